@@ -1,0 +1,160 @@
+/// What an environment is: a class with `Params`, `State`, `reset` and `step`. It inherits nothing
+/// and owns no buffer; it writes into the slices of a `StepView`.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "ascore/rng.hpp"
+
+namespace ascore {
+
+/// Most agents an environment may have; agents live in arrays of this size, so a step never
+/// allocates.
+inline constexpr int kMaxAgents = 64;
+
+/// The sizes and names of one environment, fixed at construction.
+struct Spec {
+  std::string_view name;                           ///< e.g. "exchange-v1"
+  std::span<const std::string_view> action_names;  ///< one per action, in order
+  int num_agents;                                  ///< N
+  int views;                                       ///< V: 1 when all agents see one state, else N
+  int obs_size;                                    ///< O: entries of one view
+  int horizon;                                     ///< steps after which an episode is truncated
+  double step_ns;  ///< rough cost of a step in nanoseconds; only decides how many threads pay
+
+  int num_actions() const noexcept { return static_cast<int>(action_names.size()); }
+};
+
+/// The slices of the batch buffers that belong to one environment.
+template <class Obs>
+struct StepView {
+  std::span<const std::int32_t> action;  ///< [N], each in 0..A-1; empty in a reset
+  std::span<float> reward;               ///< [N], written by step only
+  std::span<Obs> obs;                    ///< [V * O]
+  std::span<std::uint8_t> neighbours;    ///< [N * N], entry i*N+j is 1 if i hears j; diagonal 0
+};
+
+/// An environment of N agents with private rewards.
+///
+/// `reset` and `step` leave `obs` and `neighbours` describing the state they end in; `step` also
+/// writes every reward and returns whether the episode has terminated. Time limits are not its
+/// business. Neither may allocate, lock or throw. All of the changing state is in `State`;
+/// `admits` says whether a state read from outside can be one of this environment.
+template <class E>
+concept MultiAgentEnv =
+    std::constructible_from<E, const typename E::Params&> &&
+    std::is_trivially_copyable_v<typename E::State> && std::is_arithmetic_v<typename E::Obs> &&
+    requires(E env, const E cenv, StepView<typename E::Obs> io, Rng rng,
+             const typename E::State& state) {
+      { cenv.spec() } noexcept -> std::same_as<Spec>;
+      { env.reset(rng, io) } noexcept -> std::same_as<void>;
+      { env.step(rng, io) } noexcept -> std::same_as<bool>;
+      { env.state() } noexcept -> std::same_as<typename E::State&>;
+      { cenv.state() } noexcept -> std::same_as<const typename E::State&>;
+      { cenv.admits(state) } noexcept -> std::same_as<bool>;
+    };
+
+// ---- parameters ------------------------------------------------------------------------------
+//
+// A `Params` struct has one static function `visit(params, row)` that calls
+// `row(name, member, allowed, doc, source)` for each parameter, and a member function `check()`
+// that throws std::invalid_argument when values that are allowed one by one do not go together.
+
+/// Allowed values of a number: low <= value <= high. NaN is never inside.
+template <class T>
+struct Range {
+  T low, high;
+
+  bool admits(T value) const noexcept { return low <= value && value <= high; }
+};
+
+/// Allowed values of an enumeration, by name; the enumerators count up from 0 in this order.
+template <std::size_t kCount>
+struct OneOf {
+  std::array<std::string_view, kCount> names;
+
+  template <class Enum>
+  bool admits(Enum value) const noexcept {
+    return static_cast<std::size_t>(value) < kCount;
+  }
+};
+
+template <class... Names>
+constexpr OneOf<sizeof...(Names)> one_of(Names... names) {
+  return {{std::string_view(names)...}};
+}
+
+/// Allowed values of a flag: both.
+struct Either {
+  bool admits(bool) const noexcept { return true; }
+};
+
+/// `value` so that reading it back gives the same number; without an exponent where possible.
+inline std::string to_text(double value) {
+  std::array<char, 32> text{};
+  for (int digits = 6; digits <= 17; ++digits) {
+    std::snprintf(text.data(), text.size(), "%.*g", digits, value);
+    if (std::strtod(text.data(), nullptr) == value) break;  // std::stod throws for subnormals
+  }
+  return text.data();
+}
+
+inline std::string to_text(int value) { return std::to_string(value); }
+
+template <class T>
+std::string describe(const Range<T>& range) {
+  return to_text(range.low) + ".." + to_text(range.high);
+}
+
+template <std::size_t kCount>
+std::string describe(const OneOf<kCount>& choices) {
+  std::string text;
+  for (const std::string_view name : choices.names) {
+    if (!text.empty()) text += ", ";
+    text += '"';
+    text += name;
+    text += '"';
+  }
+  return text;
+}
+
+inline std::string describe(const Either&) { return "false, true"; }
+
+/// The value of a parameter as text, enumerations by name.
+template <class T, class Allowed>
+std::string describe_value(const T& value, const Allowed& allowed) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return value ? "true" : "false";
+  } else if constexpr (std::is_enum_v<T>) {
+    return allowed.admits(value) ? std::string(allowed.names[static_cast<std::size_t>(value)])
+                                 : "enumerator " + std::to_string(static_cast<std::size_t>(value));
+  } else {
+    return to_text(value);
+  }
+}
+
+/// Throws std::invalid_argument for the first parameter outside its range, then for values that do
+/// not go together; the message names parameter, value and what is allowed.
+template <class Params>
+void validate(const Params& params) {
+  Params::visit(params, [](std::string_view name, const auto& value, const auto& allowed,
+                           std::string_view, std::string_view) {
+    if (!allowed.admits(value)) {
+      throw std::invalid_argument(std::string(name) + " = " + describe_value(value, allowed) +
+                                  " is outside " + describe(allowed));
+    }
+  });
+  params.check();
+}
+
+}  // namespace ascore

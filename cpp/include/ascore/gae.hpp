@@ -1,0 +1,121 @@
+/// Generalised advantage estimates over whole rows of [T, B, N] arrays.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "ascore/env.hpp"
+
+namespace ascore {
+
+/// T steps of B environments with N agents each; every array is C-contiguous.
+struct GaeShape {
+  std::size_t steps, envs, agents;
+};
+
+/// What was collected. `final_value` is read at truncated rows only; empty means zero.
+struct GaeInput {
+  std::span<const float> reward;             ///< [T, B, N]
+  std::span<const float> value;              ///< [T+1, B, N]
+  std::span<const std::uint8_t> terminated;  ///< [T, B]
+  std::span<const std::uint8_t> truncated;   ///< [T, B]
+  std::span<const float> final_value;        ///< [T, B, N]: value of the state a time limit cut off
+};
+
+namespace detail {
+
+/// One row as if no episode ended in it: next and carry are the values and advantages of t + 1.
+inline void gae_row(std::size_t width, float gamma, float decay, const float* __restrict reward,
+                    const float* __restrict value, const float* __restrict next,
+                    const float* __restrict carry, float* __restrict advantage,
+                    float* __restrict returns) noexcept {
+  for (std::size_t m = 0; m < width; ++m) {
+    const float delta = (reward[m] + gamma * next[m]) - value[m];
+    advantage[m] = delta + decay * carry[m];
+    returns[m] = advantage[m] + value[m];
+  }
+}
+
+inline bool any(std::span<const std::uint8_t> flags) noexcept {
+  std::uint8_t seen = 0;
+  for (const std::uint8_t flag : flags) seen |= flag;
+  return seen != 0;
+}
+
+/// Throws unless 0 <= value <= 1; NaN is not.
+inline void require_fraction(const char* name, double value) {
+  if (!(value >= 0 && value <= 1)) {
+    throw std::invalid_argument(std::string(name) + " = " + to_text(value) + " is outside 0..1");
+  }
+}
+
+inline void require_size(const char* name, std::size_t got, std::size_t wanted) {
+  if (got != wanted) {
+    throw std::invalid_argument(std::string(name) + " has " + std::to_string(got) +
+                                " entries, want " + std::to_string(wanted));
+  }
+}
+
+}  // namespace detail
+
+/// Writes advantage and returns, f32 [T, B, N], which must not overlap anything else.
+///
+///     delta_t = r_t + gamma * v' - v_t      A_t = delta_t + gamma * lambda * A_{t+1}
+///     returns_t = A_t + v_t
+///
+/// v' is value[t+1]; at a termination 0 and at a truncation final_value[t], both with
+/// A_{t+1} = 0, as the row below belongs to another episode. Termination wins over truncation.
+///
+/// Throws std::invalid_argument when a size does not fit the shape or gamma or lambda is outside
+/// [0, 1]. Source: Schulman et al. 2016, equations 11 to 16.
+inline void gae(const GaeShape& shape, const GaeInput& in, double gamma, double lambda,
+                std::span<float> advantage, std::span<float> returns) {
+  const std::size_t width = shape.envs * shape.agents;
+  const std::size_t total = shape.steps * width;
+  detail::require_size("reward", in.reward.size(), total);
+  detail::require_size("value", in.value.size(), total + width);
+  detail::require_size("terminated", in.terminated.size(), shape.steps * shape.envs);
+  detail::require_size("truncated", in.truncated.size(), shape.steps * shape.envs);
+  if (!in.final_value.empty()) detail::require_size("final_value", in.final_value.size(), total);
+  detail::require_size("advantage", advantage.size(), total);
+  detail::require_size("returns", returns.size(), total);
+  detail::require_fraction("gamma", gamma);
+  detail::require_fraction("lam", lambda);
+
+  const float discount = static_cast<float>(gamma);
+  const float decay = static_cast<float>(gamma * lambda);
+  for (std::size_t t = shape.steps; t-- > 0;) {
+    const std::size_t row = t * width;
+    const bool last = t + 1 == shape.steps;
+    if (!last) {
+      // Pointers, not references to elements: without environments a row has none.
+      detail::gae_row(width, discount, decay, in.reward.data() + row, in.value.data() + row,
+                      in.value.data() + row + width, advantage.data() + row + width,
+                      advantage.data() + row, returns.data() + row);
+    }
+    const auto terminated = in.terminated.subspan(t * shape.envs, shape.envs);
+    const auto truncated = in.truncated.subspan(t * shape.envs, shape.envs);
+    if (!last && !detail::any(terminated) && !detail::any(truncated)) continue;
+    // The carry stops at an episode's end and at the last row: write those entries anew.
+    for (std::size_t b = 0; b < shape.envs; ++b) {
+      if (!last && terminated[b] == 0 && truncated[b] == 0) continue;
+      for (std::size_t n = 0; n < shape.agents; ++n) {
+        const std::size_t at = row + b * shape.agents + n;
+        float next = in.value[at + width];
+        if (terminated[b] != 0) {
+          next = 0;
+        } else if (truncated[b] != 0) {
+          next = in.final_value.empty() ? 0 : in.final_value[at];
+        }
+        const float delta = (in.reward[at] + discount * next) - in.value[at];
+        advantage[at] = delta + decay * 0.0F;
+        returns[at] = advantage[at] + in.value[at];
+      }
+    }
+  }
+}
+
+}  // namespace ascore

@@ -1,0 +1,361 @@
+/// B copies of one environment stepped together, over one or more threads.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "ascore/env.hpp"
+#include "ascore/rng.hpp"
+#include "ascore/thread_pool.hpp"
+
+namespace ascore {
+
+/// Owns the environments and every buffer; `step` overwrites the buffers in place.
+///
+/// Environment b draws from the streams keyed by (seed, first_env + b), so its results depend
+/// neither on the batch it runs in nor on the threads. An episode that ends is followed by a fresh
+/// one within the same step: `final_obs` keeps its last observation, `reward` and the flags are
+/// those of the last step, `obs` and `neighbours` describe the new episode.
+template <MultiAgentEnv Env>
+class VecEnv {
+ public:
+  using Params = typename Env::Params;
+  using Obs = typename Env::Obs;
+  using State = typename Env::State;
+
+  /// num_threads 0 chooses: as many hardware threads as there is work for. Throws
+  /// std::invalid_argument for parameters or counts out of range.
+  VecEnv(std::size_t num_envs, std::uint64_t seed, std::uint64_t first_env, int num_threads,
+         const Params& params)
+      : num_envs_(num_envs), seed_(seed), first_env_(first_env), params_(params) {
+    if (num_envs < 1) throw std::invalid_argument("num_envs = 0 is below 1");
+    if (first_env > std::numeric_limits<std::uint64_t>::max() - (num_envs - 1)) {
+      throw std::invalid_argument("first_env + num_envs does not fit into 64 bits");
+    }
+    if (num_threads < 0) {
+      throw std::invalid_argument("num_threads = " + std::to_string(num_threads) +
+                                  " is below 0; 0 chooses");
+    }
+    validate(params);
+    envs_.assign(num_envs, Env(params));
+    spec_ = envs_.front().spec();
+
+    const std::size_t agents = num_agents();
+    obs_.resize(num_envs * view_size());
+    final_obs_.resize(obs_.size());
+    reward_.resize(num_envs * agents);
+    neighbours_.resize(num_envs * agents * agents);
+    terminated_.resize(num_envs);
+    truncated_.resize(num_envs);
+    episode_.resize(num_envs);
+    time_.resize(num_envs);
+
+    const std::size_t wanted =
+        num_threads > 0 ? static_cast<std::size_t>(num_threads) : worthwhile_threads();
+    pool_ = std::make_unique<ThreadPool>(std::min(wanted, num_envs));
+  }
+
+  /// Starts the next episode everywhere; the first call starts episode 0.
+  void reset() {
+    for (std::uint64_t& episode : episode_) episode += started_ ? 1 : 0;
+    start();
+  }
+
+  /// Starts episode 0 everywhere with streams keyed by a new seed.
+  void reset(std::uint64_t seed) {
+    seed_ = seed;
+    std::ranges::fill(episode_, 0);
+    start();
+  }
+
+  /// Advances every environment by one step; action is [B, N]. Nothing moves if an action is out of
+  /// range (std::invalid_argument names it).
+  void step(std::span<const std::int32_t> action) {
+    require_started("step");
+    require_actions(action);
+    auto slice = [this, action](std::size_t worker) noexcept {
+      const std::size_t end = slice_begin(worker + 1);
+      for (std::size_t b = slice_begin(worker); b < end; ++b) step_one(b, action);
+    };
+    pool_->run(slice);
+  }
+
+  /// One uniform number in [0, 1) per agent for drawing its action in the current state: the n-th
+  /// word of the action stream of this environment, episode and time. out is [B, N].
+  void uniforms(std::span<float> out) const {
+    require_started("uniforms");
+    if (out.size() != num_envs_ * num_agents()) {
+      throw std::invalid_argument("out has " + std::to_string(out.size()) + " entries, want " +
+                                  std::to_string(num_envs_ * num_agents()));
+    }
+    auto slice = [this, out](std::size_t worker) noexcept {
+      const std::size_t end = slice_begin(worker + 1);
+      for (std::size_t b = slice_begin(worker); b < end; ++b) {
+        Rng rng = stream(b, static_cast<std::uint64_t>(time_[b]), Domain::kAction);
+        for (float& x : out.subspan(b * num_agents(), num_agents())) x = rng.u01_single();
+      }
+    };
+    pool_->run(slice);
+  }
+
+  /// Everything that changes, in native byte order, behind a line of text that says whose it is.
+  std::vector<std::uint8_t> save_state() const {
+    const std::string owner = identity();
+    const std::size_t payload = payload_size();
+    std::vector<std::uint8_t> out(sizeof(Header) + owner.size() + payload);
+    std::uint8_t* const body = out.data() + sizeof(Header) + owner.size();
+    std::uint8_t* to = body;
+    const auto put = [&to](const auto* from, std::size_t count) {
+      std::memcpy(to, from, count * sizeof(*from));
+      to += count * sizeof(*from);
+    };
+    put(&seed_, 1);
+    put(&started_, 1);
+    for (const Env& env : envs_) put(&env.state(), 1);
+    put(time_.data(), time_.size());
+    visit_buffers(*this, [&put](const auto& buffer) { put(buffer.data(), buffer.size()); });
+    const Header header{owner.size(), checksum({body, payload})};
+    std::memcpy(out.data(), &header, sizeof(header));
+    std::memcpy(out.data() + sizeof(header), owner.data(), owner.size());
+    return out;
+  }
+
+  /// Goes back to a saved state, every buffer included. Throws std::invalid_argument, leaving
+  /// everything as it was, if the bytes are damaged or belong to another environment, parameter
+  /// set, batch size or first_env.
+  void load_state(std::span<const std::uint8_t> bytes) {
+    const std::string owner = identity();
+    Header header{};
+    if (bytes.size() < sizeof(header)) throw std::invalid_argument("state is truncated");
+    std::memcpy(&header, bytes.data(), sizeof(header));
+    bytes = bytes.subspan(sizeof(header));
+    if (header.owner_size > std::min(bytes.size(), kMaxOwnerSize)) {
+      throw std::invalid_argument("state is truncated or was not written by save_state");
+    }
+    const std::string_view theirs(reinterpret_cast<const char*>(bytes.data()), header.owner_size);
+    if (theirs != owner) {
+      throw std::invalid_argument("state belongs to \"" + std::string(theirs) +
+                                  "\", not to this \"" + owner + "\"");
+    }
+    bytes = bytes.subspan(header.owner_size);
+    if (bytes.size() != payload_size()) {
+      throw std::invalid_argument("state is truncated: " + std::to_string(bytes.size()) +
+                                  " bytes after its heading, want " +
+                                  std::to_string(payload_size()));
+    }
+    if (checksum(bytes) != header.checksum) {
+      throw std::invalid_argument("state is damaged: its checksum does not match");
+    }
+
+    const std::uint8_t* from = bytes.data();
+    const auto get = [&from](auto* to, std::size_t count) {
+      std::memcpy(to, from, count * sizeof(*to));
+      from += count * sizeof(*to);
+    };
+    std::uint64_t seed = 0;
+    std::uint8_t started = 0;
+    std::vector<State> states(num_envs_);
+    get(&seed, 1);
+    get(&started, 1);
+    for (State& state : states) get(&state, 1);
+    std::vector<std::int32_t> time(num_envs_);
+    get(time.data(), num_envs_);
+    for (std::size_t b = 0; b < num_envs_; ++b) {
+      const bool in_time = time[b] >= 0 && time[b] < spec_.horizon;
+      if (started != 0 && !(in_time && envs_[b].admits(states[b]))) {
+        throw std::invalid_argument("state of environment " + std::to_string(b) +
+                                    " is impossible in " + std::string(spec_.name));
+      }
+    }
+    seed_ = seed;
+    started_ = started;
+    time_ = time;
+    for (std::size_t b = 0; b < num_envs_; ++b) envs_[b].state() = states[b];
+    visit_buffers(*this, [&get](auto& buffer) { get(buffer.data(), buffer.size()); });
+  }
+
+  const Spec& spec() const noexcept { return spec_; }
+  const Params& params() const noexcept { return params_; }
+  std::size_t num_envs() const noexcept { return num_envs_; }
+  std::size_t num_agents() const noexcept { return static_cast<std::size_t>(spec_.num_agents); }
+  std::size_t num_threads() const noexcept { return pool_->num_threads(); }
+
+  std::span<const Obs> obs() const noexcept { return obs_; }                         ///< [B, V, O]
+  std::span<const Obs> final_obs() const noexcept { return final_obs_; }             ///< [B, V, O]
+  std::span<const float> reward() const noexcept { return reward_; }                 ///< [B, N]
+  std::span<const std::uint8_t> neighbours() const noexcept { return neighbours_; }  ///< [B, N, N]
+  std::span<const std::uint8_t> terminated() const noexcept { return terminated_; }  ///< [B]
+  std::span<const std::uint8_t> truncated() const noexcept { return truncated_; }    ///< [B]
+  std::span<const std::uint64_t> episode() const noexcept { return episode_; }       ///< [B]
+  std::span<const std::int32_t> time() const noexcept { return time_; }              ///< [B]
+
+ private:
+  struct Header {
+    std::uint64_t owner_size;
+    std::uint64_t checksum;
+  };
+  static constexpr std::size_t kMaxOwnerSize = 4096;
+
+  /// A hand-over to other threads must be worth this much work to each of them.
+  static constexpr double kHandOverNs = 1e6;
+
+  std::size_t view_size() const noexcept {
+    return static_cast<std::size_t>(spec_.views) * static_cast<std::size_t>(spec_.obs_size);
+  }
+
+  std::size_t worthwhile_threads() const noexcept {
+    const double work = static_cast<double>(num_envs_) * spec_.step_ns / kHandOverNs;
+    const double hardware = std::max(1U, std::thread::hardware_concurrency());
+    return static_cast<std::size_t>(std::clamp(work, 1.0, hardware));
+  }
+
+  /// Slices are a function of the counts alone and differ by at most one environment.
+  std::size_t slice_begin(std::size_t worker) const noexcept {
+    const std::size_t threads = pool_->num_threads();
+    return num_envs_ / threads * worker + std::min(worker, num_envs_ % threads);
+  }
+
+  Rng stream(std::size_t b, std::uint64_t step, Domain domain) const noexcept {
+    return {seed_, first_env_ + b, episode_[b], step, domain};
+  }
+
+  StepView<Obs> view(std::size_t b, std::span<const std::int32_t> action) noexcept {
+    const std::size_t n = num_agents();
+    return {.action = action,
+            .reward = {reward_.data() + b * n, n},
+            .obs = {obs_.data() + b * view_size(), view_size()},
+            .neighbours = {neighbours_.data() + b * n * n, n * n}};
+  }
+
+  void start() {
+    started_ = 1;
+    std::ranges::fill(reward_, 0.0F);
+    std::ranges::fill(terminated_, 0);
+    std::ranges::fill(truncated_, 0);
+    auto slice = [this](std::size_t worker) noexcept {
+      const std::size_t end = slice_begin(worker + 1);
+      for (std::size_t b = slice_begin(worker); b < end; ++b) reset_one(b);
+    };
+    pool_->run(slice);
+  }
+
+  void reset_one(std::size_t b) noexcept {
+    time_[b] = 0;
+    Rng rng = stream(b, 0, Domain::kDynamics);
+    envs_[b].reset(rng, view(b, {}));
+  }
+
+  void step_one(std::size_t b, std::span<const std::int32_t> action) noexcept {
+    Rng rng = stream(b, static_cast<std::uint64_t>(time_[b]) + 1, Domain::kDynamics);
+    const StepView<Obs> io = view(b, action.subspan(b * num_agents(), num_agents()));
+    const bool terminated = envs_[b].step(rng, io);
+    ++time_[b];
+    const bool truncated = time_[b] == spec_.horizon;
+    terminated_[b] = terminated;
+    truncated_[b] = truncated;
+    if (terminated || truncated) {
+      std::ranges::copy(io.obs, final_obs_.begin() + static_cast<std::ptrdiff_t>(b * view_size()));
+      ++episode_[b];
+      reset_one(b);
+    }
+  }
+
+  void require_started(const char* what) const {
+    if (started_ == 0) {
+      throw std::invalid_argument(std::string(what) + " before the first reset of " +
+                                  std::string(spec_.name) + "; call reset() first");
+    }
+  }
+
+  void require_actions(std::span<const std::int32_t> action) const {
+    const std::size_t n = num_agents();
+    if (action.size() != num_envs_ * n) {
+      throw std::invalid_argument("action has " + std::to_string(action.size()) +
+                                  " entries, want " + std::to_string(num_envs_ * n));
+    }
+    const auto limit = static_cast<std::uint32_t>(spec_.num_actions());
+    // Unsigned, so that negative actions are too large; without a branch, so that it vectorises.
+    bool bad = false;
+    for (const std::int32_t a : action) bad |= static_cast<std::uint32_t>(a) >= limit;
+    if (!bad) return;
+    const auto found = std::ranges::find_if(
+        action, [limit](std::int32_t a) { return static_cast<std::uint32_t>(a) >= limit; });
+    const auto at = static_cast<std::size_t>(found - action.begin());
+    std::string names;
+    for (const std::string_view name : spec_.action_names) {
+      if (!names.empty()) names += ", ";
+      names += name;
+    }
+    throw std::invalid_argument("action[" + std::to_string(at / n) + ", " + std::to_string(at % n) +
+                                "] = " + std::to_string(*found) + " is outside 0.." +
+                                std::to_string(limit - 1) + "; " + std::string(spec_.name) +
+                                " has " + std::to_string(limit) + " actions: " + names);
+  }
+
+  /// Whose state it is: format, environment, batch and every parameter.
+  std::string identity() const {
+    std::string text = "ascore state 1, " + std::string(spec_.name) +
+                       ", num_envs = " + std::to_string(num_envs_) +
+                       ", first_env = " + std::to_string(first_env_);
+    Params::visit(params_, [&text](std::string_view name, const auto& value, const auto& allowed,
+                                   std::string_view, std::string_view) {
+      text += ", " + std::string(name) + " = " + describe_value(value, allowed);
+    });
+    return text;
+  }
+
+  /// The buffers whose contents only the caller reads, so that any contents will do.
+  template <class Self, class Visitor>
+  static void visit_buffers(Self& self, Visitor&& visitor) {
+    visitor(self.episode_);
+    visitor(self.obs_);
+    visitor(self.final_obs_);
+    visitor(self.reward_);
+    visitor(self.neighbours_);
+    visitor(self.terminated_);
+    visitor(self.truncated_);
+  }
+
+  std::size_t payload_size() const {
+    std::size_t size = sizeof(seed_) + sizeof(started_) + num_envs_ * sizeof(State) +
+                       std::span(time_).size_bytes();
+    visit_buffers(*this, [&size](const auto& buffer) { size += std::span(buffer).size_bytes(); });
+    return size;
+  }
+
+  /// FNV-1a, 64 bits: guards against damage, not against malice.
+  static std::uint64_t checksum(std::span<const std::uint8_t> bytes) noexcept {
+    std::uint64_t hash = 0xCBF29CE484222325;
+    for (const std::uint8_t byte : bytes) hash = (hash ^ byte) * 0x100000001B3;
+    return hash;
+  }
+
+  std::size_t num_envs_;
+  std::uint64_t seed_;
+  std::uint64_t first_env_;
+  Params params_;
+  Spec spec_{};
+  std::uint8_t started_ = 0;
+  std::vector<Env> envs_;
+
+  std::vector<Obs> obs_, final_obs_;
+  std::vector<float> reward_;
+  std::vector<std::uint8_t> neighbours_, terminated_, truncated_;
+  std::vector<std::uint64_t> episode_;
+  std::vector<std::int32_t> time_;
+
+  // Last, so that the threads are joined before the buffers they write to are gone.
+  std::unique_ptr<ThreadPool> pool_;
+};
+
+}  // namespace ascore

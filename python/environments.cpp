@@ -1,0 +1,15 @@
+#include <pybind11/pybind11.h>
+
+#include "ascore/envs/exchange.hpp"
+#include "ascore/envs/predation.hpp"
+#include "register.hpp"
+#include "vec_env.hpp"
+
+namespace ascore::python {
+
+void register_environments(py::module_& module) {
+  register_vec_env<Exchange>(module, "ExchangeV1");
+  register_vec_env<Predation>(module, "PredationV1");
+}
+
+}  // namespace ascore::python

@@ -1,0 +1,66 @@
+"""Train agents that maximise the team's return while each sees only its own private reward.
+
+Importing this package needs NumPy only: the compiled environments and GAE are here at once;
+everything that trains loads PyTorch at first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+# A thread that spins at a barrier costs its neighbours whole scheduler slices on a shared machine
+# (a 20 µs step became 11,600 µs on two spinning threads). OpenMP reads this when torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from ascore._core import __version__
+from ascore.envs import ENVIRONMENTS, Spec, VecEnv, make
+from ascore.targets import gae
+
+if TYPE_CHECKING:
+    from ascore.config import Config
+    from ascore.evaluate import Evaluation, evaluate
+    from ascore.policy import Policy, load_policy
+    from ascore.train import Run, resume, train
+
+_LAZY = {
+    "Config": "config",
+    "Evaluation": "evaluate",
+    "evaluate": "evaluate",
+    "Policy": "policy",
+    "load_policy": "policy",
+    "Run": "train",
+    "resume": "train",
+    "train": "train",
+}
+
+__all__ = [
+    "ENVIRONMENTS",
+    "Config",
+    "Evaluation",
+    "Policy",
+    "Run",
+    "Spec",
+    "VecEnv",
+    "__version__",
+    "evaluate",
+    "gae",
+    "load_policy",
+    "make",
+    "resume",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        message = f"module 'ascore' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(importlib.import_module(f"ascore.{_LAZY[name]}"), name)
+    globals()[name] = value  # shadows a submodule of the same name from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

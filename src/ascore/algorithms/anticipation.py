@@ -1,0 +1,98 @@
+"""Anticipation Sharing: Eq. 13-16, on own rewards and received action distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ascore.algorithms import ippo
+from ascore.algorithms.contract import Algorithm
+from ascore.config import Config
+from ascore.objectives import (
+    DISCREPANCIES,
+    Batch,
+    Inbox,
+    LossTerms,
+    clipped,
+    entropy,
+    own_policy,
+    peer_ratio,
+    penalty_gate,
+    squared_l2,
+    taken,
+)
+
+
+def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Config) -> LossTerms:
+    """The dual-clipped objective, negated, one scalar per owner (Eq. 16).
+
+        L_i = -E[min(xi_i xi_N A, clip(xi_i) xi_N A)]
+              + kappa rho E sum_j [1_ij d(pi^ij, pi^jj) + 1_ii d(pi^ii, pi^ji)]
+
+    Without an inbox (no communication in this update) penalties and xi_N are dropped, and the
+    loss is independent PPO's (section 5.3).
+    """
+    if inbox is None:
+        return ippo.objective(batch, log_probs, inbox, config)
+    own = own_policy(log_probs, batch.owners)  # [n, M, A]
+    new = taken(log_probs, batch.action, batch.owners)  # [n, M, N]
+    heard = inbox.neighbours
+    log_ratio = ippo.own_ratio(batch, new)
+
+    reference = (
+        batch.old_log_probs if config.peer_ratio_reference == "anticipated" else inbox.old_policy
+    )
+    peers = peer_ratio(new, reference, heard, config.peer_ratio_clip)
+    policy = clipped(log_ratio.exp(), batch.advantage, config.clip_epsilon, peers)
+
+    sent_policy = inbox.policy.transpose(0, 1).unsqueeze(0)  # log pi^jj as [1, M, N, A]
+    sent_taken = sent_policy.squeeze(0).gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)  # [M, N]
+    my_action = batch.action.T[batch.owners][:, :, None, None].expand(*heard.shape, 1)
+    anticipated_taken = inbox.anticipation.gather(-1, my_action).squeeze(-1)  # log pi^ji(a_i)
+    own_taken = own.gather(-1, my_action[:, :, 0]).squeeze(-1)  # log pi^ii(a_i), [n, M]
+    peer_active, own_active = heard, heard
+    if config.penalty_gate == "indicator":
+        peer_active = heard & penalty_gate(new.detach() - sent_taken, batch.advantage)
+        own_gap = own_taken.detach().unsqueeze(-1) - anticipated_taken
+        own_active = heard & penalty_gate(own_gap, batch.advantage)
+
+    distance = DISCREPANCIES[config.discrepancy]
+    zero = new.new_zeros(())
+    peer_gap = torch.where(peer_active, distance(log_probs, sent_policy), zero)
+    self_gap = torch.where(own_active, distance(own.unsqueeze(2), inbox.anticipation), zero)
+    weight = config.penalty_weight * batch.advantage_scale
+    penalty = weight * (peer_gap + self_gap).sum(dim=2).mean(dim=1)
+
+    with torch.no_grad():
+        links = heard.sum(dim=(1, 2)).clamp(min=1)
+        gap = torch.where(heard, squared_l2(log_probs, sent_policy), zero)
+        statistics = {
+            "active_anticipation": peer_active.sum(dim=(1, 2)) / links,
+            "active_own": own_active.sum(dim=(1, 2)) / links,
+            "discrepancy": gap.sum(dim=(1, 2)) / links,
+            "peer_ratio": peers.detach().mean(dim=1),
+        }
+    return LossTerms(policy, penalty, entropy(own), log_ratio.detach(), statistics)
+
+
+def floats_sent(
+    listeners: npt.NDArray[np.int64], action_counts: Sequence[int]
+) -> npt.NDArray[np.int64]:
+    """Per row and listener i, agent j sends pi^jj (A_j floats) and pi^ji (A_i floats)."""
+    counts = np.asarray(action_counts, dtype=np.int64)
+    floats: npt.NDArray[np.int64] = (listeners * (counts[:, None] + counts[None, :])).sum(axis=1)
+    return floats
+
+
+AS = Algorithm(
+    name="as",
+    summary="Anticipation Sharing: own and anticipated action distributions are exchanged",
+    objective=objective,
+    anticipates=True,
+    shares=True,
+    floats_sent=floats_sent,
+)

@@ -1,0 +1,320 @@
+"""The command line: options come from the configuration record; one JSON object with --json.
+
+Results go to standard output, progress and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ascore.envs import ENVIRONMENTS, anchor_values, describe
+from ascore.errors import AscoreError
+
+if TYPE_CHECKING:
+    from ascore.config import Config, ParamValue
+    from ascore.evaluate import Evaluation, Interval
+
+USAGE = """\
+usage: ascore COMMAND ...
+
+  train ENV        train on a built-in environment, then evaluate
+  resume RUN       continue a run from its newest checkpoint
+  evaluate RUN     return of a trained policy over fresh episodes
+  plot RUN...      team return against episodes, as a picture
+  envs             the environments, their sizes, parameters and anchors
+  doctor           what this machine offers and what stands in the way
+
+`ascore COMMAND --help` lists the options of a command.
+"""
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns its exit status (0 good, 1 failed, 2 usage, 130 interrupted)."""
+    args = sys.argv[1:] if argv is None else argv
+    if not args or args[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0 if args else EXIT_USAGE
+    if args[0] == "--version":
+        from ascore._core import __version__
+
+        print(f"ascore {__version__}")
+        return 0
+    if args[0] not in COMMANDS:
+        print(
+            f"ascore: unknown command {args[0]!r}; there is: {', '.join(COMMANDS)}", file=sys.stderr
+        )
+        return EXIT_USAGE
+    try:
+        return COMMANDS[args[0]](args[1:])
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (AscoreError, ValueError, TypeError, OSError) as error:
+        print(f"ascore: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except ModuleNotFoundError as error:
+        if error.name not in (
+            "torch",
+            "tyro",
+            "rich",
+            "safetensors",
+            "tomli_w",
+            "tomli",
+            "matplotlib",
+        ):
+            raise
+        extra = "plot" if error.name == "matplotlib" else "train"
+        print(
+            f"ascore: {error.name} is not installed; pip install 'ascore[{extra}]'", file=sys.stderr
+        )
+        return EXIT_FAILED
+
+
+# ---------------------------------------------------------------------- train
+
+
+def _train(argv: list[str]) -> int:
+    import tyro
+
+    from ascore.config import Config
+    from ascore.options import TrainOptions
+
+    env, preset, algorithm = _scan(argv)
+    wants_help = any(word in ("-h", "--help") for word in argv)
+    if env is None and not wants_help:
+        message = f"train needs an environment, as in: ascore train {next(iter(ENVIRONMENTS))}"
+        raise ValueError(message)
+    default = Config.preset(env, algorithm=algorithm, preset=preset) if env else Config()
+
+    given = tyro.cli(
+        TrainOptions, args=argv, prog="ascore train", default=TrainOptions(**default.to_dict())
+    )
+    params: dict[str, ParamValue] = {**given.env_params, **_parameters(given.env_param)}
+    if given.num_agents is not None:
+        params["num_agents"] = given.num_agents
+    keys = {item.name for item in fields(Config)} - {"env", "env_params"}
+    config = default.replace(env_params=params, **{key: getattr(given, key) for key in keys})
+    names = list(dict.fromkeys([config.algorithm, *given.compare]))
+    return _train_and_show(config, names, given.out, given.evaluate, given.json)
+
+
+def _train_and_show(
+    config: Config, names: list[str], out: Path | None, episodes: int, as_json: bool
+) -> int:
+    from ascore.compare import train_side_by_side
+    from ascore.evaluate import evaluate
+    from ascore.progress import Progress
+    from ascore.train import new_folder, train
+
+    anchors = anchor_values(config.env, config.env_params)  # bad parameters fail here
+    with Progress() as progress:
+        if len(names) > 1:
+            runs = train_side_by_side(config, names, new_folder(config, out, names), progress)
+        else:
+            name = names[0]
+            stop = _on_signal()
+            runs = [train(config, out, report=lambda *u: progress.update(name, *u), stop=stop)]
+            if stop():
+                return _interrupted(runs[0])
+    results = [(run, evaluate(run, episodes=episodes) if episodes else None) for run in runs]
+    if as_json:
+        print(json.dumps({"runs": [_outcome(run, found) for run, found in results]}))
+    else:
+        _show_results(config.env, anchors, results)
+    return 0
+
+
+def _on_signal() -> Callable[[], bool]:
+    """After the first SIGINT or SIGTERM the running update is finished and saved."""
+    caught: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        if caught:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        caught.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return lambda: bool(caught)
+
+
+def _interrupted(run: Any) -> int:
+    print(f"ascore: stopped and saved; continue with: ascore resume {run.path}", file=sys.stderr)
+    return EXIT_INTERRUPTED
+
+
+def _outcome(run: Any, found: Evaluation | None) -> dict[str, Any]:
+    return {
+        "path": str(run.path),
+        **run.summary,
+        "evaluation": found.to_dict() if found is not None else None,
+    }
+
+
+def _show_results(
+    env: str, anchors: list[tuple[str, float]], results: list[tuple[Any, Evaluation | None]]
+) -> None:
+    if anchors:
+        told = ", ".join(f"{label} {value:g}" for label, value in anchors)
+        print(f"\nteam return per episode on {env} (anchors: {told})")
+    for run, found in results:
+        summary = run.summary
+        work = (
+            f"{summary['episodes']:,} episodes, {summary['updates']:,} updates, "
+            f"{summary['seconds']:.0f} s"
+        )
+        if found is None:
+            shown = f"{summary['team_return']:9.2f} in training"
+        else:
+            shown = _interval(found.team_return, width=9)
+        print(f"  {summary['algorithm']:<6} {shown}   ({work})")
+    for run, _ in results:
+        print(f"run written to {run.path}")
+
+
+def _interval(found: Interval, width: int = 0) -> str:
+    low, high = found.ci95
+    return f"{found.mean:{width}.2f}  [{low:.2f}, {high:.2f}] over {found.n} episodes"
+
+
+def _scan(argv: list[str]) -> tuple[str | None, str, str]:
+    """Finds what decides the defaults before the options are parsed: ENV, --preset, --algorithm."""
+    found = {"--preset": "tuned", "--algorithm": "as"}
+    for index, word in enumerate(argv):
+        key, _, value = word.partition("=")
+        if key in found:
+            found[key] = value or (argv[index + 1] if index + 1 < len(argv) else "")
+    env = argv[0] if argv and not argv[0].startswith("-") else None
+    return env, found["--preset"], found["--algorithm"]
+
+
+def _parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            message = f"--env-param {pair!r} is not NAME=VALUE"
+            raise ValueError(message)
+        word = {"true": "True", "false": "False"}.get(text, text)
+        try:
+            values[key] = ast.literal_eval(word)
+        except (ValueError, SyntaxError):
+            values[key] = text
+    return values
+
+
+# ---------------------------------------------------------------------- the other commands
+
+
+def _resume(argv: list[str]) -> int:
+    import tyro
+
+    from ascore.options import ResumeOptions
+    from ascore.progress import Progress
+    from ascore.train import resume
+
+    options = tyro.cli(ResumeOptions, args=argv, prog="ascore resume")
+    stop = _on_signal()
+    with Progress() as progress:
+        run = resume(
+            options.run,
+            episodes=options.episodes,
+            checkpoint_name=options.checkpoint,
+            report=lambda *u: progress.update(options.run.name, *u),
+            stop=stop,
+        )
+    if stop():
+        return _interrupted(run)
+    print(json.dumps(_outcome(run, None)) if options.json else f"run written to {run.path}")
+    return 0
+
+
+def _evaluate(argv: list[str]) -> int:
+    import tyro
+
+    from ascore.evaluate import evaluate
+    from ascore.options import EvaluateOptions
+
+    options = tyro.cli(EvaluateOptions, args=argv, prog="ascore evaluate")
+    found = evaluate(
+        options.run,
+        episodes=options.episodes,
+        seed=options.seed,
+        greedy=options.greedy,
+        checkpoint=options.checkpoint,
+    )
+    if options.json:
+        print(json.dumps(found.to_dict()))
+        return 0
+    print(f"team return {_interval(found.team_return)}")
+    print("per agent   " + "  ".join(f"{value:.2f}" for value in found.agent_return))
+    print(f"entropy     {found.entropy:.3f} nats per action (uniform {found.entropy_uniform:.3f})")
+    return 0
+
+
+def _plot(argv: list[str]) -> int:
+    import tyro
+
+    from ascore.options import PlotOptions
+    from ascore.plots import plot_runs
+
+    options = tyro.cli(PlotOptions, args=argv, prog="ascore plot")
+    plot_runs(options.runs, options.out)
+    print(f"picture written to {options.out}")
+    return 0
+
+
+def _envs(argv: list[str]) -> int:
+    as_json = argv == ["--json"]
+    if argv and not as_json:
+        print("usage: ascore envs [--json]", file=sys.stderr)
+        return 0 if argv[0] in ("-h", "--help") else EXIT_USAGE
+    table = {name: describe(name) for name in ENVIRONMENTS}
+    if as_json:
+        print(json.dumps(table))
+        return 0
+    for name, entry in table.items():
+        spec = entry["spec"]
+        print(f"{name}: {entry['summary']}")
+        print(
+            f"  {spec['num_agents']} agents, "
+            f"{spec['num_actions']} actions ({', '.join(spec['action_names'])}), "
+            f"observation {spec['obs_dtype']}{spec['obs_shape']}, horizon {spec['horizon']}"
+        )
+        for anchor in entry["anchors"]:
+            print(
+                f"  anchor {anchor['label']:<14} {anchor['team_return']:>8g}  ({anchor['source']})"
+            )
+        for parameter in entry["parameters"]:
+            print(f"  {parameter['name']} = {parameter['default']!r}: {parameter['meaning']}")
+        print()
+    return 0
+
+
+def _doctor(argv: list[str]) -> int:
+    from ascore.doctor import examine, report
+
+    found = examine()
+    print(json.dumps(found) if "--json" in argv else report(found))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": _train,
+    "resume": _resume,
+    "evaluate": _evaluate,
+    "plot": _plot,
+    "envs": _envs,
+    "doctor": _doctor,
+}

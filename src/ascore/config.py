@@ -1,0 +1,270 @@
+"""One frozen record holds everything a run depends on; presets are TOML files of overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import sys
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+from ascore.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ParamValue: TypeAlias = bool | int | float | str
+
+# Lower bounds that are part of a key's meaning; checked when a configuration is made.
+_AT_LEAST: dict[str, float] = {
+    "seed": 0,
+    "episodes": 1,
+    "num_envs": 1,
+    "rollout_steps": 0,
+    "iterations": 1,
+    "minibatches": 1,
+    "communicate_every": 1,
+    "penalty_weight": 0.0,
+    "peer_ratio_clip": 0.0,
+    "entropy_bonus": 0.0,
+    "max_grad_norm": 0.0,
+    "gamma": 0.0,
+    "gae_lambda": 0.0,
+    "num_threads": 0,
+    "torch_threads": 1,
+    "checkpoint_every": 0,
+    "keep_checkpoints": 1,
+}
+_ABOVE: dict[str, float] = {
+    "clip_epsilon": 0.0,
+    "actor_lr": 0.0,
+    "critic_lr": 0.0,
+    "adam_epsilon": 0.0,
+}
+_AT_MOST: dict[str, float] = {"gamma": 1.0, "gae_lambda": 1.0, "seed": 2.0**64 - 1}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every key of a training run, with the defaults of the algorithm specification.
+
+    Equation numbers are the paper's. A key that the paper does not have is off, or marked.
+    """
+
+    # What is trained
+    env: str = "predation-v1"
+    """Environment name; `ascore envs` lists them."""
+    env_params: dict[str, ParamValue] = field(default_factory=dict)
+    """Overrides of the environment's own parameters, such as num_agents."""
+    algorithm: str = "as"
+    """as (Anticipation Sharing) or ippo (independent PPO)."""
+    seed: int = 0
+    """Keys every random stream: environments, actions, initial weights, minibatches."""
+    episodes: int = 10_000
+    """Training length in episodes, rounded up to whole updates."""
+
+    # One update: collect, then K iterations
+    num_envs: int = 32
+    """Parallel environments B."""
+    rollout_steps: int = 0
+    """Steps T per environment and update; 0 = the environment's horizon."""
+    iterations: int = 3
+    """K passes over the batch per update (Table 1)."""
+    minibatches: int = 4
+    """Equal parts of the batch per iteration; 1 = full batch."""
+    actor_lr: float = 5e-5
+    critic_lr: float = 1e-4
+    adam_epsilon: float = 1e-8
+    max_grad_norm: float = 0.0
+    """Gradient norm limit per agent and network kind; 0 = off (the paper)."""
+    entropy_bonus: float = 0.0
+    clip_epsilon: float = 0.2
+    """Half-width of the trust interval of the own ratio (Table 1)."""
+    ratio_reference: Literal["rollout", "iteration"] = "rollout"
+    """Denominator of the ratios: policy at collection, or at the start of each iteration
+    (Algorithm 1 to the letter)."""
+    update_order: Literal["simultaneous", "sequential"] = "simultaneous"
+    """All agents step on the same messages, or one after the other (Algorithm 1 to the letter)."""
+
+    # Anticipation Sharing (Eq. 13-16)
+    graph: Literal["complete", "environment", "chain", "ring", "random_one", "none"] = "complete"
+    """Who hears whom; `environment` asks the environment at every step."""
+    communicate_every: int = 1
+    """Updates per communication; in between, penalties and peer ratio are dropped (section 5.3)."""
+    message_refresh: Literal["iteration", "minibatch"] = "iteration"
+    """Messages are sent once per iteration, or anew for the rows of every minibatch."""
+    penalty_weight: float = 1.0
+    """rho of Eq. 16."""
+    advantage_scale: Literal["mean", "max"] = "mean"
+    """kappa: mean |A| over the batch (the paper's practice) or max |A| (its theory)."""
+    peer_ratio_reference: Literal["true", "anticipated"] = "true"
+    """Denominator of the peer ratio: the policy that drew a_j, or the old anticipation (Eq. 13)."""
+    peer_ratio_clip: float = 0.0
+    """Clip the peer ratio to [1-c, 1+c]; 0 = off (the paper)."""
+    discrepancy: Literal["l2", "kl"] = "l2"
+    """Distance of the penalties: squared L2 (Eq. 16), or KL(received || own)."""
+    penalty_gate: Literal["indicator", "always"] = "indicator"
+    """Penalties act where Eq. 14 says, or on every row."""
+
+    # Targets (Eq. 17-18)
+    gamma: float = 0.99
+    gae_lambda: float = 0.98
+    time_limit: Literal["bootstrap", "terminal"] = "bootstrap"
+    """The last step of an episode is closed by V of the final state, or by zero."""
+    value_target: Literal["lambda_return", "monte_carlo"] = "lambda_return"
+    value_normalization: bool = True
+    """Critics learn normalised targets (PopArt), which leaves the objective as it is."""
+    advantage_normalization: bool = False
+
+    # Networks (Table 2)
+    actor: Literal["multihead", "separate"] = "multihead"
+    """One trunk with a head per peer, or N networks per agent (the paper)."""
+    actor_hidden: tuple[int, ...] = (128, 64)
+    critic_hidden: tuple[int, ...] = (128, 64)
+
+    # Machine and bookkeeping
+    num_threads: int = 0
+    """Environment threads; 0 = automatic. Results do not depend on it."""
+    torch_threads: int = 1
+    """PyTorch threads; one is fastest for networks of this size."""
+    checkpoint_every: int = 0
+    """Updates between checkpoints; 0 = about twenty per run. The last update is always saved."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints kept on disk."""
+    tensorboard: bool = False
+    """Also write TensorBoard events (needs the `tensorboard` extra)."""
+
+    def __post_init__(self) -> None:
+        hints = _hints()
+        for key, hint in hints.items():
+            object.__setattr__(self, key, _coerce(key, getattr(self, key), hint))
+        for key, bound in _AT_LEAST.items():
+            _require(key, getattr(self, key), getattr(self, key) >= bound, f"at least {bound:g}")
+        for key, bound in _ABOVE.items():
+            _require(key, getattr(self, key), getattr(self, key) > bound, f"above {bound:g}")
+        for key, bound in _AT_MOST.items():
+            _require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound:g}")
+        for key in ("actor_hidden", "critic_hidden"):
+            sizes = getattr(self, key)
+            ok = len(sizes) > 0 and all(size > 0 for size in sizes)
+            _require(key, sizes, ok, "one or more positive layer sizes")
+
+    @classmethod
+    def preset(
+        cls, env: str, algorithm: str = "as", preset: str = "tuned", **overrides: Any
+    ) -> Config:
+        """Configuration of a shipped preset.
+
+        Args:
+            env: environment name, with or without its version ("exchange", "exchange-v1").
+            algorithm: what learns; a preset is the same for all algorithms.
+            preset: "tuned" or "paper" (Tables 1-2 and Eq. 13 as printed).
+            overrides: keys that replace the preset's; env_params are merged.
+
+        Raises:
+            ConfigError: no such preset, or an unknown key; lists what there is.
+        """
+        values = {**_read_preset(env, preset), "algorithm": algorithm}
+        params = {**values.pop("env_params", {}), **overrides.pop("env_params", {})}
+        return cls.from_dict({**values, **overrides, "env_params": params}, f"preset {preset}")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], origin: str = "configuration") -> Config:
+        """Checked construction; an unknown key is an error that suggests the nearest."""
+        known = _hints()
+        for key in values:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+                message = f"unknown key {key!r} in {origin}; {hint}"
+                raise ConfigError(message)
+        return cls(**values)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Config:
+        """Reads a TOML file written by `dump`."""
+        try:
+            with open(path, "rb") as file:
+                values = tomllib.load(file)
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            message = f"configuration {path} cannot be read: {error}; restore or rewrite the file"
+            raise ConfigError(message) from error
+        return cls.from_dict(values, str(path))
+
+    def dump(self) -> str:
+        """The configuration as TOML text."""
+        import tomli_w
+
+        return tomli_w.dumps(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values (lists for tuples), as TOML and JSON hold them."""
+        values = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def replace(self, **changes: Any) -> Config:
+        """A copy with some keys changed; env_params given here replace the old ones."""
+        return Config.from_dict({**self.to_dict(), **changes}, "replace()")
+
+
+def preset_names() -> list[tuple[str, str]]:
+    """(environment, preset) of every shipped preset, such as ("exchange", "paper")."""
+    folder = resources.files("ascore") / "presets"
+    stems = [Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".toml")]
+    pairs = sorted(stem.rsplit("-", 1) for stem in stems)
+    return [(env, preset) for env, preset in pairs]
+
+
+def _read_preset(env: str, preset: str) -> dict[str, Any]:
+    from ascore.envs import canonical_name
+
+    name = canonical_name(env)
+    file = resources.files("ascore") / "presets" / f"{name.rsplit('-v', 1)[0]}-{preset}.toml"
+    if not file.is_file():
+        have = ", ".join(p for e, p in preset_names() if name.startswith(f"{e}-v"))
+        message = f"no preset {preset!r} for {name}; there is: {have or 'none'}"
+        raise ConfigError(message)
+    return {**tomllib.loads(file.read_text(encoding="utf-8")), "env": name}
+
+
+def _hints() -> dict[str, Any]:
+    hints = get_type_hints(Config)
+    return {f.name: hints[f.name] for f in dataclasses.fields(Config)}
+
+
+def _coerce(key: str, value: Any, hint: Any) -> Any:
+    origin = get_origin(hint)
+    if origin is Literal:
+        choices = get_args(hint)
+        _require(key, value, value in choices, "one of " + ", ".join(map(str, choices)))
+        return value
+    if origin is tuple:
+        ok = isinstance(value, (list, tuple)) and all(type(v) is int for v in value)
+        _require(key, value, ok, "a list of whole numbers")
+        return tuple(value)
+    if origin is dict:
+        ok = isinstance(value, dict) and all(
+            isinstance(v, (bool, int, float, str)) for v in value.values()
+        )
+        _require(key, value, ok, "a table of parameter values")
+        return dict(value)
+    if hint is float:
+        ok = (
+            isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        )
+        _require(key, value, ok, "a finite number")
+        return float(value)
+    kinds = {int: "a whole number", bool: "true or false", str: "text"}
+    _require(key, value, type(value) is hint, kinds[hint])
+    return value
+
+
+def _require(key: str, value: Any, ok: bool, rule: str) -> None:
+    if not ok:
+        message = f"{key} = {value!r} is not allowed; it must be {rule}"
+        raise ConfigError(message)

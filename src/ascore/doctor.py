@@ -1,0 +1,84 @@
+"""What this machine offers, and what stands in the way; works without the training packages."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from typing import Any
+
+from ascore._core import __version__
+
+TRAINING_PACKAGES = ("torch", "numba", "tyro", "rich", "safetensors", "tomli_w")
+FLAGS = ("avx2", "fma", "avx512f")
+
+
+def examine() -> dict[str, Any]:
+    """Versions, processor, and a list of problems, each with its remedy."""
+    packages = {name: _version(name) for name in ("numpy", *TRAINING_PACKAGES)}
+    usable = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    flags = _cpu_flags()
+    problems = []
+    missing = [name for name, version in packages.items() if version is None]
+    if missing:
+        problems.append(
+            f"not installed: {', '.join(missing)}; training needs pip install 'ascore[train]'"
+        )
+    if flags and not flags.get("avx2"):
+        problems.append("the processor has no AVX2; training will be several times slower")
+    torch_version = packages["torch"]
+    if (
+        torch_version is not None
+        and "+cu" in torch_version
+        and not os.path.exists("/dev/nvidiactl")
+    ):
+        problems.append(
+            f"torch {torch_version} is a CUDA build and no NVIDIA device is here; "
+            "the CPU build is gigabytes smaller"
+        )
+    policy = os.environ.get("OMP_WAIT_POLICY", "").lower()
+    if policy != "passive":
+        problems.append(f"OMP_WAIT_POLICY is {policy!r}; unset it, waiting threads should not spin")
+    threads = os.environ.get("OMP_NUM_THREADS")
+    if threads is not None and threads.isdigit() and int(threads) > usable:
+        problems.append(f"OMP_NUM_THREADS is {threads} on {usable} usable cores; unset or lower it")
+    return {
+        "ascore": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": usable,
+        "cpu_flags": flags,
+        "packages": packages,
+        "problems": problems,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_flags() -> dict[str, bool]:
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            line = next((x for x in file if x.startswith("flags")), "")
+    except OSError:
+        return {}
+    words = set(line.split())
+    return {flag: flag in words for flag in FLAGS}
+
+
+def report(found: dict[str, Any]) -> str:
+    """The findings as text."""
+    lines = [
+        f"ascore {found['ascore']}, Python {found['python']}, {found['platform']}",
+        f"cores usable: {found['cores']}  "
+        + "  ".join(f"{k}: {'yes' if v else 'no'}" for k, v in found["cpu_flags"].items()),
+        "packages: " + ", ".join(f"{k} {v or 'missing'}" for k, v in found["packages"].items()),
+    ]
+    lines += [f"problem: {p}" for p in found["problems"]] or ["no problems found"]
+    return "\n".join(lines)

@@ -1,0 +1,315 @@
+"""The compiled environments behind NumPy views, and the table of what there is.
+
+B environments, N agents, V views (1 when all agents see one state), O observation entries.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore import _core
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+LARGEST_SEED = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Sizes and names of an environment.
+
+    Attributes:
+        name: such as "exchange-v1".
+        num_agents: N.
+        num_actions: A, actions are 0..A-1.
+        obs_shape: (O,), of one view.
+        obs_dtype: of the observations.
+        horizon: steps after which an episode is truncated.
+        views: V, observations per environment: 1 when all agents see the same state, else N.
+        action_names: one per action.
+    """
+
+    name: str
+    num_agents: int
+    num_actions: int
+    obs_shape: tuple[int, ...]
+    obs_dtype: str
+    horizon: int
+    views: int
+    action_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A team return per episode that tells what a policy is worth.
+
+    Attributes:
+        label: random, selfish or cooperative play.
+        base: part of the return that does not grow with the agents.
+        per_agent: part of the return per agent.
+        given: parameters the figure holds for.
+        source: how it is known.
+    """
+
+    label: str
+    base: float
+    per_agent: float
+    given: Mapping[str, Any]
+    source: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One row of the table of environments."""
+
+    name: str
+    summary: str
+    core: type[_core.CoreVecEnv]
+    anchors: tuple[Anchor, ...]
+
+
+_EXCHANGE = {
+    "num_agents": 3,
+    "size": 5,
+    "horizon": 300,
+    "opener": "any",
+    "open_range": 0,
+    "food": "immediate",
+    "cost": 5.0,
+    "gain": 10.0,
+    "time_cost": 0.01,
+    "useless_open_cost": 0.0,
+    "early_end": False,
+    "time_cost_after": True,
+    "agents_on_boxes": False,
+    "collisions": "none",
+}
+_PREDATION = {
+    "horizon": 30,
+    "approach": "sign",
+    "mixed": "literal",
+    "length": 30.0,
+    "step_length": 1.0,
+}
+
+ENVIRONMENTS: dict[str, Environment] = {
+    row.name: row
+    for row in (
+        Environment(
+            "exchange-v1",
+            "agents open boxes for one another at their own cost (5x5 grid)",
+            _core.ExchangeV1,
+            (
+                Anchor("random", 4.84, 0.0, _EXCHANGE, "measured, uniform play"),
+                Anchor("selfish", -9.0, 0.0, _EXCHANGE, "nobody opens: 3 x 300 x -0.01"),
+                Anchor("cooperative", 6.0, 0.0, _EXCHANGE, "all boxes open: 3 x (10 - 5) - 9"),
+            ),
+        ),
+        Environment(
+            "predation-v1",
+            "predators on a line approach a prey together, or leave it to the others",
+            _core.PredationV1,
+            (
+                Anchor("random", 0.0, -60.0, _PREDATION, "exact: -2 per agent and step"),
+                Anchor(
+                    "selfish", 0.0, -90.0, _PREDATION, "nobody approaches: -3 per agent and step"
+                ),
+                Anchor(
+                    "cooperative", 0.0, -30.0, _PREDATION, "all approach: -1 per agent and step"
+                ),
+            ),
+        ),
+    )
+}
+
+
+def canonical_name(name: str) -> str:
+    """The full name of an environment: "exchange" or "exchange-v1" -> "exchange-v1".
+
+    Raises:
+        ValueError: unknown; lists what there is and suggests the nearest.
+    """
+    if name in ENVIRONMENTS:
+        return name
+    newest = [known for known in ENVIRONMENTS if known.rsplit("-v", 1)[0] == name]
+    if newest:
+        return newest[-1]
+    near = difflib.get_close_matches(
+        name, [*ENVIRONMENTS, *(n.rsplit("-v", 1)[0] for n in ENVIRONMENTS)], n=1
+    )
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    message = f"unknown environment {name!r}; {hint}there is: {', '.join(ENVIRONMENTS)}"
+    raise ValueError(message)
+
+
+def anchor_values(name: str, params: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """(label, team return) of the anchors that hold for these parameters."""
+    env = make(name, **params)
+    return [
+        (anchor.label, anchor.base + anchor.per_agent * env.spec.num_agents)
+        for anchor in ENVIRONMENTS[env.spec.name].anchors
+        if all(env.params[key] == value for key, value in anchor.given.items())
+    ]
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What an environment is at its defaults, as plain values: spec, anchors, parameters."""
+    env = make(name)
+    row = ENVIRONMENTS[env.spec.name]
+    values = dict(anchor_values(name, {}))
+    return {
+        "summary": row.summary,
+        "spec": asdict(env.spec),
+        "anchors": [
+            {"label": a.label, "team_return": values[a.label], "source": a.source}
+            for a in row.anchors
+        ],
+        "parameters": [
+            {"name": key, "default": default, "meaning": meaning, "source": source}
+            for key, default, meaning, source in row.core.parameter_docs
+        ],
+    }
+
+
+def make(
+    name: str,
+    num_envs: int = 1,
+    seed: int = 0,
+    num_threads: int = 0,
+    first_env: int = 0,
+    **params: Any,
+) -> VecEnv:
+    """A batch of environments.
+
+    Args:
+        name: environment, with or without its version.
+        num_envs: B, at least 1.
+        seed: 0..2**64-1; with the number of an environment it keys all that environment draws.
+        num_threads: 0 = as many as the work is worth; results do not depend on it.
+        first_env: number of the first environment of the batch.
+        params: the environment's own parameters; `ascore envs` lists them.
+
+    Raises:
+        ValueError: unknown name or parameter, or a value out of range; names the value and what is
+            allowed.
+        TypeError: a parameter of another type.
+    """
+    full = canonical_name(name)
+    _check_count("num_envs", num_envs, 1, 2**31 - 1)
+    _check_count("seed", seed, 0, LARGEST_SEED)
+    _check_count("first_env", first_env, 0, LARGEST_SEED)
+    _check_count("num_threads", num_threads, 0, 1024)
+    return VecEnv(ENVIRONMENTS[full].core(num_envs, seed, first_env, num_threads, params), full)
+
+
+class VecEnv:
+    """B environments stepped together; every array is a read-only view the next step overwrites.
+
+    An episode that ends is followed by a fresh one within the same step: `final_obs` keeps its last
+    observation, `reward` and the flags are of the last step, `obs` is of the new episode.
+
+    Attributes:
+        spec: sizes and names.
+        params: every parameter with its value.
+        obs: [B, V, O].
+        final_obs: [B, V, O], last observation of the latest episode that ended.
+        reward: f32 [B, N], private rewards of the last step.
+        neighbours: u8 [B, N, N], entry [b, i, j] is 1 where i hears j in the current state.
+        terminated: bool [B], the episode ended by its rules.
+        truncated: bool [B], the episode ended by its time limit.
+        episode: u64 [B], number of the running episode.
+        time: i32 [B], steps taken in it.
+    """
+
+    def __init__(self, core: _core.CoreVecEnv, name: str) -> None:
+        self._core = core
+        self.num_envs: int = core.num_envs
+        self.num_threads: int = core.num_threads
+        self.params: dict[str, Any] = core.params
+        self.obs: npt.NDArray[Any] = core.obs
+        self.final_obs: npt.NDArray[Any] = core.final_obs
+        self.reward: F32 = core.reward
+        self.neighbours: U8 = core.neighbours
+        self.terminated: Flags = core.terminated.view(np.bool_)
+        self.truncated: Flags = core.truncated.view(np.bool_)
+        self.episode: npt.NDArray[np.uint64] = core.episode
+        self.time: npt.NDArray[np.int32] = core.time
+        self.spec = Spec(
+            name=name,
+            num_agents=core.num_agents,
+            num_actions=core.num_actions,
+            obs_shape=(core.obs_size,),
+            obs_dtype=str(self.obs.dtype),
+            horizon=core.horizon,
+            views=core.views,
+            action_names=core.action_names,
+        )
+        self._info: dict[str, Any] = {"final_obs": self.final_obs, "neighbours": self.neighbours}
+        # One call per step: looking the method up and packing the result anew would cost more.
+        self._advance = core.step
+        self._outcome = (self.obs, self.reward, self.terminated, self.truncated, self._info)
+
+    def reset(self, seed: int | None = None) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """Starts the next episode everywhere; with a seed, episode 0 of that seed.
+
+        Returns:
+            obs [B, V, O] and info with `final_obs` and `neighbours`; views.
+        """
+        if seed is not None:
+            _check_count("seed", seed, 0, LARGEST_SEED)
+        self._core.reset(seed)
+        return self.obs, self._info
+
+    def step(
+        self, action: npt.NDArray[np.int32]
+    ) -> tuple[npt.NDArray[Any], F32, Flags, Flags, dict[str, Any]]:
+        """Advances every environment by one step.
+
+        Args:
+            action: i32 [B, N], C-contiguous, each 0..A-1.
+
+        Returns:
+            obs, reward, terminated, truncated, info; views.
+
+        Raises:
+            TypeError: another dtype.
+            ValueError: another shape, or an action out of range; nothing has moved.
+        """
+        self._advance(action)
+        return self._outcome
+
+    def uniforms(self, out: F32) -> None:
+        """Fills f32 [B, N] with numbers in [0, 1) for drawing actions in the current state.
+
+        They depend on (seed, environment, episode, time, agent) alone.
+        """
+        self._core.uniforms(out)
+
+    def save_state(self) -> U8:
+        """Everything that changes, every buffer included, as u8 [K]."""
+        return self._core.save_state()
+
+    def load_state(self, state: U8) -> None:
+        """Goes back to a saved state.
+
+        Raises:
+            ValueError: damaged, or of another environment, parameter set or batch size.
+        """
+        self._core.load_state(state)
+
+
+def _check_count(name: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        message = f"{name} = {value!r} is a {type(value).__name__}; it must be a whole number"
+        raise TypeError(message)
+    if not low <= value <= high:
+        message = f"{name} = {value} is outside {low}..{high}"
+        raise ValueError(message)

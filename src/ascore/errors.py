@@ -1,0 +1,23 @@
+"""Errors a person can act on: each message names the thing, the value and the remedy."""
+
+from __future__ import annotations
+
+
+class AscoreError(Exception):
+    """Base of every error raised on purpose; the command line prints it as one line."""
+
+
+class ConfigError(AscoreError, ValueError):
+    """A configuration key is unknown, or its value is outside what the key allows."""
+
+
+class RunError(AscoreError, OSError):
+    """A run folder cannot be created, read or written."""
+
+
+class CheckpointError(AscoreError, ValueError):
+    """A checkpoint is missing, damaged, or does not belong to this configuration."""
+
+
+class NonFiniteError(AscoreError, ArithmeticError):
+    """A loss, gradient or parameter stopped being a finite number."""

@@ -1,0 +1,219 @@
+"""Stacked per-agent networks: K networks of equal sizes in one buffer, run as batched products.
+
+N agents, H heads per agent (1, or one per subject), M rows, O observation entries, A actions.
+Agents never share parameters; row i of every buffer belongs to agent i alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ascore.streams import STREAM_ACTOR, STREAM_CRITIC, generator
+
+# A padded action's logit: its probability underflows to exactly 0, without the NaN of 0 * -inf.
+PADDED_LOGIT = -1e9
+
+ALL = slice(None)
+
+
+class StackedMLP:
+    """K ReLU networks O -> hidden -> out over one flat parameter buffer.
+
+    Attributes:
+        flat: f32 [K, P], all parameters; row k is network k.
+        grad: f32 [K, P], gradients of the last step.
+        layers: (weight [K, in, out], bias [K, out]) views of `flat`, the leaves of the graph.
+        gradients: the same views of `grad`.
+    """
+
+    def __init__(self, count: int, sizes: Sequence[int]) -> None:
+        self.sizes = tuple(sizes)
+        self.slots = layer_slots(self.sizes)
+        size = self.slots[-1][1].stop
+        self.flat = torch.zeros(count, size)
+        self.grad = torch.zeros(count, size)
+        self.layers = [(w.requires_grad_(), b.requires_grad_()) for w, b in self._views(self.flat)]
+        self.gradients = self._views(self.grad)
+
+    def _views(self, buffer: Tensor) -> list[tuple[Tensor, Tensor]]:
+        count = buffer.shape[0]
+        return [
+            (buffer[:, w].view(count, n_in, n_out), buffer[:, b].view(count, n_out))
+            for (w, b), n_in, n_out in zip(self.slots, self.sizes, self.sizes[1:], strict=False)
+        ]
+
+    def __call__(self, obs: Tensor, networks: slice = ALL) -> Tensor:
+        """Outputs of some networks.
+
+        Args:
+            obs: f32 [M, O] seen by all, or [k, M, O], one view per selected network.
+            networks: which of the K.
+
+        Returns:
+            f32 [k, M, out].
+        """
+        return forward([(w[networks], b[networks]) for w, b in self.layers], obs)
+
+
+def forward(layers: Sequence[tuple[Tensor, Tensor]], obs: Tensor) -> Tensor:
+    """Runs stacked layers; obs [M, O] or [k, M, O] -> [k, M, out]."""
+    hidden = obs.expand(layers[0][0].shape[0], -1, -1)
+    for index, (weight, bias) in enumerate(layers):
+        hidden = torch.baddbmm(bias.unsqueeze(1), hidden, weight)
+        if index + 1 < len(layers):
+            hidden = torch.relu(hidden)
+    return hidden
+
+
+def layer_slots(sizes: Sequence[int]) -> list[tuple[slice, slice]]:
+    """Where each layer's weight [in, out] and bias [out] lie in a network's row."""
+    slots, at = [], 0
+    for n_in, n_out in itertools.pairwise(sizes):
+        middle = at + n_in * n_out
+        slots.append((slice(at, middle), slice(middle, middle + n_out)))
+        at = middle + n_out
+    return slots
+
+
+def orthogonal(
+    rng: np.random.Generator, n_in: int, n_out: int, gain: float
+) -> npt.NDArray[np.float32]:
+    """Orthogonal matrix [in, out] times gain (Saxe et al. 2014)."""
+    normal = rng.standard_normal((max(n_in, n_out), min(n_in, n_out)))
+    q, r = np.linalg.qr(normal)
+    q = q * np.sign(np.diag(r))
+    return np.ascontiguousarray(gain * (q if n_in >= n_out else q.T), dtype=np.float32)
+
+
+class Actor:
+    """Policies of N agents: own policies, and anticipations of every peer when `anticipates`.
+
+    `multihead`: per agent one trunk and one output block per subject (N networks).
+    `separate`: one network per (owner, subject) (N^2 networks), the paper's layout.
+    Own policies start from the same weights in both layouts and with or without anticipations.
+    """
+
+    def __init__(
+        self,
+        obs_size: int,
+        hidden: Sequence[int],
+        num_agents: int,
+        num_actions: int,
+        *,
+        anticipates: bool,
+        layout: str,
+        seed: int,
+        action_counts: Sequence[int] | None = None,
+    ) -> None:
+        self.num_agents, self.num_actions = num_agents, num_actions
+        self.heads = num_agents if anticipates else 1
+        self.layout = layout
+        per_network = self.heads if layout == "multihead" else 1
+        self.networks_per_agent = 1 if layout == "multihead" else self.heads
+        self.net = StackedMLP(
+            num_agents * self.networks_per_agent, (obs_size, *hidden, num_actions * per_network)
+        )
+        counts = torch.tensor(list(action_counts or [num_actions] * num_agents))
+        padded = torch.arange(num_actions)[None, :] >= counts[:, None]
+        self.padding: Tensor | None = padded if bool(padded.any()) else None  # [subject, A]
+        self.last_action = counts - 1
+        self._initialise(seed)
+
+    def _initialise(self, seed: int) -> None:
+        sizes, last = self.net.sizes, len(self.net.sizes) - 2
+        with torch.no_grad():
+            for k in range(self.net.flat.shape[0]):
+                agent, offset = divmod(k, self.networks_per_agent)
+                subject = offset if self.networks_per_agent > 1 else agent
+                for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+                    weight = self.net.layers[layer][0][k]
+                    if layer < last:
+                        rng = generator(seed, STREAM_ACTOR, layer, subject, agent)
+                        weight.copy_(torch.from_numpy(orthogonal(rng, n_in, n_out, math.sqrt(2.0))))
+                        continue
+                    blocks = weight.view(n_in, -1, self.num_actions)
+                    for block in range(blocks.shape[1]):
+                        head = block if blocks.shape[1] > 1 else subject
+                        rng = generator(seed, STREAM_ACTOR, layer, head, agent)
+                        # Nearly uniform at the start, so that every action is tried.
+                        start = orthogonal(rng, n_in, self.num_actions, 0.01)
+                        blocks[:, block].copy_(torch.from_numpy(start))
+
+    def log_probs(self, obs: Tensor, owners: slice = ALL) -> Tensor:
+        """Log pi^{ij}(.|s) of some owners: obs [M, O] or [n, M, O] -> f32 [n, M, H, A]."""
+        logits = self.logits(obs, owners)
+        return torch.log_softmax(logits, dim=-1)
+
+    def logits(self, obs: Tensor, owners: slice = ALL) -> Tensor:
+        """Logits before the softmax, padded actions masked: f32 [n, M, H, A]."""
+        start, stop, _ = owners.indices(self.num_agents)
+        step = self.networks_per_agent
+        rows = obs.shape[-2]
+        if obs.dim() == 3 and step > 1:
+            obs = obs.repeat_interleave(step, dim=0)
+        out = self.net(obs, slice(start * step, stop * step))
+        if self.layout == "multihead":
+            logits = out.view(stop - start, rows, self.heads, self.num_actions)
+        else:
+            logits = out.view(stop - start, self.heads, rows, self.num_actions).transpose(1, 2)
+        if self.padding is not None:
+            padding = self.padding if self.heads > 1 else self.padding[owners, None, None, :]
+            logits = logits.masked_fill(padding, PADDED_LOGIT)
+        return logits
+
+    def own_layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Layers of the N own policies alone, for acting: copies where heads must be picked."""
+        n, a = self.num_agents, self.num_actions
+        index = torch.arange(n)
+        if self.heads == 1:
+            return [(w.detach(), b.detach()) for w, b in self.net.layers]
+        if self.layout == "separate":
+            pick = index * (n + 1)
+            return [(w.detach()[pick], b.detach()[pick]) for w, b in self.net.layers]
+        weight, bias = self.net.layers[-1]
+        heads = (
+            weight.detach().view(n, -1, n, a)[index, :, index],
+            bias.detach().view(n, n, a)[index, index],
+        )
+        return [*((w.detach(), b.detach()) for w, b in self.net.layers[:-1]), heads]
+
+    def anticipation_mask(self) -> Tensor:
+        """Bool [K, P]: parameters that serve anticipations alone (none when H = 1)."""
+        mask = torch.zeros_like(self.net.flat, dtype=torch.bool)
+        if self.heads == 1:
+            return mask
+        n, a = self.num_agents, self.num_actions
+        peer = ~torch.eye(n, dtype=torch.bool)
+        if self.layout == "separate":
+            mask[peer.view(-1)] = True
+            return mask
+        w, b = self.net.slots[-1]
+        mask[:, w] = peer[:, None, :, None].expand(n, self.net.sizes[-2], n, a).reshape(n, -1)
+        mask[:, b] = peer[:, :, None].expand(n, n, a).reshape(n, -1)
+        return mask
+
+
+class Critic:
+    """N value networks V_i(s), each over its own parameters."""
+
+    def __init__(self, obs_size: int, hidden: Sequence[int], num_agents: int, *, seed: int) -> None:
+        self.net = StackedMLP(num_agents, (obs_size, *hidden, 1))
+        sizes, last = self.net.sizes, len(self.net.sizes) - 2
+        with torch.no_grad():
+            for agent in range(num_agents):
+                for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+                    rng = generator(seed, STREAM_CRITIC, layer, 0, agent)
+                    gain = math.sqrt(2.0) if layer < last else 1.0
+                    weight = orthogonal(rng, n_in, n_out, gain)
+                    self.net.layers[layer][0][agent].copy_(torch.from_numpy(weight))
+
+    def __call__(self, obs: Tensor, owners: slice = ALL) -> Tensor:
+        """Normalised values: obs [M, O] or [n, M, O] -> f32 [n, M]."""
+        return self.net(obs, owners).squeeze(-1)

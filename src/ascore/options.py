@@ -1,0 +1,79 @@
+"""Options of the commands that need the training packages, as records that tyro reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, Suppress, UseAppendAction, arg
+
+from ascore.config import Config, ParamValue
+
+
+@dataclass(frozen=True)
+class TrainOptions(Config):
+    """Train on a built-in environment, then evaluate the result.
+
+    Every key of the configuration is an option; the preset gives the defaults.
+    """
+
+    env: Positional[str] = "predation-v1"
+    """Environment; `ascore envs` lists them."""
+    env_params: Suppress[dict[str, ParamValue]] = field(default_factory=dict)
+    preset_name: Annotated[Literal["tuned", "paper"], arg(name="preset")] = "tuned"
+    """tuned learns and holds; paper is Tables 1-2 and Eq. 13 as printed."""
+    num_agents: int | None = None
+    """Number of agents; default: the environment's."""
+    env_param: UseAppendAction[tuple[str, ...]] = ()
+    """NAME=VALUE of an environment parameter; may be repeated."""
+    compare: UseAppendAction[tuple[str, ...]] = ()
+    """Algorithm to train beside it on the same configuration, such as ippo; may be repeated."""
+    out: Path | None = None
+    """Run folder; default: runs/ENV-ALGORITHM-sSEED."""
+    evaluate: int = 200
+    """Evaluation episodes at the end; 0 = none."""
+    json: bool = False
+    """Print one JSON object instead of text."""
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """Continue a run from a checkpoint, bit for bit."""
+
+    run: Positional[Path]
+    """Run folder."""
+    episodes: int | None = None
+    """New training length in episodes."""
+    checkpoint: str | None = None
+    """Name of a checkpoint; default: the newest."""
+    json: bool = False
+    """Print one JSON object instead of text."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Return of a trained policy over fresh episodes."""
+
+    run: Positional[Path]
+    """Run folder."""
+    episodes: int = 200
+    """How many episodes."""
+    seed: int | None = None
+    """Of the environments; default: the training seed (other episodes in any case)."""
+    greedy: bool = False
+    """Most probable actions instead of sampled ones."""
+    checkpoint: str | None = None
+    """Name of a checkpoint; default: the newest."""
+    json: bool = False
+    """Print one JSON object instead of text."""
+
+
+@dataclass(frozen=True)
+class PlotOptions:
+    """Team return against training episodes, one curve per run, with the anchors."""
+
+    runs: Positional[tuple[Path, ...]]
+    """Run folders, or folders of runs."""
+    out: Path = Path("ascore.png")
+    """Picture to write; the ending chooses the format."""

@@ -1,0 +1,75 @@
+"""Shows how training goes on standard error: live on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+LINE_SECONDS = 5.0
+
+
+class Progress:
+    """Progress of named runs; use as a context manager and call `update` as often as you like."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.live = sys.stderr.isatty() and not quiet
+        self._rich: Any = None
+        self._tasks: dict[str, Any] = {}
+        self._last: dict[str, float] = {}
+        self._start = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        if self.live:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as RichProgress
+
+            self._rich = RichProgress(
+                TextColumn("[bold]{task.description:<14}"),
+                BarColumn(bar_width=28),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[detail]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self._rich.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._rich is not None:
+            self._rich.stop()
+
+    def update(self, name: str, done: int, total: int, record: dict[str, Any] | None) -> None:
+        """Shows that `done` of `total` updates of run `name` are through."""
+        if self._rich is not None:
+            if name not in self._tasks:
+                self._tasks[name] = self._rich.add_task(name, total=total, detail="")
+            self._rich.update(
+                self._tasks[name], completed=done, total=total, detail=_detail(record)
+            )
+            return
+        now = time.monotonic()
+        due = now - self._last.get(name, -math.inf) >= LINE_SECONDS
+        first_or_last = name not in self._last or done == total
+        if not self.quiet and (due or (first_or_last and done > 0)) and record is not None:
+            self._last[name] = now if done < total else math.inf
+            line = f"{name}: update {done}/{total}, {_detail(record)}, {now - self._start:.0f} s"
+            print(line, file=sys.stderr, flush=True)
+
+
+def _detail(record: dict[str, Any] | None) -> str:
+    if not record:
+        return ""
+    value = record["team_return"]
+    shown = "no episode yet" if value is None or math.isnan(value) else f"team return {value:.2f}"
+    entropy = sum(record["entropy"]) / len(record["entropy"])
+    return f"{shown}, entropy {entropy:.2f}"

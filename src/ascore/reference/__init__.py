@@ -1,0 +1,31 @@
+"""Slow, obvious versions of what the compiled core does, in plain Python.
+
+They exist to be read and to be compared with: tests and benches import them, nothing else does.
+Each draws the same random numbers as its compiled twin, so results agree bit for bit.
+"""
+
+from .exchange import Exchange, ExchangeParams
+from .gae import gae_float32, gae_float64
+from .philox import Stream, action_uniforms
+from .predation import Predation, PredationParams
+from .vec_env import Environment, VecEnv
+
+__all__ = [
+    "TWINS",
+    "Environment",
+    "Exchange",
+    "ExchangeParams",
+    "Predation",
+    "PredationParams",
+    "Stream",
+    "VecEnv",
+    "action_uniforms",
+    "gae_float32",
+    "gae_float64",
+]
+
+TWINS: dict[str, type[Exchange] | type[Predation]] = {
+    Exchange.name: Exchange,
+    Predation.name: Predation,
+}
+"""The reference class of every environment, by the environment's public name."""

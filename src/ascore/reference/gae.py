@@ -1,0 +1,98 @@
+"""Generalised advantage estimation, one number at a time.
+
+Source:
+    Schulman et al. 2016, "High-dimensional continuous control using generalized advantage
+    estimation", eq. 16, with the sum cut where episodes end.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["gae_float32", "gae_float64"]
+
+Float = TypeVar("Float", np.float32, np.float64)
+
+
+def gae_float32(
+    reward: NDArray[np.float32],
+    value: NDArray[np.float32],
+    terminated: NDArray[np.uint8],
+    truncated: NDArray[np.uint8],
+    final_value: NDArray[np.float32] | None,
+    gamma: float,
+    lam: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return advantages and returns, every operation rounded to float32.
+
+        δ_t = (r_t + γ V_next) − V(s_t)
+        A_t = δ_t + (γλ) A_{t+1},   the carry A_{t+1} being 0 where an episode ends
+        returns_t = A_t + V(s_t)
+
+    V_next is V(s_{t+1}); after a termination 0; after a truncation the value of the state the
+    episode was cut off in, or 0 if `final_value` is None.
+
+    Args:
+        reward: f32[T, B, N].
+        value: f32[T+1, B, N], of the states actions were chosen in; the last row bootstraps.
+        terminated: u8[T, B]; wins where both flags are set.
+        truncated: u8[T, B].
+        final_value: f32[T, B, N], read where `truncated` is set and `terminated` is not.
+        gamma: discount per step, in [0, 1].
+        lam: weight λ of longer sums, in [0, 1].
+
+    Returns:
+        Advantage and returns, f32[T, B, N] each, in reward units.
+    """
+    return _gae(reward, value, terminated, truncated, final_value, gamma, lam, np.float32)
+
+
+def gae_float64(
+    reward: NDArray[np.floating[Any]],
+    value: NDArray[np.floating[Any]],
+    terminated: NDArray[np.uint8],
+    truncated: NDArray[np.uint8],
+    final_value: NDArray[np.floating[Any]] | None,
+    gamma: float,
+    lam: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what `gae_float32` does, every operation rounded to float64 instead."""
+    return _gae(reward, value, terminated, truncated, final_value, gamma, lam, np.float64)
+
+
+def _gae(
+    reward: NDArray[np.floating[Any]],
+    value: NDArray[np.floating[Any]],
+    terminated: NDArray[np.uint8],
+    truncated: NDArray[np.uint8],
+    final_value: NDArray[np.floating[Any]] | None,
+    gamma: float,
+    lam: float,
+    number: type[Float],
+) -> tuple[NDArray[Float], NDArray[Float]]:
+    # The product of the two factors is rounded once, from double.
+    discount = number(gamma)
+    decay = number(gamma * lam)
+    steps, num_envs, num_agents = reward.shape
+    advantage = np.zeros(reward.shape, dtype=number)
+    returns = np.zeros(reward.shape, dtype=number)
+    for b in range(num_envs):
+        for n in range(num_agents):
+            carry = number(0)
+            for t in range(steps - 1, -1, -1):
+                following = number(value[t + 1, b, n])
+                if terminated[t, b]:
+                    following = number(0)
+                    carry = number(0)
+                elif truncated[t, b]:
+                    following = number(0 if final_value is None else final_value[t, b, n])
+                    carry = number(0)
+                here = number(value[t, b, n])
+                delta = (number(reward[t, b, n]) + discount * following) - here
+                carry = delta + decay * carry
+                advantage[t, b, n] = carry
+                returns[t, b, n] = carry + here
+    return advantage, returns

@@ -1,0 +1,134 @@
+"""Cooperative predation, version 1: predators on a line choose to approach the prey or not.
+
+The reward of a step depends only on how many approach. Staying away while others approach pays
+best for one agent alone; all staying away is the worst outcome for everyone.
+
+Source:
+    "Learning to Cooperate under Private Rewards", section 5.1, Cooperative Predation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .philox import Stream
+
+__all__ = ["Predation", "PredationParams"]
+
+# Rewards of the two-agent game, in reward units per step; section 5.1 of the paper.
+BOTH_APPROACH = -1
+APPROACH_ALONE = -4
+STAY_AWAY_ALONE = 0
+BOTH_STAY_AWAY = -3
+
+
+@dataclass(frozen=True)
+class PredationParams:
+    """Every constant of Predation. "Section 5.1" is of the paper; "our choice": it does not say."""
+
+    num_agents: int = 8
+    """Predators; section 5.3."""
+    horizon: int = 30
+    """Steps after which an episode is cut off; section 5.1."""
+    length: float = 30.0
+    """Length of the interval [0, length] all positions lie in; section 5.1."""
+    step_length: float = 1.0
+    """Distance of one move, in units of position; section 5.1."""
+    approach: Literal["sign", "distance"] = "sign"
+    """Whether moving in the prey's direction is enough, or the distance must shrink; our choice."""
+    mixed: Literal["literal", "pairwise"] = "literal"
+    """Rewards when only some approach: -4 and 0 (section 5.1), or the mean of the two-agent game
+    over all partners; our choice."""
+    obs_scale: float = 1 / 30
+    """Factor on the observed distances, per unit of position; our choice."""
+    neigh_radius: float = 0.1
+    """Distance, as a fraction of length, up to which agents hear each other; section 5.1."""
+
+
+class Predation:
+    """One Predation world, written like its rules.
+
+    Args:
+        params: constants; the defaults are the published setting with eight predators.
+    """
+
+    name: ClassVar[str] = "predation-v1"
+    action_names: ClassVar[tuple[str, ...]] = ("left", "right")
+    Params: ClassVar[type[PredationParams]] = PredationParams
+
+    def __init__(self, params: PredationParams | None = None) -> None:
+        self.params = PredationParams() if params is None else params
+        self.num_agents = self.params.num_agents
+        self.num_actions = len(self.action_names)
+        self.horizon = self.params.horizon
+        self.obs_size = self.num_agents
+        self.prey = 0.0
+        self.predators: list[float] = []
+
+    def reset(self, rng: Stream) -> None:
+        """Place the prey, then the predators, uniformly on the line."""
+        self.prey = self.params.length * rng.u01()
+        self.predators = [self.params.length * rng.u01() for _ in range(self.num_agents)]
+
+    def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
+        """Reward the choices, then move.
+
+        Args:
+            rng: stream of this step; Predation draws nothing from it.
+            action: i32[N], 0 to the left, 1 to the right.
+
+        Returns:
+            Reward f32[N], and False: Predation ends at its horizon only.
+        """
+        p = self.params
+        moved = []
+        approaches = []
+        for x, choice in zip(self.predators, action, strict=True):
+            direction = 1.0 if choice == 1 else -1.0
+            target = min(max(x + direction * p.step_length, 0.0), p.length)
+            if p.approach == "sign":
+                approaches.append(direction * (self.prey - x) > 0)
+            else:
+                approaches.append(abs(target - self.prey) < abs(x - self.prey))
+            moved.append(target)
+        self.predators = moved
+        return np.array(self._rewards(approaches), dtype=np.float32), False
+
+    def obs(self) -> NDArray[np.float32]:
+        """Return the full state: f32[N], (predator i - prey) * obs_scale."""
+        distances = [(x - self.prey) * self.params.obs_scale for x in self.predators]
+        return np.array(distances, dtype=np.float32)
+
+    def neighbours(self) -> NDArray[np.uint8]:
+        """Return who hears whom in the current state: u8[N, N], [i, j] = 1 if i hears j."""
+        n = self.num_agents
+        heard = np.zeros((n, n), dtype=np.uint8)
+        for i in range(n):
+            for j in range(n):
+                distance = abs(self.predators[i] - self.predators[j]) / self.params.length
+                heard[i, j] = i != j and distance <= self.params.neigh_radius
+        return heard
+
+    def _rewards(self, approaches: list[bool]) -> list[float]:
+        k = sum(approaches)
+        if self.params.mixed == "pairwise":
+            return [self._mean_payoff(approached, k) for approached in approaches]
+        if k == self.num_agents:
+            return [float(BOTH_APPROACH)] * self.num_agents
+        if k == 0:
+            return [float(BOTH_STAY_AWAY)] * self.num_agents
+        return [
+            float(APPROACH_ALONE if approached else STAY_AWAY_ALONE) for approached in approaches
+        ]
+
+    def _mean_payoff(self, approached: bool, k: int) -> float:
+        partners = self.num_agents - 1
+        approaching = k - 1 if approached else k
+        away = partners - approaching
+        if approached:
+            return (BOTH_APPROACH * approaching + APPROACH_ALONE * away) / partners
+        return (STAY_AWAY_ALONE * approaching + BOTH_STAY_AWAY * away) / partners

@@ -1,0 +1,140 @@
+"""A batch of reference environments with automatic reset, one after the other.
+
+Source:
+    Same-step reset with a separate final observation, as in Gymnasium's vector environments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .philox import Stream, action_uniforms
+
+__all__ = ["Environment", "VecEnv"]
+
+
+class Environment(Protocol):
+    """What a world must offer to be run in a batch."""
+
+    num_agents: int
+    num_actions: int
+    obs_size: int
+    horizon: int
+
+    def reset(self, rng: Stream) -> None:
+        """Begin an episode."""
+
+    def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
+        """Return the reward f32[N] and whether the episode terminated."""
+
+    def obs(self) -> NDArray[np.float32]:
+        """Return the observation f32[O] of the current state."""
+
+    def neighbours(self) -> NDArray[np.uint8]:
+        """Return u8[N, N] of the current state."""
+
+
+class VecEnv:
+    """B environments, stepped together.
+
+    Environment b draws from streams keyed by (seed, first_env + b), whatever the batch around it.
+
+    Args:
+        environments: B worlds of one kind.
+        seed: first key word of every stream, 0 <= seed < 2**64.
+        first_env: number of the first environment.
+
+    Attributes:
+        obs: f32[B, 1, O], state the next action is chosen in.
+        final_obs: f32[B, 1, O], last state of the episode that ended last; zeros before the first.
+        reward: f32[B, N], of the last step.
+        neighbours: u8[B, N, N], [b, i, j] = 1 if agent i hears agent j, of the state in `obs`.
+        terminated: u8[B], the last step ended the episode by the rules.
+        truncated: u8[B], the last step was the horizon's.
+        episode: u64[B], number of the running episode.
+        time: i32[B], steps taken in the running episode.
+    """
+
+    def __init__(self, environments: Sequence[Environment], seed: int, first_env: int = 0) -> None:
+        self.environments = list(environments)
+        self.seed = seed
+        self.first_env = first_env
+        self.num_envs = len(self.environments)
+        world = self.environments[0]
+        self.num_agents = world.num_agents
+        self.num_actions = world.num_actions
+        self.obs_size = world.obs_size
+        self.horizon = world.horizon
+        self._next_episode = [0] * self.num_envs
+        self.obs = np.zeros((self.num_envs, 1, self.obs_size), dtype=np.float32)
+        self.final_obs = np.zeros_like(self.obs)
+        self.reward = np.zeros((self.num_envs, self.num_agents), dtype=np.float32)
+        self.neighbours = np.zeros(
+            (self.num_envs, self.num_agents, self.num_agents), dtype=np.uint8
+        )
+        self.terminated = np.zeros(self.num_envs, dtype=np.uint8)
+        self.truncated = np.zeros(self.num_envs, dtype=np.uint8)
+        self.episode = np.zeros(self.num_envs, dtype=np.uint64)
+        self.time = np.zeros(self.num_envs, dtype=np.int32)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begin the next episode everywhere.
+
+        Args:
+            seed: if given, the new seed; episodes are then counted from 0 again.
+        """
+        if seed is not None:
+            self.seed = seed
+            self._next_episode = [0] * self.num_envs
+        self.reward[:] = 0
+        self.terminated[:] = 0
+        self.truncated[:] = 0
+        for b in range(self.num_envs):
+            self._begin_episode(b)
+
+    def step(self, action: NDArray[np.int32]) -> None:
+        """Advance every environment by one step; begin the next episode where one ended.
+
+        Args:
+            action: i32[B, N], each in 0..num_actions-1.
+        """
+        for b, world in enumerate(self.environments):
+            rng = Stream(self.seed, self.first_env + b, int(self.episode[b]), int(self.time[b]) + 1)
+            self.reward[b], terminated = world.step(rng, action[b])
+            self.time[b] += 1
+            self.terminated[b] = terminated
+            self.truncated[b] = self.time[b] == world.horizon
+            if self.terminated[b] or self.truncated[b]:
+                self.final_obs[b, 0] = world.obs()
+                self._begin_episode(b)
+            else:
+                self.obs[b, 0] = world.obs()
+                self.neighbours[b] = world.neighbours()
+
+    def uniforms(self) -> NDArray[np.float32]:
+        """Return f32[B, N]: the numbers in [0, 1) to sample the next actions with."""
+        return np.stack(
+            [
+                action_uniforms(
+                    self.seed,
+                    self.first_env + b,
+                    int(self.episode[b]),
+                    int(self.time[b]),
+                    self.num_agents,
+                )
+                for b in range(self.num_envs)
+            ]
+        )
+
+    def _begin_episode(self, b: int) -> None:
+        self.episode[b] = self._next_episode[b]
+        self._next_episode[b] += 1
+        self.time[b] = 0
+        world = self.environments[b]
+        world.reset(Stream(self.seed, self.first_env + b, int(self.episode[b]), 0))
+        self.obs[b, 0] = world.obs()
+        self.neighbours[b] = world.neighbours()

@@ -1,0 +1,106 @@
+"""Collects T steps of B environments into preallocated buffers: the only copy of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ascore.envs import VecEnv
+from ascore.networks import PADDED_LOGIT, Actor, forward
+
+
+@dataclass
+class Rollout:
+    """One batch. T steps, B environments, N agents, V views, O observation entries.
+
+    Observations keep the environment's dtype; `final` lists (t, environments, observations) of
+    the episodes that ended.
+    """
+
+    obs: npt.NDArray[Any]  # [T, B, V, O]
+    last_obs: npt.NDArray[Any]  # [B, V, O], after the last step
+    action: npt.NDArray[np.int32]  # [T, B, N]
+    reward: npt.NDArray[np.float32]  # [T, B, N]
+    neighbours: npt.NDArray[np.uint8]  # [T, B, N, N]
+    terminated: npt.NDArray[np.uint8]  # [T, B]
+    truncated: npt.NDArray[np.uint8]  # [T, B]
+    final: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]] = field(default_factory=list)
+    episode_returns: list[npt.NDArray[np.float64]] = field(default_factory=list)  # [ended, N] each
+
+    @classmethod
+    def empty(cls, env: VecEnv, steps: int) -> Rollout:
+        """Buffers for `steps` steps of `env`."""
+        b, n = env.num_envs, env.spec.num_agents
+        shape = (b, env.spec.views, *env.spec.obs_shape)
+        return cls(
+            obs=np.empty((steps, *shape), dtype=env.spec.obs_dtype),
+            last_obs=np.empty(shape, dtype=env.spec.obs_dtype),
+            action=np.empty((steps, b, n), dtype=np.int32),
+            reward=np.empty((steps, b, n), dtype=np.float32),
+            neighbours=np.empty((steps, b, n, n), dtype=np.uint8),
+            terminated=np.empty((steps, b), dtype=np.uint8),
+            truncated=np.empty((steps, b), dtype=np.uint8),
+        )
+
+
+class Collector:
+    """Steps an environment with a policy; keeps what outlives a rollout.
+
+    Attributes:
+        running_return: f64 [B, N], rewards of the unfinished episodes so far.
+    """
+
+    def __init__(self, env: VecEnv, steps: int) -> None:
+        self.env = env
+        self.rollout = Rollout.empty(env, steps)
+        self.running_return = np.zeros((env.num_envs, env.spec.num_agents))
+        self._uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
+
+    @torch.no_grad()
+    def collect(self, actor: Actor) -> Rollout:
+        """Fills the rollout: actions are drawn by inverse transform from the environments' streams.
+
+        The draw depends on (seed, environment, episode, step, agent) and the policy alone.
+        """
+        env, rollout = self.env, self.rollout
+        layers = actor.own_layers()
+        obs_torch = torch.from_numpy(rollout.obs)
+        action_torch = torch.from_numpy(rollout.action)
+        uniform = torch.from_numpy(self._uniform).T.unsqueeze(-1)  # [N, B, 1]
+        rollout.final.clear()
+        rollout.episode_returns.clear()
+        for t in range(rollout.obs.shape[0]):
+            rollout.obs[t] = env.obs
+            rollout.neighbours[t] = env.neighbours
+            env.uniforms(self._uniform)
+            logits = forward(layers, per_agent_view(obs_torch[t]))
+            if actor.padding is not None:
+                logits = logits.masked_fill(actor.padding[:, None, :], PADDED_LOGIT)
+            cdf = torch.softmax(logits, dim=-1).cumsum(dim=-1)
+            action = (cdf[..., :-1] <= uniform * cdf[..., -1:]).sum(dim=-1)
+            if actor.padding is not None:
+                action = torch.minimum(action, actor.last_action[:, None])
+            action_torch[t] = action.T
+            env.step(rollout.action[t])
+            rollout.reward[t] = env.reward
+            rollout.terminated[t] = env.terminated
+            rollout.truncated[t] = env.truncated
+            self.running_return += env.reward
+            ended = np.flatnonzero(rollout.terminated[t] | rollout.truncated[t])
+            if ended.size:
+                rollout.final.append((t, ended, env.final_obs[ended]))
+                rollout.episode_returns.append(self.running_return[ended])
+                self.running_return[ended] = 0.0
+        rollout.last_obs[...] = env.obs
+        return rollout
+
+
+def per_agent_view(obs: torch.Tensor) -> torch.Tensor:
+    """[..., V, O] of any dtype -> f32 [M, O] when all agents share a view, else [N, M, O]."""
+    views, size = obs.shape[-2:]
+    flat = obs.reshape(-1, views, size).to(torch.float32)
+    return flat[:, 0] if views == 1 else flat.transpose(0, 1)

@@ -1,0 +1,143 @@
+"""Advantages, value targets, and the normalisation of targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore import _core
+
+F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
+
+
+def gae(
+    reward: F32,
+    value: F32,
+    terminated: U8,
+    truncated: U8,
+    *,
+    final_value: F32 | None = None,
+    gamma: float = 0.99,
+    gae_lambda: float = 0.98,
+) -> tuple[F32, F32]:
+    """Generalised advantage estimates and lambda-returns.
+
+        delta_t = r_t + gamma V(s_{t+1}) - V(s_t),   A_t = delta_t + gamma lambda A_{t+1}
+
+    Args:
+        reward: f32 [T, B, N].
+        value: f32 [T+1, B, N]; value[T] belongs to the observation after the last step.
+        terminated: u8 or bool [T, B]; the next value is 0 and the sum is cut.
+        truncated: u8 or bool [T, B]; the next value is `final_value`, and the sum is cut.
+        final_value: f32 [T, B, N], V of the last observation of an episode, read only where
+            truncated; None closes truncated episodes with 0.
+        gamma: discount factor.
+        gae_lambda: lambda.
+
+    Returns:
+        advantage and returns (advantage + value), f32 [T, B, N] each.
+
+    Raises:
+        ValueError: shapes differ or an array is not C-contiguous.
+        TypeError: wrong dtype.
+
+    Source: Schulman et al. 2016; Eq. 17.
+    """
+    advantage = np.empty_like(reward)
+    returns = np.empty_like(reward)
+    terminated, truncated = (
+        f.view(np.uint8) if f.dtype == np.bool_ else f for f in (terminated, truncated)
+    )
+    _core.gae(
+        reward, value, terminated, truncated, final_value, gamma, gae_lambda, advantage, returns
+    )
+    return advantage, returns
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What an update learns from, in units of reward."""
+
+    advantage: F32  # [T, B, N]
+    returns: F32  # [T, B, N], what the critic regresses on
+    value: F32  # [T, B, N], what the critic said
+
+
+def compute_targets(
+    reward: F32,
+    value: F32,
+    terminated: U8,
+    truncated: U8,
+    final_value: F32,
+    *,
+    gamma: float,
+    gae_lambda: float,
+    time_limit: str,
+    value_target: str,
+) -> Targets:
+    """Advantages by Eq. 17 and critic targets by Eq. 18 or its lambda-return.
+
+    `time_limit = terminal` closes an episode at its horizon with 0, `bootstrap` with V(s_T).
+    `value_target = monte_carlo` is the discounted sum of rewards: the lambda-return at lambda 1.
+    Shapes as in `gae`.
+    """
+    closing = final_value if time_limit == "bootstrap" else None
+    advantage, returns = gae(
+        reward,
+        value,
+        terminated,
+        truncated,
+        final_value=closing,
+        gamma=gamma,
+        gae_lambda=gae_lambda,
+    )
+    if value_target == "monte_carlo":
+        _, returns = gae(
+            reward, value, terminated, truncated, final_value=closing, gamma=gamma, gae_lambda=1.0
+        )
+    return Targets(advantage, returns, value[:-1])
+
+
+class ValueNormalizer:
+    """Running mean and deviation of the targets, per agent (PopArt, van Hasselt et al. 2016).
+
+    Exponential averages with bias correction, so that the first batch counts in full.
+
+    Attributes:
+        mean, std: f64 [N], units of reward.
+    """
+
+    DECAY = 0.98  # about fifty updates: follows returns that change as the policies learn
+    SMALLEST_STD = 1e-3  # reward units; below it, targets are constant for all purposes
+
+    def __init__(self, num_agents: int) -> None:
+        self.weight = np.zeros(1)
+        self.sums = np.zeros((2, num_agents))
+        self.mean = np.zeros(num_agents)
+        self.std = np.ones(num_agents)
+
+    def update(self, returns: F32) -> None:
+        """Takes in the targets of one update, f32 [T, B, N]."""
+        flat = returns.reshape(-1, returns.shape[-1]).astype(np.float64)
+        self.weight = self.DECAY * self.weight + (1 - self.DECAY)
+        moments = np.stack([flat.mean(axis=0), np.square(flat).mean(axis=0)])
+        self.sums = self.DECAY * self.sums + (1 - self.DECAY) * moments
+        self._refresh()
+
+    def _refresh(self) -> None:
+        mean, square = self.sums / self.weight
+        self.mean = mean
+        self.std = np.maximum(np.sqrt(np.maximum(square - mean * mean, 0.0)), self.SMALLEST_STD)
+
+    def state(self) -> dict[str, npt.NDArray[np.float64]]:
+        """What a checkpoint keeps."""
+        return {"weight": self.weight, "sums": self.sums}
+
+    def load_state(self, state: dict[str, npt.NDArray[np.float64]]) -> None:
+        """Restores `state()`."""
+        self.weight, self.sums = state["weight"].copy(), state["sums"].copy()
+        if self.weight[0] > 0:
+            self._refresh()

@@ -1,0 +1,274 @@
+"""The one training loop: collect, update, log, save. It knows no algorithm's name."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ascore import checkpoint
+from ascore.config import Config
+from ascore.envs import Spec, VecEnv, make
+from ascore.errors import CheckpointError, NonFiniteError, RunError
+from ascore.files import unwritable, write_atomic
+from ascore.learner import Learner
+from ascore.metrics import MetricsLog
+from ascore.policy import Policy, load_policy
+from ascore.rollout import Collector
+
+Report = Callable[[int, int, dict[str, Any]], None]
+"""(updates done, updates in all, metrics of the last) -> None, called after every update."""
+
+# Share of the last updates that a summary's return averages over.
+SUMMARY_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: config.toml, metrics.jsonl, metrics.csv, summary.json, checkpoints/."""
+
+    path: Path
+    config: Config
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """An existing run folder."""
+        folder = Path(path)
+        return cls(folder, Config.load(folder / "config.toml"))
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One record per update."""
+        with open(self.path / "metrics.jsonl", encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Outcome of a finished run."""
+        values: dict[str, Any] = json.loads((self.path / "summary.json").read_text())
+        return values
+
+    @property
+    def policy(self) -> Policy:
+        """The newest checkpoint's policy."""
+        return load_policy(self.path)
+
+
+def train(
+    config: Config,
+    out: str | Path | None = None,
+    *,
+    report: Report | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Run:
+    """Trains from scratch.
+
+    Args:
+        config: everything the run depends on.
+        out: a new folder; None = `runs/<env>-<algorithm>-s<seed>`, numbered when taken.
+        report: called after every update.
+        stop: asked after every update; True saves a checkpoint and returns early.
+
+    Returns:
+        The run; `ascore.resume(run.path)` continues it if it was stopped.
+
+    Raises:
+        RunError: the folder holds a run already, cannot be written, or the disk is full.
+        NonFiniteError: training diverged; the last good checkpoint is left.
+    """
+    session = _Session(config)
+    folder = new_folder(config, out, [config.algorithm])
+    write_atomic(folder / "config.toml", config.dump().encode())
+    session.env.reset()
+    return session.run(folder, None, report, stop)
+
+
+def resume(
+    path: str | Path,
+    *,
+    episodes: int | None = None,
+    checkpoint_name: str | None = None,
+    report: Report | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Run:
+    """Continues a run from a checkpoint, bit for bit as if it had never stopped.
+
+    Args:
+        path: run folder.
+        episodes: new training length; None = as configured.
+        checkpoint_name: which checkpoint; None = the newest.
+        report: as in `train`.
+        stop: as in `train`.
+
+    Raises:
+        CheckpointError: no whole checkpoint, or logs shorter than it remembers.
+    """
+    folder = Path(path)
+    saved = checkpoint.load(folder, checkpoint_name)
+    config = Config.from_dict(saved.config, str(saved.path))
+    if episodes is not None:
+        config = config.replace(episodes=episodes)
+        write_atomic(folder / "config.toml", config.dump().encode())
+    return _Session(config).run(folder, saved, report, stop)
+
+
+class _Session:
+    """Environment, learner and counters of a running training."""
+
+    def __init__(self, config: Config) -> None:
+        torch.set_num_threads(config.torch_threads)
+        self.config = config
+        params: dict[str, Any] = dict(config.env_params)
+        self.env: VecEnv = make(
+            config.env, config.num_envs, config.seed, config.num_threads, **params
+        )
+        self.learner = Learner(config, self.env.spec)
+        self.steps = config.rollout_steps or self.env.spec.horizon
+        per_update = self.steps * config.num_envs / self.env.spec.horizon  # episodes
+        self.total = math.ceil(config.episodes / per_update)
+        self.collector = Collector(self.env, self.steps)
+        self.done, self.episodes, self.seconds, self.bytes_sent = 0, 0, 0.0, 0
+
+    def run(
+        self,
+        folder: Path,
+        saved: checkpoint.Checkpoint | None,
+        report: Report | None,
+        stop: Callable[[], bool] | None,
+    ) -> Run:
+        positions = None
+        if saved is not None:
+            positions = self._restore(saved)
+        every = self.config.checkpoint_every or max(1, self.total // 20)
+        log = MetricsLog(folder, tensorboard=self.config.tensorboard, positions=positions)
+        before = self.seconds
+        start = time.perf_counter()
+        try:
+            while self.done < self.total:
+                record = self._update(folder)
+                self.seconds = before + time.perf_counter() - start
+                log.write({**record, "seconds": self.seconds})
+                stopping = stop is not None and stop()
+                if self.done % every == 0 or self.done == self.total or stopping:
+                    self._save(folder, log)
+                if report is not None:
+                    report(self.done, self.total, record)
+                if stopping:
+                    break
+        finally:
+            log.close()
+        run = Run(folder, self.config)
+        if self.done >= self.total:
+            write_atomic(folder / "summary.json", json.dumps(self._summary(run), indent=1).encode())
+        return run
+
+    def _update(self, folder: Path) -> dict[str, Any]:
+        rollout = self.collector.collect(self.learner.actor)
+        try:
+            metrics = self.learner.update(rollout, self.done)
+        except NonFiniteError as error:
+            left = checkpoint.folders(folder)
+            last = f"last good checkpoint: {left[-1]}" if left else "no checkpoint was written yet"
+            message = f"update {self.done}: {error} ({last})"
+            raise NonFiniteError(message) from error
+        self.done += 1
+        self.episodes += sum(len(r) for r in rollout.episode_returns)
+        self.bytes_sent += sum(metrics["bytes_sent"])
+        return {
+            "update": self.done,
+            "episodes": self.episodes,
+            "env_steps": self.done * self.steps * self.config.num_envs,
+            **metrics,
+        }
+
+    def _save(self, folder: Path, log: MetricsLog) -> None:
+        actor = self.learner.actor
+        arrays = {key: value.numpy() for key, value in self.learner.state().items()}
+        arrays["env"] = self.env.save_state()
+        arrays["running_return"] = self.collector.running_return
+        extra = {
+            "actor": {"sizes": list(actor.net.sizes), "layout": actor.layout, "heads": actor.heads},
+            "logs": log.positions(),
+            "episodes": self.episodes,
+            "seconds": self.seconds,
+            "bytes_sent": self.bytes_sent,
+        }
+        spec = spec_dict(self.env.spec)
+        keep = self.config.keep_checkpoints
+        checkpoint.save(folder, self.done, self.config.to_dict(), spec, extra, arrays, keep)
+
+    def _restore(self, saved: checkpoint.Checkpoint) -> dict[str, int]:
+        if saved.spec != spec_dict(self.env.spec):
+            message = (
+                f"checkpoint {saved.path} was made for {saved.spec}, not {spec_dict(self.env.spec)}"
+            )
+            raise CheckpointError(message)
+        arrays = {key: value.copy() for key, value in saved.arrays.items()}
+        self.env.load_state(arrays.pop("env"))
+        self.collector.running_return[...] = arrays.pop("running_return")
+        self.learner.load_state({key: torch.from_numpy(value) for key, value in arrays.items()})
+        self.done = saved.update
+        self.episodes, self.seconds = saved.extra["episodes"], saved.extra["seconds"]
+        self.bytes_sent = saved.extra["bytes_sent"]
+        return {**saved.extra["logs"], "update": saved.update}
+
+    def _summary(self, run: Run) -> dict[str, Any]:
+        tail = run.metrics[-max(1, int(SUMMARY_SHARE * len(run.metrics))) :]
+        means = [r["team_return"] for r in tail if r["team_return"] is not None]
+        return {
+            "env": self.config.env,
+            "algorithm": self.config.algorithm,
+            "seed": self.config.seed,
+            "updates": self.done,
+            "episodes": self.episodes,
+            "env_steps": self.done * self.steps * self.config.num_envs,
+            "seconds": self.seconds,
+            "team_return": float(np.mean(means)) if means else None,
+            "entropy": float(np.mean([r["entropy"] for r in tail])),
+            "bytes_sent": self.bytes_sent,
+        }
+
+
+def spec_dict(spec: Spec) -> dict[str, Any]:
+    """Sizes of an environment as JSON holds them."""
+    return json.loads(json.dumps({**asdict(spec), "obs_dtype": str(np.dtype(spec.obs_dtype))}))  # type: ignore[no-any-return]
+
+
+def new_folder(config: Config, out: str | Path | None, algorithms: Sequence[str]) -> Path:
+    """Creates the folder of a run, or the one above the runs of several algorithms.
+
+    Raises:
+        RunError: it holds a run already, or cannot be created.
+    """
+    if out is None:
+        stem = f"{config.env.rsplit('-v', 1)[0]}-{'+'.join(algorithms)}-s{config.seed}"
+        folder, number = Path("runs") / stem, 1
+        while folder.exists():
+            number += 1
+            folder = Path("runs") / f"{stem}-{number}"
+    else:
+        folder = Path(out)
+        taken = [
+            path
+            for path in (folder, *(folder / name for name in algorithms))
+            if (path / "config.toml").exists()
+        ]
+        if taken:
+            message = (
+                f"{taken[0]} holds a run already; continue it with `ascore resume {taken[0]}` "
+                "or choose another --out"
+            )
+            raise RunError(message)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return folder

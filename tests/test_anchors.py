@@ -1,0 +1,262 @@
+"""Returns that are known on paper, reached by playing the compiled environments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ascore import _core
+
+EPISODES = 10_000
+BATCH = 1_000
+# Half width of a two-sided 99 % interval, in standard errors of a mean.
+Z99 = 2.576
+STAY, LEFT, RIGHT, DOWN, UP, OPEN = range(6)
+Policy = Callable[[Any], NDArray[np.int32]]
+
+
+class Chances(NamedTuple):
+    opened: float
+    eaten: float
+
+
+def team_returns(env: Any, policy: Policy, episodes: int) -> NDArray[np.float64]:
+    """Play `episodes` whole episodes in all.
+
+    Returns:
+        f64[episodes]: undiscounted reward, summed over agents and steps, of each.
+    """
+    env.reset()
+    returns = []
+    for _ in range(episodes // env.num_envs):
+        total = np.zeros(env.num_envs)
+        for _ in range(env.horizon):
+            env.step(policy(env))
+            total += env.reward.sum(axis=1, dtype=np.float64)
+        assert env.truncated.all()
+        returns.append(total)
+    return np.concatenate(returns)
+
+
+def uniformly_random(env: Any) -> NDArray[np.int32]:
+    uniforms = np.empty((env.num_envs, env.num_agents), np.float32)
+    env.uniforms(uniforms)
+    return (uniforms * env.num_actions).astype(np.int32)
+
+
+def half_width(sample: NDArray[np.float64]) -> float:
+    return float(Z99 * sample.std(ddof=1) / np.sqrt(sample.size))
+
+
+def exchange(num_envs: int, seed: int, **params: Any) -> Any:
+    return _core.ExchangeV1(num_envs, seed, params=params)
+
+
+def predation(num_envs: int, seed: int, **params: Any) -> Any:
+    return _core.PredationV1(num_envs, seed, params=params)
+
+
+# The published figures were themselves measured on finitely many random episodes and rounded to
+# two decimals. Their sample is not recorded; it is taken to be no smaller than ours, so the
+# difference of the two has sqrt(2) times the error of one, and rounding adds at most 0.005.
+@pytest.mark.parametrize(("params", "anchor"), [({}, 4.84), ({"open_range": 1}, 5.99)], ids=str)
+def test_random_exchange(params: dict[str, Any], anchor: float) -> None:
+    returns = team_returns(exchange(BATCH, 0, **params), uniformly_random, EPISODES)
+    assert returns.size == EPISODES
+    assert abs(returns.mean() - anchor) <= np.sqrt(2) * half_width(returns) + 0.005
+    assert_possible(returns)
+
+
+def chance_of_box(open_range: int, openers: int, size: int = 5, horizon: int = 300) -> Chances:
+    """Return how likely a box is opened, and its owner stands on it then or later, exactly.
+
+    Random agents walk independently, so given the box's cell it is enough to follow one agent from
+    every start: whether it has opened the box by step t, and whether it visits the box from t on.
+    Holds where no other box gets in the way: open_range = 0, or a single opener.
+    """
+    cells = [(x, y) for y in range(size) for x in range(size)]
+    walk = np.zeros((size**2, size**2))
+    for here, (x, y) in enumerate(cells):
+        for right, down in [(0, 0), (-1, 0), (1, 0), (0, 1), (0, -1), (0, 0)]:
+            to = min(max(x + right, 0), size - 1) + size * min(max(y + down, 0), size - 1)
+            walk[here, to] += 1 / 6
+    opened = eaten = 0.0
+    for box, (x, y) in enumerate(cells):
+        starts = [cell for cell in range(size**2) if cell != box]
+        near = np.array([abs(u - x) + abs(v - y) <= open_range for u, v in cells])
+        # closed[t, s]: an opener that started at s has not opened the box within t steps.
+        keeps_closed = walk - np.diag(near / 6)
+        closed = [np.ones(size**2)]
+        # visits[k, s]: an agent at s stands on the box now or within k more steps.
+        visits = [np.eye(size**2)[box]]
+        for _ in range(horizon):
+            closed.append(keeps_closed @ closed[-1])
+            visits.append(np.maximum(walk @ visits[-1], visits[0]))
+        # comes[t, s]: the owner that started at s stands on the box at some step from t to the end.
+        comes = np.zeros((horizon + 1, size**2))
+        power = np.eye(size**2)
+        for t in range(horizon + 1):
+            comes[t] = power @ visits[horizon - t]
+            power = power @ walk
+        shut, owner = np.array(closed)[:, starts], comes[1:, starts]
+        # Starts are distinct, so the owner's is none of the openers'.
+        if openers == 1:
+            opens = shut[:-1] - shut[1:]
+            opened += opens.sum() / len(starts)
+            others = owner.sum(axis=1, keepdims=True) - owner
+            eaten += (opens * others).sum() / (len(starts) * (len(starts) - 1))
+        else:
+            both = shut[:, :, None] * shut[:, None, :]
+            opens = (both[:-1] - both[1:]) * (1 - np.eye(len(starts)))
+            pairs = len(starts) * (len(starts) - 1)
+            opened += opens.sum() / pairs
+            others = owner.sum(axis=1)[:, None, None] - owner[:, :, None] - owner[:, None, :]
+            eaten += (opens * others).sum() / (pairs * (len(starts) - 2))
+    return Chances(opened / size**2, eaten / size**2)
+
+
+@pytest.mark.parametrize(
+    ("params", "openers"),
+    [
+        ({}, 2),
+        ({"food": "pickup"}, 2),
+        ({"opener": "next"}, 1),
+        ({"opener": "next", "food": "pickup"}, 1),
+        ({"opener": "next", "open_range": 1}, 1),
+        ({"opener": "next", "open_range": 1, "food": "pickup"}, 1),
+    ],
+    ids=str,
+)
+def test_random_exchange_in_theory(params: dict[str, Any], openers: int) -> None:
+    """Three boxes; each costs 5 to open and is worth 10 eaten, at once or when it is picked up."""
+    chances = chance_of_box(params.get("open_range", 0), openers)
+    fed = chances.eaten if params.get("food") == "pickup" else chances.opened
+    expected = 3 * (10 * fed - 5 * chances.opened) - 9
+    returns = team_returns(exchange(BATCH, 0, **params), uniformly_random, EPISODES)
+    assert abs(returns.mean() - expected) <= half_width(returns)
+
+
+def assert_possible(returns: NDArray[np.float64]) -> None:
+    """A team return is -9 plus 5 for every box opened.
+
+    At most 900 rewards, of which at most six exceed 1 (rounded by at most 2**-21) and the others
+    are -0.01 (rounded by less than 2**-31).
+    """
+    rounding = 6 * 2.0**-21 + 900 * 2.0**-31
+    possible = np.array([-9.0, -4.0, 1.0, 6.0])
+    distance = np.abs(returns[:, None] - possible).min(axis=1)
+    assert distance.max() <= rounding
+
+
+def test_random_exchange_opens_as_many_boxes_as_published() -> None:
+    """2.77 boxes per episode, all three in 77 % of the episodes."""
+    returns = team_returns(exchange(BATCH, 1), uniformly_random, EPISODES)
+    opened = np.rint((returns + 9) / 5)
+    assert abs(opened.mean() - 2.77) <= np.sqrt(2) * half_width(opened) + 0.005
+    all_three = (opened == 3).astype(np.float64)
+    assert abs(all_three.mean() - 0.77) <= np.sqrt(2) * half_width(all_three) + 0.005
+    assert set(opened.tolist()) <= {0.0, 1.0, 2.0, 3.0}
+    assert len(set(opened.tolist())) >= 3
+
+
+def never_open(env: Any) -> NDArray[np.int32]:
+    return np.minimum(uniformly_random(env), UP)
+
+
+def open_for_the_next(env: Any) -> NDArray[np.int32]:
+    """Agent j walks to the box of agent j + 1 and opens it, then stays."""
+    n = env.num_agents
+    places = np.rint(4 * env.obs[:, 0]).astype(int).reshape(-1, 2 * n, 2)
+    box = np.roll(places[:, n:], -1, axis=1)
+    x, y = np.moveaxis(box - places[:, :n], -1, 0)
+    eaten = box[..., 0] < 0
+    return np.select(
+        [eaten, x < 0, x > 0, y > 0, y < 0], [STAY, LEFT, RIGHT, DOWN, UP], OPEN
+    ).astype(np.int32)
+
+
+def test_exchange_without_opening() -> None:
+    returns = team_returns(exchange(50, 2), never_open, 100)
+    assert_possible(returns)
+    assert np.rint(returns).tolist() == [-9.0] * 100
+
+
+def test_exchange_opening_for_each_other() -> None:
+    returns = team_returns(exchange(50, 2), open_for_the_next, 100)
+    assert_possible(returns)
+    assert np.rint(returns).tolist() == [6.0] * 100
+
+
+def test_exchange_opening_shares_the_gain() -> None:
+    """Each agent pays 5 once, gains 10 once and loses 0.01 in 300 steps: +2 each."""
+    env = exchange(50, 3)
+    env.reset()
+    total = np.zeros((50, 3))
+    for _ in range(300):
+        env.step(open_for_the_next(env))
+        total += env.reward
+    np.testing.assert_allclose(total, 2.0, rtol=0, atol=2 * 2.0**-21 + 300 * 2.0**-31)
+
+
+# By the sign rule a uniformly random agent approaches with probability 1/2, whatever the state.
+#
+# Literal rewards: a step is worth -4k, except +3N at k = N (-N, not -4N) and -3N at k = 0 (-3N,
+# not 0). Both ends have probability 2**-N and cancel; E[-4k] = -2N.
+# Pairwise: the mean over partners has the expectation of one pair, (-1 - 4 + 0 - 3) / 4 = -2 for
+# each agent; again -2N in all.
+@pytest.mark.parametrize("mixed", ["literal", "pairwise"])
+@pytest.mark.parametrize("num_agents", [2, 8, 20])
+def test_random_predation(num_agents: int, mixed: str) -> None:
+    env = predation(BATCH, 4, num_agents=num_agents, mixed=mixed)
+    per_step = team_returns(env, uniformly_random, EPISODES) / env.horizon
+    assert per_step.size == EPISODES
+    assert abs(per_step.mean() + 2 * num_agents) <= half_width(per_step)
+    assert per_step.std() > 0
+
+
+def towards(env: Any, approaching: int) -> NDArray[np.int32]:
+    """Agents 0..approaching-1 walk in the prey's direction, the others in the opposite one."""
+    right_is_towards = env.obs[:, 0] < 0
+    approach = np.arange(env.num_agents) < approaching
+    return np.where(approach, right_is_towards, ~right_is_towards).astype(np.int32)
+
+
+# Per step: -N if all approach, -3N if none does; otherwise -4k literally, and in pairs
+# -k ((k - 1) + 4 (N - k)) / (N - 1) - 3 (N - k) (N - k - 1) / (N - 1).
+@pytest.mark.parametrize(
+    ("num_agents", "mixed", "approaching", "team_return"),
+    [
+        (2, "literal", 2, -60),
+        (2, "literal", 0, -180),
+        (2, "literal", 1, -120),
+        (8, "literal", 8, -240),
+        (8, "literal", 0, -720),
+        (8, "literal", 1, -120),
+        (20, "literal", 20, -600),
+        (20, "literal", 0, -1800),
+        (20, "literal", 1, -120),
+        (30, "literal", 30, -900),
+        (30, "literal", 0, -2700),
+        (30, "literal", 1, -120),
+        (2, "pairwise", 2, -60),
+        (2, "pairwise", 0, -180),
+        (2, "pairwise", 1, -120),
+        (8, "pairwise", 8, -240),
+        (8, "pairwise", 0, -720),
+        (8, "pairwise", 7, -300),
+        (8, "pairwise", 4, -480),
+        (8, "pairwise", 1, -660),
+    ],
+)
+def test_scripted_predation(
+    num_agents: int, mixed: str, approaching: int, team_return: int
+) -> None:
+    env = predation(50, 5, num_agents=num_agents, mixed=mixed)
+    returns = team_returns(env, lambda env: towards(env, approaching), 100)
+    # Every reward is a multiple of 1 / (N - 1) below 4 in size, rounded by at most 2**-23 relative.
+    rounding = 4 * num_agents * 30 * 2.0**-23
+    np.testing.assert_allclose(returns, team_return, rtol=0, atol=rounding)

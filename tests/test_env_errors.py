@@ -1,0 +1,377 @@
+"""Every bad input is refused with a message that names the thing, the value and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import ascore
+from ascore import _core
+
+NAMES = sorted(ascore.ENVIRONMENTS)
+BUFFERS = ("obs", "final_obs", "reward", "neighbours", "terminated", "truncated", "episode", "time")
+
+
+def started(name: str = "exchange-v1", num_envs: int = 4, seed: int = 0, **params: Any) -> Any:
+    env = ascore.make(name, num_envs=num_envs, seed=seed, **params)
+    env.reset()
+    return env
+
+
+def zeros(env: Any) -> NDArray[np.int32]:
+    return np.zeros((env.num_envs, env.spec.num_agents), np.int32)
+
+
+def everything(env: Any) -> list[bytes]:
+    return [getattr(env, buffer).tobytes() for buffer in BUFFERS] + [env.save_state().tobytes()]
+
+
+# ---- construction ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("exchang-v1", r"'exchang-v1'.*did you mean 'exchange-v1'.*exchange-v1, predation-v1"),
+        ("chess", r"unknown environment 'chess'.*exchange-v1, predation-v1"),
+        ("", r"unknown environment ''.*exchange-v1, predation-v1"),
+        ("exchange-v9", r"unknown environment 'exchange-v9'.*exchange-v1, predation-v1"),
+    ],
+)
+def test_unknown_environment(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ascore.make(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"num_envs": 0}, ValueError, r"num_envs = 0 is outside 1\.\."),
+        ({"num_envs": -3}, ValueError, r"num_envs = -3 is outside 1\.\."),
+        ({"num_envs": 2.0}, TypeError, r"num_envs = 2\.0 is a float.*whole number"),
+        ({"seed": -1}, ValueError, r"seed = -1 is outside 0\.\.18446744073709551615"),
+        ({"seed": 2**64}, ValueError, r"seed = 18446744073709551616 is outside 0\.\."),
+        ({"seed": 0.5}, TypeError, r"seed = 0\.5 is a float.*whole number"),
+        ({"seed": True}, TypeError, r"seed = True is a bool.*whole number"),
+        ({"first_env": -1}, ValueError, r"first_env = -1 is outside 0\.\."),
+        ({"first_env": 2**64}, ValueError, r"first_env = 18446744073709551616 is outside 0\.\."),
+        ({"first_env": 2**64 - 1, "num_envs": 2}, ValueError, r"first_env \+ num_envs.*64 bits"),
+        ({"num_threads": -1}, ValueError, r"num_threads = -1 is outside 0\.\."),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_count(
+    name: str, given: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        ascore.make(name, **given)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_largest_seed_and_environment_number_are_allowed(name: str) -> None:
+    env = ascore.make(name, seed=2**64 - 1, first_env=2**64 - 1)
+    env.reset()
+    env.reset(seed=2**64 - 1)
+    assert env.episode.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "error", "message"),
+    [
+        ("exchange-v1", {"openrange": 1}, ValueError, r"no parameter \"openrange\".*open_range"),
+        ("predation-v1", {"size": 5}, ValueError, r"predation-v1 has no.*\"size\".*num_agents"),
+        ("exchange-v1", {"opener": "all"}, ValueError, r"opener = \"all\".*\"any\", \"next\""),
+        ("exchange-v1", {"food": ""}, ValueError, r"food = \"\".*\"immediate\", \"pickup\""),
+        ("exchange-v1", {"contest": "x"}, ValueError, r"contest = \"x\".*\"random\", \"lowest\""),
+        ("exchange-v1", {"eaten": "x"}, ValueError, r"eaten = \"x\".*\"minus_one\", \"flag\""),
+        ("exchange-v1", {"collisions": "x"}, ValueError, r"collisions = \"x\".*\"none\", \"block\""),
+        ("exchange-v1", {"neigh_metric": "l2"}, ValueError, r"neigh_metric = \"l2\".*\"cheb\""),
+        ("predation-v1", {"approach": "x"}, ValueError, r"approach = \"x\".*\"sign\", \"distance\""),
+        ("predation-v1", {"mixed": "x"}, ValueError, r"mixed = \"x\".*\"literal\", \"pairwise\""),
+        ("exchange-v1", {"opener": 1}, TypeError, r"opener is a int.*\"any\", \"next\""),
+        ("exchange-v1", {"size": 5.0}, TypeError, r"size is a float, want an int"),
+        ("exchange-v1", {"size": True}, TypeError, r"size is a bool, want an int"),
+        ("exchange-v1", {"cost": "5"}, TypeError, r"cost is a str, want a float"),
+        ("exchange-v1", {"early_end": 1}, TypeError, r"early_end is a int, want a bool"),
+        ("exchange-v1", {"num_agents": 1}, ValueError, r"num_agents = 1 is outside 2\.\.64"),
+        ("exchange-v1", {"num_agents": 65}, ValueError, r"num_agents = 65 is outside 2\.\.64"),
+        ("exchange-v1", {"size": 1}, ValueError, r"size = 1 is outside 2\.\.32"),
+        ("exchange-v1", {"size": 33}, ValueError, r"size = 33 is outside 2\.\.32"),
+        ("exchange-v1", {"horizon": 0}, ValueError, r"horizon = 0 is outside 1\.\."),
+        ("exchange-v1", {"horizon": 2**80}, ValueError, rf"horizon = {2**80} is outside 1\.\."),
+        ("exchange-v1", {"open_range": -1}, ValueError, r"open_range = -1 is outside 0\.\."),
+        ("exchange-v1", {"neigh_radius": -1}, ValueError, r"neigh_radius = -1 is outside 0\.\."),
+        ("exchange-v1", {"cost": -1.0}, ValueError, r"cost = -1 is outside 0\.\."),
+        ("exchange-v1", {"gain": float("inf")}, ValueError, r"gain = inf is outside 0\.\."),
+        ("exchange-v1", {"time_cost": float("nan")}, ValueError, r"time_cost = -?nan is outside"),
+        ("exchange-v1", {"useless_open_cost": -1}, ValueError, r"useless_open_cost = -1 is outside"),
+        ("exchange-v1", {"num_agents": 13}, ValueError, r"num_agents = 13.*26 cells.*size = 5.*25"),
+        ("predation-v1", {"num_agents": 0}, ValueError, r"num_agents = 0 is outside 1\.\.64"),
+        ("predation-v1", {"length": 0.0}, ValueError, r"length = 0 is outside"),
+        ("predation-v1", {"step_length": -1.0}, ValueError, r"step_length = -1 is outside"),
+        ("predation-v1", {"obs_scale": 0}, ValueError, r"obs_scale = 0 is outside"),
+        ("predation-v1", {"neigh_radius": 1.5}, ValueError, r"neigh_radius = 1\.5 is outside 0\.\.1"),
+        (
+            "predation-v1",
+            {"num_agents": 1, "mixed": "pairwise"},
+            ValueError,
+            r"pairwise needs num_agents >= 2, got 1",
+        ),
+    ],
+    ids=str,
+)
+def test_bad_parameter(
+    name: str, params: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        ascore.make(name, **params)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_documented_and_reported(name: str) -> None:
+    core = ascore.ENVIRONMENTS[name].core
+    documented = {row[0]: row[1] for row in core.parameter_docs}
+    assert all(len(row) == 4 and all(str(entry) for entry in row) for row in core.parameter_docs)
+    assert ascore.make(name).params == documented
+    assert ascore.make(name, horizon=7).params == documented | {"horizon": 7}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numpy_numbers_are_numbers(name: str) -> None:
+    env = ascore.make(name, num_envs=np.int64(2), seed=np.uint64(3), num_agents=np.int32(3))
+    assert env.params["num_agents"] == 3
+    assert env.num_envs == 2
+
+
+# ---- before the first reset -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_step_before_reset(name: str) -> None:
+    env = ascore.make(name, num_envs=2)
+    with pytest.raises(ValueError, match=rf"step before the first reset of {name}; call reset\(\)"):
+        env.step(zeros(env))
+    with pytest.raises(ValueError, match=rf"uniforms before the first reset.*{name}.*reset\(\)"):
+        env.uniforms(np.empty((2, env.spec.num_agents), np.float32))
+    # The refusal is no obstacle to what it asks for.
+    env.reset()
+    env.step(zeros(env))
+    assert env.time.tolist() == [1, 1]
+
+
+# ---- actions --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (
+            lambda a: a.astype(np.int64),
+            TypeError,
+            r"action.*int64, want int32.*action\.astype\(numpy\.int32\)",
+        ),
+        (
+            lambda a: a.astype(np.uint32),
+            TypeError,
+            r"action.*uint32, want int32.*action\.astype\(numpy\.int32\)",
+        ),
+        (
+            lambda a: a.astype(np.float32),
+            TypeError,
+            r"action.*float32, want int32.*action\.astype\(numpy\.int32\)",
+        ),
+        (
+            lambda a: a.astype(">i4"),
+            TypeError,
+            r"action.*>i4, want int32.*action\.astype\(numpy\.int32\)",
+        ),
+        (lambda a: a.tolist(), TypeError, r"action is a list, want a numpy int32 array"),
+        (lambda a: None, TypeError, r"action is a NoneType, want a numpy int32 array"),
+        (lambda a: a[:3], ValueError, r"action has shape \(3, N\), want \(4, N\)"),
+        (lambda a: a[:, 1:], ValueError, r"action.*ascontiguousarray"),
+        (lambda a: a[:, 1:].copy(), ValueError, r"action has shape \(4, M\), want \(4, N\)"),
+        (lambda a: a[0], ValueError, r"action has shape \(N,\), want \(4, N\)"),
+        (lambda a: a[None], ValueError, r"action has shape \(1, 4, N\), want \(4, N\)"),
+        (lambda a: a.ravel(), ValueError, r"action has shape \(4N,\), want \(4, N\)"),
+        (
+            lambda a: np.asfortranarray(a),
+            ValueError,
+            r"action of shape \(4, N\).*not C-contiguous.*numpy\.ascontiguousarray\(action\)",
+        ),
+        (
+            lambda a: np.repeat(a, 2, axis=1)[:, ::2],
+            ValueError,
+            r"action of shape \(4, N\).*not C-contiguous.*numpy\.ascontiguousarray\(action\)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_action_array(
+    name: str, spoil: Any, error: type[Exception], message: str
+) -> None:
+    env = started(name)
+    n = env.spec.num_agents
+    for symbol, number in (("4N", 4 * n), ("N", n), ("M", n - 1)):
+        message = message.replace(f"{symbol},", f"{number},").replace(f"{symbol})", f"{number})")
+        message = message.replace(f"{symbol}\\)", f"{number}\\)")
+    before = everything(env)
+    with pytest.raises(error, match=message):
+        env.step(spoil(zeros(env)))
+    assert everything(env) == before
+
+
+@pytest.mark.parametrize("value", [-1, 99, 2**31 - 1, -(2**31)])
+@pytest.mark.parametrize(("row", "agent"), [(0, 0), (3, 1), (63, 2)])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", NAMES)
+def test_action_out_of_range(name: str, threads: int, row: int, agent: int, value: int) -> None:
+    """The environment stays where it was, and goes on as if nothing had been asked."""
+    env = started(name, num_envs=64, num_threads=threads)
+    untouched = started(name, num_envs=64, num_threads=threads)
+    action = zeros(env)
+    action[row, agent] = value
+    before = everything(env)
+    spec = env.spec
+    message = (
+        rf"action\[{row}, {agent}\] = {value} is outside 0\.\.{spec.num_actions - 1}; "
+        rf"{name} has {spec.num_actions} actions: {', '.join(spec.action_names)}"
+    )
+    with pytest.raises(ValueError, match=message):
+        env.step(action)
+    assert everything(env) == before
+    env.step(zeros(env))
+    untouched.step(zeros(env))
+    assert everything(env) == everything(untouched)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_first_action_too_large_is_refused_and_the_last_is_not(name: str) -> None:
+    env = started(name)
+    env.step(zeros(env) + np.int32(env.spec.num_actions - 1))
+    assert env.time.tolist() == [1] * 4
+    with pytest.raises(ValueError, match=rf"= {env.spec.num_actions} is outside"):
+        env.step(zeros(env) + np.int32(env.spec.num_actions))
+    assert env.time.tolist() == [1] * 4
+
+
+# ---- seeds, numbers, states -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seed", "error", "message"),
+    [
+        (-1, ValueError, r"seed = -1 is outside 0\.\.18446744073709551615"),
+        (2**64, ValueError, r"seed = 18446744073709551616 is outside 0\.\."),
+        (1.5, TypeError, r"seed = 1\.5 is a float.*whole number"),
+        ("1", TypeError, r"seed = '1' is a str.*whole number"),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_reset_with_a_bad_seed(
+    name: str, seed: Any, error: type[Exception], message: str
+) -> None:
+    env = started(name)
+    before = everything(env)
+    with pytest.raises(error, match=message):
+        env.reset(seed=seed)
+    assert everything(env) == before
+
+
+def read_only(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    array.setflags(write=False)
+    return array
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "message"),
+    [
+        (np.empty((4, 3)), TypeError, r"out has dtype float64, want float32"),
+        (np.empty((3, 4), np.float32), ValueError, r"out has shape \(3, 4\), want \(4, 3\)"),
+        (np.empty(12, np.float32), ValueError, r"out has shape \(12,\), want \(4, 3\)"),
+        (np.empty((3, 4), np.float32).T, ValueError, r"out of shape \(4, 3\).*not C-contiguous"),
+        (read_only(np.empty((4, 3), np.float32)), ValueError, r"out is read-only"),
+        ([[0.0] * 3] * 4, TypeError, r"out is a list, want a numpy float32 array"),
+    ],
+    ids=["dtype", "shape", "rank", "transposed", "read-only", "list"],
+)
+def test_bad_place_for_uniforms(out: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        started().uniforms(out)
+
+
+def flipped(state: NDArray[np.uint8], at: int) -> NDArray[np.uint8]:
+    state = state.copy()
+    state[at] ^= 1
+    return state
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (lambda s: s[:-1], ValueError, r"state is truncated"),
+        (lambda s: s[:20], ValueError, r"state is truncated"),
+        (lambda s: s[:3], ValueError, r"state is truncated"),
+        (lambda s: s[:0], ValueError, r"state is truncated"),
+        (lambda s: np.append(s, np.uint8(0)), ValueError, r"state.*bytes.*want"),
+        (lambda s: flipped(s, -1), ValueError, r"state is damaged.*checksum"),
+        (lambda s: flipped(s, -200), ValueError, r"state is damaged.*checksum"),
+        (lambda s: np.full(5_000, 255, np.uint8), ValueError, r"state.*not written by save_state"),
+        (lambda s: s.astype(np.int32), TypeError, r"state has dtype int32, want uint8"),
+        (lambda s: s.tobytes(), TypeError, r"state is a bytes, want a numpy uint8 array"),
+        (lambda s: np.repeat(s, 2)[::2], ValueError, r"state of shape.*not C-contiguous"),
+        (lambda s: s[None], ValueError, r"state has shape \(1, \d+\), want \(\d+,\)"),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_state(name: str, spoil: Any, error: type[Exception], message: str) -> None:
+    env = started(name)
+    state = env.save_state()
+    env.step(zeros(env))
+    before = everything(env)
+    with pytest.raises(error, match=message):
+        env.load_state(spoil(state))
+    assert everything(env) == before
+    env.load_state(state)
+    assert env.time.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize(
+    ("foreign", "message"),
+    [
+        (lambda: started("predation-v1"), r"state belongs to.*predation-v1.*not to.*exchange-v1"),
+        (lambda: started(num_envs=5), r"state belongs to.*num_envs = 5.*not to.*num_envs = 4"),
+        (lambda: started(size=6), r"state belongs to.*size = 6.*not to.*size = 5"),
+        (lambda: started(cost=5.5), r"state belongs to.*cost = 5\.5.*not to.*cost = 5"),
+        (lambda: started(food="pickup"), r"state belongs to.*food = pickup.*not to.*immediate"),
+        (lambda: started(first_env=1), r"state belongs to.*first_env = 1.*not to.*first_env = 0"),
+    ],
+)
+def test_foreign_state(foreign: Any, message: str) -> None:
+    env = started()
+    before = everything(env)
+    with pytest.raises(ValueError, match=message):
+        env.load_state(foreign().save_state())
+    assert everything(env) == before
+
+
+def test_state_of_another_seed_and_thread_count_is_welcome() -> None:
+    env, other = started(seed=1, num_threads=1), started(seed=2, num_threads=3)
+    other.load_state(env.save_state())
+    assert everything(other) == everything(env)
+
+
+@pytest.mark.parametrize("bound", [_core.ExchangeV1, _core.PredationV1])
+def test_bound_classes_check_for_themselves(bound: Any) -> None:
+    """Whoever skips the Python face still cannot make the core misbehave."""
+    with pytest.raises(ValueError, match="num_envs = 0 is below 1"):
+        bound(0, 0)
+    for bad in (-1, 2**64, 1.5):
+        with pytest.raises(TypeError, match="seed"):
+            bound(1, bad)
+    with pytest.raises(ValueError, match="num_threads = -1 is below 0"):
+        bound(1, 0, num_threads=-1)
+    assert bound(3, 0, num_threads=99).num_threads == 3

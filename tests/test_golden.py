@@ -1,0 +1,170 @@
+"""Traces a person can follow, kept in `tests/golden`, replayed by both implementations.
+
+They are written by the Python twins alone. After a change of the rules that is meant, run
+
+    python tests/test_golden.py
+
+and review the difference line by line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ascore import _core, envs
+from ascore.reference import TWINS, VecEnv
+
+GOLDEN = Path(__file__).parent / "golden"
+COMPILED = {"exchange-v1": _core.ExchangeV1, "predation-v1": _core.PredationV1}
+
+
+class Trace(NamedTuple):
+    title: str
+    params: dict[str, Any]
+    seed: int
+    steps: int
+
+
+# Seeds under which the random actions soon open boxes, so that the rules show.
+TRACES = {
+    "exchange-v1": [
+        Trace("the published rules, cut short", {"horizon": 14}, seed=126, steps=15),
+        Trace(
+            "owners pick up their food, agents block each other, the meal ends the episode",
+            {
+                "num_agents": 2,
+                "size": 3,
+                "food": "pickup",
+                "eaten": "flag",
+                "early_end": True,
+                "collisions": "block",
+                "neigh_metric": "manhattan",
+            },
+            seed=1154,
+            steps=19,
+        ),
+    ],
+    "predation-v1": [
+        Trace("three predators", {"num_agents": 3, "horizon": 10}, seed=0, steps=11),
+        Trace(
+            "rewards from pairs, approach by distance",
+            {
+                "num_agents": 4,
+                "length": 4.0,
+                "mixed": "pairwise",
+                "approach": "distance",
+                "obs_scale": 1.0,
+                "horizon": 8,
+            },
+            seed=1,
+            steps=9,
+        ),
+    ],
+}
+
+
+def floats(array: NDArray[np.float32]) -> str:
+    return " ".join(f"{x:.6f}" for x in array.tolist())
+
+
+def exchange_state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
+    twin = TWINS["exchange-v1"](TWINS["exchange-v1"].Params(**trace.params))
+    size, n = twin.params.size, twin.num_agents
+    flags = obs[4 * n :].tolist()
+    names = [f"agent {i}" for i in range(n)] + [f"food {i}" for i in range(n)]
+    for k, name in enumerate(names):
+        x, y = obs[2 * k : 2 * k + 2].tolist()
+        place = "eaten" if x < 0 else f"column {round(x * (size - 1))} row {round(y * (size - 1))}"
+        if flags and k >= n:
+            place += {0.0: ", closed", 0.5: ", open", 1.0: ", eaten"}[flags[k - n]]
+        yield f"  {name}: {place}"
+
+
+def predation_state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
+    scale = trace.params.get("obs_scale", 1 / 30)
+    for i, distance in enumerate(obs.tolist()):
+        side = "right" if distance > 0 else "left"
+        yield f"  predator {i}: {abs(distance) / scale:.6f} to the {side} of the prey"
+
+
+STATE = {"exchange-v1": exchange_state, "predation-v1": predation_state}
+
+
+def replay(name: str, trace: Trace, env: Any, uniforms: Any) -> Iterator[str]:
+    """Play random actions and tell what happens, from the public buffers of `env` alone."""
+    names = TWINS[name].action_names
+    params = " ".join(f"{key}={value}" for key, value in trace.params.items())
+    yield f"== {trace.title}"
+    yield f"seed {trace.seed}, parameters: {params}"
+    env.reset()
+    for step in range(trace.steps + 1):
+        yield ""
+        yield f"episode {env.episode[0]} time {env.time[0]}"
+        yield from STATE[name](trace, env.obs[0, 0])
+        yield f"  obs {floats(env.obs[0, 0])}"
+        for i, row in enumerate(env.neighbours[0]):
+            yield f"  agent {i} hears {', '.join(map(str, np.flatnonzero(row))) or 'nobody'}"
+        if step == trace.steps:
+            break
+        numbers = uniforms()
+        action = (numbers * len(names)).astype(np.int32)
+        yield f"  numbers {floats(numbers[0])}"
+        yield f"  actions {' '.join(names[a] for a in action[0])}"
+        env.step(action)
+        yield f"  rewards {floats(env.reward[0])}"
+        if env.terminated[0] or env.truncated[0]:
+            yield f"  end: terminated {env.terminated[0]} truncated {env.truncated[0]}"
+            yield from ("  last" + line for line in STATE[name](trace, env.final_obs[0, 0]))
+    yield ""
+
+
+def told_by_twin(name: str) -> str:
+    lines = [f"{name}: random play, one environment. Written by `python tests/test_golden.py`.", ""]
+    for trace in TRACES[name]:
+        twin_class = TWINS[name]
+        env = VecEnv([twin_class(twin_class.Params(**trace.params))], trace.seed)
+        lines += replay(name, trace, env, env.uniforms)
+    return "\n".join(lines)
+
+
+def told_by_core(name: str) -> str:
+    lines = [f"{name}: random play, one environment. Written by `python tests/test_golden.py`.", ""]
+    for trace in TRACES[name]:
+        env = COMPILED[name](1, trace.seed, params=trace.params)
+        numbers = np.empty((1, env.num_agents), np.float32)
+
+        def uniforms(env: Any = env, numbers: NDArray[np.float32] = numbers) -> Any:
+            env.uniforms(numbers)
+            return numbers
+
+        lines += replay(name, trace, env, uniforms)
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("teller", [told_by_twin, told_by_core])
+@pytest.mark.parametrize("name", sorted(TRACES))
+def test_golden(name: str, teller: Any) -> None:
+    kept = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    for number, (told, line) in enumerate(
+        zip(teller(name).splitlines(), kept, strict=True), start=1
+    ):
+        assert told == line, f"{name}.txt, line {number}"
+
+
+def test_every_environment_has_a_golden_and_a_twin() -> None:
+    names = set(envs.ENVIRONMENTS)
+    assert names
+    assert names == set(TWINS)
+    assert names == set(TRACES)
+    assert {f"{name}.txt" for name in names} == {path.name for path in GOLDEN.iterdir()}
+
+
+if __name__ == "__main__":
+    for each in sorted(TRACES):
+        (GOLDEN / f"{each}.txt").write_text(told_by_twin(each), encoding="utf-8")

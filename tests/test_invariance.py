@@ -1,0 +1,245 @@
+"""Results depend on seed, environment number and actions, and on nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ascore import _core
+
+COMPILED = {"exchange-v1": _core.ExchangeV1, "predation-v1": _core.PredationV1}
+# Short episodes, so that a run of 60 steps passes through several resets.
+PARAMS: dict[str, dict[str, Any]] = {
+    "exchange-v1": {"horizon": 17, "early_end": True, "open_range": 1},
+    "predation-v1": {"horizon": 17},
+}
+NAMES = sorted(COMPILED)
+STEPS = 60
+BUFFERS = (
+    "obs",
+    "final_obs",
+    "reward",
+    "neighbours",
+    "terminated",
+    "truncated",
+    "episode",
+    "time",
+)
+Trajectory = dict[str, NDArray[Any]]
+
+
+def make(name: str, num_envs: int, seed: int = 5, **options: Any) -> Any:
+    return COMPILED[name](num_envs, seed, params=PARAMS[name], **options)
+
+
+def snapshot(env: Any) -> Trajectory:
+    return {buffer: getattr(env, buffer).copy() for buffer in BUFFERS}
+
+
+def advance(env: Any, steps: int = STEPS) -> Trajectory:
+    """Play on with actions drawn from the environments' own numbers.
+
+    Returns:
+        Every buffer with the steps in front, and the numbers under "uniforms".
+    """
+    uniforms = np.empty((env.num_envs, env.num_agents), np.float32)
+    rows: list[Trajectory] = []
+    for _ in range(steps):
+        env.uniforms(uniforms)
+        env.step((uniforms * env.num_actions).astype(np.int32))
+        rows.append(snapshot(env) | {"uniforms": uniforms.copy()})
+    return {buffer: np.stack([row[buffer] for row in rows]) for buffer in rows[0]}
+
+
+def play(name: str, num_envs: int, **options: Any) -> Trajectory:
+    env = make(name, num_envs, **options)
+    env.reset()
+    return advance(env)
+
+
+def rows(trajectory: Trajectory, first: int, last: int) -> Trajectory:
+    return {buffer: array[:, first:last] for buffer, array in trajectory.items()}
+
+
+def assert_same(ours: Trajectory, theirs: Trajectory) -> None:
+    assert ours.keys() == theirs.keys()
+    for buffer, array in ours.items():
+        assert array.shape == theirs[buffer].shape, buffer
+        assert array.tobytes() == theirs[buffer].tobytes(), buffer
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@pytest.mark.parametrize("num_envs", [1, 5, 64])
+@pytest.mark.parametrize("name", NAMES)
+def test_threads_and_batch_size_change_nothing(name: str, num_envs: int, threads: int) -> None:
+    whole = play(name, 64, num_threads=1)
+    assert whole["episode"].max() >= 3
+    assert_same(play(name, num_envs, num_threads=threads), rows(whole, 0, num_envs))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_automatic_threads_change_nothing(name: str) -> None:
+    # Large enough that more than one thread is worth it.
+    outcomes = []
+    for threads in (0, 1):
+        env = make(name, 20_000, num_threads=threads)
+        env.reset()
+        outcomes.append(advance(env, steps=3))
+    assert_same(*outcomes)
+
+
+@pytest.mark.parametrize("first_env", [1, 3, 60])
+@pytest.mark.parametrize("name", NAMES)
+def test_first_env_picks_rows_of_a_larger_batch(name: str, first_env: int) -> None:
+    part = play(name, 4, first_env=first_env)
+    assert_same(part, rows(play(name, 64), first_env, first_env + 4))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("played", [0, 1, 16, 17, 40])
+@pytest.mark.parametrize("name", NAMES)
+def test_restored_state_continues_identically(name: str, played: int, threads: int) -> None:
+    env = make(name, 5)
+    env.reset()
+    if played:
+        advance(env, played)
+    before = snapshot(env)
+    state = env.save_state()
+    assert state.dtype == np.uint8
+    assert state.ndim == 1
+    continued = advance(env)
+
+    env.load_state(state)
+    assert_same(snapshot(env), before)
+    assert_same(advance(env), continued)
+
+    fresh = make(name, 5, num_threads=threads)
+    fresh.load_state(state)
+    assert_same(snapshot(fresh), before)
+    assert_same(advance(fresh), continued)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_restored_state_goes_on_counting_episodes(name: str) -> None:
+    env = make(name, 5)
+    env.reset()
+    advance(env)
+    state = env.save_state()
+    env.reset()
+    after_reset = snapshot(env)
+    fresh = make(name, 5)
+    fresh.load_state(state)
+    fresh.reset()
+    for buffer in ("obs", "neighbours", "episode", "time"):
+        assert getattr(fresh, buffer).tobytes() == after_reset[buffer].tobytes(), buffer
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saving_moves_nothing(name: str) -> None:
+    env = make(name, 5)
+    env.reset()
+    advance(env, 20)
+    before = snapshot(env)
+    first = env.save_state()
+    assert_same(snapshot(env), before)
+    assert first.tobytes() == env.save_state().tobytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reset_with_a_seed_starts_over(name: str) -> None:
+    env = make(name, 5, seed=5)
+    env.reset()
+    start = {b: getattr(env, b).copy() for b in ("obs", "neighbours", "episode", "time")}
+    first = advance(env)
+    env.reset(seed=99)
+    other = advance(env)
+    env.reset(seed=5)
+    for buffer, array in start.items():
+        assert getattr(env, buffer).tobytes() == array.tobytes(), buffer
+    again = advance(env)
+    for buffer in ("obs", "reward", "neighbours", "terminated", "truncated", "episode", "time"):
+        assert first[buffer].tobytes() == again[buffer].tobytes(), buffer
+    assert other["obs"].tobytes() != first["obs"].tobytes()
+    assert other["uniforms"].tobytes() != first["uniforms"].tobytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reset_without_a_seed_begins_the_next_episode(name: str) -> None:
+    env = make(name, 5)
+    env.reset()
+    first = env.obs.copy()
+    assert env.episode.tolist() == [0] * 5
+    env.reset()
+    assert env.episode.tolist() == [1] * 5
+    assert env.time.tolist() == [0] * 5
+    assert env.obs.tobytes() != first.tobytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_episodes_end_at_the_horizon_with_their_last_state(name: str) -> None:
+    """Same-step reset: flags and reward of the old episode, observation of the new one."""
+    params = {"horizon": 4}
+    env = COMPILED[name](3, 1, params=params)
+    longer = COMPILED[name](3, 1, params={"horizon": 5})
+    env.reset()
+    longer.reset()
+    for t in range(1, 5):
+        action = np.full((3, env.num_agents), t % env.num_actions, np.int32)
+        env.step(action)
+        longer.step(action)
+        assert env.truncated.tolist() == [int(t == 4)] * 3
+        assert env.terminated.tolist() == [0] * 3
+        if t < 4:
+            assert not env.final_obs.any()
+    # The same world with a longer horizon shows what the last state was.
+    assert env.final_obs.tobytes() == longer.obs.tobytes()
+    assert env.reward.tobytes() == longer.reward.tobytes()
+    assert env.episode.tolist() == [1] * 3
+    assert env.time.tolist() == [0] * 3
+    longer.reset()
+    assert env.obs.tobytes() == longer.obs.tobytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_environments_seeds_or_episodes_share_a_stream(name: str) -> None:
+    starts: list[bytes] = []
+    numbers: list[bytes] = []
+    for seed in range(8):
+        env = make(name, 8, seed=seed)
+        uniforms = np.empty((8, env.num_agents), np.float32)
+        for _episode in range(4):
+            env.reset()
+            starts += [row.tobytes() for row in env.obs]
+            for t in range(3):
+                env.uniforms(uniforms)
+                numbers += [row.tobytes() for row in uniforms]
+                env.step(np.zeros((8, env.num_agents), np.int32))
+                assert env.time.tolist() == [t + 1] * 8
+    assert len(starts) == len(set(starts)) == 8 * 8 * 4
+    assert len(numbers) == len(set(numbers)) == 8 * 8 * 4 * 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_buffers_are_read_only_views_of_one_memory(name: str) -> None:
+    env = make(name, 3)
+    env.reset()
+    for buffer in BUFFERS:
+        array = getattr(env, buffer)
+        assert array is getattr(env, buffer), buffer
+        assert array.base is env, buffer
+        assert array.flags.c_contiguous, buffer
+        assert not array.flags.writeable, buffer
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_buffers_outlive_the_variable_that_held_the_environment(name: str) -> None:
+    env = make(name, 3)
+    env.reset()
+    obs, expected = env.obs, env.obs.copy()
+    del env
+    assert obs.tobytes() == expected.tobytes()

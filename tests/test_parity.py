@@ -1,0 +1,225 @@
+"""The compiled environments against their Python twins: every buffer, every step, every bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ascore import _core
+from ascore.reference import TWINS, VecEnv
+
+COMPILED = {"exchange-v1": _core.ExchangeV1, "predation-v1": _core.PredationV1}
+BUFFERS = (
+    "obs",
+    "final_obs",
+    "reward",
+    "neighbours",
+    "terminated",
+    "truncated",
+    "episode",
+    "time",
+)
+Params = dict[str, Any]
+
+# Every value a choice can take besides its default, sizes at their limits, and constants that
+# doubles cannot hold exactly, so that another order of additions would show.
+EXCHANGE: list[Params] = [
+    {},
+    {"opener": "next"},
+    {"open_range": 1},
+    {"open_range": 2, "opener": "next"},
+    {"open_range": 8},
+    {"food": "pickup"},
+    {"food": "pickup", "eaten": "flag", "early_end": True},
+    {"food": "pickup", "open_range": 1, "agents_on_boxes": True},
+    {"useless_open_cost": 5.0},
+    {"contest": "lowest"},
+    {"contest": "lowest", "collisions": "block", "open_range": 1},
+    {"early_end": True},
+    {"early_end": True, "time_cost_after": False},
+    {"time_cost_after": False, "size": 3, "num_agents": 2},
+    {"eaten": "flag"},
+    {"agents_on_boxes": True},
+    {"collisions": "block"},
+    {"neigh_radius": 0},
+    {"neigh_radius": 2, "neigh_metric": "manhattan"},
+    {"neigh_metric": "manhattan"},
+    {"cost": 0.1, "gain": 0.7, "time_cost": 0.3, "useless_open_cost": 0.2, "open_range": 1},
+    {"num_agents": 2, "size": 2, "horizon": 1},
+    {"num_agents": 2, "size": 2, "collisions": "block"},
+    {"num_agents": 5, "size": 4, "open_range": 1},
+    {"num_agents": 8, "size": 4, "collisions": "block"},
+    {"num_agents": 8, "size": 7, "open_range": 3, "food": "pickup", "eaten": "flag"},
+]
+PREDATION: list[Params] = [
+    {},
+    {"num_agents": 1},
+    {"num_agents": 2},
+    {"num_agents": 3, "horizon": 1},
+    {"num_agents": 5, "mixed": "pairwise"},
+    {"num_agents": 3, "approach": "distance"},
+    {"num_agents": 2, "approach": "distance", "mixed": "pairwise", "length": 3.0},
+    {"num_agents": 20, "mixed": "pairwise"},
+    {"obs_scale": 1.0},
+    {"length": 7.3, "step_length": 0.7, "obs_scale": 0.3},
+    {"neigh_radius": 0.0},
+    {"neigh_radius": 1.0},
+    {"neigh_radius": 0.37, "length": 11.0, "num_agents": 5},
+]
+
+
+def same_bits(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
+    return (
+        ours.dtype == theirs.dtype
+        and ours.shape == theirs.shape
+        and ours.tobytes() == theirs.tobytes()
+    )
+
+
+def compare(compiled: Any, twin: VecEnv, moment: str) -> None:
+    for name in BUFFERS:
+        ours, theirs = getattr(compiled, name), getattr(twin, name)
+        if not same_bits(ours, theirs):
+            pytest.fail(f"{moment}: {name} is\n{ours}\nand its twin has\n{theirs}")
+
+
+def compare_uniforms(compiled: Any, twin: VecEnv, moment: str) -> None:
+    uniforms = np.empty((twin.num_envs, twin.num_agents), np.float32)
+    compiled.uniforms(uniforms)
+    if not same_bits(uniforms, twin.uniforms()):
+        pytest.fail(f"{moment}: uniforms are\n{uniforms}\nand the twin has\n{twin.uniforms()}")
+
+
+def actions(rng: np.random.Generator, env: Any) -> NDArray[np.int32]:
+    """Random actions, the last one ("open") more often, so that short episodes reach all rules."""
+    shape = (env.num_envs, env.num_agents)
+    action = rng.integers(0, env.num_actions, shape)
+    return np.where(rng.random(shape) < 0.3, env.num_actions - 1, action).astype(np.int32)
+
+
+def play(name: str, params: Params, num_envs: int, episodes: int, seed: int) -> VecEnv:
+    """Run both side by side until every environment has finished `episodes` episodes."""
+    twin_class = TWINS[name]
+    constants = twin_class.Params(**params)
+    twin = VecEnv([twin_class(constants) for _ in range(num_envs)], seed, first_env=7)
+    compiled = COMPILED[name](num_envs, seed, first_env=7, params=params)
+    compare(compiled, twin, "before the first reset")
+    compiled.reset()
+    twin.reset()
+    compare(compiled, twin, "after the first reset")
+    compare_uniforms(compiled, twin, "after the first reset")
+    rng = np.random.default_rng(seed)
+    steps = 0
+    while twin.episode.min() < episodes:
+        action = actions(rng, twin)
+        compiled.step(action)
+        twin.step(action)
+        steps += 1
+        compare(compiled, twin, f"after step {steps}")
+        if steps % 5 == 0:
+            compare_uniforms(compiled, twin, f"after step {steps}")
+    return twin
+
+
+@pytest.mark.parametrize("name", sorted(TWINS))
+def test_two_hundred_full_episodes_with_the_defaults(name: str) -> None:
+    twin = play(name, {}, num_envs=40, episodes=5, seed=11)
+    assert int(twin.episode.sum()) >= 200
+    assert twin.horizon == {"exchange-v1": 300, "predation-v1": 30}[name]
+
+
+@pytest.mark.parametrize("params", EXCHANGE, ids=str)
+def test_exchange_variant(params: Params) -> None:
+    params = {"horizon": 12} | params
+    twin = play("exchange-v1", params, num_envs=20, episodes=10, seed=12)
+    assert int(twin.episode.sum()) >= 200
+
+
+@pytest.mark.parametrize("params", PREDATION, ids=str)
+def test_predation_variant(params: Params) -> None:
+    params = {"horizon": 12} | params
+    twin = play("predation-v1", params, num_envs=20, episodes=10, seed=13)
+    assert int(twin.episode.sum()) >= 200
+
+
+EXCHANGE_PARAMS = st.fixed_dictionaries(
+    {
+        "horizon": st.integers(1, 9),
+        "num_agents": st.integers(2, 6),
+        "size": st.integers(4, 6),
+        "opener": st.sampled_from(["any", "next"]),
+        "open_range": st.integers(0, 3),
+        "food": st.sampled_from(["immediate", "pickup"]),
+        "contest": st.sampled_from(["random", "lowest"]),
+        "early_end": st.booleans(),
+        "time_cost_after": st.booleans(),
+        "eaten": st.sampled_from(["minus_one", "flag"]),
+        "agents_on_boxes": st.booleans(),
+        "collisions": st.sampled_from(["none", "block"]),
+        "neigh_radius": st.integers(0, 3),
+        "neigh_metric": st.sampled_from(["cheb", "manhattan"]),
+        "cost": st.floats(0, 10),
+        "gain": st.floats(0, 10),
+        "time_cost": st.floats(0, 1),
+        "useless_open_cost": st.floats(0, 1),
+    }
+)
+PREDATION_PARAMS = st.fixed_dictionaries(
+    {
+        "horizon": st.integers(1, 9),
+        "num_agents": st.integers(2, 9),
+        "length": st.floats(0.5, 40),
+        "step_length": st.floats(0.1, 5),
+        "approach": st.sampled_from(["sign", "distance"]),
+        "mixed": st.sampled_from(["literal", "pairwise"]),
+        "obs_scale": st.floats(0.01, 2),
+        "neigh_radius": st.floats(0, 1),
+    }
+)
+
+
+@settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(
+    world=st.one_of(
+        st.tuples(st.just("exchange-v1"), EXCHANGE_PARAMS),
+        st.tuples(st.just("predation-v1"), PREDATION_PARAMS),
+    ),
+    seed=st.integers(0, 2**64 - 1),
+)
+def test_any_combination_of_parameters(world: tuple[str, Params], seed: int) -> None:
+    name, params = world
+    play(name, params, num_envs=2, episodes=3, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("exchange-v1", params) for params in EXCHANGE if params]
+    + [("predation-v1", params) for params in PREDATION if params],
+    ids=str,
+)
+def test_every_variant_differs_from_the_default(name: str, params: Params) -> None:
+    """Parity of two environments that both ignore a parameter would prove nothing."""
+    # Crowded, so that contests and collisions are common.
+    crowded = {"num_agents": 3, "size": 3, "open_range": 2}
+    default = crowded if name == "exchange-v1" else {"num_agents": 3}
+    traces = []
+    for variant in (default, default | params):
+        env = COMPILED[name](200, 3, params=variant)
+        env.reset()
+        rng = np.random.default_rng(4)
+        trace = [env.obs.tobytes(), env.neighbours.tobytes()]
+        for _ in range(30):
+            env.step(actions(rng, env))
+            trace += [getattr(env, buffer).tobytes() for buffer in BUFFERS]
+        traces.append(trace)
+    assert traces[0] != traces[1]
