@@ -57,9 +57,7 @@ def world(request: pytest.FixtureRequest) -> tuple[str, Any, VecEnv]:
 
 
 @pytest.mark.parametrize("side", ["compiled", "reference"])
-def test_step(
-    benchmark: Callable[..., Any], world: tuple[str, Any, VecEnv], side: str
-) -> None:
+def test_step(benchmark: Callable[..., Any], world: tuple[str, Any, VecEnv], side: str) -> None:
     name, compiled, twin = world
     timer: Any = benchmark
     timer.group = GROUP[name]

@@ -45,7 +45,8 @@ def team_returns(env: Any, policy: Policy, episodes: int) -> NDArray[np.float64]
 def uniformly_random(env: Any) -> NDArray[np.int32]:
     uniforms = np.empty((env.num_envs, env.num_agents), np.float32)
     env.uniforms(uniforms)
-    return (uniforms * env.num_actions).astype(np.int32)
+    num_actions: int = env.num_actions
+    return (uniforms * num_actions).astype(np.int32)
 
 
 def half_width(sample: NDArray[np.float64]) -> float:
@@ -220,7 +221,7 @@ def test_random_predation(num_agents: int, mixed: str) -> None:
 
 def towards(env: Any, approaching: int) -> NDArray[np.int32]:
     """Agents 0..approaching-1 walk in the prey's direction, the others in the opposite one."""
-    right_is_towards = env.obs[:, 0] < 0
+    right_is_towards: NDArray[np.bool_] = env.obs[:, 0] < 0
     approach = np.arange(env.num_agents) < approaching
     return np.where(approach, right_is_towards, ~right_is_towards).astype(np.int32)
 

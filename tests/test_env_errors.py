@@ -64,9 +64,7 @@ def test_unknown_environment(name: str, message: str) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("name", NAMES)
-def test_bad_count(
-    name: str, given: dict[str, Any], error: type[Exception], message: str
-) -> None:
+def test_bad_count(name: str, given: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ascore.make(name, **given)
 
@@ -88,9 +86,19 @@ def test_largest_seed_and_environment_number_are_allowed(name: str) -> None:
         ("exchange-v1", {"food": ""}, ValueError, r"food = \"\".*\"immediate\", \"pickup\""),
         ("exchange-v1", {"contest": "x"}, ValueError, r"contest = \"x\".*\"random\", \"lowest\""),
         ("exchange-v1", {"eaten": "x"}, ValueError, r"eaten = \"x\".*\"minus_one\", \"flag\""),
-        ("exchange-v1", {"collisions": "x"}, ValueError, r"collisions = \"x\".*\"none\", \"block\""),
+        (
+            "exchange-v1",
+            {"collisions": "x"},
+            ValueError,
+            r"collisions = \"x\".*\"none\", \"block\"",
+        ),
         ("exchange-v1", {"neigh_metric": "l2"}, ValueError, r"neigh_metric = \"l2\".*\"cheb\""),
-        ("predation-v1", {"approach": "x"}, ValueError, r"approach = \"x\".*\"sign\", \"distance\""),
+        (
+            "predation-v1",
+            {"approach": "x"},
+            ValueError,
+            r"approach = \"x\".*\"sign\", \"distance\"",
+        ),
         ("predation-v1", {"mixed": "x"}, ValueError, r"mixed = \"x\".*\"literal\", \"pairwise\""),
         ("exchange-v1", {"opener": 1}, TypeError, r"opener is a int.*\"any\", \"next\""),
         ("exchange-v1", {"size": 5.0}, TypeError, r"size is a float, want an int"),
@@ -108,13 +116,23 @@ def test_largest_seed_and_environment_number_are_allowed(name: str) -> None:
         ("exchange-v1", {"cost": -1.0}, ValueError, r"cost = -1 is outside 0\.\."),
         ("exchange-v1", {"gain": float("inf")}, ValueError, r"gain = inf is outside 0\.\."),
         ("exchange-v1", {"time_cost": float("nan")}, ValueError, r"time_cost = -?nan is outside"),
-        ("exchange-v1", {"useless_open_cost": -1}, ValueError, r"useless_open_cost = -1 is outside"),
+        (
+            "exchange-v1",
+            {"useless_open_cost": -1},
+            ValueError,
+            r"useless_open_cost = -1 is outside",
+        ),
         ("exchange-v1", {"num_agents": 13}, ValueError, r"num_agents = 13.*26 cells.*size = 5.*25"),
         ("predation-v1", {"num_agents": 0}, ValueError, r"num_agents = 0 is outside 1\.\.64"),
         ("predation-v1", {"length": 0.0}, ValueError, r"length = 0 is outside"),
         ("predation-v1", {"step_length": -1.0}, ValueError, r"step_length = -1 is outside"),
         ("predation-v1", {"obs_scale": 0}, ValueError, r"obs_scale = 0 is outside"),
-        ("predation-v1", {"neigh_radius": 1.5}, ValueError, r"neigh_radius = 1\.5 is outside 0\.\.1"),
+        (
+            "predation-v1",
+            {"neigh_radius": 1.5},
+            ValueError,
+            r"neigh_radius = 1\.5 is outside 0\.\.1",
+        ),
         (
             "predation-v1",
             {"num_agents": 1, "mixed": "pairwise"},
@@ -142,7 +160,8 @@ def test_parameters_are_documented_and_reported(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_numpy_numbers_are_numbers(name: str) -> None:
-    env = ascore.make(name, num_envs=np.int64(2), seed=np.uint64(3), num_agents=np.int32(3))
+    numbers: dict[str, Any] = {"num_envs": np.int64(2), "seed": np.uint64(3)}
+    env = ascore.make(name, **numbers, num_agents=np.int32(3))
     assert env.params["num_agents"] == 3
     assert env.num_envs == 2
 
@@ -191,33 +210,27 @@ def test_step_before_reset(name: str) -> None:
         ),
         (lambda a: a.tolist(), TypeError, r"action is a list, want a numpy int32 array"),
         (lambda a: None, TypeError, r"action is a NoneType, want a numpy int32 array"),
-        (lambda a: a[:3], ValueError, r"action has shape \(3, N\), want \(4, N\)"),
+        (lambda a: a[:3], ValueError, r"action has shape \(3, 3\), want \(4, 3\)"),
         (lambda a: a[:, 1:], ValueError, r"action.*ascontiguousarray"),
-        (lambda a: a[:, 1:].copy(), ValueError, r"action has shape \(4, M\), want \(4, N\)"),
-        (lambda a: a[0], ValueError, r"action has shape \(N,\), want \(4, N\)"),
-        (lambda a: a[None], ValueError, r"action has shape \(1, 4, N\), want \(4, N\)"),
-        (lambda a: a.ravel(), ValueError, r"action has shape \(4N,\), want \(4, N\)"),
+        (lambda a: a[:, 1:].copy(), ValueError, r"action has shape \(4, 2\), want \(4, 3\)"),
+        (lambda a: a[0], ValueError, r"action has shape \(3,\), want \(4, 3\)"),
+        (lambda a: a[None], ValueError, r"action has shape \(1, 4, 3\), want \(4, 3\)"),
+        (lambda a: a.ravel(), ValueError, r"action has shape \(12,\), want \(4, 3\)"),
         (
             lambda a: np.asfortranarray(a),
             ValueError,
-            r"action of shape \(4, N\).*not C-contiguous.*numpy\.ascontiguousarray\(action\)",
+            r"action of shape \(4, 3\).*not C-contiguous.*numpy\.ascontiguousarray\(action\)",
         ),
         (
             lambda a: np.repeat(a, 2, axis=1)[:, ::2],
             ValueError,
-            r"action of shape \(4, N\).*not C-contiguous.*numpy\.ascontiguousarray\(action\)",
+            r"action of shape \(4, 3\).*not C-contiguous.*numpy\.ascontiguousarray\(action\)",
         ),
     ],
 )
 @pytest.mark.parametrize("name", NAMES)
-def test_bad_action_array(
-    name: str, spoil: Any, error: type[Exception], message: str
-) -> None:
-    env = started(name)
-    n = env.spec.num_agents
-    for symbol, number in (("4N", 4 * n), ("N", n), ("M", n - 1)):
-        message = message.replace(f"{symbol},", f"{number},").replace(f"{symbol})", f"{number})")
-        message = message.replace(f"{symbol}\\)", f"{number}\\)")
+def test_bad_action_array(name: str, spoil: Any, error: type[Exception], message: str) -> None:
+    env = started(name, num_agents=3)
     before = everything(env)
     with pytest.raises(error, match=message):
         env.step(spoil(zeros(env)))
@@ -271,9 +284,7 @@ def test_first_action_too_large_is_refused_and_the_last_is_not(name: str) -> Non
     ],
 )
 @pytest.mark.parametrize("name", NAMES)
-def test_reset_with_a_bad_seed(
-    name: str, seed: Any, error: type[Exception], message: str
-) -> None:
+def test_reset_with_a_bad_seed(name: str, seed: Any, error: type[Exception], message: str) -> None:
     env = started(name)
     before = everything(env)
     with pytest.raises(error, match=message):
@@ -337,6 +348,18 @@ def test_damaged_state(name: str, spoil: Any, error: type[Exception], message: s
     assert everything(env) == before
     env.load_state(state)
     assert env.time.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_single_byte_of_a_state_can_change_unnoticed(name: str) -> None:
+    env = started(name, num_envs=2, num_agents=3)
+    env.step(zeros(env))
+    state = env.save_state()
+    before = everything(env)
+    for at in range(state.size):
+        with pytest.raises(ValueError, match="state"):
+            env.load_state(flipped(state, at))
+    assert everything(env) == before
 
 
 @pytest.mark.parametrize(

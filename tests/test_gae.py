@@ -1,4 +1,4 @@
-"""Compiled GAE against the naive loops, against double precision, and against arithmetic by hand."""
+"""Compiled GAE against the naive loops, double precision, and arithmetic by hand."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def test_close_to_double_precision(case: Arrays) -> None:
     assert (np.abs(advantage - exact_advantage) <= bound).all()
     # One more addition, of a sum that is itself off by at most `bound`.
     unit = 2.0**-24
-    assert (np.abs(returns - exact_returns) <= bound * (1 + unit) + unit * np.abs(exact_returns)).all()
+    assert (
+        np.abs(returns - exact_returns) <= bound * (1 + unit) + unit * np.abs(exact_returns)
+    ).all()
 
 
 def error_bound(case: Arrays, exact: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -143,7 +145,7 @@ def test_by_hand() -> None:
         δ_0 = 1 + 1/2·2 - 1 = 1                   A_0 = 1 + A_1/4 = 7/4, 2, 1
     """
     everywhere = np.ones((1, 3, 1), np.float32)
-    case = {
+    case: Arrays = {
         "reward": np.concatenate([1 * everywhere, 2 * everywhere, 4 * everywhere]),
         "value": np.concatenate([1 * everywhere, 2 * everywhere, 4 * everywhere, 8 * everywhere]),
         "terminated": np.array([[0, 0, 0], [0, 0, 1], [0, 0, 0]], np.uint8),

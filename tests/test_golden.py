@@ -17,11 +17,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ascore import _core, envs
-from ascore.reference import TWINS, VecEnv
+from ascore.envs import ENVIRONMENTS
+from ascore.reference import TWINS, ExchangeParams, VecEnv
 
 GOLDEN = Path(__file__).parent / "golden"
-COMPILED = {"exchange-v1": _core.ExchangeV1, "predation-v1": _core.PredationV1}
 
 
 class Trace(NamedTuple):
@@ -74,8 +73,8 @@ def floats(array: NDArray[np.float32]) -> str:
 
 
 def exchange_state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
-    twin = TWINS["exchange-v1"](TWINS["exchange-v1"].Params(**trace.params))
-    size, n = twin.params.size, twin.num_agents
+    params = ExchangeParams(**trace.params)
+    size, n = params.size, params.num_agents
     flags = obs[4 * n :].tolist()
     names = [f"agent {i}" for i in range(n)] + [f"food {i}" for i in range(n)]
     for k, name in enumerate(names):
@@ -127,7 +126,7 @@ def replay(name: str, trace: Trace, env: Any, uniforms: Any) -> Iterator[str]:
 def told_by_twin(name: str) -> str:
     lines = [f"{name}: random play, one environment. Written by `python tests/test_golden.py`.", ""]
     for trace in TRACES[name]:
-        twin_class = TWINS[name]
+        twin_class: Any = TWINS[name]
         env = VecEnv([twin_class(twin_class.Params(**trace.params))], trace.seed)
         lines += replay(name, trace, env, env.uniforms)
     return "\n".join(lines)
@@ -136,7 +135,7 @@ def told_by_twin(name: str) -> str:
 def told_by_core(name: str) -> str:
     lines = [f"{name}: random play, one environment. Written by `python tests/test_golden.py`.", ""]
     for trace in TRACES[name]:
-        env = COMPILED[name](1, trace.seed, params=trace.params)
+        env = ENVIRONMENTS[name].core(1, trace.seed, params=trace.params)
         numbers = np.empty((1, env.num_agents), np.float32)
 
         def uniforms(env: Any = env, numbers: NDArray[np.float32] = numbers) -> Any:
@@ -158,7 +157,7 @@ def test_golden(name: str, teller: Any) -> None:
 
 
 def test_every_environment_has_a_golden_and_a_twin() -> None:
-    names = set(envs.ENVIRONMENTS)
+    names = set(ENVIRONMENTS)
     assert names
     assert names == set(TWINS)
     assert names == set(TRACES)

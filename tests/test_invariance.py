@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ascore import _core
+import ascore
 
-COMPILED = {"exchange-v1": _core.ExchangeV1, "predation-v1": _core.PredationV1}
+COMPILED: dict[str, Any] = {name: row.core for name, row in ascore.ENVIRONMENTS.items()}
 # Short episodes, so that a run of 60 steps passes through several resets.
 PARAMS: dict[str, dict[str, Any]] = {
     "exchange-v1": {"horizon": 17, "early_end": True, "open_range": 1},
@@ -77,6 +77,7 @@ def assert_same(ours: Trajectory, theirs: Trajectory) -> None:
 def test_threads_and_batch_size_change_nothing(name: str, num_envs: int, threads: int) -> None:
     whole = play(name, 64, num_threads=1)
     assert whole["episode"].max() >= 3
+    assert make(name, num_envs, num_threads=threads).num_threads == min(threads, num_envs)
     assert_same(play(name, num_envs, num_threads=threads), rows(whole, 0, num_envs))
 
 
@@ -135,6 +136,20 @@ def test_restored_state_goes_on_counting_episodes(name: str) -> None:
     fresh.reset()
     for buffer in ("obs", "neighbours", "episode", "time"):
         assert getattr(fresh, buffer).tobytes() == after_reset[buffer].tobytes(), buffer
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_state_saved_before_the_first_reset_restores_that(name: str) -> None:
+    env = make(name, 5)
+    before, state = snapshot(env), env.save_state()
+    env.reset()
+    first = advance(env, 20)
+    env.load_state(state)
+    assert_same(snapshot(env), before)
+    with pytest.raises(ValueError, match="before the first reset"):
+        env.step(np.zeros((5, env.num_agents), np.int32))
+    env.reset()
+    assert_same(advance(env, 20), first)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -243,3 +258,27 @@ def test_buffers_outlive_the_variable_that_held_the_environment(name: str) -> No
     obs, expected = env.obs, env.obs.copy()
     del env
     assert obs.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_arrays_fetched_once_follow_everything_that_happens(name: str) -> None:
+    env = make(name, 3)
+    held = {buffer: getattr(env, buffer) for buffer in BUFFERS}
+
+    def shown() -> Trajectory:
+        return {buffer: array.copy() for buffer, array in held.items()}
+
+    env.reset()
+    advance(env, 20)
+    state, before = env.save_state(), shown()
+    assert before["time"].any()
+    assert before["final_obs"].any()
+    advance(env, 5)
+    assert_same(shown(), snapshot(env))
+    assert shown()["time"].tobytes() != before["time"].tobytes()
+    env.load_state(state)
+    assert_same(shown(), before)
+    env.reset(seed=9)
+    assert_same(shown(), snapshot(env))
+    assert not held["time"].any()
+    assert not held["episode"].any()

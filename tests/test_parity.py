@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ascore import _core
+import ascore
 from ascore.reference import TWINS, VecEnv
 
-COMPILED = {"exchange-v1": _core.ExchangeV1, "predation-v1": _core.PredationV1}
+COMPILED: dict[str, Any] = {name: row.core for name, row in ascore.ENVIRONMENTS.items()}
 BUFFERS = (
     "obs",
     "final_obs",
@@ -71,6 +72,7 @@ PREDATION: list[Params] = [
     {"neigh_radius": 1.0},
     {"neigh_radius": 0.37, "length": 11.0, "num_agents": 5},
 ]
+VARIANTS = {"exchange-v1": EXCHANGE, "predation-v1": PREDATION}
 
 
 def same_bits(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
@@ -104,7 +106,7 @@ def actions(rng: np.random.Generator, env: Any) -> NDArray[np.int32]:
 
 def play(name: str, params: Params, num_envs: int, episodes: int, seed: int) -> VecEnv:
     """Run both side by side until every environment has finished `episodes` episodes."""
-    twin_class = TWINS[name]
+    twin_class: Any = TWINS[name]
     constants = twin_class.Params(**params)
     twin = VecEnv([twin_class(constants) for _ in range(num_envs)], seed, first_env=7)
     compiled = COMPILED[name](num_envs, seed, first_env=7, params=params)
@@ -133,6 +135,34 @@ def test_two_hundred_full_episodes_with_the_defaults(name: str) -> None:
     assert twin.horizon == {"exchange-v1": 300, "predation-v1": 30}[name]
 
 
+@pytest.mark.parametrize("name", sorted(TWINS))
+def test_same_parameters_and_actions(name: str) -> None:
+    twin_class: Any = TWINS[name]
+    compiled, twin = COMPILED[name](1, 0), twin_class()
+    assert compiled.params == asdict(twin_class.Params())
+    assert compiled.action_names == twin_class.action_names
+    for size in ("num_agents", "num_actions", "obs_size", "horizon"):
+        assert getattr(compiled, size) == getattr(twin, size), size
+
+
+@pytest.mark.parametrize("name", sorted(TWINS))
+def test_every_choice_is_among_the_variants(name: str) -> None:
+    twin_class: Any = TWINS[name]
+    defaults = asdict(twin_class.Params())
+    choices = 0
+    for parameter, kind in get_type_hints(twin_class.Params).items():
+        allowed: set[Any] = set()
+        if kind is bool:
+            allowed = {False, True}
+        elif get_origin(kind) is Literal:
+            allowed = set(get_args(kind))
+        if allowed:
+            choices += 1
+            played = {(defaults | params)[parameter] for params in VARIANTS[name]}
+            assert played == allowed, parameter
+    assert choices >= 2
+
+
 @pytest.mark.parametrize("params", EXCHANGE, ids=str)
 def test_exchange_variant(params: Params) -> None:
     params = {"horizon": 12} | params
@@ -145,6 +175,20 @@ def test_predation_variant(params: Params) -> None:
     params = {"horizon": 12} | params
     twin = play("predation-v1", params, num_envs=20, episodes=10, seed=13)
     assert int(twin.episode.sum()) >= 200
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("exchange-v1", {"num_agents": 64, "size": 32, "collisions": "block", "neigh_radius": 9}),
+        ("exchange-v1", {"num_agents": 64, "size": 8, "agents_on_boxes": True, "open_range": 1}),
+        ("predation-v1", {"num_agents": 64, "mixed": "pairwise"}),
+    ],
+    ids=str,
+)
+def test_largest_worlds(name: str, params: Params) -> None:
+    twin = play(name, params | {"horizon": 4}, num_envs=2, episodes=3, seed=14)
+    assert int(twin.episode.sum()) >= 6
 
 
 EXCHANGE_PARAMS = st.fixed_dictionaries(

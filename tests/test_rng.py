@@ -157,4 +157,5 @@ def contest_payers(contest: str) -> NDArray[np.int64]:
     env.step(np.tile(np.array([open_box, open_box, stay], np.int32), (4_000, 1)))
     assert env.reward[:, 2].tolist() == [10.0] * 4_000
     assert env.reward[:, :2].sum(axis=1).tolist() == [-5.0] * 4_000
-    return (env.reward[:, :2] == -5.0).sum(axis=0)
+    payers: NDArray[np.int64] = (env.reward[:, :2] == -5.0).sum(axis=0)
+    return payers

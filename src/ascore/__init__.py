@@ -20,19 +20,19 @@ from ascore.targets import gae
 
 if TYPE_CHECKING:
     from ascore.config import Config
-    from ascore.evaluate import Evaluation, evaluate
+    from ascore.evaluation import Evaluation, evaluate
     from ascore.policy import Policy, load_policy
-    from ascore.train import Run, resume, train
+    from ascore.training import Run, resume, train
 
 _LAZY = {
     "Config": "config",
-    "Evaluation": "evaluate",
-    "evaluate": "evaluate",
+    "Evaluation": "evaluation",
+    "evaluate": "evaluation",
     "Policy": "policy",
     "load_policy": "policy",
-    "Run": "train",
-    "resume": "train",
-    "train": "train",
+    "Run": "training",
+    "resume": "training",
+    "train": "training",
 }
 
 __all__ = [
@@ -58,7 +58,7 @@ def __getattr__(name: str) -> Any:
         message = f"module 'ascore' has no attribute {name!r}"
         raise AttributeError(message)
     value = getattr(importlib.import_module(f"ascore.{_LAZY[name]}"), name)
-    globals()[name] = value  # shadows a submodule of the same name from now on
+    globals()[name] = value
     return value
 
 

@@ -20,7 +20,7 @@ from ascore.errors import AscoreError
 
 if TYPE_CHECKING:
     from ascore.config import Config, ParamValue
-    from ascore.evaluate import Evaluation, Interval
+    from ascore.evaluation import Evaluation, Interval
 
 USAGE = """\
 usage: ascore COMMAND ...
@@ -97,7 +97,7 @@ def _train(argv: list[str]) -> int:
     default = Config.preset(env, algorithm=algorithm, preset=preset) if env else Config()
 
     given = tyro.cli(
-        TrainOptions, args=argv, prog="ascore train", default=TrainOptions(**default.to_dict())
+        TrainOptions, args=argv, prog="ascore train", default=TrainOptions(**vars(default))
     )
     params: dict[str, ParamValue] = {**given.env_params, **_parameters(given.env_param)}
     if given.num_agents is not None:
@@ -111,12 +111,15 @@ def _train(argv: list[str]) -> int:
 def _train_and_show(
     config: Config, names: list[str], out: Path | None, episodes: int, as_json: bool
 ) -> int:
+    from ascore.algorithms import get_algorithm
     from ascore.compare import train_side_by_side
-    from ascore.evaluate import evaluate
+    from ascore.evaluation import evaluate
     from ascore.progress import Progress
-    from ascore.train import new_folder, train
+    from ascore.training import new_folder, train
 
-    anchors = anchor_values(config.env, config.env_params)  # bad parameters fail here
+    for name in names:  # bad names and parameters fail here, before anything is written
+        get_algorithm(name)
+    anchors = anchor_values(config.env, config.env_params)
     with Progress() as progress:
         if len(names) > 1:
             runs = train_side_by_side(config, names, new_folder(config, out, names), progress)
@@ -222,7 +225,7 @@ def _resume(argv: list[str]) -> int:
 
     from ascore.options import ResumeOptions
     from ascore.progress import Progress
-    from ascore.train import resume
+    from ascore.training import resume
 
     options = tyro.cli(ResumeOptions, args=argv, prog="ascore resume")
     stop = _on_signal()
@@ -243,7 +246,7 @@ def _resume(argv: list[str]) -> int:
 def _evaluate(argv: list[str]) -> int:
     import tyro
 
-    from ascore.evaluate import evaluate
+    from ascore.evaluation import evaluate
     from ascore.options import EvaluateOptions
 
     options = tyro.cli(EvaluateOptions, args=argv, prog="ascore evaluate")

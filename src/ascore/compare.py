@@ -11,7 +11,7 @@ from typing import Any
 from ascore.config import Config
 from ascore.errors import AscoreError
 from ascore.progress import Progress
-from ascore.train import Run, train
+from ascore.training import Run, train
 
 
 def train_side_by_side(

@@ -46,7 +46,7 @@ _ABOVE: dict[str, float] = {
     "critic_lr": 0.0,
     "adam_epsilon": 0.0,
 }
-_AT_MOST: dict[str, float] = {"gamma": 1.0, "gae_lambda": 1.0, "seed": 2.0**64 - 1}
+_AT_MOST: dict[str, float] = {"gamma": 1.0, "gae_lambda": 1.0, "seed": 2**64 - 1}
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,11 @@ class Config:
         for key, hint in hints.items():
             object.__setattr__(self, key, _coerce(key, getattr(self, key), hint))
         for key, bound in _AT_LEAST.items():
-            _require(key, getattr(self, key), getattr(self, key) >= bound, f"at least {bound:g}")
+            _require(key, getattr(self, key), getattr(self, key) >= bound, f"at least {bound}")
         for key, bound in _ABOVE.items():
-            _require(key, getattr(self, key), getattr(self, key) > bound, f"above {bound:g}")
+            _require(key, getattr(self, key), getattr(self, key) > bound, f"above {bound}")
         for key, bound in _AT_MOST.items():
-            _require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound:g}")
+            _require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound}")
         for key in ("actor_hidden", "critic_hidden"):
             sizes = getattr(self, key)
             ok = len(sizes) > 0 and all(size > 0 for size in sizes)

@@ -108,7 +108,7 @@ ENVIRONMENTS: dict[str, Environment] = {
             "agents open boxes for one another at their own cost (5x5 grid)",
             _core.ExchangeV1,
             (
-                Anchor("random", 4.84, 0.0, _EXCHANGE, "measured, uniform play"),
+                Anchor("random", 4.84, 0.0, _EXCHANGE, "exact for uniform play, rounded"),
                 Anchor("selfish", -9.0, 0.0, _EXCHANGE, "nobody opens: 3 x 300 x -0.01"),
                 Anchor("cooperative", 6.0, 0.0, _EXCHANGE, "all boxes open: 3 x (10 - 5) - 9"),
             ),
@@ -137,6 +137,9 @@ def canonical_name(name: str) -> str:
     Raises:
         ValueError: unknown; lists what there is and suggests the nearest.
     """
+    if not isinstance(name, str):
+        message = f"name = {name!r} is a {type(name).__name__}; it must be an environment's name"
+        raise TypeError(message)
     if name in ENVIRONMENTS:
         return name
     newest = [known for known in ENVIRONMENTS if known.rsplit("-v", 1)[0] == name]

@@ -178,6 +178,7 @@ class Learner:
                 ever written into a parameter by a step.
         """
         targets = self.targets(rollout)
+        self._check_targets(rollout, targets)
         communicates = self.algorithm.shares and number % self.config.communicate_every == 0
         rows = self._rows(rollout, targets, number, communicates)
         frozen = (
@@ -362,6 +363,19 @@ class Learner:
                 agent = int(agents[bad[0]])
                 found = float(value.detach()[bad[0]])
                 message = f"{name} of agent {agent} is {found}; {self._remedy(name)}"
+                raise NonFiniteError(message)
+
+    def _check_targets(self, rollout: Rollout, targets: Targets) -> None:
+        quantities = {
+            "reward": (rollout.reward, "check the environment"),
+            "value": (targets.value, self._remedy("value")),
+            "advantage": (targets.advantage, self._remedy("value")),
+        }
+        for name, (array, remedy) in quantities.items():
+            finite = np.isfinite(array).all(axis=(0, 1))
+            if not finite.all():
+                agent = int(np.flatnonzero(~finite)[0])
+                message = f"{name} of agent {agent} is not finite; {remedy}"
                 raise NonFiniteError(message)
 
     def _check_parameters(self) -> None:

@@ -26,23 +26,27 @@ class MetricsLog:
     ) -> None:
         self.files: dict[str, tuple[Path, BinaryIO]] = {}
         self._columns: list[str] | None = None
-        for name in ("metrics.jsonl", "metrics.csv"):
-            path = run / name
-            try:
-                file = open(path, "r+b" if positions else "wb", buffering=0)  # noqa: SIM115
-            except OSError as error:
-                raise unwritable(path, error) from error
-            self.files[name] = (path, file)
-            if positions:
-                _cut(path, file, positions[name])
-        if positions and positions["metrics.csv"]:
-            with open(run / "metrics.csv", encoding="utf-8", newline="") as text:
-                self._columns = next(csv.reader(text))
-        self._board = (
-            _tensorboard(run, purge=positions.get("update") if positions else None)
-            if tensorboard
-            else None
-        )
+        self._board: Any = None
+        try:
+            for name in ("metrics.jsonl", "metrics.csv"):
+                self._open(run / name, None if positions is None else positions[name])
+            if positions is not None and positions["metrics.csv"]:
+                with open(run / "metrics.csv", encoding="utf-8", newline="") as text:
+                    self._columns = next(csv.reader(text))
+            if tensorboard:
+                self._board = _tensorboard(run, None if positions is None else positions["update"])
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, path: Path, size: int | None) -> None:
+        try:
+            file = open(path, "wb" if size is None else "r+b", buffering=0)  # noqa: SIM115 (kept open)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        self.files[path.name] = (path, file)
+        if size is not None:
+            _cut(path, file, size)
 
     def write(self, record: dict[str, Any]) -> None:
         """Appends a record; its keys must be the same at every call.

@@ -36,6 +36,9 @@ class TrainOptions(Config):
     json: bool = False
     """Print one JSON object instead of text."""
 
+    def __post_init__(self) -> None:
+        """Leaves the checks to the configuration made from these options."""
+
 
 @dataclass(frozen=True)
 class ResumeOptions:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ascore.envs import anchor_values
 from ascore.errors import RunError
-from ascore.train import Run
+from ascore.training import Run
 
 # Okabe-Ito palette: told apart by colour-blind readers.
 COLOURS = {"as": "#0072B2", "ippo": "#D55E00"}

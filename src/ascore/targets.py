@@ -49,7 +49,8 @@ def gae(
     advantage = np.empty_like(reward)
     returns = np.empty_like(reward)
     terminated, truncated = (
-        f.view(np.uint8) if f.dtype == np.bool_ else f for f in (terminated, truncated)
+        f.view(np.uint8) if isinstance(f, np.ndarray) and f.dtype == np.bool_ else f
+        for f in (terminated, truncated)
     )
     _core.gae(
         reward, value, terminated, truncated, final_value, gamma, gae_lambda, advantage, returns

@@ -9,7 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <ranges>
 #include <utility>
 
 namespace ascore {
@@ -47,17 +47,20 @@ class Rng {
   std::uint64_t below(std::uint64_t n) noexcept { return multiply(next(), n).high; }
 
   /// Fills `out` with a uniform permutation of 0..n-1 (Fisher-Yates, descending), n-1 draws.
-  template <class T>
-  void perm(std::span<T> out) noexcept {
-    for (std::size_t k = 0; k < out.size(); ++k) out[k] = static_cast<T>(k);
-    for (std::size_t k = out.size(); k-- > 1;) std::swap(out[k], out[below(k + 1)]);
+  template <std::ranges::random_access_range Out>
+  void perm(Out&& out) noexcept {
+    using T = std::ranges::range_value_t<Out>;
+    const std::size_t n = std::ranges::size(out);
+    for (std::size_t k = 0; k < n; ++k) out[k] = static_cast<T>(k);
+    for (std::size_t k = n; k-- > 1;) std::swap(out[k], out[below(k + 1)]);
   }
 
   /// Brings `count` uniformly drawn elements of `list` to its front, in order: a Fisher-Yates
-  /// shuffle stopped after `count` draws. Needs count <= list.size().
-  template <class T>
-  void choose(std::span<T> list, std::size_t count) noexcept {
-    for (std::size_t d = 0; d < count; ++d) std::swap(list[d], list[d + below(list.size() - d)]);
+  /// shuffle stopped after `count` draws. Needs count <= size(list).
+  template <std::ranges::random_access_range List>
+  void choose(List&& list, std::size_t count) noexcept {
+    const std::size_t n = std::ranges::size(list);
+    for (std::size_t d = 0; d < count; ++d) std::swap(list[d], list[d + below(n - d)]);
   }
 
  private:

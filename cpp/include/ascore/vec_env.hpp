@@ -179,7 +179,7 @@ class VecEnv {
     }
     seed_ = seed;
     started_ = started;
-    time_ = time;
+    std::ranges::copy(time, time_.begin());  // in place: others hold views of the buffers
     for (std::size_t b = 0; b < num_envs_; ++b) envs_[b].state() = states[b];
     visit_buffers(*this, [&get](auto& buffer) { get(buffer.data(), buffer.size()); });
   }
@@ -314,7 +314,7 @@ class VecEnv {
     return text;
   }
 
-  /// The buffers whose contents only the caller reads, so that any contents will do.
+  /// The buffers that may hold anything.
   template <class Self, class Visitor>
   static void visit_buffers(Self& self, Visitor&& visitor) {
     visitor(self.episode_);

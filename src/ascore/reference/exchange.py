@@ -122,10 +122,8 @@ class Exchange:
 
         self._move(rng, action)
 
-        if p.contest == "random":
-            order = rng.perm(self.num_agents)
-        else:
-            order = list(range(self.num_agents))
+        lowest_first = list(range(self.num_agents))
+        order = rng.perm(self.num_agents) if p.contest == "random" else lowest_first
         for opener in order:
             if action[opener] != OPEN:
                 continue

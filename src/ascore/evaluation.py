@@ -15,7 +15,7 @@ from ascore.policy import Policy, choose, load_policy
 from ascore.streams import FIRST_EVALUATION_ENV
 
 if TYPE_CHECKING:
-    from ascore.train import Run
+    from ascore.training import Run
 
 # Two-sided 95% point of the normal distribution; with n in the hundreds Student's t adds nothing.
 Z95 = 1.959964

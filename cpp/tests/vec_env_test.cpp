@@ -1,0 +1,302 @@
+#include "ascore/vec_env.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "ascore/envs/exchange.hpp"
+#include "ascore/envs/predation.hpp"
+#include "counter.hpp"
+
+namespace ascore {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+// ---- results depend on neither threads nor batch ---------------------------------------------
+
+template <class T>
+void append(Bytes& to, std::span<const T> buffer, std::size_t env, std::size_t num_envs) {
+  const std::size_t width = buffer.size() / num_envs;
+  const auto bytes = std::as_bytes(buffer.subspan(env * width, width));
+  const auto* from = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  to.insert(to.end(), from, from + bytes.size());
+}
+
+/// Every buffer of one environment of a batch.
+template <class Env>
+void append_all(Bytes& to, const VecEnv<Env>& batch, std::size_t env) {
+  const std::size_t num_envs = batch.num_envs();
+  append(to, batch.obs(), env, num_envs);
+  append(to, batch.final_obs(), env, num_envs);
+  append(to, batch.reward(), env, num_envs);
+  append(to, batch.neighbours(), env, num_envs);
+  append(to, batch.terminated(), env, num_envs);
+  append(to, batch.truncated(), env, num_envs);
+  append(to, batch.episode(), env, num_envs);
+  append(to, batch.time(), env, num_envs);
+}
+
+/// What each environment went through, one trace per environment: its buffers and its uniform
+/// numbers after every call. Actions follow from the uniform numbers, so they are part of it.
+template <class Env>
+std::vector<Bytes> traces(std::size_t num_envs, std::uint64_t first_env, int num_threads,
+                          const typename Env::Params& params) {
+  VecEnv<Env> batch(num_envs, 17, first_env, num_threads, params);
+  const std::size_t agents = batch.num_agents();
+  std::vector<Bytes> out(num_envs);
+  std::vector<float> uniform(num_envs * agents);
+  std::vector<std::int32_t> action(num_envs * agents);
+  const auto record = [&] {
+    batch.uniforms(uniform);
+    for (std::size_t b = 0; b < num_envs; ++b) {
+      append_all(out[b], batch, b);
+      append(out[b], std::span<const float>(uniform), b, num_envs);
+    }
+  };
+  batch.reset();
+  record();
+  for (int step = 0; step < 40; ++step) {
+    if (step == 25) batch.reset();
+    const auto actions = static_cast<float>(batch.spec().num_actions());
+    std::ranges::transform(uniform, action.begin(),
+                           [actions](float u) { return static_cast<std::int32_t>(u * actions); });
+    batch.step(action);
+    record();
+  }
+  return out;
+}
+
+template <class Env>
+void check_invariance(const typename Env::Params& params) {
+  constexpr std::size_t kMost = 64;
+  const std::vector<Bytes> expected = traces<Env>(kMost, 5, 1, params);
+  for (const std::size_t num_envs : {4U, 5U, 16U, 64U}) {
+    for (const int num_threads : {1, 2, 3, 5, 16, 99}) {
+      CAPTURE(num_envs);
+      CAPTURE(num_threads);
+      const std::vector<Bytes> got = traces<Env>(num_envs, 5, num_threads, params);
+      CHECK(std::ranges::equal(got, std::span(expected).first(num_envs)));
+    }
+  }
+  // The number of an environment counts, not its place in the batch.
+  CHECK(std::ranges::equal(traces<Env>(16, 5 + 30, 2, params), std::span(expected).subspan(30, 16)));
+  CHECK(expected[0] != expected[1]);
+}
+
+TEST_CASE("exchange: threads and batches do not change a bit") {
+  using Params = ExchangeParams;
+  check_invariance<Exchange>({.horizon = 11});
+  check_invariance<Exchange>({.horizon = 13,
+                              .open_range = 2,
+                              .food = Params::FoodRule::kPickup,
+                              .early_end = true,
+                              .eaten = Params::Eaten::kFlag,
+                              .collisions = Params::Collisions::kBlock});
+}
+
+TEST_CASE("predation: threads and batches do not change a bit") {
+  check_invariance<Predation>({.horizon = 9});
+  check_invariance<Predation>(
+      {.num_agents = 3, .horizon = 1, .mixed = PredationParams::Mixed::kPairwise});
+}
+
+TEST_CASE("counter: threads and batches do not change a bit") { check_invariance<Counter>({}); }
+
+TEST_CASE("there are as many threads as asked for, but no more than environments") {
+  CHECK(VecEnv<Counter>(5, 0, 0, 1, {}).num_threads() == 1);
+  CHECK(VecEnv<Counter>(5, 0, 0, 3, {}).num_threads() == 3);
+  CHECK(VecEnv<Counter>(5, 0, 0, 99, {}).num_threads() == 5);
+  // 5 steps of 10 ns are not worth a hand-over.
+  CHECK(VecEnv<Counter>(5, 0, 0, 0, {}).num_threads() == 1);
+}
+
+// ---- episodes --------------------------------------------------------------------------------
+
+constexpr std::int32_t kWait = Counter::kWait, kEnd = Counter::kEnd;
+using Obs = std::vector<Counter::Obs>;
+
+/// What Counter draws in the step that leads to `time`, or in the reset for time 0.
+Counter::Obs drawn(std::uint64_t seed, std::uint64_t env, std::uint64_t episode,
+                   std::uint64_t time) {
+  Rng rng(seed, env, episode, time, Domain::kDynamics);
+  return static_cast<Counter::Obs>(Counter::draw(rng));
+}
+
+Obs views(Counter::Obs count, Counter::Obs draw) { return {0, count, draw, 1, count, draw}; }
+
+template <class T>
+std::vector<T> copy(std::span<const T> buffer) {
+  return {buffer.begin(), buffer.end()};
+}
+
+TEST_CASE("buffers are zero before the first reset") {
+  const VecEnv<Counter> batch(2, 3, 0, 1, {});
+  CHECK(copy(batch.obs()) == Obs(12, 0));
+  CHECK(copy(batch.final_obs()) == Obs(12, 0));
+  CHECK(copy(batch.reward()) == std::vector<float>(4, 0));
+  CHECK(copy(batch.episode()) == std::vector<std::uint64_t>(2, 0));
+}
+
+TEST_CASE("a step writes obs, reward, neighbours and time, and its stream is step t + 1") {
+  VecEnv<Counter> batch(1, 3, 8, 1, {});
+  batch.reset();
+  CHECK(copy(batch.obs()) == views(0, drawn(3, 8, 0, 0)));
+  CHECK(copy(batch.neighbours()) == Bytes{0, 0, 0, 0});
+  batch.step(std::vector{kWait, kWait});
+  const Counter::Obs draw = drawn(3, 8, 0, 1);
+  CHECK(copy(batch.obs()) == views(1, draw));
+  CHECK(copy(batch.reward()) == std::vector<float>{float(draw), -float(draw)});
+  CHECK(copy(batch.neighbours()) == Bytes{0, 1, 1, 0});
+  CHECK(batch.time()[0] == 1);
+}
+
+TEST_CASE("a time limit truncates and begins the next episode within the step") {
+  VecEnv<Counter> batch(1, 3, 8, 1, {.horizon = 2});
+  batch.reset();
+  batch.step(std::vector{kWait, kWait});
+  CHECK(batch.truncated()[0] == 0);
+  CHECK(copy(batch.final_obs()) == Obs(6, 0));
+  batch.step(std::vector{kWait, kWait});
+  CHECK(batch.truncated()[0] == 1);
+  CHECK(batch.terminated()[0] == 0);
+  CHECK(batch.reward()[0] == drawn(3, 8, 0, 2));
+  CHECK(copy(batch.final_obs()) == views(2, drawn(3, 8, 0, 2)));
+  CHECK(copy(batch.obs()) == views(0, drawn(3, 8, 1, 0)));
+  CHECK(copy(batch.neighbours()) == Bytes{0, 0, 0, 0});
+  CHECK(batch.episode()[0] == 1);
+  CHECK(batch.time()[0] == 0);
+
+  batch.step(std::vector{kWait, kWait});
+  CHECK(batch.truncated()[0] == 0);
+  CHECK(copy(batch.obs()) == views(1, drawn(3, 8, 1, 1)));
+  CHECK(copy(batch.final_obs()) == views(2, drawn(3, 8, 0, 2)));  // kept
+}
+
+TEST_CASE("a termination does the same, for its environment alone") {
+  VecEnv<Counter> batch(2, 3, 0, 2, {});
+  batch.reset();
+  batch.step(std::vector{kWait, kWait, kEnd, kWait});
+  CHECK(copy(batch.terminated()) == Bytes{0, 1});
+  CHECK(copy(batch.truncated()) == Bytes{0, 0});
+  CHECK(copy(batch.episode()) == std::vector<std::uint64_t>{0, 1});
+  CHECK(copy(batch.time()) == std::vector<std::int32_t>{1, 0});
+  CHECK(copy(batch.final_obs().first(6)) == Obs(6, 0));
+  CHECK(copy(batch.final_obs().subspan(6)) == views(1, drawn(3, 1, 0, 1)));
+  CHECK(copy(batch.obs().subspan(6)) == views(0, drawn(3, 1, 1, 0)));
+}
+
+TEST_CASE("an episode can be terminated and truncated at once") {
+  VecEnv<Counter> batch(1, 3, 0, 1, {.horizon = 1});
+  batch.reset();
+  batch.step(std::vector{kEnd, kWait});
+  CHECK(batch.terminated()[0] == 1);
+  CHECK(batch.truncated()[0] == 1);
+  CHECK(batch.episode()[0] == 1);
+}
+
+TEST_CASE("reset goes on to the next episode and clears rewards and flags") {
+  VecEnv<Counter> batch(1, 3, 0, 1, {.horizon = 1});
+  batch.reset();
+  CHECK(batch.episode()[0] == 0);
+  batch.step(std::vector{kEnd, kWait});  // begins episode 1
+  batch.reset();
+  CHECK(batch.episode()[0] == 2);
+  CHECK(copy(batch.obs()) == views(0, drawn(3, 0, 2, 0)));
+  CHECK(batch.reward()[0] == 0);
+  CHECK(batch.terminated()[0] == 0);
+  CHECK(batch.truncated()[0] == 0);
+}
+
+TEST_CASE("reset with a seed starts over under that seed") {
+  VecEnv<Counter> batch(1, 3, 0, 1, {});
+  batch.reset();
+  batch.reset();
+  batch.reset(4);
+  CHECK(batch.episode()[0] == 0);
+  CHECK(copy(batch.obs()) == views(0, drawn(4, 0, 0, 0)));
+  batch.reset();
+  CHECK(copy(batch.obs()) == views(0, drawn(4, 0, 1, 0)));
+}
+
+TEST_CASE("uniform numbers are words of the action stream at the current time") {
+  VecEnv<Counter> batch(2, 3, 8, 2, {});
+  batch.reset();
+  batch.step(std::vector{kWait, kWait, kEnd, kWait});
+  std::vector<float> uniform(4);
+  batch.uniforms(uniform);
+  Rng running(3, 8, 0, 1, Domain::kAction), fresh(3, 9, 1, 0, Domain::kAction);
+  CHECK(uniform[0] == running.u01_single());
+  CHECK(uniform[1] == running.u01_single());
+  CHECK(uniform[2] == fresh.u01_single());
+  CHECK(uniform[3] == fresh.u01_single());
+}
+
+// ---- misuse ----------------------------------------------------------------------------------
+
+template <class Call>
+std::string complaint(Call&& call) {
+  try {
+    call();
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_CASE("stepping or drawing before the first reset is refused") {
+  VecEnv<Counter> batch(1, 3, 0, 1, {});
+  std::vector<float> uniform(2);
+  CHECK(complaint([&] { batch.step(std::vector{kWait, kWait}); }) ==
+        "step before the first reset of counter-v1; call reset() first");
+  CHECK(complaint([&] { batch.uniforms(uniform); }) ==
+        "uniforms before the first reset of counter-v1; call reset() first");
+}
+
+TEST_CASE("a bad action is named and nothing moves") {
+  VecEnv<Exchange> batch(4, 3, 0, 2, {});
+  batch.reset();
+  const Bytes before = batch.save_state();
+  std::vector<std::int32_t> action(12, Exchange::kRight);
+  action[10] = 7;
+  CHECK(complaint([&] { batch.step(action); }) ==
+        "action[3, 1] = 7 is outside 0..5; exchange-v1 has 6 actions: "
+        "stay, left, right, down, up, open");
+  action[3] = -1;
+  CHECK(complaint([&] { batch.step(action); }).starts_with("action[1, 0] = -1 is outside 0..5"));
+  action[3] = std::numeric_limits<std::int32_t>::min();
+  CHECK(complaint([&] { batch.step(action); }).starts_with("action[1, 0] = -2147483648 is"));
+  CHECK(batch.save_state() == before);
+}
+
+TEST_CASE("arrays of the wrong size are refused") {
+  VecEnv<Counter> batch(2, 3, 0, 1, {});
+  batch.reset();
+  std::vector<float> uniform(5);
+  CHECK(complaint([&] { batch.step(std::vector{kWait, kWait}); }) ==
+        "action has 2 entries, want 4");
+  CHECK(complaint([&] { batch.uniforms(uniform); }) == "out has 5 entries, want 4");
+}
+
+TEST_CASE("bad counts and parameters are refused") {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+  CHECK(complaint([] { VecEnv<Counter>(0, 0, 0, 1, {}); }) == "num_envs = 0 is below 1");
+  CHECK(complaint([] { VecEnv<Counter>(1, 0, 0, -2, {}); }) ==
+        "num_threads = -2 is below 0; 0 chooses");
+  CHECK(complaint([] { VecEnv<Counter>(2, 0, kMost, 1, {}); }) ==
+        "first_env + num_envs does not fit into 64 bits");
+  CHECK(complaint([] { VecEnv<Counter>(1, 0, kMost, 1, {}); }) == "");
+  CHECK(complaint([] { VecEnv<Counter>(1, 0, 0, 1, {.horizon = 0}); }) ==
+        "horizon = 0 is outside 1..100");
+}
+
+}  // namespace
+}  // namespace ascore

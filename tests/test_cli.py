@@ -1,0 +1,184 @@
+"""The command line as a person and a script meet it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ascore
+from ascore.cli import main
+from ascore.envs import ENVIRONMENTS
+
+QUICK = ["--num-agents", "2", "--episodes", "8", "--num-envs", "4", "--actor-hidden", "8",
+         "--critic-hidden", "8", "--evaluate", "6"]  # fmt: skip
+
+
+def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    status = main(list(args))
+    told = capsys.readouterr()
+    return status, told.out, told.err
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_train_evaluate_resume_plot(here: Path, capsys: pytest.CaptureFixture[str]):
+    status, out, err = run(capsys, "train", "predation", *QUICK, "--seed", "4")
+    assert status == 0
+    assert "anchors: random -120, selfish -180, cooperative -60" in out
+    assert "run written to runs/predation-as-s4" in out
+    assert "as: update 2/2, team return" in err
+    config = ascore.Config.load(here / "runs/predation-as-s4/config.toml")
+    assert (config.seed, config.actor_hidden, config.env_params) == (4, (8,), {"num_agents": 2})
+
+    status, out, _ = run(capsys, "evaluate", "runs/predation-as-s4", "--episodes", "7", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert found["team_return"]["n"] == 7
+    assert found["team_return"]["ci95"][0] <= found["team_return"]["mean"]
+    assert len(found["agent_return"]) == 2
+    assert 0 < found["entropy"] < found["entropy_uniform"]
+
+    status, out, _ = run(capsys, "evaluate", "runs/predation-as-s4", "--episodes", "7")
+    assert status == 0
+    assert f"team return {found['team_return']['mean']:.2f}" in out
+
+    status, out, _ = run(capsys, "resume", "runs/predation-as-s4", "--episodes", "12", "--json")
+    assert status == 0
+    assert json.loads(out)["episodes"] == 12
+
+    status, out, _ = run(capsys, "plot", "runs/predation-as-s4", "--out", "curve.png")
+    assert status == 0
+    assert (here / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_compare_trains_both_and_shows_them_side_by_side(
+    here: Path, capsys: pytest.CaptureFixture[str]
+):
+    status, out, _ = run(
+        capsys, "train", "predation", *QUICK, "--compare", "ippo", "--out", "pair", "--json"
+    )
+    assert status == 0
+    runs = json.loads(out)["runs"]
+    assert [r["algorithm"] for r in runs] == ["as", "ippo"]
+    assert [r["path"] for r in runs] == ["pair/as", "pair/ippo"]
+    assert [r["evaluation"]["team_return"]["n"] for r in runs] == [6, 6]
+    configs = [ascore.Config.load(here / r["path"] / "config.toml") for r in runs]
+    assert configs[0].replace(algorithm="ippo") == configs[1]
+    alone = ascore.train(configs[1], here / "alone")
+    assert alone.summary["team_return"] == runs[1]["team_return"]
+
+
+def test_environment_parameters_reach_the_environment(
+    here: Path, capsys: pytest.CaptureFixture[str]
+):
+    status, _, _ = run(
+        capsys, "train", "predation", *QUICK, "--env-param", "mixed=pairwise", "--env-param",
+        "length=20.5", "--env-param", "horizon=10", "--out", "run",
+    )  # fmt: skip
+    assert status == 0
+    params = ascore.load_policy(here / "run").env_params
+    assert params == {"mixed": "pairwise", "length": 20.5, "horizon": 10, "num_agents": 2}
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["train", "predatoin"], "unknown environment 'predatoin'; did you mean 'predation'?"),
+        (["train"], "train needs an environment"),
+        (
+            ["train", "predation", "--algorithm", "ppo"],
+            "unknown algorithm 'ppo'; did you mean 'ippo'?",
+        ),
+        (["train", "predation", "--compare", "ppo"], "unknown algorithm 'ppo'"),
+        (["train", "predation", "--preset", "best"], "no preset 'best' for predation-v1"),
+        (["train", "predation", "--gamma", "2"], "gamma = 2.0 is not allowed"),
+        (["train", "predation", "--num-agents", "0"], "num_agents = 0"),
+        (["train", "predation", "--env-param", "speed=3"], 'no parameter "speed"'),
+        (["train", "predation", "--env-param", "speed"], "--env-param 'speed' is not NAME=VALUE"),
+        (["train", "predation", "--env-param", "mixed=neither"], '"neither" is not one of'),
+        (["evaluate", "nowhere"], "nowhere is not a run folder"),
+        (["evaluate", "nowhere", "--episodes", "0"], "episodes = 0"),
+        (["resume", "nowhere"], "nowhere is not a run folder"),
+        (["plot", "nowhere"], "nowhere holds no run"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(
+    here: Path, capsys: pytest.CaptureFixture[str], args: list[str], message: str
+):
+    status, out, err = run(capsys, *args)
+    assert status == 1
+    assert out == ""
+    assert message in err
+    assert err.startswith("ascore: ")
+    assert len(err.strip().splitlines()) == 1
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "args", [["train", "predation", "--gama", "1"], ["train", "predation", "--seed", "x"]]
+)
+def test_unknown_options_and_wrong_types_end_with_usage(here: Path, args: list[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(args)
+    assert ended.value.code == 2
+
+
+def test_unknown_command_and_help(capsys: pytest.CaptureFixture[str]):
+    status, out, err = run(capsys, "trian")
+    assert (status, out) == (2, "")
+    assert "unknown command 'trian'; there is: train, resume, evaluate" in err
+    status, out, _ = run(capsys, "--help")
+    assert status == 0
+    assert "ascore COMMAND --help" in out
+    assert run(capsys)[0] == 2
+    assert run(capsys, "--version")[1] == f"ascore {ascore.__version__}\n"
+
+
+def test_envs_lists_every_environment(capsys: pytest.CaptureFixture[str]):
+    status, out, _ = run(capsys, "envs", "--json")
+    table: dict[str, Any] = json.loads(out)
+    assert status == 0
+    assert list(table) == list(ENVIRONMENTS)
+    for name, entry in table.items():
+        assert entry["spec"]["name"] == name
+        assert {a["label"] for a in entry["anchors"]} == {"random", "selfish", "cooperative"}
+        assert all(p["meaning"] and p["source"] for p in entry["parameters"])
+    text = run(capsys, "envs")[1]
+    assert all(name in text for name in ENVIRONMENTS)
+    assert "anchor cooperative" in text
+
+
+def test_doctor_says_what_is_wrong(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    status, out, _ = run(capsys, "doctor", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert found["ascore"] == ascore.__version__
+    assert found["packages"]["torch"] is not None
+    monkeypatch.setenv("OMP_NUM_THREADS", "999")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    text = run(capsys, "doctor")[1]
+    assert "problem: OMP_NUM_THREADS is 999" in text
+    assert "problem: OMP_WAIT_POLICY is 'active'" in text
+
+
+def test_without_the_training_packages_the_remedy_is_told():
+    program = "import sys; sys.modules['tyro'] = None\nfrom ascore.cli import main\n"
+    train = program + "sys.exit(main(['train', 'predation']))"
+    found = subprocess.run([sys.executable, "-c", train], capture_output=True, text=True)
+    assert found.returncode == 1
+    assert found.stderr == "ascore: tyro is not installed; pip install 'ascore[train]'\n"
+    envs = program + "sys.exit(main(['envs']))"
+    found = subprocess.run([sys.executable, "-c", envs], capture_output=True, text=True)
+    assert found.returncode == 0
+    assert "exchange-v1" in found.stdout

@@ -1,0 +1,148 @@
+"""Configuration: every key is checked, presets say what the paper says, TOML reads back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ascore.config import Config, preset_names
+from ascore.errors import ConfigError
+from ascore.graph import neighbours
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"penalty_wieght": 1.0},
+            "unknown key 'penalty_wieght' in .*did you mean 'penalty_weight'",
+        ),
+        ({"penalty_weight": -1.0}, "penalty_weight = -1.0 is not allowed; it must be at least 0"),
+        ({"penalty_weight": "much"}, "penalty_weight = 'much' .* a finite number"),
+        ({"penalty_weight": float("nan")}, "penalty_weight = nan .* a finite number"),
+        ({"graph": "complet"}, "graph = 'complet' .* one of complete, environment"),
+        ({"gamma": 1.5}, "gamma = 1.5 .* at most 1"),
+        ({"actor_lr": 0.0}, "actor_lr = 0.0 .* above 0"),
+        ({"num_envs": 0}, "num_envs = 0 .* at least 1"),
+        ({"num_envs": 2.5}, "num_envs = 2.5 .* a whole number"),
+        ({"seed": -1}, "seed = -1 .* at least 0"),
+        ({"seed": 2**64}, "seed = 18446744073709551616 .* at most"),
+        ({"tensorboard": 1}, "tensorboard = 1 .* true or false"),
+        ({"actor_hidden": []}, "actor_hidden = .* one or more positive layer sizes"),
+        ({"actor_hidden": [8, -1]}, "actor_hidden = .* one or more positive layer sizes"),
+        ({"actor_hidden": 8}, "actor_hidden = 8 .* a list of whole numbers"),
+        ({"env_params": {"size": [1]}}, "env_params = .* a table of parameter values"),
+        ({"env": 3}, "env = 3 .* text"),
+    ],
+)
+def test_bad_values_name_key_value_and_rule(keys, message):
+    with pytest.raises(ConfigError, match=message):
+        Config.from_dict(keys)
+
+
+def test_toml_round_trip(tmp_path):
+    config = Config(
+        env_params={"num_agents": 2, "mixed": "pairwise"}, actor_hidden=(3, 4), seed=2**63 - 1
+    )
+    file = tmp_path / "config.toml"
+    file.write_text(config.dump())
+    assert Config.load(file) == config
+
+
+def test_unreadable_files_are_named(tmp_path):
+    file = tmp_path / "config.toml"
+    with pytest.raises(ConfigError, match=r"config\.toml cannot be read"):
+        Config.load(file)
+    file.write_text("gamma = = 1")
+    with pytest.raises(ConfigError, match=r"config\.toml cannot be read"):
+        Config.load(file)
+    file.write_text("gama = 0.9")
+    with pytest.raises(ConfigError, match="unknown key 'gama' in .*did you mean 'gamma'"):
+        Config.load(file)
+
+
+def test_replace_checks_and_keeps_the_rest():
+    config = Config(seed=3)
+    assert config.replace(gamma=0.5) == Config(seed=3, gamma=0.5)
+    with pytest.raises(ConfigError, match="gamma = 2.0"):
+        config.replace(gamma=2.0)
+
+
+@pytest.mark.parametrize(("env", "preset"), preset_names())
+def test_presets_load(env, preset):
+    config = Config.preset(env, preset=preset, env_params={"num_agents": 3}, seed=9)
+    assert config.env == f"{env}-v1"
+    assert config.env_params["num_agents"] == 3
+    assert config.seed == 9
+
+
+@pytest.mark.parametrize(
+    ("env", "actor_lr", "rho"), [("predation", 1e-4, 0.1), ("exchange", 5e-5, 1e4)]
+)
+def test_paper_presets_are_tables_1_and_2(env, actor_lr, rho):
+    c = Config.preset(env, preset="paper")
+    assert (c.actor_lr, c.penalty_weight) == (actor_lr, rho)
+    assert (c.critic_lr, c.gamma, c.gae_lambda, c.clip_epsilon, c.iterations) == (
+        1e-4,
+        0.99,
+        0.98,
+        0.2,
+        3,
+    )
+    assert (c.actor_hidden, c.critic_hidden) == ((128, 64), (128, 64))
+    # Algorithm 1: one episode per update, agents in turn, the old policy replaced every iteration.
+    assert (c.num_envs, c.rollout_steps, c.minibatches) == (1, 0, 1)
+    assert (c.update_order, c.ratio_reference) == ("sequential", "iteration")
+    assert (c.peer_ratio_reference, c.peer_ratio_clip) == ("anticipated", 0.0)  # Eq. 13 as printed
+    assert (c.actor, c.value_target, c.entropy_bonus) == ("separate", "monte_carlo", 0.0)
+    assert (c.discrepancy, c.penalty_gate, c.advantage_normalization) == ("l2", "indicator", False)
+
+
+def test_unknown_presets_list_what_there_is():
+    with pytest.raises(
+        ConfigError, match="no preset 'best' for exchange-v1; there is: paper, tuned"
+    ):
+        Config.preset("exchange", preset="best")
+    with pytest.raises(ValueError, match="unknown environment 'exchang'; did you mean 'exchange'"):
+        Config.preset("exchang")
+
+
+# ---------------------------------------------------------------------- graphs
+
+
+def links(kind: str, n: int = 4, **keys) -> set[tuple[int, int]]:
+    mask = neighbours(kind, n, **keys)
+    assert mask.shape == (n, n)
+    assert not mask.diagonal().any()
+    return {(int(i), int(j)) for i, j in np.argwhere(mask)}
+
+
+def test_fixed_graphs_by_hand():
+    assert links("none") == set()
+    assert len(links("complete")) == 12
+    assert links("chain") == {(0, 1), (1, 0), (1, 2), (2, 1), (2, 3), (3, 2)}
+    assert links("ring") == links("chain") | {(0, 3), (3, 0)}
+    assert links("ring", 2) == {(0, 1), (1, 0)}
+    for kind in ("complete", "chain", "ring", "random_one", "none"):
+        assert links(kind, 1) == set()
+
+
+def test_random_one_picks_each_other_agent_alike_and_anew():
+    count = np.zeros((5, 5))
+    for update in range(2000):
+        mask = neighbours("random_one", 5, seed=1, update=update)
+        assert (mask.sum(axis=1) == 1).all()
+        count += mask
+    off = count[~np.eye(5, dtype=bool)]
+    assert abs(off - 500).max() < 5 * np.sqrt(2000 * 0.25 * 0.75)
+    again = neighbours("random_one", 5, seed=1, update=7)
+    assert (again == neighbours("random_one", 5, seed=1, update=7)).all()
+
+
+def test_environment_graph_is_what_the_environment_said():
+    said = np.array([[[0, 1], [0, 0]]], dtype=np.uint8)
+    assert neighbours("environment", 2, from_env=said).tolist() == [[[False, True], [False, False]]]
+    with pytest.raises(ValueError, match="needs the masks of the environment"):
+        neighbours("environment", 2)
+    with pytest.raises(ValueError, match="unknown graph 'star'"):
+        neighbours("star", 2)
