@@ -57,14 +57,14 @@ def test_unreadable_files_are_named(tmp_path):
     with pytest.raises(ConfigError, match=r"config\.toml cannot be read"):
         Config.load(file)
     file.write_text("gama = 0.9")
-    with pytest.raises(ConfigError, match="unknown key 'gama' in .*did you mean 'gamma'"):
+    with pytest.raises(ConfigError, match=r"unknown key 'gama' in .*did you mean 'gamma'"):
         Config.load(file)
 
 
 def test_replace_checks_and_keeps_the_rest():
     config = Config(seed=3)
     assert config.replace(gamma=0.5) == Config(seed=3, gamma=0.5)
-    with pytest.raises(ConfigError, match="gamma = 2.0"):
+    with pytest.raises(ConfigError, match=r"gamma = 2.0"):
         config.replace(gamma=2.0)
 
 

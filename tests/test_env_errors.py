@@ -103,7 +103,9 @@ def test_largest_seed_and_environment_number_are_allowed(name: str) -> None:
         ("exchange-v1", {"opener": 1}, TypeError, r"opener is a int.*\"any\", \"next\""),
         ("exchange-v1", {"size": 5.0}, TypeError, r"size is a float, want an int"),
         ("exchange-v1", {"size": True}, TypeError, r"size is a bool, want an int"),
+        ("exchange-v1", {"size": np.True_}, TypeError, r"size is a bool_?, want an int"),
         ("exchange-v1", {"cost": "5"}, TypeError, r"cost is a str, want a float"),
+        ("exchange-v1", {"cost": np.True_}, TypeError, r"cost is a bool_?, want a float"),
         ("exchange-v1", {"early_end": 1}, TypeError, r"early_end is a int, want a bool"),
         ("exchange-v1", {"num_agents": 1}, ValueError, r"num_agents = 1 is outside 2\.\.64"),
         ("exchange-v1", {"num_agents": 65}, ValueError, r"num_agents = 65 is outside 2\.\.64"),
@@ -166,6 +168,14 @@ def test_numpy_numbers_are_numbers(name: str) -> None:
     assert env.num_envs == 2
 
 
+@pytest.mark.parametrize("cost", [5e-324, 0.1, 1 / 3, 1e6])
+def test_a_state_fits_the_parameters_it_was_saved_under_to_the_last_bit(cost: float) -> None:
+    state = started(cost=cost).save_state()
+    started(cost=cost).load_state(state)
+    with pytest.raises(ValueError, match="state belongs to"):
+        started(cost=float(np.nextafter(cost, 0))).load_state(state)
+
+
 # ---- before the first reset -----------------------------------------------------------------
 
 
@@ -225,6 +235,11 @@ def test_step_before_reset(name: str) -> None:
             lambda a: np.repeat(a, 2, axis=1)[:, ::2],
             ValueError,
             r"action of shape \(4, 3\).*not C-contiguous.*numpy\.ascontiguousarray\(action\)",
+        ),
+        (
+            lambda a: np.frombuffer(bytes(a.nbytes + 1), np.int32, a.size, 1).reshape(a.shape),
+            ValueError,
+            r"action is not aligned in memory; use action\.copy\(\)",
         ),
     ],
 )

@@ -9,15 +9,15 @@ import torch
 from ascore.networks import Actor, Critic, StackedMLP
 from ascore.objectives import own_policy
 
-N, A, O, H = 3, 4, 5, (16, 8)
+N, A, OBS, H = 3, 4, 5, (16, 8)
 
 
 def actor(layout: str, *, anticipates: bool = True, counts: list[int] | None = None) -> Actor:
-    return Actor(O, H, N, A, anticipates=anticipates, layout=layout, seed=7, action_counts=counts)
+    return Actor(OBS, H, N, A, anticipates=anticipates, layout=layout, seed=7, action_counts=counts)
 
 
 def rows(m: int = 6) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(0).normal(size=(m, O)).astype(np.float32))
+    return torch.from_numpy(np.random.default_rng(0).normal(size=(m, OBS)).astype(np.float32))
 
 
 def one_network(
@@ -31,7 +31,7 @@ def one_network(
 
 
 def test_stack_equals_its_networks_one_by_one():
-    net = StackedMLP(3, (O, *H, A))
+    net = StackedMLP(3, (OBS, *H, A))
     with torch.no_grad():
         net.flat.copy_(torch.from_numpy(np.random.default_rng(1).normal(size=net.flat.shape)))
     x = rows()
@@ -120,7 +120,7 @@ def test_anticipation_mask_marks_exactly_what_own_policies_do_not_use(layout):
 
 
 def test_critics_are_independent():
-    critic = Critic(O, H, N, seed=1)
+    critic = Critic(OBS, H, N, seed=1)
     value = critic(rows())
     assert value.shape == (N, 6)
     (gradient,) = torch.autograd.grad(value[1].sum(), critic.net.layers[0][0])

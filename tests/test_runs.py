@@ -82,7 +82,8 @@ def test_kill_9_in_mid_run_and_resume(tmp_path: Path, whole: Path):
         "def report(done, total, record):\n"
         "    print(done, flush=True)\n"
         "    if done == 8: sys.stdin.read()\n"  # waits there to be killed
-        f"ascore.train(Config.from_dict({Config(**KEYS).to_dict()!r}), {str(out)!r}, report=report)\n"
+        f"config = Config.from_dict({Config(**KEYS).to_dict()!r})\n"
+        f"ascore.train(config, {str(out)!r}, report=report)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -184,7 +185,8 @@ def test_policy_acts_like_the_networks_that_were_trained(whole: Path):
 def test_a_policy_acts_where_torch_is_missing(whole: Path):
     program = (
         "import sys\n"
-        "for name in ('torch', 'safetensors', 'tyro', 'rich', 'tomli_w'): sys.modules[name] = None\n"
+        "for name in ('torch', 'safetensors', 'tyro', 'rich', 'tomli_w'):\n"
+        "    sys.modules[name] = None\n"
         "import ascore\n"
         f"print(ascore.evaluate({str(whole)!r}, episodes=3).team_return.n)\n"
     )
@@ -271,7 +273,7 @@ def test_a_taken_folder_is_refused(whole: Path):
 
 def test_an_unwritable_folder(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match="cannot write .*choose another --out"):
+    with pytest.raises(RunError, match=r"cannot write .*choose another --out"):
         ascore.train(Config(**KEYS), tmp_path / "file" / "run")
 
 
@@ -334,10 +336,10 @@ def test_default_folders_are_numbered(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_run_can_be_stopped_by_a_signal(tmp_path: Path, whole: Path):
     out = tmp_path / "run"
-    keys = [f"--{k.replace('_', '-')}" for k in ()]
     command = [
         sys.executable, "-m", "ascore", "train", "predation", "--num-agents", "2", "--seed", "5",
-        "--episodes", "100000", "--num-envs", "4", "--checkpoint-every", "1000000", "--out", str(out), *keys,
+        "--episodes", "100000", "--num-envs", "4", "--checkpoint-every", "1000000",
+        "--out", str(out),
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not (out / "metrics.csv").exists() or not (out / "metrics.csv").stat().st_size:

@@ -27,8 +27,8 @@ void play(VecEnv<Env>& batch, int steps) {
   for (int step = 0; step < steps; ++step) {
     batch.uniforms(uniform);
     for (std::size_t k = 0; k < action.size(); ++k) {
-      action[k] = static_cast<std::int32_t>(uniform[k] *
-                                            static_cast<float>(batch.spec().num_actions()));
+      action[k] =
+          static_cast<std::int32_t>(uniform[k] * static_cast<float>(batch.spec().num_actions()));
     }
     batch.step(action);
   }
@@ -98,14 +98,14 @@ TEST_CASE("a state of another environment, parameter set or batch is refused") {
   };
   CHECK(complaint(batch, state_of(VecEnv<Predation>(2, 3, 0, 1, {.num_agents = 3})))
             .starts_with("state belongs to \"ascore state 1, predation-v1, num_envs = 2"));
-  CHECK(complaint(batch, state_of(VecEnv<Exchange>(3, 3, 0, 1, {})))
-            .find("num_envs = 3") != std::string::npos);
-  CHECK(complaint(batch, state_of(VecEnv<Exchange>(2, 3, 1, 1, {})))
-            .find("first_env = 1") != std::string::npos);
+  CHECK(complaint(batch, state_of(VecEnv<Exchange>(3, 3, 0, 1, {}))).find("num_envs = 3") !=
+        std::string::npos);
+  CHECK(complaint(batch, state_of(VecEnv<Exchange>(2, 3, 1, 1, {}))).find("first_env = 1") !=
+        std::string::npos);
   CHECK(complaint(batch, state_of(VecEnv<Exchange>(2, 3, 0, 1, {.cost = 4.75})))
             .find("cost = 4.75") != std::string::npos);
-  CHECK(complaint(batch, state_of(VecEnv<Exchange>(
-                             2, 3, 0, 1, {.contest = ExchangeParams::Contest::kLowest})))
+  CHECK(complaint(batch, state_of(VecEnv<Exchange>(2, 3, 0, 1,
+                                                   {.contest = ExchangeParams::Contest::kLowest})))
             .find("contest = lowest") != std::string::npos);
   CHECK(batch.save_state() == before);
 }

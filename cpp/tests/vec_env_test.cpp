@@ -88,7 +88,8 @@ void check_invariance(const typename Env::Params& params) {
     }
   }
   // The number of an environment counts, not its place in the batch.
-  CHECK(std::ranges::equal(traces<Env>(16, 5 + 30, 2, params), std::span(expected).subspan(30, 16)));
+  CHECK(
+      std::ranges::equal(traces<Env>(16, 5 + 30, 2, params), std::span(expected).subspan(30, 16)));
   CHECK(expected[0] != expected[1]);
 }
 

@@ -1,12 +1,13 @@
 """Types of the compiled core."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, type_check_only
 
 import numpy as np
 import numpy.typing as npt
 
 __version__: str
 
+@type_check_only
 class CoreVecEnv:
     """What every compiled batch offers; the real classes share it by shape, not by inheritance."""
 
@@ -67,8 +68,8 @@ class PredationV1(CoreVecEnv): ...
 def gae(
     reward: npt.NDArray[np.float32],
     value: npt.NDArray[np.float32],
-    terminated: npt.NDArray[np.uint8],
-    truncated: npt.NDArray[np.uint8],
+    terminated: npt.NDArray[np.uint8] | npt.NDArray[np.bool_],
+    truncated: npt.NDArray[np.uint8] | npt.NDArray[np.bool_],
     final_value: npt.NDArray[np.float32] | None,
     gamma: float,
     lam: float,

@@ -122,13 +122,17 @@ def _train_and_show(
     anchors = anchor_values(config.env, config.env_params)
     with Progress() as progress:
         if len(names) > 1:
-            runs = train_side_by_side(config, names, new_folder(config, out, names), progress)
+            folder = new_folder(config, out, names)
+            try:
+                runs = train_side_by_side(config, names, folder, progress)
+            except KeyboardInterrupt:
+                return _interrupted([folder / name for name in names])
         else:
             name = names[0]
             stop = _on_signal()
             runs = [train(config, out, report=lambda *u: progress.update(name, *u), stop=stop)]
             if stop():
-                return _interrupted(runs[0])
+                return _interrupted([runs[0].path])
     results = [(run, evaluate(run, episodes=episodes) if episodes else None) for run in runs]
     if as_json:
         print(json.dumps({"runs": [_outcome(run, found) for run, found in results]}))
@@ -152,8 +156,9 @@ def _on_signal() -> Callable[[], bool]:
     return lambda: bool(caught)
 
 
-def _interrupted(run: Any) -> int:
-    print(f"ascore: stopped and saved; continue with: ascore resume {run.path}", file=sys.stderr)
+def _interrupted(folders: list[Path]) -> int:
+    for folder in folders:
+        print(f"ascore: stopped and saved; continue with: ascore resume {folder}", file=sys.stderr)
     return EXIT_INTERRUPTED
 
 
@@ -238,7 +243,7 @@ def _resume(argv: list[str]) -> int:
             stop=stop,
         )
     if stop():
-        return _interrupted(run)
+        return _interrupted([run.path])
     print(json.dumps(_outcome(run, None)) if options.json else f"run written to {run.path}")
     return 0
 

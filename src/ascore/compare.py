@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,49 +25,65 @@ def train_side_by_side(
 
     Raises:
         AscoreError: a run failed; names it and says why. The others are stopped.
+        KeyboardInterrupt: from the terminal; by then every run has saved a checkpoint.
     """
     context = multiprocessing.get_context("spawn")
     events: Any = context.Queue()
+    stop = context.Event()
     workers = {
         name: context.Process(
             target=_work,
-            args=(config.replace(algorithm=name), out / name, name, events),
+            args=(config.replace(algorithm=name), out / name, name, events, stop),
             daemon=True,
         )
         for name in algorithms
     }
-    running = set(workers)
+    for worker in workers.values():
+        worker.start()
     try:
-        for worker in workers.values():
-            worker.start()
-        while running:
-            try:
-                name, kind, content = events.get(timeout=0.5)
-            except queue.Empty:
-                for name in running:
-                    if workers[name].exitcode not in (None, 0):
-                        message = f"{name}: its process ended with status {workers[name].exitcode}"
-                        raise AscoreError(message) from None
-                continue
-            if kind == "update":
-                progress.update(name, *content)
-            elif kind == "failed":
-                message = f"{name}: {content}"
-                raise AscoreError(message)
-            else:
-                running.remove(name)
+        _follow(workers, events, progress)
+    except KeyboardInterrupt:
+        stop.set()
+        _follow(workers, events, progress)
+        raise
     finally:
-        for name, worker in workers.items():
-            if name in running and worker.is_alive():
+        for worker in workers.values():
+            if worker.is_alive():
                 worker.terminate()
-            if worker.pid is not None:
-                worker.join()
+            worker.join()
     return [Run.open(out / name) for name in algorithms]
 
 
-def _work(config: Config, folder: Path, name: str, events: Any) -> None:
+def _follow(workers: dict[str, Any], events: Any, progress: Progress) -> None:
+    """Shows what the workers report until all have ended."""
+    running = {name for name, worker in workers.items() if worker.exitcode is None}
+    while running:
+        try:
+            name, kind, content = events.get(timeout=0.5)
+        except queue.Empty:
+            for name in sorted(running):
+                if workers[name].exitcode is not None:
+                    message = f"{name}: its process ended with status {workers[name].exitcode}"
+                    raise AscoreError(message) from None
+            continue
+        if kind == "update":
+            progress.update(name, *content)
+        elif kind == "failed":
+            message = f"{name}: {content}"
+            raise AscoreError(message)
+        else:
+            running.discard(name)
+
+
+def _work(config: Config, folder: Path, name: str, events: Any, stop: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and asks everyone to stop
     try:
-        train(config, folder, report=lambda *update: events.put((name, "update", update)))
+        train(
+            config,
+            folder,
+            report=lambda *update: events.put((name, "update", update)),
+            stop=stop.is_set,
+        )
     except AscoreError as error:
         events.put((name, "failed", str(error)))
     else:

@@ -69,7 +69,8 @@ def plot_runs(paths: Sequence[str | Path], out: str | Path) -> None:
     axes.set_ylabel("team return per episode")
     axes.set_title(f"{config.env}: each agent sees its own reward only")
     axes.grid(alpha=0.25)
-    axes.legend(loc="best", frameon=False)
+    axes.margins(y=0.09)
+    axes.legend(loc="best", framealpha=1.0, edgecolor="white")
     try:
         figure.savefig(out, dpi=150)
     except (OSError, ValueError) as error:
