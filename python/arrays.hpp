@@ -29,9 +29,12 @@ inline std::string type_text(py::handle object) {
 }
 
 /// The array behind `object`. TypeError unless it is an ndarray of exactly this dtype; ValueError
-/// unless it is C-contiguous and aligned (an array over a byte buffer need not be).
+/// unless it is C-contiguous and aligned (an array over a byte buffer need not be). A converted
+/// copy is a remedy for an input; what is written into a copy of an output would be lost.
+enum class Use { kInput, kOutput };
+
 template <class T>
-py::array require_array(const char* name, py::handle object) {
+py::array require_array(const char* name, py::handle object, Use use = Use::kInput) {
   const auto wanted = [] { return py::cast<std::string>(py::str(py::dtype::of<T>())); };
   if (!py::isinstance<py::array>(object)) {
     throw py::type_error(std::string(name) + " is a " + type_text(object) + ", want a numpy " +
@@ -41,7 +44,9 @@ py::array require_array(const char* name, py::handle object) {
   if (!py::isinstance<py::array_t<T>>(object)) {
     throw py::type_error(std::string(name) + " has dtype " +
                          py::cast<std::string>(py::str(array.dtype())) + ", want " + wanted() +
-                         "; use " + name + ".astype(numpy." + wanted() + ")");
+                         (use == Use::kInput
+                              ? "; use " + (name + (".astype(numpy." + wanted() + ")"))
+                              : "; allocate it with that dtype"));
   }
   if ((array.flags() & py::array::c_style) == 0) {
     throw py::value_error(std::string(name) + " of shape " +

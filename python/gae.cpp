@@ -47,9 +47,9 @@ void compute_gae(py::handle reward, py::handle value, py::handle terminated, py:
   require_shape("terminated", term, {steps, envs});
   const py::array trunc = require_flags("truncated", truncated);
   require_shape("truncated", trunc, {steps, envs});
-  py::array adv = require_array<float>("advantage", advantage);
+  py::array adv = require_array<float>("advantage", advantage, Use::kOutput);
   require_shape("advantage", adv, {steps, envs, agents});
-  py::array ret = require_array<float>("returns", returns);
+  py::array ret = require_array<float>("returns", returns, Use::kOutput);
   require_shape("returns", ret, {steps, envs, agents});
 
   GaeInput in{.reward = read<float>(r),

@@ -33,7 +33,7 @@ void read_parameter(std::string_view name, py::handle from, const Allowed& allow
   const std::string type = type_text(from);
   const bool is_flag = type == "bool" || type == "bool_";
   const auto reject = [&](const char* wanted) {
-    throw py::type_error(std::string(name) + " is a " + type + ", want " + wanted);
+    throw py::type_error(std::string(name) + " is of type " + type + ", want " + wanted);
   };
   if constexpr (std::is_same_v<T, bool>) {
     if (!is_flag) reject("a bool");
@@ -221,7 +221,7 @@ void register_vec_env(py::module_& module, const char* class_name) {
   cls.def(
       "uniforms",
       [](Bound& self, py::handle out) {
-        py::array array = require_array<float>("out", out);
+        py::array array = require_array<float>("out", out, Use::kOutput);
         require_shape("out", array, {self.core.num_envs(), self.core.num_agents()});
         const std::span<float> to = write<float>("out", array);
         self.exclusively([&] { self.core.uniforms(to); });
