@@ -219,6 +219,8 @@ class VecEnv:
     An episode that ends is followed by a fresh one within the same step: `final_obs` keeps its last
     observation, `reward` and the flags are of the last step, `obs` is of the new episode.
 
+    Make it after a fork, or use one thread: a child process does not inherit the others.
+
     Attributes:
         spec: sizes and names.
         params: every parameter with its value.

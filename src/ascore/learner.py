@@ -118,7 +118,7 @@ class Learner:
         steps, b, n = rollout.reward.shape
         ended = [obs for _, _, obs in rollout.final]
         parts = [rollout.obs.reshape(steps * b, *rollout.obs.shape[2:]), rollout.last_obs, *ended]
-        every = np.concatenate(parts) if ended else np.concatenate(parts[:2])
+        every = np.concatenate(parts)
         values = self._denormalize(self.critic(per_agent_view(torch.from_numpy(every)))).T.numpy()
         value = np.ascontiguousarray(values[: (steps + 1) * b].reshape(steps + 1, b, n))
         final_value = np.zeros((steps, b, n), dtype=np.float32)

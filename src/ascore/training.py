@@ -69,7 +69,7 @@ def train(
     report: Report | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Run:
-    """Trains from scratch.
+    """Trains from scratch; sets the number of PyTorch threads of this process.
 
     Args:
         config: everything the run depends on.

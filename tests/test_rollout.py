@@ -1,0 +1,132 @@
+"""Collection and targets, step by step against a plain replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import ascore
+from ascore.config import Config
+from ascore.learner import Learner
+from ascore.objectives import own_policy
+from ascore.rollout import Collector
+from ascore.targets import ValueNormalizer
+
+HORIZON, STEPS, NUM_ENVS, N = 5, 7, 3, 2
+PARAMS: dict[str, Any] = {"num_agents": N, "horizon": HORIZON}
+
+
+def session(**keys: Any) -> tuple[Learner, Collector, Config]:
+    config = Config(
+        env="predation-v1",
+        env_params=PARAMS,
+        num_envs=NUM_ENVS,
+        rollout_steps=STEPS,
+        actor_hidden=(8,),
+        critic_hidden=(8,),
+        seed=2,
+        **keys,
+    )
+    env = ascore.make(config.env, NUM_ENVS, config.seed, **PARAMS)
+    env.reset()
+    return Learner(config, env.spec), Collector(env, STEPS), config
+
+
+def test_a_rollout_replays_step_by_step() -> None:
+    learner, collector, config = session()
+    env = ascore.make(config.env, NUM_ENVS, config.seed, **PARAMS)
+    obs, info = env.reset()
+    uniform = np.empty((NUM_ENVS, N), dtype=np.float32)
+    running = np.zeros((NUM_ENVS, N))
+    finished: list[np.ndarray] = []
+    for _ in range(3):  # rollouts begin and end in mid-episode
+        rollout = collector.collect(learner.actor)
+        told = [list(final) for final in rollout.final]
+        for t in range(STEPS):
+            np.testing.assert_array_equal(rollout.obs[t], obs)
+            np.testing.assert_array_equal(rollout.neighbours[t], info["neighbours"])
+            env.uniforms(uniform)
+            with torch.no_grad():
+                log_probs = learner.actor.log_probs(torch.from_numpy(obs[:, 0].copy()))
+                first = own_policy(log_probs, torch.arange(N)).exp()[:, :, 0].T.numpy()
+            # Two actions: the first is taken when the number falls below its probability.
+            clear = np.abs(uniform - first) > 1e-6
+            np.testing.assert_array_equal(rollout.action[t][clear], (uniform >= first)[clear])
+            obs, reward, terminated, truncated, info = env.step(rollout.action[t])
+            np.testing.assert_array_equal(rollout.reward[t], reward)
+            np.testing.assert_array_equal(rollout.terminated[t], terminated)
+            np.testing.assert_array_equal(rollout.truncated[t], truncated)
+            running += reward
+            if truncated.any():
+                when, which, last = told.pop(0)
+                assert when == t
+                np.testing.assert_array_equal(which, np.flatnonzero(truncated))
+                np.testing.assert_array_equal(last, info["final_obs"][truncated])
+                finished.append(running[truncated].copy())
+                running[truncated] = 0.0
+        assert not told
+        np.testing.assert_array_equal(rollout.last_obs, obs)
+        np.testing.assert_array_equal(
+            np.concatenate(rollout.episode_returns), np.concatenate(finished)
+        )
+        finished.clear()
+
+
+@pytest.mark.parametrize("time_limit", ["bootstrap", "terminal"])
+@pytest.mark.parametrize("value_target", ["lambda_return", "monte_carlo"])
+def test_targets_by_a_loop_over_episodes(time_limit: str, value_target: str) -> None:
+    learner, collector, config = session(time_limit=time_limit, value_target=value_target)
+    rollout = collector.collect(learner.actor)
+
+    def value(obs: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            rows = torch.from_numpy(obs[:, 0].copy())
+            return learner.critic(rows).T.double().numpy()
+
+    values = [value(rollout.obs[t]) for t in range(STEPS)] + [value(rollout.last_obs)]
+    finals = {(t, b): value(obs[k : k + 1])[0] for t, envs, obs in rollout.final
+              for k, b in enumerate(envs)}  # fmt: skip
+    assert len(finals) == NUM_ENVS  # horizon 5 within 7 steps: one end each
+    targets = learner.targets(rollout)
+    gamma = config.gamma
+    for b in range(NUM_ENVS):
+        for start in range(STEPS):
+            advantage, returns = np.zeros(N), np.zeros(N)
+            for t in range(start, STEPS):
+                ended = (t, b) in finals
+                following = values[t + 1][b]
+                if ended:
+                    following = finals[t, b] if time_limit == "bootstrap" else np.zeros(N)
+                delta = rollout.reward[t, b] + gamma * following - values[t][b]
+                advantage += (gamma * config.gae_lambda) ** (t - start) * delta
+                returns += gamma ** (t - start) * rollout.reward[t, b]
+                if ended or t + 1 == STEPS:
+                    returns += gamma ** (t + 1 - start) * following
+                    break
+            if value_target == "lambda_return":
+                returns = advantage + values[start][b]
+            np.testing.assert_allclose(targets.advantage[start, b], advantage, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(targets.returns[start, b], returns, rtol=1e-5, atol=1e-5)
+
+
+def test_normalizer_starts_at_the_first_batch_and_follows() -> None:
+    rng = np.random.default_rng(0)
+    normalizer = ValueNormalizer(2)
+    batch = rng.normal([3.0, -50.0], [2.0, 10.0], size=(400, 5, 2)).astype(np.float32)
+    normalizer.update(batch)
+    flat = batch.reshape(-1, 2).astype(np.float64)
+    np.testing.assert_allclose(normalizer.mean, flat.mean(axis=0))
+    np.testing.assert_allclose(normalizer.std, flat.std(axis=0))
+    for _ in range(400):
+        normalizer.update(batch + 7.0)
+    np.testing.assert_allclose(normalizer.mean, flat.mean(axis=0) + 7.0, rtol=1e-3)
+    copy = ValueNormalizer(2)
+    copy.load_state(normalizer.state())
+    np.testing.assert_array_equal(copy.mean, normalizer.mean)
+    np.testing.assert_array_equal(copy.std, normalizer.std)
+    constant = ValueNormalizer(1)
+    constant.update(np.full((3, 2, 1), 4.0, dtype=np.float32))
+    assert constant.std[0] == ValueNormalizer.SMALLEST_STD
