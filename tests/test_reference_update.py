@@ -16,16 +16,17 @@ from ascore.rollout import Collector
 
 def workload(env: str, actor: str, num_envs: int, **params: Any) -> tuple[Learner, Rows]:
     """A learner and the rows of one batch of whole episodes."""
-    config = Config(
-        env=f"{env}-v1",
-        env_params=params,
-        num_envs=num_envs,
-        minibatches=2,
-        actor=actor,  # type: ignore[arg-type]
-        actor_lr=1e-3,
-        critic_lr=1e-3,
-        penalty_weight=3.0,
-    )
+    keys: dict[str, Any] = {
+        "env": f"{env}-v1",
+        "env_params": params,
+        "num_envs": num_envs,
+        "minibatches": 2,
+        "actor": actor,
+        "actor_lr": 1e-3,
+        "critic_lr": 1e-3,
+        "penalty_weight": 3.0,
+    }
+    config = Config.from_dict(keys)
     vec = ascore.make(config.env, config.num_envs, config.seed, **params)
     vec.reset()
     learner = Learner(config, vec.spec)

@@ -239,7 +239,8 @@ class _Session:
 
 def spec_dict(spec: Spec) -> dict[str, Any]:
     """Sizes of an environment as JSON holds them."""
-    return json.loads(json.dumps({**asdict(spec), "obs_dtype": str(np.dtype(spec.obs_dtype))}))  # type: ignore[no-any-return]
+    values: dict[str, Any] = json.loads(json.dumps(asdict(spec)))
+    return values
 
 
 def new_folder(config: Config, out: str | Path | None, algorithms: Sequence[str]) -> Path:
