@@ -15,8 +15,16 @@ from numpy.typing import NDArray
 from ascore import _core
 from ascore.reference import TWINS, VecEnv
 
-COMPILED = {"exchange-v1": _core.ExchangeV1, "predation-v1": _core.PredationV1}
-GROUP = {"exchange-v1": "step-exchange", "predation-v1": "step-predation"}
+COMPILED = {
+    "exchange-v1": _core.ExchangeV1,
+    "navigation-v1": _core.NavigationV1,
+    "predation-v1": _core.PredationV1,
+}
+GROUP = {
+    "exchange-v1": "step-exchange",
+    "navigation-v1": "step-navigation",
+    "predation-v1": "step-predation",
+}
 NUM_ENVS = 256
 STEPS = 8
 """Per round; one round is NUM_ENVS * STEPS environment steps."""

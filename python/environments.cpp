@@ -1,6 +1,7 @@
 #include <pybind11/pybind11.h>
 
 #include "ascore/envs/exchange.hpp"
+#include "ascore/envs/navigation.hpp"
 #include "ascore/envs/predation.hpp"
 #include "register.hpp"
 #include "vec_env.hpp"
@@ -9,6 +10,7 @@ namespace ascore::python {
 
 void register_environments(py::module_& module) {
   register_vec_env<Exchange>(module, "ExchangeV1");
+  register_vec_env<Navigation>(module, "NavigationV1");
   register_vec_env<Predation>(module, "PredationV1");
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ascore import _core
+from ascore.envs import anchor_values
 
 EPISODES = 10_000
 BATCH = 1_000
@@ -261,3 +264,180 @@ def test_scripted_predation(
     # Every reward is a multiple of 1 / (N - 1) below 4 in size, rounded by at most 2**-23 relative.
     rounding = 4 * num_agents * 30 * 2.0**-23
     np.testing.assert_allclose(returns, team_return, rtol=0, atol=rounding)
+
+
+# ---- navigation ------------------------------------------------------------------------------
+#
+# All three figures are exact: a 5 x 5 grid with three agents has few enough states to go through.
+# Places are numbered row by row; `NEXT[c, a]` is where action a leads from cell c.
+
+CELLS = np.array([(x, y) for y in range(5) for x in range(5)])
+WAYS = np.array([(0, 0), (-1, 0), (1, 0), (0, 1), (0, -1)])
+NEXT = np.clip(CELLS[:, None] + WAYS, 0, 4) @ np.array([1, 5])
+SAME = np.eye(25)
+
+
+def navigation(num_envs: int, seed: int, **params: Any) -> Any:
+    return _core.NavigationV1(num_envs, seed, params=params)
+
+
+def navigation_anchor(label: str) -> float:
+    return dict(anchor_values("navigation", {}))[label]
+
+
+def distances(metric: str) -> NDArray[np.float64]:
+    apart = np.abs(CELLS[:, None] - CELLS)
+    if metric == "l1":
+        return apart.sum(axis=-1).astype(np.float64)
+    return np.sqrt((apart**2).sum(axis=-1))
+
+
+def random_navigation(metric: str) -> float:
+    """Three agents, three pairs; a pair on one cell costs 2.
+
+    A uniformly random walker that starts anywhere is anywhere at any time, since as many moves lead
+    into a cell as out of it; and wherever it is, its landmark is anywhere.
+    """
+    walk = SAME[NEXT].mean(axis=1)
+    met, moved = 0.0, SAME
+    for _ in range(100):
+        moved = moved @ walk
+        together = moved @ moved.T  # of two walkers, by their first cells, which are not the same
+        met += (together.sum() - together.trace()) / (25 * 24)
+    return float(-3 * 100 * distances(metric).mean() - 3 * 2 * met)
+
+
+def straight(here: NDArray[np.int64], goal: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The action that leads from cell to cell, along the longer way first."""
+    dx, dy = np.moveaxis(goal - here, -1, 0)
+    along_x = np.abs(dx) >= np.abs(dy)
+    action = np.select(
+        [along_x & (dx < 0), along_x & (dx > 0), dy > 0, dy < 0], [LEFT, RIGHT, DOWN, UP], STAY
+    )
+    return action.astype(np.int32)
+
+
+def selfish_navigation(metric: str) -> float:
+    """The walk of one agent is given by its start and landmark; so is whether two walks meet."""
+    start, goal = np.divmod(np.arange(25**2), 25)
+    here, apart, met = start, 0.0, 0.0
+    possible = 1 - SAME
+    for _ in range(8):  # the longest way across
+        here = NEXT[here, straight(CELLS[here], CELLS[goal])]
+        apart += distances(metric)[here, goal].mean()
+        at = SAME[here].reshape(25, 25, 25)  # [start, goal, cell]
+        together = np.einsum("aib,cjb,ac,ij->", at, at, possible, possible, optimize=True)
+        met += together / (25 * 24) ** 2
+    assert (here == goal).all()
+    return float(-3 * apart - 3 * 2 * met)
+
+
+def planned_values(landmarks: NDArray[np.int64], metric: str) -> NDArray[np.float64]:
+    """What the best joint plan is worth from every state.
+
+    Each action of an agent moves that agent alone, so the maximum over joint actions is taken agent
+    by agent. Once all have arrived nothing is lost any more: 100 steps are as good as the few that
+    it takes for the values to settle.
+
+    Args:
+        landmarks: i64 [3], cells.
+
+    Returns:
+        f64 [25, 25, 25], by the cells of the agents.
+    """
+    d = distances(metric)[:, landmarks]
+    reward = -(d[:, None, None, 0] + d[None, :, None, 1] + d[None, None, :, 2])
+    reward -= 2 * (SAME[:, :, None] + SAME[:, None, :] + SAME[None])
+    value = np.zeros_like(reward)
+    for _ in range(100):
+        better = reward + value
+        for agent in range(3):
+            better = np.maximum.reduce([better.take(to, axis=agent) for to in NEXT.T])
+        if (better == value).all():
+            return value
+        value = better
+    message = "the values of a plan should settle within the horizon"
+    raise AssertionError(message)
+
+
+def cooperative_navigation(metric: str) -> float:
+    """Mean over all landmarks and starts; each set of landmarks is turned and mirrored only once.
+
+    Which agent owns which landmark does not matter for the sum over all starts.
+    """
+    x, y = CELLS.T
+    turned, mirrored = (4 - y) + 5 * x, (4 - x) + 5 * y
+    symmetries = [np.arange(25)]
+    for _ in range(3):
+        symmetries.append(turned[symmetries[-1]])
+    symmetries += [mirrored[image] for image in symmetries]
+    kinds = Counter(
+        min(tuple(sorted(image[list(cells)].tolist())) for image in symmetries)
+        for cells in itertools.combinations(range(25), 3)
+    )
+    assert kinds.total() == 2300
+    distinct = SAME[:, :, None] + SAME[:, None, :] + SAME[None] == 0
+    total = sum(
+        count * planned_values(np.array(cells), metric)[distinct].mean()
+        for cells, count in kinds.items()
+    )
+    return float(total / kinds.total())
+
+
+@pytest.mark.parametrize("metric", ["l2", "l1"])
+def test_random_navigation(metric: str) -> None:
+    exact = random_navigation(metric)
+    if metric == "l2":
+        assert navigation_anchor("random") == round(exact, 2)
+        assert round(exact) == -788  # as it was measured before
+    returns = team_returns(navigation(BATCH, 6, metric=metric), uniformly_random, EPISODES)
+    assert returns.size == EPISODES
+    assert abs(returns.mean() - exact) <= half_width(returns)
+
+
+def places(env: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(column, row) of agents and of landmarks, [B, 3, 2] each."""
+    cells = np.rint(4 * env.obs[:, 0]).astype(np.int64).reshape(-1, 6, 2)
+    return cells[:, :3], cells[:, 3:]
+
+
+@pytest.mark.parametrize("metric", ["l2", "l1"])
+def test_selfish_navigation(metric: str) -> None:
+    exact = selfish_navigation(metric)
+    if metric == "l2":
+        assert navigation_anchor("selfish") == round(exact, 2)
+    env = navigation(BATCH, 7, metric=metric)
+    returns = team_returns(env, lambda env: straight(*places(env)), EPISODES)
+    assert abs(returns.mean() - exact) <= half_width(returns)
+
+
+def test_cooperative_navigation() -> None:
+    exact = cooperative_navigation("l2")
+    assert navigation_anchor("cooperative") == round(exact, 2)
+    assert exact > selfish_navigation("l2") > random_navigation("l2")
+
+
+def test_cooperative_navigation_is_within_reach() -> None:
+    """The plan played out earns what it promises."""
+    num_envs = 100
+    env = navigation(num_envs, 8)
+    env.reset()
+    agents, landmarks = (cells @ [1, 5] for cells in places(env))
+    values = np.array([planned_values(goal, "l2") for goal in landmarks])
+    which = np.arange(num_envs)
+    promised = values[which, agents[:, 0], agents[:, 1], agents[:, 2]]
+    joint = np.array(list(itertools.product(range(5), repeat=3)), np.int32)
+
+    def plan(env: Any) -> NDArray[np.int32]:
+        here = places(env)[0] @ [1, 5]
+        to = np.moveaxis(NEXT[here[:, None], joint], -1, 0)  # [3, B, 125]
+        goal = distances("l2")[np.arange(25), landmarks[..., None]]  # [B, 3, 25]
+        after = values[which[:, None], to[0], to[1], to[2]]
+        for i in range(3):
+            after -= goal[which[:, None], i, to[i]] + 2.0 * (to[i] == to[i - 1])
+        best: NDArray[np.int32] = joint[after.argmax(axis=1)]
+        return best
+
+    returns = team_returns(navigation(num_envs, 8), plan, num_envs)
+    # At most 8 steps in which rewards up to 8 in size are rounded to single precision.
+    np.testing.assert_allclose(returns, promised, rtol=0, atol=3 * 8 * 8 * 2.0**-24)

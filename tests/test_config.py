@@ -77,7 +77,8 @@ def test_presets_load(env, preset):
 
 
 @pytest.mark.parametrize(
-    ("env", "actor_lr", "rho"), [("predation", 1e-4, 0.1), ("exchange", 5e-5, 1e4)]
+    ("env", "actor_lr", "rho"),
+    [("predation", 1e-4, 0.1), ("exchange", 5e-5, 1e4), ("navigation", 5e-5, 1e4)],
 )
 def test_paper_presets_are_tables_1_and_2(env, actor_lr, rho):
     c = Config.preset(env, preset="paper")

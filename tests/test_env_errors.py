@@ -125,6 +125,36 @@ def test_largest_seed_and_environment_number_are_allowed(name: str) -> None:
             r"useless_open_cost = -1 is outside",
         ),
         ("exchange-v1", {"num_agents": 13}, ValueError, r"num_agents = 13.*26 cells.*size = 5.*25"),
+        ("navigation-v1", {"metric": "cheb"}, ValueError, r"metric = \"cheb\".*\"l2\", \"l1\""),
+        (
+            "navigation-v1",
+            {"landmarks": "x"},
+            ValueError,
+            r"landmarks = \"x\".*\"per_episode\", \"fixed\"",
+        ),
+        (
+            "navigation-v1",
+            {"obs_order": "local"},
+            ValueError,
+            r"obs_order = \"local\".*\"global\", \"self_first\"",
+        ),
+        ("navigation-v1", {"neigh_metric": "l1"}, ValueError, r"neigh_metric = \"l1\".*\"cheb\""),
+        ("navigation-v1", {"block": 1}, TypeError, r"block is of type int, want a bool"),
+        ("navigation-v1", {"block": "no"}, TypeError, r"block is of type str, want a bool"),
+        ("navigation-v1", {"open_range": 1}, ValueError, r"navigation-v1 has no.*\"open_range\""),
+        ("navigation-v1", {"num_agents": 0}, ValueError, r"num_agents = 0 is outside 1\.\.64"),
+        ("navigation-v1", {"num_agents": 65}, ValueError, r"num_agents = 65 is outside 1\.\.64"),
+        ("navigation-v1", {"num_agents": 26}, ValueError, r"num_agents = 26.*size = 5 has 25"),
+        ("navigation-v1", {"size": 1}, ValueError, r"size = 1 is outside 2\.\.32"),
+        ("navigation-v1", {"horizon": 0}, ValueError, r"horizon = 0 is outside 1\.\."),
+        ("navigation-v1", {"dist_scale": -1}, ValueError, r"dist_scale = -1 is outside 0\.\."),
+        ("navigation-v1", {"collision": -0.5}, ValueError, r"collision = -0\.5 is outside 0\.\."),
+        (
+            "navigation-v1",
+            {"neigh_radius": 65},
+            ValueError,
+            r"neigh_radius = 65 is outside 0\.\.64",
+        ),
         ("predation-v1", {"num_agents": 0}, ValueError, r"num_agents = 0 is outside 1\.\.64"),
         ("predation-v1", {"length": 0.0}, ValueError, r"length = 0 is outside"),
         ("predation-v1", {"step_length": -1.0}, ValueError, r"step_length = -1 is outside"),
@@ -402,7 +432,7 @@ def test_state_of_another_seed_and_thread_count_is_welcome() -> None:
     assert everything(other) == everything(env)
 
 
-@pytest.mark.parametrize("bound", [_core.ExchangeV1, _core.PredationV1])
+@pytest.mark.parametrize("bound", [_core.ExchangeV1, _core.NavigationV1, _core.PredationV1])
 def test_bound_classes_check_for_themselves(bound: Any) -> None:
     """Whoever skips the Python face still cannot make the core misbehave."""
     with pytest.raises(ValueError, match="num_envs = 0 is below 1"):

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ascore.envs import ENVIRONMENTS
-from ascore.reference import TWINS, ExchangeParams, VecEnv
+from ascore.reference import TWINS, ExchangeParams, NavigationParams, VecEnv
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -30,7 +30,7 @@ class Trace(NamedTuple):
     steps: int
 
 
-# Seeds under which the random actions soon open boxes, so that the rules show.
+# Seeds under which the random actions soon open boxes, arrive or collide, so that the rules show.
 TRACES = {
     "exchange-v1": [
         Trace("the published rules, cut short", {"horizon": 14}, seed=126, steps=15),
@@ -47,6 +47,24 @@ TRACES = {
             },
             seed=1154,
             steps=19,
+        ),
+    ],
+    "navigation-v1": [
+        Trace("the published rules, cut short", {"horizon": 9}, seed=306, steps=10),
+        Trace(
+            "landmarks stay over the episodes, agents block each other, each has a view of its own",
+            {
+                "size": 3,
+                "metric": "l1",
+                "dist_scale": 0.5,
+                "block": True,
+                "landmarks": "fixed",
+                "obs_order": "self_first",
+                "neigh_metric": "manhattan",
+                "horizon": 5,
+            },
+            seed=5,
+            steps=11,
         ),
     ],
     "predation-v1": [
@@ -85,6 +103,16 @@ def exchange_state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
         yield f"  {name}: {place}"
 
 
+def navigation_state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
+    params = NavigationParams(**trace.params)
+    cells = np.rint(obs * (params.size - 1)).astype(int).reshape(-1, 2)
+    if params.obs_order == "self_first":  # agent 0's view: places and landmarks take turns
+        cells = np.concatenate([cells[::2], cells[1::2]])
+    agents, landmarks = np.split(cells, 2)
+    for i, ((x, y), (to_x, to_y)) in enumerate(zip(agents, landmarks, strict=True)):
+        yield f"  agent {i}: column {x} row {y}, wants column {to_x} row {to_y}"
+
+
 def predation_state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
     scale = trace.params.get("obs_scale", 1 / 30)
     for i, distance in enumerate(obs.tolist()):
@@ -92,7 +120,11 @@ def predation_state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
         yield f"  predator {i}: {abs(distance) / scale:.6f} to the {side} of the prey"
 
 
-STATE = {"exchange-v1": exchange_state, "predation-v1": predation_state}
+STATE = {
+    "exchange-v1": exchange_state,
+    "navigation-v1": navigation_state,
+    "predation-v1": predation_state,
+}
 
 
 def replay(name: str, trace: Trace, env: Any, uniforms: Any) -> Iterator[str]:
@@ -106,7 +138,8 @@ def replay(name: str, trace: Trace, env: Any, uniforms: Any) -> Iterator[str]:
         yield ""
         yield f"episode {env.episode[0]} time {env.time[0]}"
         yield from STATE[name](trace, env.obs[0, 0])
-        yield f"  obs {floats(env.obs[0, 0])}"
+        for view in env.obs[0]:
+            yield f"  obs {floats(view)}"
         for i, row in enumerate(env.neighbours[0]):
             yield f"  agent {i} hears {', '.join(map(str, np.flatnonzero(row))) or 'nobody'}"
         if step == trace.steps:

@@ -15,6 +15,7 @@ COMPILED: dict[str, Any] = {name: row.core for name, row in ascore.ENVIRONMENTS.
 PARAMS: dict[str, dict[str, Any]] = {
     "exchange-v1": {"horizon": 17, "early_end": True, "open_range": 1},
     "predation-v1": {"horizon": 17},
+    "navigation-v1": {"horizon": 17, "landmarks": "fixed", "obs_order": "self_first"},
 }
 NAMES = sorted(COMPILED)
 STEPS = 60

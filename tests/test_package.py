@@ -17,7 +17,7 @@ from ascore.algorithms import ALGORITHMS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "ascore"
-COMPILED = ("ExchangeV1", "PredationV1")
+COMPILED = ("ExchangeV1", "NavigationV1", "PredationV1")
 
 # ---- versions and names ----------------------------------------------------------------------
 
@@ -151,11 +151,12 @@ ARROWS = {
     "plots": "envs errors training",
     "policy": "checkpoint errors",
     "progress": "",
-    "reference": "reference.exchange reference.gae reference.philox reference.predation"
-    " reference.vec_env",
+    "reference": "reference.exchange reference.gae reference.navigation reference.philox"
+    " reference.predation reference.vec_env",
     "reference.exchange": "reference.philox",
     "reference.gae": "",
     "reference.losses": "",
+    "reference.navigation": "reference.philox",
     "reference.philox": "",
     "reference.predation": "reference.philox",
     "reference.update": "",

@@ -72,7 +72,27 @@ PREDATION: list[Params] = [
     {"neigh_radius": 1.0},
     {"neigh_radius": 0.37, "length": 11.0, "num_agents": 5},
 ]
-VARIANTS = {"exchange-v1": EXCHANGE, "predation-v1": PREDATION}
+NAVIGATION: list[Params] = [
+    {},
+    {"num_agents": 1},
+    {"metric": "l1"},
+    {"dist_scale": 0.3, "collision": 0.7},
+    {"dist_scale": 0.1, "metric": "l1", "collision": 0.0},
+    {"collision": 0.0},
+    {"block": True},
+    {"block": True, "num_agents": 8, "size": 3},
+    {"landmarks": "fixed"},
+    {"landmarks": "fixed", "num_agents": 5, "size": 3, "block": True},
+    {"obs_order": "self_first"},
+    {"obs_order": "self_first", "num_agents": 5, "size": 4, "landmarks": "fixed"},
+    {"neigh_radius": 0},
+    {"neigh_radius": 2, "neigh_metric": "manhattan"},
+    {"neigh_metric": "manhattan"},
+    {"num_agents": 4, "size": 2},
+    {"num_agents": 2, "size": 2, "horizon": 1},
+    {"num_agents": 8, "size": 7, "neigh_radius": 3},
+]
+VARIANTS = {"exchange-v1": EXCHANGE, "navigation-v1": NAVIGATION, "predation-v1": PREDATION}
 
 
 def same_bits(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
@@ -132,7 +152,8 @@ def play(name: str, params: Params, num_envs: int, episodes: int, seed: int) -> 
 def test_two_hundred_full_episodes_with_the_defaults(name: str) -> None:
     twin = play(name, {}, num_envs=40, episodes=5, seed=11)
     assert int(twin.episode.sum()) >= 200
-    assert twin.horizon == {"exchange-v1": 300, "predation-v1": 30}[name]
+    horizons = {"exchange-v1": 300, "navigation-v1": 100, "predation-v1": 30}
+    assert twin.horizon == horizons[name]
 
 
 @pytest.mark.parametrize("name", sorted(TWINS))
@@ -141,7 +162,7 @@ def test_same_parameters_and_actions(name: str) -> None:
     compiled, twin = COMPILED[name](1, 0), twin_class()
     assert compiled.params == asdict(twin_class.Params())
     assert compiled.action_names == twin_class.action_names
-    for size in ("num_agents", "num_actions", "obs_size", "horizon"):
+    for size in ("num_agents", "num_actions", "obs_size", "views", "horizon"):
         assert getattr(compiled, size) == getattr(twin, size), size
 
 
@@ -177,12 +198,21 @@ def test_predation_variant(params: Params) -> None:
     assert int(twin.episode.sum()) >= 200
 
 
+@pytest.mark.parametrize("params", NAVIGATION, ids=str)
+def test_navigation_variant(params: Params) -> None:
+    params = {"horizon": 12} | params
+    twin = play("navigation-v1", params, num_envs=20, episodes=10, seed=15)
+    assert int(twin.episode.sum()) >= 200
+
+
 @pytest.mark.parametrize(
     ("name", "params"),
     [
         ("exchange-v1", {"num_agents": 64, "size": 32, "collisions": "block", "neigh_radius": 9}),
         ("exchange-v1", {"num_agents": 64, "size": 8, "agents_on_boxes": True, "open_range": 1}),
         ("predation-v1", {"num_agents": 64, "mixed": "pairwise"}),
+        ("navigation-v1", {"num_agents": 64, "size": 32, "obs_order": "self_first"}),
+        ("navigation-v1", {"num_agents": 64, "size": 8, "block": True, "landmarks": "fixed"}),
     ],
     ids=str,
 )
@@ -226,9 +256,25 @@ PREDATION_PARAMS = st.fixed_dictionaries(
     }
 )
 
+NAVIGATION_PARAMS = st.fixed_dictionaries(
+    {
+        "horizon": st.integers(1, 9),
+        "num_agents": st.integers(1, 9),
+        "size": st.integers(3, 6),
+        "metric": st.sampled_from(["l2", "l1"]),
+        "dist_scale": st.floats(0, 10),
+        "collision": st.floats(0, 10),
+        "block": st.booleans(),
+        "landmarks": st.sampled_from(["per_episode", "fixed"]),
+        "obs_order": st.sampled_from(["global", "self_first"]),
+        "neigh_radius": st.integers(0, 3),
+        "neigh_metric": st.sampled_from(["cheb", "manhattan"]),
+    }
+)
+
 
 @settings(
-    max_examples=60,
+    max_examples=90,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -237,6 +283,7 @@ PREDATION_PARAMS = st.fixed_dictionaries(
     world=st.one_of(
         st.tuples(st.just("exchange-v1"), EXCHANGE_PARAMS),
         st.tuples(st.just("predation-v1"), PREDATION_PARAMS),
+        st.tuples(st.just("navigation-v1"), NAVIGATION_PARAMS),
     ),
     seed=st.integers(0, 2**64 - 1),
 )
@@ -247,15 +294,17 @@ def test_any_combination_of_parameters(world: tuple[str, Params], seed: int) -> 
 
 @pytest.mark.parametrize(
     ("name", "params"),
-    [("exchange-v1", params) for params in EXCHANGE if params]
-    + [("predation-v1", params) for params in PREDATION if params],
+    [(name, params) for name, variants in VARIANTS.items() for params in variants if params],
     ids=str,
 )
 def test_every_variant_differs_from_the_default(name: str, params: Params) -> None:
     """Parity of two environments that both ignore a parameter would prove nothing."""
     # Crowded, so that contests and collisions are common.
-    crowded = {"num_agents": 3, "size": 3, "open_range": 2}
-    default = crowded if name == "exchange-v1" else {"num_agents": 3}
+    default = {
+        "exchange-v1": {"num_agents": 3, "size": 3, "open_range": 2},
+        "navigation-v1": {"size": 3, "horizon": 9},
+        "predation-v1": {"num_agents": 3},
+    }[name]
     traces = []
     for variant in (default, default | params):
         env = COMPILED[name](200, 3, params=variant)

@@ -75,6 +75,50 @@ def test_exchange_starts_are_a_shuffle_of_numpy_words() -> None:
             assert env.obs[b, 0].tolist() == expected
 
 
+@pytest.mark.parametrize("landmarks", ["per_episode", "fixed"])
+def test_navigation_starts_are_two_shuffles_of_numpy_words(landmarks: str) -> None:
+    env = _core.NavigationV1(4, 21, first_env=9, params={"landmarks": landmarks})
+
+    def check(seed: int, episode: int) -> None:
+        for b in range(4):
+            here = [first_three(words := philox(seed, 9 + b, 0, episode, DYNAMICS))]
+            here.append(first_three(words))
+            if landmarks == "fixed":
+                here[0] = first_three(philox(seed, 9 + b, 0, 0, DYNAMICS))
+            goals, agents = here
+            expected = [c for cell in agents + goals for c in (cell % 5 / 4, cell // 5 / 4)]
+            assert env.obs[b, 0].tolist() == expected
+
+    for episode in range(3):
+        env.reset()
+        check(21, episode)
+    env.reset(seed=22)
+    check(22, 0)
+    saved = env.save_state()
+    env.reset()
+    check(22, 1)
+    env.load_state(saved)
+    for _ in range(100):
+        env.step(np.zeros((4, 3), np.int32))
+    check(22, 1)
+
+
+def first_three(words: np.random.Philox) -> list[int]:
+    """Three of 25 cells, from the next three words."""
+    cells = list(range(25))
+    for d in range(3):
+        j = d + (int(words.random_raw()) * (25 - d) >> 64)
+        cells[d], cells[j] = cells[j], cells[d]
+    return cells[:3]
+
+
+def test_a_stream_of_another_episode_begins_anew() -> None:
+    stream = Stream(3, 4, 5, 6, ACTIONS)
+    stream.word()
+    again = stream.of_episode(2)
+    assert [again.word() for _ in range(9)] == philox(3, 4, 6, 2, ACTIONS).random_raw(9).tolist()
+
+
 @pytest.mark.parametrize("n", [2, 5, 6, 20, 24, 25])
 def test_below_is_uniform(n: int) -> None:
     stream = Stream(seed=3, env_id=0, episode=0, step=0)

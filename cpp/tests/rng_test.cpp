@@ -113,6 +113,17 @@ TEST_CASE("choose takes a whole list, too") {
   CHECK(list == std::array{7, 8, 9});
 }
 
+TEST_CASE("the stream of another episode keeps its other names and begins at its beginning") {
+  Rng rng(7, 3, 9, 5, Domain::kAction);
+  for (int word = 0; word < 6; ++word) rng.next();
+  Rng other = rng.of_episode(2);
+  Rng named(7, 3, 2, 5, Domain::kAction);
+  for (int word = 0; word < 9; ++word) CHECK(other.next() == named.next());
+  Rng same = Rng(7, 3, 9, 5, Domain::kAction);
+  for (int word = 0; word < 6; ++word) same.next();
+  CHECK(rng.next() == same.next());  // asking takes nothing
+}
+
 TEST_CASE("streams that differ in one coordinate share no word") {
   std::set<std::uint64_t> words;
   const auto take = [&words](Rng rng) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ascore/envs/exchange.hpp"
+#include "ascore/envs/navigation.hpp"
 #include "ascore/envs/predation.hpp"
 #include "ascore/vec_env.hpp"
 #include "counter.hpp"
@@ -72,6 +73,7 @@ void check_round_trip(const typename Env::Params& params) {
 
 TEST_CASE("going back and on again gives the same bits") {
   check_round_trip<Exchange>({.horizon = 6, .food = ExchangeParams::FoodRule::kPickup});
+  check_round_trip<Navigation>({.horizon = 6, .landmarks = NavigationParams::Landmarks::kFixed});
   check_round_trip<Predation>({.horizon = 6});
   check_round_trip<Counter>({});
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ascore/envs/exchange.hpp"
+#include "ascore/envs/navigation.hpp"
 #include "ascore/envs/predation.hpp"
 #include "counter.hpp"
 
@@ -102,6 +103,17 @@ TEST_CASE("exchange: threads and batches do not change a bit") {
                               .early_end = true,
                               .eaten = Params::Eaten::kFlag,
                               .collisions = Params::Collisions::kBlock});
+}
+
+TEST_CASE("navigation: threads and batches do not change a bit") {
+  using Params = NavigationParams;
+  check_invariance<Navigation>({.horizon = 11});
+  check_invariance<Navigation>({.num_agents = 4,
+                                .size = 3,
+                                .horizon = 5,
+                                .block = true,
+                                .landmarks = Params::Landmarks::kFixed,
+                                .obs_order = Params::ObsOrder::kSelfFirst});
 }
 
 TEST_CASE("predation: threads and batches do not change a bit") {

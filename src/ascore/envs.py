@@ -99,6 +99,16 @@ _PREDATION = {
     "length": 30.0,
     "step_length": 1.0,
 }
+_NAVIGATION = {
+    "num_agents": 3,
+    "size": 5,
+    "horizon": 100,
+    "metric": "l2",
+    "dist_scale": 1.0,
+    "collision": 1.0,
+    "block": False,
+    "landmarks": "per_episode",
+}
 
 ENVIRONMENTS: dict[str, Environment] = {
     row.name: row
@@ -124,6 +134,28 @@ ENVIRONMENTS: dict[str, Environment] = {
                 ),
                 Anchor(
                     "cooperative", 0.0, -30.0, _PREDATION, "all approach: -1 per agent and step"
+                ),
+            ),
+        ),
+        Environment(
+            "navigation-v1",
+            "agents walk to landmarks of their own without running into one another (5x5 grid)",
+            _core.NavigationV1,
+            (
+                Anchor("random", -788.07, 0.0, _NAVIGATION, "exact for uniform play, rounded"),
+                Anchor(
+                    "selfish",
+                    -12.59,
+                    0.0,
+                    _NAVIGATION,
+                    "each walks straight to its landmark, whoever is in the way: exact, rounded",
+                ),
+                Anchor(
+                    "cooperative",
+                    -11.88,
+                    0.0,
+                    _NAVIGATION,
+                    "the best joint plan, making way included: exact, rounded",
                 ),
             ),
         ),

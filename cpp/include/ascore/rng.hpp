@@ -30,6 +30,12 @@ class Rng {
       Domain domain) noexcept
       : key_{seed, env}, counter_{0, step, episode, static_cast<std::uint64_t>(domain)} {}
 
+  /// The stream of the same name in another episode, from its beginning: for what an environment
+  /// keeps over its episodes without remembering it.
+  Rng of_episode(std::uint64_t episode) const noexcept {
+    return {key_[0], key_[1], episode, counter_[1], static_cast<Domain>(counter_[3])};
+  }
+
   /// The next 64 bits.
   std::uint64_t next() noexcept {
     if (used_ == words_.size()) refill();

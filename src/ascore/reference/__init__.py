@@ -6,6 +6,7 @@ Each draws the same random numbers as its compiled twin, so results agree bit fo
 
 from .exchange import Exchange, ExchangeParams
 from .gae import gae_float32, gae_float64
+from .navigation import Navigation, NavigationParams
 from .philox import Stream, action_uniforms
 from .predation import Predation, PredationParams
 from .vec_env import Environment, VecEnv
@@ -15,6 +16,8 @@ __all__ = [
     "Environment",
     "Exchange",
     "ExchangeParams",
+    "Navigation",
+    "NavigationParams",
     "Predation",
     "PredationParams",
     "Stream",
@@ -24,8 +27,9 @@ __all__ = [
     "gae_float64",
 ]
 
-TWINS: dict[str, type[Exchange] | type[Predation]] = {
+TWINS: dict[str, type[Exchange] | type[Navigation] | type[Predation]] = {
     Exchange.name: Exchange,
+    Navigation.name: Navigation,
     Predation.name: Predation,
 }
 """The reference class of every environment, by the environment's public name."""

@@ -87,6 +87,7 @@ class Exchange:
         self.num_agents = self.params.num_agents
         self.num_actions = len(self.action_names)
         self.horizon = self.params.horizon
+        self.views = 1
         self.obs_size = (5 if self.params.eaten == "flag" else 4) * self.num_agents
         self.agents: list[Cell] = []
         self.boxes: list[Cell] = []

@@ -41,12 +41,17 @@ class Stream:
     def __init__(
         self, seed: int, env_id: int, episode: int, step: int, domain: int = DYNAMICS
     ) -> None:
+        self._seed, self._env_id, self._step, self._domain = seed, env_id, step, domain
         # NumPy advances the first counter word before it fills its buffer of four, so the first
         # block in use is number 1.
         self._generator = np.random.Philox(
             key=np.array([seed, env_id], dtype=np.uint64),
             counter=np.array([0, step, episode, domain], dtype=np.uint64),
         )
+
+    def of_episode(self, episode: int) -> Stream:
+        """Return the stream of the same name in another episode, from its beginning."""
+        return Stream(self._seed, self._env_id, episode, self._step, self._domain)
 
     def word(self) -> int:
         """Return the next 64 random bits as an integer in [0, 2**64)."""

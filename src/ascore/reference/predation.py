@@ -65,6 +65,7 @@ class Predation:
         self.num_agents = self.params.num_agents
         self.num_actions = len(self.action_names)
         self.horizon = self.params.horizon
+        self.views = 1
         self.obs_size = self.num_agents
         self.prey = 0.0
         self.predators: list[float] = []

@@ -23,6 +23,7 @@ class Environment(Protocol):
     num_agents: int
     num_actions: int
     obs_size: int
+    views: int
     horizon: int
 
     def reset(self, rng: Stream) -> None:
@@ -32,7 +33,7 @@ class Environment(Protocol):
         """Return the reward f32[N] and whether the episode terminated."""
 
     def obs(self) -> NDArray[np.float32]:
-        """Return the observation f32[O] of the current state."""
+        """Return the observation f32[V, O] of the current state, or f32[O] where V = 1."""
 
     def neighbours(self) -> NDArray[np.uint8]:
         """Return u8[N, N] of the current state."""
@@ -49,8 +50,8 @@ class VecEnv:
         first_env: number of the first environment.
 
     Attributes:
-        obs: f32[B, 1, O], state the next action is chosen in.
-        final_obs: f32[B, 1, O], last state of the episode that ended last; zeros before the first.
+        obs: f32[B, V, O], state the next action is chosen in.
+        final_obs: f32[B, V, O], last state of the episode that ended last; zeros before the first.
         reward: f32[B, N], of the last step.
         neighbours: u8[B, N, N], [b, i, j] = 1 if agent i hears agent j, of the state in `obs`.
         terminated: u8[B], the last step ended the episode by the rules.
@@ -68,9 +69,10 @@ class VecEnv:
         self.num_agents = world.num_agents
         self.num_actions = world.num_actions
         self.obs_size = world.obs_size
+        self.views = world.views
         self.horizon = world.horizon
         self._next_episode = [0] * self.num_envs
-        self.obs = np.zeros((self.num_envs, 1, self.obs_size), dtype=np.float32)
+        self.obs = np.zeros((self.num_envs, self.views, self.obs_size), dtype=np.float32)
         self.final_obs = np.zeros_like(self.obs)
         self.reward = np.zeros((self.num_envs, self.num_agents), dtype=np.float32)
         self.neighbours = np.zeros(
@@ -109,10 +111,10 @@ class VecEnv:
             self.terminated[b] = terminated
             self.truncated[b] = self.time[b] == world.horizon
             if self.terminated[b] or self.truncated[b]:
-                self.final_obs[b, 0] = world.obs()
+                self.final_obs[b] = world.obs()
                 self._begin_episode(b)
             else:
-                self.obs[b, 0] = world.obs()
+                self.obs[b] = world.obs()
                 self.neighbours[b] = world.neighbours()
 
     def uniforms(self) -> NDArray[np.float32]:
@@ -136,5 +138,5 @@ class VecEnv:
         self.time[b] = 0
         world = self.environments[b]
         world.reset(Stream(self.seed, self.first_env + b, int(self.episode[b]), 0))
-        self.obs[b, 0] = world.obs()
+        self.obs[b] = world.obs()
         self.neighbours[b] = world.neighbours()

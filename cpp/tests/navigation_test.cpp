@@ -1,0 +1,254 @@
+#include "ascore/envs/navigation.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <set>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "world.hpp"
+
+namespace ascore {
+namespace {
+
+using Params = NavigationParams;
+using Cell = Navigation::Cell;
+using Floats = std::vector<float>;
+using Bytes = std::vector<std::uint8_t>;
+
+constexpr std::int32_t kStay = Navigation::kStay, kLeft = Navigation::kLeft,
+                       kRight = Navigation::kRight, kDown = Navigation::kDown,
+                       kUp = Navigation::kUp;
+
+/// A world with its agents and landmarks at (column, row).
+struct Board : World<Navigation> {
+  Board(const Params& params, const std::vector<Cell>& agents, const std::vector<Cell>& landmarks)
+      : World(params) {
+    reset();
+    std::ranges::copy(agents, env.state().agents.begin());
+    std::ranges::copy(landmarks, env.state().landmarks.begin());
+  }
+
+  Cell agent(std::size_t i) const { return env.state().agents[i]; }
+};
+
+const std::vector<Cell> kLandmarks{{0, 0}, {2, 1}, {4, 4}};
+
+/// The next `count` cells of a 5 x 5 grid that a stream draws, on a fresh list.
+std::vector<Cell> draw(Rng& rng, std::size_t count) {
+  std::array<int, 25> cells{};
+  std::iota(cells.begin(), cells.end(), 0);
+  rng.choose(std::span(cells), count);
+  std::vector<Cell> out;
+  for (std::size_t k = 0; k < count; ++k) {
+    out.push_back(
+        {static_cast<std::uint8_t>(cells[k] % 5), static_cast<std::uint8_t>(cells[k] / 5)});
+  }
+  return out;
+}
+
+std::vector<Cell> first(const Navigation::Cells& cells, std::size_t count) {
+  return {cells.begin(), cells.begin() + static_cast<std::ptrdiff_t>(count)};
+}
+
+TEST_CASE("reset puts landmarks, then agents, on distinct cells of their own kind") {
+  bool shared = false;
+  for (std::uint64_t episode = 0; episode < 50; ++episode) {
+    World<Navigation> world;
+    Rng rng(1, 2, episode, 0, Domain::kDynamics);
+    Rng same = rng;
+    world.env.reset(rng, world.view({}));
+    const auto landmarks = first(world.env.state().landmarks, 3);
+    const auto agents = first(world.env.state().agents, 3);
+    CHECK(landmarks == draw(same, 3));
+    CHECK(agents == draw(same, 3));
+    CHECK(rng.next() == same.next());  // six words and nothing else
+    std::set<std::pair<int, int>> places, goals;
+    for (std::size_t i = 0; i < 3; ++i) {
+      places.insert({agents[i].x, agents[i].y});
+      goals.insert({landmarks[i].x, landmarks[i].y});
+    }
+    CHECK(places.size() == 3);
+    CHECK(goals.size() == 3);
+    places.merge(goals);
+    shared = shared || places.size() < 6;
+  }
+  CHECK(shared);  // an agent may start on a landmark
+}
+
+TEST_CASE("fixed landmarks are those of episode 0; the agents are those of the episode") {
+  World<Navigation> world(Params{.landmarks = Params::Landmarks::kFixed});
+  Rng zero(1, 2, 0, 0, Domain::kDynamics);
+  const std::vector<Cell> kept = draw(zero, 3);
+  for (std::uint64_t episode = 0; episode < 5; ++episode) {
+    Rng rng(1, 2, episode, 0, Domain::kDynamics);
+    Rng same = rng;
+    world.env.reset(rng, world.view({}));
+    CHECK(first(world.env.state().landmarks, 3) == kept);
+    draw(same, 3);
+    CHECK(first(world.env.state().agents, 3) == draw(same, 3));
+    CHECK(rng.next() == same.next());
+  }
+}
+
+TEST_CASE("a grid as full as it can be") {
+  World<Navigation> world(Params{.num_agents = 4, .size = 2});
+  world.reset();
+  for (const auto& cells : {world.env.state().agents, world.env.state().landmarks}) {
+    std::set<std::pair<int, int>> distinct;
+    for (std::size_t i = 0; i < 4; ++i) distinct.insert({cells[i].x, cells[i].y});
+    CHECK(distinct.size() == 4);
+  }
+}
+
+TEST_CASE("moves: x grows to the right, y grows downwards, borders hold") {
+  Board board({}, {{2, 2}, {2, 2}, {0, 0}}, kLandmarks);
+  board.step({kLeft, kRight, kLeft});
+  CHECK(board.agent(0) == Cell{1, 2});
+  CHECK(board.agent(1) == Cell{3, 2});
+  CHECK(board.agent(2) == Cell{0, 0});
+  board.step({kDown, kUp, kUp});
+  CHECK(board.agent(0) == Cell{1, 3});
+  CHECK(board.agent(1) == Cell{3, 1});
+  CHECK(board.agent(2) == Cell{0, 0});
+  board.step({kDown, kRight, kStay});
+  board.step({kDown, kRight, kStay});
+  CHECK(board.agent(0) == Cell{1, 4});
+  CHECK(board.agent(1) == Cell{4, 1});
+  CHECK(board.agent(2) == Cell{0, 0});
+}
+
+TEST_CASE("the distance is Euclidean, of the place moved to, and arrived costs nothing") {
+  Board board({}, {{1, 0}, {4, 4}, {4, 2}}, kLandmarks);
+  CHECK_FALSE(board.step({kLeft, kUp, kStay}));
+  CHECK(board.reward == Floats{0, static_cast<float>(-std::sqrt(8.0)), -2});
+  CHECK_FALSE(std::signbit(board.reward[0]));  // zero and not minus zero
+}
+
+TEST_CASE("metric l1 counts steps") {
+  Board board({.metric = Params::Distance::kL1}, {{1, 0}, {4, 4}, {4, 2}}, kLandmarks);
+  board.step({kRight, kUp, kLeft});
+  CHECK(board.reward == Floats{-2, -4, -3});
+}
+
+TEST_CASE("each other agent on the cell costs one") {
+  Board board({}, {{2, 2}, {3, 1}, {4, 1}}, {{2, 1}, {2, 1}, {2, 1}});
+  board.step({kUp, kLeft, kStay});
+  CHECK(board.reward == Floats{-1, -1, -2});
+  board.step({kStay, kStay, kLeft});
+  CHECK(board.reward == Floats{-1, -1, -1});
+  board.step({kStay, kStay, kLeft});
+  CHECK(board.reward == Floats{-2, -2, -2});
+}
+
+TEST_CASE("changing places is no collision") {
+  Board board({}, {{0, 0}, {1, 0}, {4, 4}}, {{1, 0}, {0, 0}, {4, 4}});
+  board.step({kRight, kLeft, kStay});
+  CHECK(board.reward == Floats{0, 0, 0});
+}
+
+TEST_CASE("amounts are parameters, subtracted in double precision") {
+  Board board({.dist_scale = 0.3, .collision = 0.7}, {{2, 2}, {2, 2}, {4, 4}},
+              {{0, 0}, {2, 1}, {4, 4}});
+  board.step({kStay, kStay, kStay});
+  CHECK(board.reward[0] == static_cast<float>(0.0 - 0.3 * std::sqrt(8.0) - 0.7));
+  CHECK(board.reward[1] == static_cast<float>(0.0 - 0.3 - 0.7));
+  CHECK(board.reward[2] == 0);
+}
+
+TEST_CASE("block: in a random order, nobody enters an occupied cell") {
+  std::set<std::size_t> winners;
+  for (std::uint64_t step = 1; step <= 40; ++step) {
+    Rng rng = World<Navigation>::stream(step);
+    Rng same = rng;
+    std::array<std::uint8_t, 3> order{};
+    same.perm(std::span(order));
+
+    // Agents 0 and 1 both want (1, 1), agent 2 wants the cell that agent 1 leaves if it wins.
+    Board board({.block = true}, {{0, 1}, {2, 1}, {3, 1}}, kLandmarks);
+    board.step({kRight, kLeft, kLeft}, rng);
+    const auto rank = [&order](std::uint8_t i) { return std::ranges::find(order, i); };
+    const std::size_t winner = rank(0) < rank(1) ? 0 : 1;
+    winners.insert(winner);
+    CHECK(board.agent(winner) == Cell{1, 1});
+    CHECK(board.agent(1 - winner) == (winner == 0 ? Cell{2, 1} : Cell{0, 1}));
+    const bool follows = winner == 1 && rank(1) < rank(2);
+    CHECK(board.agent(2) == (follows ? Cell{2, 1} : Cell{3, 1}));
+    CHECK(rng.next() == same.next());  // one permutation and nothing else
+  }
+  CHECK(winners.size() == 2);
+}
+
+TEST_CASE("without block a step draws nothing") {
+  Board board({}, {{0, 0}, {1, 1}, {2, 2}}, kLandmarks);
+  Rng rng = World<Navigation>::stream(1);
+  Rng same = rng;
+  board.step({kRight, kLeft, kLeft}, rng);
+  CHECK(rng.next() == same.next());
+}
+
+TEST_CASE("one view: agents, then landmarks, divided by size - 1 and rounded once") {
+  Board board({.size = 4}, {{1, 2}, {3, 0}, {0, 3}}, {{2, 2}, {1, 1}, {3, 3}});
+  board.step({kStay, kStay, kStay});
+  const float third = static_cast<float>(1.0 / 3.0), two_thirds = static_cast<float>(2.0 / 3.0);
+  CHECK(board.obs == Floats{third, two_thirds, 1, 0, 0, 1,  // agents
+                            two_thirds, two_thirds, third, third, 1, 1});
+}
+
+TEST_CASE("a view per agent: its own place and landmark, then those of the others in order") {
+  Board board({.obs_order = Params::ObsOrder::kSelfFirst}, {{1, 2}, {3, 0}, {0, 3}},
+              {{2, 2}, {1, 1}, {4, 3}});
+  board.step({kStay, kStay, kStay});
+  const Floats zero{0.25F, 0.5F, 0.5F, 0.5F}, one{0.75F, 0, 0.25F, 0.25F}, two{0, 0.75F, 1, 0.75F};
+  Floats expected;
+  for (const auto& view :
+       {std::array{zero, one, two}, std::array{one, zero, two}, std::array{two, zero, one}}) {
+    for (const Floats& part : view) expected.insert(expected.end(), part.begin(), part.end());
+  }
+  CHECK(board.obs == expected);
+}
+
+TEST_CASE("neighbours are within a radius, of the state after the step, never oneself") {
+  const std::vector<std::int32_t> action{kStay, kStay, kLeft};
+  Board cheb({}, {{1, 1}, {2, 2}, {4, 2}}, kLandmarks);
+  cheb.step(action);
+  CHECK(cheb.neighbours == Bytes{0, 1, 0, 1, 0, 1, 0, 1, 0});
+
+  Board manhattan({.neigh_metric = Params::Metric::kManhattan}, {{1, 1}, {2, 2}, {4, 2}},
+                  kLandmarks);
+  manhattan.step(action);
+  CHECK(manhattan.neighbours == Bytes{0, 0, 0, 0, 0, 1, 0, 1, 0});
+
+  Board nobody({.neigh_radius = 0}, {{1, 1}, {1, 1}, {1, 2}}, kLandmarks);
+  nobody.step({kStay, kStay, kStay});
+  CHECK(nobody.hears(0, 1));
+  CHECK_FALSE(nobody.hears(1, 2));
+}
+
+TEST_CASE("a lone agent has nobody to meet") {
+  Board board({.num_agents = 1}, {{2, 2}}, {{2, 3}});
+  board.step({kDown});
+  CHECK(board.reward == Floats{0});
+  CHECK(board.neighbours == Bytes{0});
+}
+
+TEST_CASE("a state is admitted only if it can be one of this environment") {
+  Navigation env(Params{});
+  Navigation::State state{};
+  CHECK(env.admits(state));
+  state.agents[2] = {4, 5};
+  CHECK_FALSE(env.admits(state));
+  state = {};
+  state.landmarks[0] = {5, 0};
+  CHECK_FALSE(env.admits(state));
+}
+
+}  // namespace
+}  // namespace ascore
