@@ -142,10 +142,13 @@ class Learner:
         return targets
 
     def _denormalize(self, output: Tensor) -> Tensor:
-        mean, std = (
-            torch.from_numpy(x).float() for x in (self.normalizer.mean, self.normalizer.std)
-        )
-        return output * std[:, None] + mean[:, None]
+        mean, std = self._moments()
+        return output * std + mean
+
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the targets, f32 [N, 1] each."""
+        mean, std = self.normalizer.mean, self.normalizer.std
+        return torch.from_numpy(mean).float()[:, None], torch.from_numpy(std).float()[:, None]
 
     def _renormalize(self, targets: Targets) -> None:
         """Moves mean and deviation on and rescales the last layer, so that V stays as it was."""
@@ -208,9 +211,7 @@ class Learner:
         size = advantage.abs()
         scale = size.mean(dim=1) if config.advantage_scale == "mean" else size.amax(dim=1)
         returns = torch.from_numpy(targets.returns.reshape(rows, n)).T
-        mean, std = (
-            torch.from_numpy(x).float() for x in (self.normalizer.mean, self.normalizer.std)
-        )
+        mean, std = self._moments()
         mask = None
         if communicates:
             found = graph.neighbours(
@@ -224,7 +225,7 @@ class Learner:
             action=torch.from_numpy(rollout.action.reshape(rows, n).astype(np.int64)),
             advantage=advantage,
             advantage_scale=scale,
-            normalized_return=((returns - mean[:, None]) / std[:, None]).contiguous(),
+            normalized_return=((returns - mean) / std).contiguous(),
             neighbours=mask,
         )
 
