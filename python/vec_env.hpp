@@ -17,6 +17,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "arrays.hpp"
@@ -132,6 +133,39 @@ py::list parameter_docs() {
   return out;
 }
 
+/// What `inspect` hands out, kept until Python objects may be made of it.
+class Inspection {
+ public:
+  template <class T>
+  void operator()(std::string_view name, const Shape& shape, std::span<const T> values) {
+    rows_.push_back({std::string(name), shape, std::vector<T>(values.begin(), values.end())});
+  }
+
+  py::dict to_dict() const {
+    py::dict out;
+    for (const Row& row : rows_) {
+      out[py::str(row.name)] =
+          std::visit([&row](const auto& values) { return py::object(array_of(row.shape, values)); },
+                     row.values);
+    }
+    return out;
+  }
+
+ private:
+  struct Row {
+    std::string name;
+    Shape shape;
+    std::variant<std::vector<std::int32_t>, std::vector<double>, std::vector<std::uint8_t>> values;
+  };
+
+  template <class T>
+  static py::array_t<T> array_of(const Shape& shape, const std::vector<T>& values) {
+    return py::array_t<T>(shape, values.data());
+  }
+
+  std::vector<Row> rows_;
+};
+
 /// A VecEnv and the NumPy views of its buffers.
 ///
 /// A view keeps its VecEnv alive, so the VecEnv remembers its views weakly: a strong reference back
@@ -228,6 +262,20 @@ void register_vec_env(py::module_& module, const char* class_name) {
       },
       py::arg("out"),
       "Fill float32 [B, N] with the numbers in [0, 1) that draw actions in the current state.");
+  static_assert(Inspectable<Env>, "a bound environment has a member inspect(row); see env.hpp");
+  cls.def(
+      "inspect",
+      [](Bound& self, py::ssize_t index) {
+        // Below 0 is no size: let it be as far outside as its message says.
+        if (index < 0) {
+          throw py::index_error("index = " + std::to_string(index) + " is outside 0.." +
+                                std::to_string(self.core.num_envs() - 1));
+        }
+        Inspection found;
+        self.exclusively([&] { self.core.inspect(static_cast<std::size_t>(index), found); });
+        return found.to_dict();
+      },
+      py::arg("index"), "What environment `index` holds, as arrays by name; copies.");
   cls.def(
       "save_state",
       [](Bound& self) {

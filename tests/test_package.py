@@ -87,7 +87,7 @@ def test_the_stub_has_the_parameters_of_gae() -> None:
 
 @pytest.mark.parametrize("name", COMPILED)
 @pytest.mark.parametrize(
-    "method", ["__init__", "reset", "step", "uniforms", "save_state", "load_state"]
+    "method", ["__init__", "reset", "step", "uniforms", "inspect", "save_state", "load_state"]
 )
 def test_the_stub_has_the_parameters_of_the_methods(name: str, method: str) -> None:
     compiled = getattr(getattr(_core, name), method)

@@ -330,6 +330,27 @@ class VecEnv:
         """
         self._core.uniforms(out)
 
+    def inspect(self, index: int = 0) -> dict[str, npt.NDArray[Any]]:
+        """What one environment holds in the current state, by name; copies.
+
+        Cells are (row, column), row 0 at the top. `agents` is always there; the rest is
+        exchange: `agents`, `boxes` i32 [N, 2], `food` i32 [N] (0 closed, 1 open, 2 eaten);
+        navigation: `agents`, `landmarks` i32 [N, 2];
+        predation: `agents` f64 [N], `prey` f64 [1], places on the line.
+
+        Args:
+            index: which environment of the batch, 0..B-1.
+
+        Raises:
+            IndexError: there is no such environment.
+            ValueError: nothing to see before the first reset.
+        """
+        _check_whole("index", index)
+        if not 0 <= index < self.num_envs:
+            message = f"index = {index} is outside 0..{self.num_envs - 1}"
+            raise IndexError(message)
+        return self._core.inspect(index)
+
     def save_state(self) -> U8:
         """Everything that changes, every buffer included, as u8 [K]."""
         return self._core.save_state()
@@ -343,10 +364,14 @@ class VecEnv:
         self._core.load_state(state)
 
 
-def _check_count(name: str, value: int, low: int, high: int) -> None:
+def _check_whole(name: str, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         message = f"{name} = {value!r} is a {type(value).__name__}; it must be a whole number"
         raise TypeError(message)
+
+
+def _check_count(name: str, value: int, low: int, high: int) -> None:
+    _check_whole(name, value)
     if not low <= value <= high:
         message = f"{name} = {value} is outside {low}..{high}"
         raise ValueError(message)

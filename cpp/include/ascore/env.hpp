@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "ascore/rng.hpp"
 
@@ -63,6 +64,31 @@ concept MultiAgentEnv =
       { cenv.state() } noexcept -> std::same_as<const typename E::State&>;
       { cenv.admits(state) } noexcept -> std::same_as<bool>;
     };
+
+// ---- inspection ------------------------------------------------------------------------------
+
+/// Extents of an array, outermost first.
+using Shape = std::vector<std::size_t>;
+
+/// Accepts what `inspect` hands out and does nothing with it.
+struct IgnoredRow {
+  void operator()(std::string_view, const Shape&, std::span<const std::int32_t>) const {}
+  void operator()(std::string_view, const Shape&, std::span<const double>) const {}
+  void operator()(std::string_view, const Shape&, std::span<const std::uint8_t>) const {}
+};
+
+/// The optional part of an environment: it can say what it holds, for people and pictures.
+///
+///     template <class Row> void inspect(Row&& row) const;
+///
+/// calls `row(name, shape, values)` once per kind of thing, always in the same order: a
+/// std::string_view, a Shape and a std::span<const T> in C order, where T is std::int32_t, double
+/// or std::uint8_t (for flags). Cells are (row, column), row 0 at the top. Names are the same in
+/// all environments for the same thing: "agents" is there always. It may allocate; no step calls
+/// it. The spans need only live as long as the call.
+template <class E>
+concept Inspectable =
+    MultiAgentEnv<E> && requires(const E env, IgnoredRow row) { env.inspect(row); };
 
 // ---- parameters ------------------------------------------------------------------------------
 //

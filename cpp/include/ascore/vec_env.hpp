@@ -108,6 +108,24 @@ class VecEnv {
     pool_->run(slice);
   }
 
+  /// Environment b as it stands. Throws std::out_of_range if there is none.
+  const Env& env(std::size_t b) const {
+    if (b >= num_envs_) {
+      throw std::out_of_range("index = " + std::to_string(b) + " is outside 0.." +
+                              std::to_string(num_envs_ - 1));
+    }
+    return envs_[b];
+  }
+
+  /// What environment b holds in the current state: see `Inspectable`. Throws as `env` does,
+  /// and std::invalid_argument before the first reset.
+  template <class Row>
+    requires Inspectable<Env>
+  void inspect(std::size_t b, Row&& row) const {
+    require_started("inspect");
+    env(b).inspect(row);
+  }
+
   /// Everything that changes, in native byte order, behind a line of text that says whose it is.
   std::vector<std::uint8_t> save_state() const {
     const std::string owner = identity();

@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ascore/env.hpp"
 #include "ascore/rng.hpp"
@@ -206,6 +207,27 @@ class Exchange {
     return true;
   }
 
+  /// agents [N, 2] and boxes [N, 2] as (row, column); food [N]: 0 closed, 1 open, 2 eaten.
+  template <class Row>
+  void inspect(Row&& row) const {
+    using Integers = std::span<const std::int32_t>;
+    const auto show = [&](std::string_view name, const std::array<Cell, kMaxAgents>& cells) {
+      std::vector<std::int32_t> values;
+      for (const Cell cell : std::span(cells).first(n_)) {
+        values.push_back(cell.y);
+        values.push_back(cell.x);
+      }
+      row(name, Shape{n_, 2}, Integers(values));
+    };
+    show("agents", s_.agents);
+    show("boxes", s_.boxes);
+    std::vector<std::int32_t> food;
+    for (const Box box : std::span(s_.food).first(n_)) {
+      food.push_back(static_cast<std::int32_t>(box));
+    }
+    row("food", Shape{n_}, Integers(food));
+  }
+
  private:
   using Rewards = std::array<double, kMaxAgents>;
   using Order = std::array<std::uint8_t, kMaxAgents>;
@@ -343,6 +365,6 @@ class Exchange {
   State s_{};
 };
 
-static_assert(MultiAgentEnv<Exchange>);
+static_assert(Inspectable<Exchange>);
 
 }  // namespace ascore

@@ -21,6 +21,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ascore/env.hpp"
 #include "ascore/rng.hpp"
@@ -170,6 +171,21 @@ class Navigation {
     return all_inside(state.agents) && all_inside(state.landmarks);
   }
 
+  /// agents [N, 2] and landmarks [N, 2] as (row, column).
+  template <class Row>
+  void inspect(Row&& row) const {
+    const auto show = [&](std::string_view name, const Cells& cells) {
+      std::vector<std::int32_t> values;
+      for (const Cell cell : std::span(cells).first(n_)) {
+        values.push_back(cell.y);
+        values.push_back(cell.x);
+      }
+      row(name, Shape{n_, 2}, std::span<const std::int32_t>(values));
+    };
+    show("agents", s_.agents);
+    show("landmarks", s_.landmarks);
+  }
+
  private:
   void place(Rng& rng, Cells& to) const noexcept {
     std::array<std::uint16_t, Params::kMaxSize * Params::kMaxSize> storage;
@@ -271,6 +287,6 @@ class Navigation {
   State s_{};
 };
 
-static_assert(MultiAgentEnv<Navigation>);
+static_assert(Inspectable<Navigation>);
 
 }  // namespace ascore

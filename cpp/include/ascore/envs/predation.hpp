@@ -129,6 +129,13 @@ class Predation {
            std::all_of(state.agent.begin(), state.agent.begin() + p_.num_agents, inside);
   }
 
+  /// agents [N] and prey [1]: places on the line, 0 to length.
+  template <class Row>
+  void inspect(Row&& row) const {
+    row("agents", Shape{n_}, std::span<const double>(s_.agent).first(n_));
+    row("prey", Shape{1}, std::span<const double>(&s_.target, 1));
+  }
+
  private:
   /// Paper, section 5.1: -1 if all approach, -3 if none, else -4 to approachers and 0 to others.
   float literal_reward(bool approaches, int count) const noexcept {
@@ -186,6 +193,6 @@ class Predation {
   State s_{};
 };
 
-static_assert(MultiAgentEnv<Predation>);
+static_assert(Inspectable<Predation>);
 
 }  // namespace ascore
