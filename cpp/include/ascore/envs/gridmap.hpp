@@ -16,7 +16,7 @@ namespace ascore {
 
 /// What maps of one environment are made of.
 struct MapKind {
-  std::string_view prefix;                 ///< of map names: "cleanup" names "cleanup_full" and so on
+  std::string_view prefix;  ///< of map names: "cleanup" names "cleanup_full" and so on
   std::span<const std::string_view> full;  ///< the published map, row by row
   std::string_view characters;             ///< what a map may hold
   std::pair<int, int> top;                 ///< interior rows that prefix_top keeps
@@ -30,9 +30,9 @@ class GridMap {
  public:
   static constexpr int kMaxSide = 64;
 
-  /// `given` is a name (prefix_full; prefix_A_B for the interior rows A to B of the full map between
-  /// two rows of wall; prefix_top and prefix_mid for windows of that kind) or, if it holds a line
-  /// break, the map itself.
+  /// `given` is a name (prefix_full; prefix_A_B for the interior rows A to B of the full map
+  /// between two rows of wall; prefix_top and prefix_mid for windows of that kind) or, if it holds
+  /// a line break, the map itself.
   GridMap(const std::string& given, const MapKind& kind) : given_(given) {
     if (given.find('\n') != std::string::npos) {
       read(given);
@@ -61,17 +61,15 @@ class GridMap {
     return cells_[static_cast<std::size_t>(row * width_ + col)];
   }
 
-  int count(char kind) const noexcept {
-    return static_cast<int>(std::ranges::count(cells_, kind));
-  }
+  int count(char kind) const noexcept { return static_cast<int>(std::ranges::count(cells_, kind)); }
 
   /// std::invalid_argument unless low <= count(kind) <= high.
   void require(char kind, std::string_view meaning, int low, int high) const {
     const int have = count(kind);
     if (have >= low && have <= high) return;
-    throw std::invalid_argument(
-        "map " + given_name() + " has " + std::to_string(have) + " cells " + shown(kind) + " (" +
-        std::string(meaning) + "), want " + std::to_string(low) + ".." + std::to_string(high));
+    throw std::invalid_argument("map " + given_name() + " has " + std::to_string(have) + " cells " +
+                                shown(kind) + " (" + std::string(meaning) + "), want " +
+                                std::to_string(low) + ".." + std::to_string(high));
   }
 
   /// How the map was given: its name, or its size if it was given as text.
