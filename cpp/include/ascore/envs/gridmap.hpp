@@ -101,9 +101,9 @@ class GridMap {
     ++height_;
   }
 
-  /// Empty lines at either end are not part of the map: they come with quoting it in a file.
+  /// A line break before the first row and any after the last come with quoting a map in a file.
   void read(std::string_view text) {
-    while (text.starts_with('\n')) text.remove_prefix(1);
+    if (text.starts_with('\n')) text.remove_prefix(1);
     while (text.ends_with('\n')) text.remove_suffix(1);
     if (text.empty()) throw std::invalid_argument("map is empty; want rows of characters");
     while (true) {
