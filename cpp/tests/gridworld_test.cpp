@@ -105,9 +105,10 @@ TEST_CASE("a broken map is refused with row and column") {
   std::string apples = std::string(64, 'P');
   for (int row = 0; row < 17; ++row) apples += "\n" + std::string(64, 'A');
   CHECK(mentions(harvest(apples), "has 1088 cells 'A'"));
-  for (const char* name : {"", "harvest", "harvest_", "harvest_0_3", "harvest_3_2", "harvest_1_15",
-                           "harvest_1_2_3", "harvest_1_", "harvest_-1_2", "harvest_mid",
-                           "cleanup_top", "harvest_99999999999999999999_2"}) {
+  for (const char* name :
+       {"", "harvest", "harvest_", "harvest_0_3", "harvest_3_2", "harvest_1_15", "harvest_1_2_3",
+        "harvest_1_", "harvest_-1_2", "harvest_01_2", "harvest_1_02", "harvest_mid", "cleanup_top",
+        "harvest_99999999999999999999_2"}) {
     CAPTURE(name);
     CHECK(mentions(harvest(name), "is no map; want harvest_top, harvest_full, harvest_A_B"));
   }

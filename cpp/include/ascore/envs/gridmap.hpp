@@ -149,14 +149,15 @@ class GridMap {
     add_row(wall);
   }
 
-  /// "3_11" -> {3, 11}; {0, 0} for anything else.
+  /// "3_11" -> {3, 11}; {0, 0} for anything else, leading zeros included: a map has one name.
   static std::pair<int, int> window(std::string_view text) noexcept {
     std::pair<int, int> rows{0, 0};
     const char* const end = text.data() + text.size();
     const auto first = std::from_chars(text.data(), end, rows.first);
     if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '_') return {0, 0};
     const auto second = std::from_chars(first.ptr + 1, end, rows.second);
-    return second.ec == std::errc{} && second.ptr == end ? rows : std::pair{0, 0};
+    const bool plain = text.front() != '0' && first.ptr + 1 != end && first.ptr[1] != '0';
+    return plain && second.ec == std::errc{} && second.ptr == end ? rows : std::pair{0, 0};
   }
 
   static std::string shown(char c) {
