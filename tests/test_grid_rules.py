@@ -81,13 +81,17 @@ def placed(world: Any, *agents: tuple[int, int, int], apples: Iterable[Cell] = (
     return world
 
 
-def cleanup(text: str, *agents: tuple[int, int, int], apples: Iterable[Cell] = (), **params: Any):
+def cleanup(
+    text: str, *agents: tuple[int, int, int], apples: Iterable[Cell] = (), **params: Any
+) -> Any:
     """A Cleanup world in which, unless asked for, nothing grows."""
     frozen = {"apple_probability": 0.0, "waste_probability": 0.0, "num_agents": len(agents)}
     return placed(Cleanup(CleanupParams(map=text, **(frozen | params))), *agents, apples=apples)
 
 
-def harvest(text: str, *agents: tuple[int, int, int], apples: Iterable[Cell] = (), **params: Any):
+def harvest(
+    text: str, *agents: tuple[int, int, int], apples: Iterable[Cell] = (), **params: Any
+) -> Any:
     """A Harvest world in which, unless asked for, nothing grows."""
     frozen = {f"regrowth_{k}": 0.0 for k in (1, 2, 3)} | {"num_agents": len(agents)}
     return placed(Harvest(HarvestParams(map=text, **(frozen | params))), *agents, apples=apples)
