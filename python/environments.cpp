@@ -1,6 +1,8 @@
 #include <pybind11/pybind11.h>
 
+#include "ascore/envs/cleanup.hpp"
 #include "ascore/envs/exchange.hpp"
+#include "ascore/envs/harvest.hpp"
 #include "ascore/envs/navigation.hpp"
 #include "ascore/envs/predation.hpp"
 #include "register.hpp"
@@ -9,7 +11,9 @@
 namespace ascore::python {
 
 void register_environments(py::module_& module) {
+  register_vec_env<Cleanup>(module, "CleanupV1");
   register_vec_env<Exchange>(module, "ExchangeV1");
+  register_vec_env<Harvest>(module, "HarvestV1");
   register_vec_env<Navigation>(module, "NavigationV1");
   register_vec_env<Predation>(module, "PredationV1");
 }

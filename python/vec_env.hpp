@@ -61,6 +61,9 @@ void read_parameter(std::string_view name, py::handle from, const Allowed& allow
                             " is outside " + describe(allowed));
     }
     to = static_cast<int>(value);
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    if (!py::isinstance<py::str>(from)) reject(("text: " + describe(allowed)).c_str());
+    to = py::cast<std::string>(from);
   } else {
     static_assert(std::is_same_v<T, double>);
     if (is_flag || !(PyFloat_Check(from.ptr()) || PyIndex_Check(from.ptr()) ||
@@ -351,6 +354,7 @@ void register_vec_env(py::module_& module, const char* class_name) {
   cls.def_property_readonly("num_actions",
                             [](const Bound& e) { return e.core.spec().num_actions(); });
   cls.def_property_readonly("obs_size", [](const Bound& e) { return e.core.spec().obs_size; });
+  cls.def_property_readonly("obs_scale", [](const Bound& e) { return e.core.spec().obs_scale; });
   cls.def_property_readonly("views", [](const Bound& e) { return e.core.spec().views; });
   cls.def_property_readonly("horizon", [](const Bound& e) { return e.core.spec().horizon; });
   cls.def_property_readonly("num_threads", [](const Bound& e) { return e.core.num_threads(); });

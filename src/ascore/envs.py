@@ -32,6 +32,7 @@ class Spec:
         num_actions: A, actions are 0..A-1.
         obs_shape: (O,), of one view.
         obs_dtype: of the observations.
+        obs_scale: networks see observations times this: 1, or 1/255 for colours.
         horizon: steps after which an episode is truncated.
         views: V, observations per environment: 1 when all agents see the same state, else N.
         action_names: one per action.
@@ -45,6 +46,7 @@ class Spec:
     horizon: int
     views: int
     action_names: tuple[str, ...]
+    obs_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,46 @@ _NAVIGATION = {
     "block": False,
     "landmarks": "per_episode",
 }
+_HARVEST = {
+    "map": "harvest_top",
+    "profile": "ssd",
+    "move_frame": "profile",
+    "horizon": 100,
+    "regrowth_1": 0.005,
+    "regrowth_2": 0.02,
+    "regrowth_3": 0.05,
+}
+_CLEANUP = {
+    "num_agents": 2,
+    "map": "cleanup_top",
+    "move_frame": "profile",
+    "horizon": 100,
+    "threshold_depletion": 0.4,
+    "threshold_restoration": 0.0,
+    "apple_probability": 0.05,
+    "waste_probability": 0.5,
+    "beam_length": 5,
+}
 
 ENVIRONMENTS: dict[str, Environment] = {
     row.name: row
     for row in (
+        Environment(
+            "cleanup-v1",
+            "apples grow only while somebody cleans the river, which earns nothing (11x18 grid)",
+            _core.CleanupV1,
+            (
+                Anchor("random", 0.06, 0.0, _CLEANUP, "measured, uniform play"),
+            ),
+        ),
+        Environment(
+            "harvest-v1",
+            "apples grow back only beside others, so taking the last ones costs all (7x38 grid)",
+            _core.HarvestV1,
+            (
+                Anchor("random", 14.5, 0.0, _HARVEST | {"num_agents": 2}, "measured, uniform play"),
+            ),
+        ),
         Environment(
             "exchange-v1",
             "agents open boxes for one another at their own cost (5x5 grid)",
@@ -288,6 +326,7 @@ class VecEnv:
             horizon=core.horizon,
             views=core.views,
             action_names=core.action_names,
+            obs_scale=core.obs_scale,
         )
         self._info: dict[str, Any] = {"final_obs": self.final_obs, "neighbours": self.neighbours}
         # One call per step: looking the method up and packing the result anew would cost more.

@@ -119,7 +119,8 @@ class Learner:
         ended = [obs for _, _, obs in rollout.final]
         parts = [rollout.obs.reshape(steps * b, *rollout.obs.shape[2:]), rollout.last_obs, *ended]
         every = np.concatenate(parts)
-        values = self._denormalize(self.critic(per_agent_view(torch.from_numpy(every)))).T.numpy()
+        seen = per_agent_view(torch.from_numpy(every), self.spec.obs_scale)
+        values = self._denormalize(self.critic(seen)).T.numpy()
         value = np.ascontiguousarray(values[: (steps + 1) * b].reshape(steps + 1, b, n))
         final_value = np.zeros((steps, b, n), dtype=np.float32)
         at = (steps + 1) * b
@@ -221,7 +222,7 @@ class Learner:
             mask = mask.reshape(rows, n, n).transpose(0, 1) if mask.dim() > 2 else mask
             mask = mask if mask.dim() > 2 else mask[:, None, :].expand(n, rows, n)
         return Rows(
-            obs=per_agent_view(torch.from_numpy(rollout.obs)),
+            obs=per_agent_view(torch.from_numpy(rollout.obs), self.spec.obs_scale),
             action=torch.from_numpy(rollout.action.reshape(rows, n).astype(np.int64)),
             advantage=advantage,
             advantage_scale=scale,

@@ -26,12 +26,14 @@ class Policy:
         env_params: parameters the environment was made with.
         layers: per layer (weight f32 [N, in, out], bias f32 [N, out]).
         config: the training configuration as plain values.
+        obs_scale: what the first layer sees are observations times this.
     """
 
     env: str
     env_params: dict[str, Any]
     layers: Sequence[tuple[F32, F32]]
     config: dict[str, Any]
+    obs_scale: float = 1.0
 
     def log_probs(self, obs: npt.NDArray[Any]) -> F32:
         """Log-probabilities pi^{ii}(.|s): obs [B, V, O] of the environment -> f32 [B, N, A]."""
@@ -40,6 +42,8 @@ class Policy:
             message = f"obs has shape {obs.shape}; this policy needs [num_envs, views, {size}]"
             raise ValueError(message)
         hidden = obs.astype(np.float32).transpose(1, 0, 2)  # [V, B, O]
+        if self.obs_scale != 1.0:
+            hidden = hidden * np.float32(self.obs_scale)
         for index, (weight, bias) in enumerate(self.layers):
             hidden = hidden @ weight + bias[:, None, :]
             if index + 1 < len(self.layers):
@@ -103,4 +107,5 @@ def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
         env_params=saved.config["env_params"],
         layers=[(np.ascontiguousarray(w), np.ascontiguousarray(b)) for w, b in layers],
         config=saved.config,
+        obs_scale=float(saved.spec.get("obs_scale", 1.0)),
     )

@@ -77,7 +77,7 @@ class Collector:
             rollout.obs[t] = env.obs
             rollout.neighbours[t] = env.neighbours
             env.uniforms(self._uniform)
-            logits = forward(layers, per_agent_view(obs_torch[t]))
+            logits = forward(layers, per_agent_view(obs_torch[t], env.spec.obs_scale))
             if actor.padding is not None:
                 logits = logits.masked_fill(actor.padding[:, None, :], PADDED_LOGIT)
             cdf = torch.softmax(logits, dim=-1).cumsum(dim=-1)
@@ -99,8 +99,13 @@ class Collector:
         return rollout
 
 
-def per_agent_view(obs: torch.Tensor) -> torch.Tensor:
-    """[..., V, O] of any dtype -> f32 [M, O] when all agents share a view, else [N, M, O]."""
+def per_agent_view(obs: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+    """[..., V, O] of any dtype -> f32 [M, O] when all agents share a view, else [N, M, O].
+
+    `scale` is the environment's `obs_scale`: what networks see are observations times it.
+    """
     views, size = obs.shape[-2:]
     flat = obs.reshape(-1, views, size).to(torch.float32)
+    if scale != 1.0:
+        flat = flat * scale
     return flat[:, 0] if views == 1 else flat.transpose(0, 1)

@@ -31,7 +31,8 @@ struct Spec {
   int views;                                       ///< V: 1 when all agents see one state, else N
   int obs_size;                                    ///< O: entries of one view
   int horizon;                                     ///< steps after which an episode is truncated
-  double step_ns;  ///< rough cost of a step in nanoseconds; only decides how many threads pay
+  double step_ns;        ///< rough cost of a step in nanoseconds; only decides how many threads pay
+  double obs_scale = 1;  ///< a network sees observations times this; 1/255 for colours in bytes
 
   int num_actions() const noexcept { return static_cast<int>(action_names.size()); }
 };
@@ -47,10 +48,11 @@ struct StepView {
 
 /// An environment of N agents with private rewards.
 ///
-/// `reset` and `step` leave `obs` and `neighbours` describing the state they end in; `step` also
-/// writes every reward and returns whether the episode has terminated. Time limits are not its
-/// business. Neither may allocate, lock or throw. All of the changing state is in `State`;
-/// `admits` says whether a state read from outside can be one of this environment.
+/// `reset` and `step` leave `obs` and `neighbours` describing the state they end in; a step finds
+/// in them what the call before it left there, so it may write changes alone. `step` also writes
+/// every reward and returns whether the episode has terminated. Time limits are not its business.
+/// Neither may allocate, lock or throw. All of the changing state is in `State`; `admits` says
+/// whether a state read from outside can be one of this environment.
 template <class E>
 concept MultiAgentEnv =
     std::constructible_from<E, const typename E::Params&> &&
@@ -125,6 +127,13 @@ struct Either {
   bool admits(bool) const noexcept { return true; }
 };
 
+/// Allowed values of a text: whatever `check()` can make sense of.
+struct Text {
+  std::string_view meaning;
+
+  bool admits(const std::string&) const noexcept { return true; }
+};
+
 /// `value` so that reading it back gives the same number; without an exponent where possible.
 inline std::string to_text(double value) {
   std::array<char, 32> text{};
@@ -136,6 +145,21 @@ inline std::string to_text(double value) {
 }
 
 inline std::string to_text(int value) { return std::to_string(value); }
+
+/// The text on one line; of a long one only its beginning, size and FNV-1a checksum, which is
+/// enough to tell two apart.
+inline std::string to_text(const std::string& value) {
+  constexpr std::size_t kLongest = 40;
+  std::string line = "\"";
+  std::uint64_t hash = 0xCBF29CE484222325;
+  for (const char c : value) {
+    hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001B3;
+    if (line.size() <= kLongest) line += c < ' ' ? '/' : c;
+  }
+  const bool plain = value.size() <= kLongest && value.find('\n') == std::string::npos;
+  line += plain ? "\"" : "...\" (" + std::to_string(value.size()) + " characters, checksum ";
+  return plain ? line : line + std::to_string(hash) + ")";
+}
 
 template <class T>
 std::string describe(const Range<T>& range) {
@@ -155,6 +179,8 @@ std::string describe(const OneOf<kCount>& choices) {
 }
 
 inline std::string describe(const Either&) { return "false, true"; }
+
+inline std::string describe(const Text& text) { return std::string(text.meaning); }
 
 /// The value of a parameter as text, enumerations by name.
 template <class T, class Allowed>

@@ -7,9 +7,11 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <ranges>
+#include <span>
 #include <utility>
 
 namespace ascore {
@@ -52,6 +54,57 @@ class Rng {
   /// the number of draws must not depend on the numbers drawn; the bias is below n / 2^64.
   std::uint64_t below(std::uint64_t n) noexcept { return multiply(next(), n).high; }
 
+  /// Fills `out` with 32-bit numbers, two from every word, low half first; the unused half of a
+  /// last word is dropped. Something of probability p happens where a half is below `chance(p)`.
+  void halves(std::span<std::uint32_t> out) noexcept {
+    std::size_t k = 0;
+    const auto put = [&](std::uint64_t word) {
+      out[k++] = static_cast<std::uint32_t>(word);
+      if (k < out.size()) out[k++] = static_cast<std::uint32_t>(word >> 32);
+    };
+    while (k < out.size() && used_ < words_.size()) put(words_[used_++]);
+    // Blocks depend on nothing but their number: three at a time keep the multipliers busy, where
+    // one alone would wait for the result of each round.
+    constexpr std::size_t kAtOnce = 3;
+    constexpr std::size_t kHalves = 2 * kWords;
+    while (out.size() - k > (kAtOnce - 1) * kHalves) {
+      std::array<Block, kAtOnce> blocks;
+      for (Block& block : blocks) {
+        ++counter_[0];
+        block = counter_;
+      }
+      encrypt(std::span<Block, kAtOnce>(blocks));
+      std::size_t taken = 0;
+      for (; taken < kAtOnce * kWords && k < out.size(); ++taken) {
+        put(blocks[taken / kWords][taken % kWords]);
+      }
+      words_ = blocks[kAtOnce - 1];
+      used_ = taken - (kAtOnce - 1) * kWords;
+    }
+    while (k < out.size()) put(next());
+  }
+
+  /// The halves below which something of probability p in [0, 1] happens.
+  static std::uint64_t chance(double p) noexcept {
+    return static_cast<std::uint64_t>(std::ceil(p * 0x1.0p32));
+  }
+
+  /// Passes over `count` words without computing those of whole blocks.
+  void discard(std::size_t count) noexcept {
+    const std::size_t left = kWords - used_;
+    if (count <= left) {
+      used_ += count;
+      return;
+    }
+    count -= left;
+    counter_[0] += count / kWords;
+    used_ = kWords;
+    if (count % kWords != 0) {
+      refill();
+      used_ = count % kWords;
+    }
+  }
+
   /// Fills `out` with a uniform permutation of 0..n-1 (Fisher-Yates, descending), n-1 draws.
   template <std::ranges::random_access_range Out>
   void perm(Out&& out) noexcept {
@@ -80,20 +133,30 @@ class Rng {
     return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
   }
 
+  static constexpr std::size_t kWords = 4;
+  using Block = std::array<std::uint64_t, kWords>;
+
   void refill() noexcept {
     ++counter_[0];  // before use, as NumPy does; a stream never gets near 2^64 blocks
-    std::array<std::uint64_t, 4> c = counter_;
+    words_ = counter_;
+    encrypt(std::span<Block, 1>(&words_, 1));
+    used_ = 0;
+  }
+
+  /// Turns counters into random words.
+  template <std::size_t kCount>
+  void encrypt(std::span<Block, kCount> blocks) const noexcept {
     std::uint64_t k0 = key_[0];
     std::uint64_t k1 = key_[1];
     for (int round = 0; round < kRounds; ++round) {
-      const Product p0 = multiply(kMultiplier0, c[0]);
-      const Product p1 = multiply(kMultiplier1, c[2]);
-      c = {p1.high ^ c[1] ^ k0, p1.low, p0.high ^ c[3] ^ k1, p0.low};
+      for (Block& c : blocks) {
+        const Product p0 = multiply(kMultiplier0, c[0]);
+        const Product p1 = multiply(kMultiplier1, c[2]);
+        c = {p1.high ^ c[1] ^ k0, p1.low, p0.high ^ c[3] ^ k1, p0.low};
+      }
       k0 += kWeyl0;
       k1 += kWeyl1;
     }
-    words_ = c;
-    used_ = 0;
   }
 
   // Salmon et al. 2011, table 2 (Philox4x64) and section 3.3 (Weyl increments).
@@ -104,9 +167,9 @@ class Rng {
   static constexpr std::uint64_t kWeyl1 = 0xBB67AE8584CAA73B;
 
   std::array<std::uint64_t, 2> key_;
-  std::array<std::uint64_t, 4> counter_;
-  std::array<std::uint64_t, 4> words_{};
-  std::size_t used_ = 4;
+  Block counter_;
+  Block words_{};
+  std::size_t used_ = kWords;
 };
 
 }  // namespace ascore

@@ -1,0 +1,402 @@
+/// Cleanup: apples grow only while the river is clean, and cleaning it earns nothing.
+///
+/// Rules: "Learning to Cooperate under Private Rewards", section 5.1 (one point per apple, cleaning
+/// neither rewarded nor charged), on the map and with the rates of Hughes et al. 2018 and
+/// Christoffersen et al. 2023.
+///
+/// Draws: a reset takes two words per agent (its cell, its orientation), then what spawning takes.
+/// A step takes num_agents - 1 words for who moves first and as many for who cleans first (profile
+/// ssd). Spawning takes one half word for every orchard cell without apple and agent, row by row,
+/// if apples can grow; then, for every river cell it looks at for new waste, one word to choose it
+/// (profile ssd) and one for whether waste appears there.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ascore/env.hpp"
+#include "ascore/envs/gridmap.hpp"
+#include "ascore/envs/gridview.hpp"
+#include "ascore/envs/gridworld.hpp"
+#include "ascore/rng.hpp"
+
+namespace ascore {
+
+struct CleanupParams {
+  enum class WasteMode : std::uint8_t { kScan, kOnce };
+
+  int num_agents = 2;
+  std::string map = "cleanup_top";
+  grid::Profile profile = grid::Profile::kSsd;
+  grid::Frame move_frame = grid::Frame::kProfile;
+  WasteMode waste_mode = WasteMode::kScan;
+  int horizon = 100;
+  grid::ObsMode obs_mode = grid::ObsMode::kPlanes;
+  bool append_orientation = false;
+  grid::Graph graph = grid::Graph::kComplete;
+  int neigh_radius = 1;
+  grid::Metric neigh_metric = grid::Metric::kChebyshev;
+  double threshold_depletion = 0.4;
+  double threshold_restoration = 0.0;
+  double apple_probability = 0.05;
+  double waste_probability = 0.5;
+  int beam_length = 5;
+
+  template <class Self, class Row>
+  static void visit(Self& p, Row&& row) {
+    constexpr Range kChance{0.0, 1.0};
+    constexpr std::string_view kRates = "Hughes et al. 2018, code";
+    grid::visit_shared(p,
+                       "cleanup_top, cleanup_mid, cleanup_full, cleanup_A_B (rows A to B of "
+                       "cleanup_full) or rows of @ H R S B P and blanks",
+                       row);
+    row("waste_mode", p.waste_mode, one_of("scan", "once"),
+        "new waste per step: river cells are tried until one takes it, or only one is tried",
+        "Christoffersen et al. 2023, code (scan); Melting Pot (once)");
+    row("threshold_depletion", p.threshold_depletion, kChance,
+        "share of waste in the river from which on neither apples nor waste appear", kRates);
+    row("threshold_restoration", p.threshold_restoration, kChance,
+        "share of waste up to which apples grow fastest", kRates);
+    row("apple_probability", p.apple_probability, kChance,
+        "greatest probability that an apple grows on an orchard cell in a step", kRates);
+    row("waste_probability", p.waste_probability, kChance,
+        "probability that a river cell that is tried takes waste", kRates);
+    row("beam_length", p.beam_length, Range{1, GridMap::kMaxSide},
+        "how many cells ahead cleaning reaches", "Christoffersen et al. 2023, code");
+  }
+
+  void check() const {
+    if (!(threshold_restoration < threshold_depletion)) {
+      throw std::invalid_argument(
+          "threshold_restoration = " + to_text(threshold_restoration) +
+          " must be below threshold_depletion = " + to_text(threshold_depletion));
+    }
+    const GridMap read = parse();
+    read.require('B', "where apples grow", 1, grid::kMaxSites);
+    const int river = read.count('H') + read.count('R');
+    if (river < 1 || river > grid::kMaxSites) {
+      throw std::invalid_argument("map " + read.given_name() + " has " + std::to_string(river) +
+                                  " river cells 'H' and 'R', want 1.." +
+                                  std::to_string(grid::kMaxSites));
+    }
+    grid::check_shared(*this, read);
+  }
+
+  GridMap parse() const { return {map, {"cleanup", kFull, "@HRSBP ", {1, 9}, {10, 18}}}; }
+
+  /// The published map. @ wall, H river with waste at first, R river without, S stream (floor),
+  /// B orchard, P where agents may start.
+  static constexpr std::array<std::string_view, 25> kFull{
+      "@@@@@@@@@@@@@@@@@@",  //
+      "@RRRRRR     BBBBB@",  //
+      "@HHHHHH      BBBB@",  //
+      "@RRRRRR     BBBBB@",  //
+      "@RRRRR  P    BBBB@",  //
+      "@RRRRR    P BBBBB@",  //
+      "@HHHHH       BBBB@",  //
+      "@RRRRR      BBBBB@",  //
+      "@HHHHHHSSSSSSBBBB@",  //
+      "@HHHHHHSSSSSSBBBB@",  //
+      "@RRRRR   P P BBBB@",  //
+      "@HHHHH   P  BBBBB@",  //
+      "@RRRRRR    P BBBB@",  //
+      "@HHHHHH P   BBBBB@",  //
+      "@RRRRR       BBBB@",  //
+      "@HHHH    P  BBBBB@",  //
+      "@RRRRR       BBBB@",  //
+      "@HHHHH  P P BBBBB@",  //
+      "@RRRRR       BBBB@",  //
+      "@HHHH       BBBBB@",  //
+      "@RRRRR       BBBB@",  //
+      "@HHHHH      BBBBB@",  //
+      "@RRRRR       BBBB@",  //
+      "@HHHH       BBBBB@",  //
+      "@@@@@@@@@@@@@@@@@@",
+  };
+};
+
+/// One game of Cleanup.
+class Cleanup {
+ public:
+  using Params = CleanupParams;
+  using Obs = grid::View::Obs;
+
+  /// Everything that changes. Apples are numbered by orchard cell, waste by river cell, row by row.
+  struct State {
+    grid::Agents agents;
+    grid::SiteSet apples;
+    grid::SiteSet waste;
+    std::uint16_t num_waste;
+  };
+
+  explicit Cleanup(const Params& params) : w_(std::make_shared<const World>(params)) {}
+
+  Spec spec() const noexcept {
+    const Params& p = w_->p;
+    const auto sites = static_cast<double>(w_->orchard.cell.size() + w_->river.cell.size());
+    return {.name = "cleanup-v1",
+            .action_names = grid::kActionNames,
+            .num_agents = p.num_agents,
+            .views = w_->view.views(),
+            .obs_size = w_->view.obs_size(),
+            .horizon = p.horizon,
+            .step_ns = 60.0 + 15.0 * p.num_agents + 2.0 * sites,
+            .obs_scale = w_->view.scale()};
+  }
+
+  /// Waste where the map says, no apples, agents on spawn cells; then things spawn once.
+  void reset(Rng& rng, StepView<Obs> io) noexcept {
+    const World& w = *w_;
+    w.ground.place(rng, s_.agents);
+    s_.apples = {};
+    s_.waste = w.polluted;
+    s_.num_waste = static_cast<std::uint16_t>(w.polluted.size());
+    w.ground.meet(s_.agents, io.neighbours);
+    if (w.view.mode == grid::ObsMode::kPlanes) {
+      std::ranges::fill(io.obs, Obs{0});
+      s_.waste.for_each(w.river.words, [&](std::size_t site) {
+        w.view.set(io.obs, kWaste, w.river.cell[site], 1);
+      });
+      w.view.set(io.obs, s_.agents, 1);
+    }
+    spawn(rng, io.obs);
+    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, {});
+  }
+
+  bool step(Rng& rng, StepView<Obs> io) noexcept {
+    const World& w = *w_;
+    w.view.set(io.obs, s_.agents, 0);
+    w.ground.move(rng, io.action, s_.agents);
+    eat(io);
+    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
+    const Cleaned cleaned = clean(rng, io);
+    spawn(rng, io.obs);
+    w.view.set(io.obs, s_.agents, 1);
+    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
+    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
+    return false;
+  }
+
+  State& state() noexcept { return s_; }
+  const State& state() const noexcept { return s_; }
+
+  bool admits(const State& state) const noexcept {
+    return w_->ground.admits(state.agents) && state.apples.within(w_->orchard.all) &&
+           state.waste.within(w_->river.all) && state.num_waste == state.waste.size();
+  }
+
+  template <class Row>
+  void inspect(Row&& row) const {
+    const World& w = *w_;
+    grid::inspect(w.ground, s_.agents, row);
+    grid::inspect(w.ground, "apples", w.orchard, s_.apples, row);
+    grid::inspect(w.ground, "orchard", w.orchard, w.orchard.all, row);
+    grid::inspect(w.ground, "waste", w.river, s_.waste, row);
+    grid::inspect(w.ground, "river", w.river, w.river.all, row);
+    grid::inspect(w.ground, "stream", w.stream, w.stream.all, row);
+  }
+
+ private:
+  static constexpr std::size_t kWaste = 0;  // planes
+  static constexpr std::size_t kApple = 1;
+
+  using Cleaned = std::array<std::uint8_t, kMaxAgents>;  // cells per agent, in one step
+
+  /// What never changes, shared by all copies of an environment.
+  struct World {
+    explicit World(const Params& params) : World(params, params.parse()) {}
+
+    World(const Params& params, const GridMap& map)
+        : p(params),
+          ground(map, p),
+          orchard(map, "B"),
+          river(map, "HR"),
+          stream(map, "S"),
+          view(ground, p, 2, 12 + ground.num_agents),
+          growth(river.cell.size() + 1) {
+      for (std::size_t site = 0; site < river.cell.size(); ++site) {
+        if (ground.tile[river.cell[site]] == 'H') polluted.insert(site);
+      }
+      for (std::size_t waste = 0; waste < growth.size(); ++waste) {
+        const double share = static_cast<double>(waste) / static_cast<double>(river.cell.size());
+        if (share >= p.threshold_depletion) continue;
+        spawns_below = waste + 1;
+        const double slope = p.threshold_depletion - p.threshold_restoration;
+        const double chance =
+            share <= p.threshold_restoration
+                ? p.apple_probability
+                : p.apple_probability * (1.0 - (share - p.threshold_restoration) / slope);
+        growth[waste] = Rng::chance(chance);
+      }
+    }
+
+    Params p;
+    grid::Ground ground;
+    grid::Sites orchard, river, stream;
+    grid::View view;
+    grid::SiteSet polluted;             ///< waste at reset
+    std::vector<std::uint64_t> growth;  ///< of apples, by amount of waste: see Rng::chance
+    std::size_t spawns_below = 0;       ///< amount of waste from which on nothing appears
+  };
+
+  void set_waste(std::size_t site, bool there, std::span<Obs> obs) noexcept {
+    there ? s_.waste.insert(site) : s_.waste.erase(site);
+    s_.num_waste = static_cast<std::uint16_t>(s_.num_waste + (there ? 1 : -1));
+    w_->view.set(obs, kWaste, w_->river.cell[site], there);
+  }
+
+  void eat(StepView<Obs> io) noexcept {
+    const World& w = *w_;
+    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
+      const std::size_t cell = s_.agents.cell[i];
+      const std::uint16_t site = w.orchard.at[cell];
+      const bool eats = site != grid::Sites::kNone && s_.apples.contains(site) &&
+                        (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
+      io.reward[i] = eats ? 1.0F : 0.0F;
+      if (!eats) continue;
+      s_.apples.erase(site);
+      w.view.set(io.obs, kApple, cell, 0);
+    }
+  }
+
+  Cleaned clean(Rng& rng, StepView<Obs> io) noexcept {
+    const std::size_t n = w_->ground.num_agents;
+    const bool ssd = w_->p.profile == grid::Profile::kSsd;
+    Cleaned cleaned{};
+    Rng priority = rng;
+    if (ssd) rng.discard(n - 1);  // what a permutation takes, needed or not
+    if (std::ranges::find(io.action, grid::kClean) == io.action.end()) return cleaned;
+    std::array<std::uint8_t, kMaxAgents> order;
+    if (ssd) {
+      priority.perm(std::span(order.data(), n));
+    } else {
+      std::iota(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n), std::uint8_t{0});
+    }
+    for (std::size_t k = 0; k < n; ++k) {
+      const std::size_t i = order[k];
+      if (io.action[i] == grid::kClean) cleaned[i] = static_cast<std::uint8_t>(sweep(i, io.obs));
+    }
+    return cleaned;
+  }
+
+  /// Cleans what agent i reaches on three lanes side by side; returns how many cells.
+  ///
+  /// Profile ssd: the middle lane begins ahead of the agent and the others beside it; waste and
+  /// agents end a lane. Features: all begin at the height of the agent, and only walls end them.
+  int sweep(std::size_t i, std::span<Obs> obs) noexcept {
+    const World& w = *w_;
+    const bool ssd = w.p.profile == grid::Profile::kSsd;
+    const std::size_t at = s_.agents.cell[i];
+    const std::size_t ahead = s_.agents.orientation[i];
+    int cleaned = 0;
+    const auto lane = [&](std::size_t cell, int length) {
+      for (;;) {
+        const std::uint16_t site = w.river.at[cell];
+        const bool dirty = site != grid::Sites::kNone && s_.waste.contains(site);
+        if (dirty) {
+          set_waste(site, false, obs);
+          ++cleaned;
+        }
+        if (ssd && (dirty || w.ground.occupied(s_.agents, cell))) return;
+        if (--length == 0 || !w.ground.open(cell, ahead)) return;
+        cell = w.ground.next(cell, ahead);
+      }
+    };
+    const auto lane_from = [&](std::size_t direction, int length) {
+      if (w.ground.open(at, direction)) lane(w.ground.next(at, direction), length);
+    };
+    const int length = ssd ? w.p.beam_length : w.p.beam_length + 1;
+    if (ssd) {
+      lane_from(ahead, length);
+    } else {
+      lane(at, length);
+    }
+    lane_from((ahead + 1) % 4, length);
+    lane_from((ahead + 3) % 4, length);
+    return cleaned;
+  }
+
+  /// Apples and waste appear, both by the share of waste before either.
+  void spawn(Rng& rng, std::span<Obs> obs) noexcept {
+    const World& w = *w_;
+    if (s_.num_waste >= w.spawns_below) return;
+    const std::uint64_t chance = w.growth[s_.num_waste];
+    if (chance > 0) grow_apples(rng, chance, obs);
+    if (w.p.waste_probability > 0) add_waste(rng, obs);
+  }
+
+  void grow_apples(Rng& rng, std::uint64_t chance, std::span<Obs> obs) noexcept {
+    const World& w = *w_;
+    std::array<std::uint16_t, grid::kMaxSites> bare;
+    const std::size_t count = w.ground.vacant(w.orchard, s_.apples, s_.agents, bare);
+    std::array<std::uint32_t, grid::kMaxSites> halves;
+    rng.halves(std::span(halves).first(count));
+    for (std::size_t k = 0; k < count; ++k) {
+      if (halves[k] >= chance) continue;
+      s_.apples.insert(bare[k]);
+      w.view.set(obs, kApple, w.orchard.cell[bare[k]], 1);
+    }
+  }
+
+  /// At most one cell of the river takes waste: the first that does, of those without, in random
+  /// order (profile ssd) or row by row.
+  void add_waste(Rng& rng, std::span<Obs> obs) noexcept {
+    const World& w = *w_;
+    std::array<std::uint16_t, grid::kMaxSites> clean;
+    const std::size_t count = s_.waste.missing_from(w.river.all, w.river.words, clean);
+    const std::size_t tries =
+        w.p.waste_mode == Params::WasteMode::kOnce ? std::min<std::size_t>(count, 1) : count;
+    for (std::size_t k = 0; k < tries; ++k) {
+      if (w.p.profile == grid::Profile::kSsd) {
+        std::swap(clean[k], clean[k + rng.below(count - k)]);
+      }
+      if (rng.u01() < w.p.waste_probability) {
+        set_waste(clean[k], true, obs);
+        return;
+      }
+    }
+  }
+
+  /// The whole observation, for every mode but planes.
+  void observe(std::span<Obs> obs, const Cleaned& cleaned) const noexcept {
+    const World& w = *w_;
+    if (w.view.mode != grid::ObsMode::kFeatures) {
+      w.view.draw(obs, w.ground, s_.agents, [&](auto&& paint) {
+        s_.waste.for_each(w.river.words,
+                          [&](std::size_t site) { paint(w.river.cell[site], grid::kWasteBlue); });
+        s_.apples.for_each(w.orchard.words, [&](std::size_t site) {
+          paint(w.orchard.cell[site], grid::kAppleGreen);
+        });
+      });
+      return;
+    }
+    const std::size_t apples = s_.apples.size();
+    Obs* to = obs.data();
+    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
+      const std::size_t cell = s_.agents.cell[i];
+      to = grid::View::describe_agents(to, w.ground, s_.agents, i);
+      to = grid::View::describe_nearest(to, w.ground, w.orchard, s_.apples, cell);
+      to = grid::View::describe_nearest(to, w.ground, w.river, s_.waste, cell);
+      *to++ = grid::View::capped(apples);
+      *to++ = grid::View::capped(s_.num_waste);
+      to = std::copy_n(cleaned.begin(), w.ground.num_agents, to);
+    }
+  }
+
+  std::shared_ptr<const World> w_;
+  State s_{};
+};
+
+static_assert(Inspectable<Cleanup>);
+
+}  // namespace ascore

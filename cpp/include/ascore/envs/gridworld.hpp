@@ -1,0 +1,455 @@
+/// What Cleanup and Harvest share: sites on a map, agents that walk, turn and get in each other's
+/// way, and the ways of observing them.
+///
+/// Rules: Hughes et al. 2018, "Inequity aversion improves cooperation in intertemporal social
+/// dilemmas", and Christoffersen et al. 2023, "Get it in writing". `docs/decisions.md` lists what
+/// was decided where these are silent.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ascore/env.hpp"
+#include "ascore/envs/gridmap.hpp"
+#include "ascore/rng.hpp"
+
+namespace ascore::grid {
+
+enum class Profile : std::uint8_t { kSsd, kFeatures };
+enum class Frame : std::uint8_t { kProfile, kEgo, kAbs };
+enum class ObsMode : std::uint8_t { kPlanes, kRgb, kLocal, kFeatures };
+enum class Graph : std::uint8_t { kComplete, kRadius };
+enum class Metric : std::uint8_t { kChebyshev, kManhattan };
+
+/// The parameters both environments have; a template, so that each keeps a plain `Params`.
+template <class Params, class Row>
+void visit_shared(Params& p, std::string_view maps, Row&& row) {
+  row("num_agents", p.num_agents, Range{1, kMaxAgents}, "agents; the map needs a P for each",
+      "assumption; the paper is silent");
+  row("map", p.map, Text{maps}, "the map: a name, or its rows with line breaks between them",
+      "paper section 5.1 gives the size; which rows of the published map is an assumption");
+  row("profile", p.profile, one_of("ssd", "features"),
+      "which published dynamics: those of the full-map environments, or the older ones of the "
+      "hand-made features",
+      "Christoffersen et al. 2023, code");
+  row("move_frame", p.move_frame, one_of("profile", "ego", "abs"),
+      "whether moves are relative to where an agent faces or to the map; profile: ego in ssd, abs "
+      "in features",
+      "Christoffersen et al. 2023, code");
+  row("horizon", p.horizon, Range{1, 1'000'000'000}, "steps until an episode is truncated",
+      "paper section 5.1");
+  row("obs_mode", p.obs_mode, one_of("planes", "rgb", "local", "features"),
+      "what is observed: one plane of bits per kind of thing; the coloured map; per agent a "
+      "15 x 15 window that turns with it; per agent a few numbers",
+      "assumption; the paper says full state");
+  row("append_orientation", p.append_orientation, Either{},
+      "whether rgb is followed by every agent's orientation, which colours do not show",
+      "assumption");
+  row("graph", p.graph, one_of("complete", "radius"),
+      "who hears whom: everybody, or whoever is within neigh_radius",
+      "assumption; the paper is silent");
+  row("neigh_radius", p.neigh_radius, Range{0, 2 * GridMap::kMaxSide},
+      "cells within which agents hear each other if graph = radius", "assumption");
+  row("neigh_metric", p.neigh_metric, one_of("cheb", "manhattan"),
+      "distance for neigh_radius: Chebyshev or Manhattan", "assumption");
+}
+
+/// What goes together among the shared parameters.
+template <class Params>
+void check_shared(const Params& p, const GridMap& map) {
+  if (p.append_orientation && p.obs_mode != ObsMode::kRgb) {
+    throw std::invalid_argument("append_orientation = true goes with obs_mode = \"rgb\" only");
+  }
+  if (map.count('P') < p.num_agents) {
+    throw std::invalid_argument("num_agents = " + std::to_string(p.num_agents) +
+                                " needs as many cells 'P' to start from; map " + map.given_name() +
+                                " has " + std::to_string(map.count('P')));
+  }
+}
+
+// ---- sites -----------------------------------------------------------------------------------
+
+/// Most sites of one kind (apple cells, river cells) on a map.
+inline constexpr int kMaxSites = 1024;
+
+/// A set of sites, which are numbered row by row.
+class SiteSet {
+ public:
+  static constexpr std::size_t kBits = 64;
+  static constexpr std::size_t kWords = kMaxSites / kBits;
+
+  bool contains(std::size_t site) const noexcept {
+    return (words_[site / kBits] >> (site % kBits) & 1) != 0;
+  }
+  void insert(std::size_t site) noexcept { words_[site / kBits] |= bit(site); }
+  void erase(std::size_t site) noexcept { words_[site / kBits] &= ~bit(site); }
+
+  std::size_t size() const noexcept {
+    std::size_t total = 0;
+    for (const std::uint64_t word : words_) total += static_cast<std::size_t>(std::popcount(word));
+    return total;
+  }
+
+  bool within(const SiteSet& all) const noexcept {
+    bool outside = false;
+    for (std::size_t w = 0; w < kWords; ++w) outside |= (words_[w] & ~all.words_[w]) != 0;
+    return !outside;
+  }
+
+  /// {0, ..., count - 1}
+  static SiteSet first(std::size_t count) noexcept {
+    SiteSet all;
+    for (std::size_t site = 0; site < count; ++site) all.insert(site);
+    return all;
+  }
+
+  /// Writes the members of `all` that are not in this set, in ascending order, to `out`; returns
+  /// how many. `words` covers `all`.
+  std::size_t missing_from(const SiteSet& all, std::size_t words,
+                           std::span<std::uint16_t, kMaxSites> out) const noexcept {
+    std::size_t count = 0;
+    for (std::size_t w = 0; w < words; ++w) {
+      std::uint64_t rest = all.words_[w] & ~words_[w];
+      for (; rest != 0; rest &= rest - 1) {
+        out[count++] = static_cast<std::uint16_t>(w * kBits +
+                                                  static_cast<std::size_t>(std::countr_zero(rest)));
+      }
+    }
+    return count;
+  }
+
+  template <class Visitor>
+  void for_each(std::size_t words, Visitor&& visitor) const noexcept {
+    for (std::size_t w = 0; w < words; ++w) {
+      for (std::uint64_t rest = words_[w]; rest != 0; rest &= rest - 1) {
+        visitor(w * kBits + static_cast<std::size_t>(std::countr_zero(rest)));
+      }
+    }
+  }
+
+ private:
+  static std::uint64_t bit(std::size_t site) noexcept { return std::uint64_t{1} << (site % kBits); }
+
+  std::array<std::uint64_t, kWords> words_{};
+};
+
+/// The cells of one kind, in row-major order.
+struct Sites {
+  static constexpr std::uint16_t kNone = std::numeric_limits<std::uint16_t>::max();
+
+  Sites(const GridMap& map, std::string_view kinds)
+      : at(static_cast<std::size_t>(map.size()), kNone) {
+    for (std::size_t c = 0; c < at.size(); ++c) {
+      if (kinds.find(map.cells()[c]) == std::string_view::npos) continue;
+      at[c] = static_cast<std::uint16_t>(cell.size());
+      cell.push_back(static_cast<std::uint16_t>(c));
+    }
+    all = SiteSet::first(std::min<std::size_t>(cell.size(), kMaxSites));
+    words = (cell.size() + SiteSet::kBits - 1) / SiteSet::kBits;
+  }
+
+  std::vector<std::uint16_t> at;    ///< site on a cell, or kNone
+  std::vector<std::uint16_t> cell;  ///< cell of a site
+  SiteSet all;
+  std::size_t words = 0;  ///< of a SiteSet that are in use
+};
+
+// ---- agents ----------------------------------------------------------------------------------
+
+enum Direction : std::uint8_t { kUp, kRight, kDown, kLeft };
+
+enum Action : std::int32_t {
+  kMoveLeft,
+  kMoveRight,
+  kMoveUp,
+  kMoveDown,
+  kStay,
+  kTurnClockwise,
+  kTurnCounterclockwise,
+  kClean,
+};
+
+inline constexpr std::array<std::string_view, 8> kActionNames{
+    "left", "right", "up", "down", "stay", "turn_clockwise", "turn_counterclockwise", "clean"};
+
+/// Where every agent is and which way it faces; entries from num_agents on are unused and zero.
+struct Agents {
+  std::array<std::uint16_t, kMaxAgents> cell;
+  std::array<std::uint8_t, kMaxAgents> orientation;
+};
+
+using Cells = std::array<std::uint16_t, kMaxAgents>;
+
+/// The ground that agents walk on: what never changes in an environment, shared by its copies.
+class Ground {
+ public:
+  template <class Params>
+  Ground(const GridMap& map, const Params& p)
+      : height(map.height()),
+        width(map.width()),
+        cells(static_cast<std::size_t>(map.size())),
+        num_agents(static_cast<std::size_t>(p.num_agents)),
+        profile(p.profile),
+        egocentric(p.move_frame == Frame::kEgo ||
+                   (p.move_frame == Frame::kProfile && p.profile == Profile::kSsd)),
+        graph(p.graph),
+        radius(p.neigh_radius),
+        metric(p.neigh_metric),
+        tile(map.cells()),
+        offset_{static_cast<std::int16_t>(-width), 1, static_cast<std::int16_t>(width), -1, 0},
+        open_(cells) {
+    for (int row = 0; row < height; ++row) {
+      for (int col = 0; col < width; ++col) {
+        const auto c = static_cast<std::size_t>(row * width + col);
+        if (tile[c] == 'P') spawns.push_back(static_cast<std::uint16_t>(c));
+        open_[c] = static_cast<std::uint8_t>(
+            free(map, row - 1, col) << kUp | free(map, row, col + 1) << kRight |
+            free(map, row + 1, col) << kDown | free(map, row, col - 1) << kLeft | 1 << kNowhere);
+      }
+    }
+  }
+
+  /// Whether there is a cell without wall next to `cell` in this direction.
+  bool open(std::size_t cell, std::size_t direction) const noexcept {
+    return (open_[cell] >> direction & 1) != 0;
+  }
+
+  /// The cell next to `cell` in this direction, or itself at a wall or the edge of the map.
+  std::uint16_t next(std::size_t cell, std::size_t direction) const noexcept {
+    const int step = open(cell, direction) ? offset_[direction] : 0;
+    return static_cast<std::uint16_t>(static_cast<int>(cell) + step);
+  }
+
+  int row(std::size_t cell) const noexcept { return static_cast<int>(cell) / width; }
+  int col(std::size_t cell) const noexcept { return static_cast<int>(cell) % width; }
+
+  /// Every agent on a spawn cell of its own, facing anywhere.
+  void place(Rng& rng, Agents& s) const noexcept {
+    std::array<std::uint16_t, GridMap::kMaxSide * GridMap::kMaxSide> storage;
+    std::size_t free = spawns.size();
+    std::copy_n(spawns.begin(), free, storage.begin());
+    const auto turn = [&](std::size_t i) {
+      s.orientation[i] = static_cast<std::uint8_t>(rng.below(4));
+    };
+    for (std::size_t i = 0; i < num_agents; ++i) {
+      const std::size_t k = rng.below(free);
+      s.cell[i] = storage[k];
+      std::copy(storage.begin() + static_cast<std::ptrdiff_t>(k) + 1,
+                storage.begin() + static_cast<std::ptrdiff_t>(free),
+                storage.begin() + static_cast<std::ptrdiff_t>(k));  // the rest stays in row order
+      --free;
+      if (profile == Profile::kSsd) turn(i);
+    }
+    if (profile == Profile::kFeatures) {
+      for (std::size_t i = 0; i < num_agents; ++i) turn(i);
+    }
+  }
+
+  /// Moves and turns, with the rules of the profile for agents that get in each other's way.
+  void move(Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
+    Cells target;
+    for (std::size_t i = 0; i < num_agents; ++i) {
+      const auto a = static_cast<std::size_t>(action[i]);
+      const std::size_t turned = egocentric ? s.orientation[i] : 0;
+      const std::size_t direction = a < kStay ? (kBase[a] + turned) % 4 : kNowhere;
+      target[i] = next(s.cell[i], direction);
+    }
+    if (profile == Profile::kSsd) {
+      turn(action, s);
+      settle(rng, s.cell, target);
+      std::copy_n(target.begin(), num_agents, s.cell.begin());
+    } else {
+      claim(action, target, s.cell);
+    }
+  }
+
+  /// Turns alone; in the profile ssd `move` has already done it.
+  void turn(std::span<const std::int32_t> action, Agents& s) const noexcept {
+    for (std::size_t i = 0; i < num_agents; ++i) {
+      const auto by = kTurn[static_cast<std::size_t>(action[i])];
+      s.orientation[i] = static_cast<std::uint8_t>((s.orientation[i] + by) % 4);
+    }
+  }
+
+  bool occupied(const Agents& s, std::size_t cell) const noexcept {
+    bool found = false;
+    for (std::size_t i = 0; i < num_agents; ++i) found |= s.cell[i] == cell;
+    return found;
+  }
+
+  /// Sites of `all` that are not in `taken` and that nobody stands on, ascending; returns how many.
+  std::size_t vacant(const Sites& sites, SiteSet taken, const Agents& s,
+                     std::span<std::uint16_t, kMaxSites> out) const noexcept {
+    for (std::size_t i = 0; i < num_agents; ++i) {
+      const std::uint16_t site = sites.at[s.cell[i]];
+      if (site != Sites::kNone) taken.insert(site);
+    }
+    return taken.missing_from(sites.all, sites.words, out);
+  }
+
+  /// Who hears whom.
+  void meet(const Agents& s, std::span<std::uint8_t> neighbours) const noexcept {
+    for (std::size_t i = 0; i < num_agents; ++i) {
+      for (std::size_t j = 0; j < num_agents; ++j) {
+        const int rows = std::abs(row(s.cell[i]) - row(s.cell[j]));
+        const int cols = std::abs(col(s.cell[i]) - col(s.cell[j]));
+        const int far = metric == Metric::kChebyshev ? std::max(rows, cols) : rows + cols;
+        neighbours[i * num_agents + j] = i != j && (graph == Graph::kComplete || far <= radius);
+      }
+    }
+  }
+
+  bool admits(const Agents& s) const noexcept {
+    for (std::size_t i = 0; i < num_agents; ++i) {
+      if (s.cell[i] >= cells || tile[s.cell[i]] == '@' || s.orientation[i] > kLeft) return false;
+      for (std::size_t j = 0; j < i && profile == Profile::kSsd; ++j) {
+        if (s.cell[i] == s.cell[j]) return false;
+      }
+    }
+    return true;
+  }
+
+  int height;
+  int width;
+  std::size_t cells;
+  std::size_t num_agents;
+  Profile profile;
+  bool egocentric;
+  Graph graph;
+  int radius;
+  Metric metric;
+  std::string tile;  ///< the map, one character per cell
+  std::vector<std::uint16_t> spawns;
+
+ private:
+  static constexpr std::size_t kNowhere = 4;
+  static constexpr std::array<std::size_t, 4> kBase{kLeft, kRight, kUp, kDown};
+  static constexpr std::array<std::uint8_t, 8> kTurn{0, 0, 0, 0, 0, 1, 3, 0};
+
+  static int free(const GridMap& map, int row, int col) noexcept {
+    const bool inside = row >= 0 && col >= 0 && row < map.height() && col < map.width();
+    return inside && map.at(row, col) != '@' ? 1 : 0;
+  }
+
+  /// Profile ssd: turns targets that cannot be had into staying. No two agents end on one cell.
+  void settle(Rng& rng, const Cells& from, Cells& target) const noexcept {
+    const std::size_t n = num_agents;
+    Rng priority = rng;
+    rng.discard(n - 1);  // what a permutation takes, needed or not
+    bool clear = true;
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        clear &= target[i] != target[j];
+        clear &= target[i] != from[j] || target[j] != from[i];
+      }
+    }
+    if (clear) return;  // chains and cycles of three and more move on
+
+    std::array<std::uint8_t, kMaxAgents> order;
+    std::array<std::uint8_t, kMaxAgents> rank;
+    priority.perm(std::span(order.data(), n));
+    for (std::size_t k = 0; k < n; ++k) rank[order[k]] = static_cast<std::uint8_t>(k);
+
+    // Of several that want a cell only the first in the random order may have it, and none if its
+    // occupant stays or wants the cell of one of them.
+    const Cells wish = target;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (wish[i] == from[i]) continue;
+      bool refused = false;
+      for (std::size_t j = 0; j < n; ++j) {
+        if (j == i || wish[j] != wish[i]) continue;
+        refused |= wish[j] == from[j] || rank[j] < rank[i];
+        refused |= exchanged(from, wish, j);
+      }
+      if (refused || exchanged(from, wish, i)) target[i] = from[i];
+    }
+    // Whoever stays blocks those that wanted its cell, and so on.
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (std::size_t i = 0; i < n; ++i) {
+        if (target[i] == from[i]) continue;
+        for (std::size_t j = 0; j < n; ++j) {
+          if (j != i && target[i] == from[j] && target[j] == from[j]) {
+            target[i] = from[i];
+            changed = true;
+            break;
+          }
+        }
+      }
+    }
+  }
+
+  /// Whether the occupant of the cell that i wants wants the cell of i.
+  bool exchanged(const Cells& from, const Cells& wish, std::size_t i) const noexcept {
+    for (std::size_t j = 0; j < num_agents; ++j) {
+      if (j != i && wish[i] == from[j] && wish[j] == from[i]) return true;
+    }
+    return false;
+  }
+
+  /// Profile features: agents that stay claim their cells, then movers claim theirs by index. The
+  /// cells of all others are not protected.
+  void claim(std::span<const std::int32_t> action, const Cells& target, Cells& at) const noexcept {
+    Cells claimed;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < num_agents; ++i) {
+      if (action[i] == kStay) claimed[count++] = at[i];
+    }
+    for (std::size_t i = 0; i < num_agents; ++i) {
+      if (target[i] == at[i]) continue;
+      const auto end = claimed.begin() + static_cast<std::ptrdiff_t>(count);
+      if (std::find(claimed.begin(), end, target[i]) != end) continue;
+      claimed[count++] = target[i];
+      at[i] = target[i];
+    }
+  }
+
+  std::array<std::int16_t, 5> offset_;
+  std::vector<std::uint8_t> open_;  ///< one bit per direction
+};
+
+// ---- inspection ------------------------------------------------------------------------------
+
+/// Agents as rows (row, column), their orientations, and the walls of the map.
+template <class Row>
+void inspect(const Ground& ground, const Agents& s, Row&& row) {
+  std::vector<std::int32_t> places;
+  for (std::size_t i = 0; i < ground.num_agents; ++i) {
+    places.push_back(ground.row(s.cell[i]));
+    places.push_back(ground.col(s.cell[i]));
+  }
+  const std::vector<std::int32_t> facing(
+      s.orientation.begin(),
+      s.orientation.begin() + static_cast<std::ptrdiff_t>(ground.num_agents));
+  std::vector<std::uint8_t> walls(ground.cells);
+  std::ranges::transform(ground.tile, walls.begin(), [](char tile) { return tile == '@'; });
+  const auto height = static_cast<std::size_t>(ground.height);
+  const auto width = static_cast<std::size_t>(ground.width);
+  row("agents", Shape{ground.num_agents, 2}, std::span<const std::int32_t>(places));
+  row("orientation", Shape{ground.num_agents}, std::span<const std::int32_t>(facing));
+  row("walls", Shape{height, width}, std::span<const std::uint8_t>(walls));
+}
+
+/// Sites of a set as a map of zeros and ones.
+template <class Row>
+void inspect(const Ground& ground, std::string_view name, const Sites& sites, const SiteSet& set,
+             Row&& row) {
+  std::vector<std::uint8_t> map(ground.cells);
+  set.for_each(sites.words, [&](std::size_t site) { map[sites.cell[site]] = 1; });
+  const Shape shape{static_cast<std::size_t>(ground.height),
+                    static_cast<std::size_t>(ground.width)};
+  row(name, shape, std::span<const std::uint8_t>(map));
+}
+
+}  // namespace ascore::grid

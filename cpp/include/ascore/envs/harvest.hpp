@@ -1,0 +1,296 @@
+/// Harvest: apples grow back only next to other apples, so whoever takes the last ones takes from
+/// all.
+///
+/// Rules: "Learning to Cooperate under Private Rewards", section 5.1 (one point per apple, nothing
+/// else), on the map and with the rates of Hughes et al. 2018 and Christoffersen et al. 2023.
+///
+/// Draws: a reset takes two words per agent (its cell, its orientation); a step num_agents - 1
+/// words (profile ssd) for who goes first, then one half word for every apple cell without apple
+/// and agent, row by row.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ascore/env.hpp"
+#include "ascore/envs/gridmap.hpp"
+#include "ascore/envs/gridview.hpp"
+#include "ascore/envs/gridworld.hpp"
+#include "ascore/rng.hpp"
+
+namespace ascore {
+
+struct HarvestParams {
+  int num_agents = 2;
+  std::string map = "harvest_top";
+  grid::Profile profile = grid::Profile::kSsd;
+  grid::Frame move_frame = grid::Frame::kProfile;
+  int horizon = 100;
+  grid::ObsMode obs_mode = grid::ObsMode::kPlanes;
+  bool append_orientation = false;
+  grid::Graph graph = grid::Graph::kComplete;
+  int neigh_radius = 1;
+  grid::Metric neigh_metric = grid::Metric::kChebyshev;
+  double regrowth_1 = 0.005;
+  double regrowth_2 = 0.02;
+  double regrowth_3 = 0.05;
+
+  template <class Self, class Row>
+  static void visit(Self& p, Row&& row) {
+    constexpr Range kChance{0.0, 1.0};
+    constexpr std::string_view kRates = "Hughes et al. 2018, code";
+    grid::visit_shared(p,
+                       "harvest_top, harvest_full, harvest_A_B (rows A to B of harvest_full) or "
+                       "rows of @ A P and blanks",
+                       row);
+    row("regrowth_1", p.regrowth_1, kChance,
+        "probability that an apple grows in a step beside one apple (of 8 cells)", kRates);
+    row("regrowth_2", p.regrowth_2, kChance, "the same beside two apples", kRates);
+    row("regrowth_3", p.regrowth_3, kChance, "the same beside three or more", kRates);
+  }
+
+  void check() const {
+    const GridMap read = parse();
+    read.require('A', "where apples grow", 1, grid::kMaxSites);
+    grid::check_shared(*this, read);
+  }
+
+  GridMap parse() const { return {map, {"harvest", kFull, "@AP ", {1, 5}, {0, 0}}}; }
+
+  /// The published map. @ wall, A apple, P where agents may start.
+  static constexpr std::array<std::string_view, 16> kFull{
+      "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@",  //
+      "@ P   P      A    P AAAAA    P  A P  @",  //
+      "@  P     A P AA    P    AAA    A  A  @",  //
+      "@     A AAA  AAA    A    A AA AAAA   @",  //
+      "@ A  AAA A    A  A AAA  A  A   A A   @",  //
+      "@AAA  A A    A  AAA A  AAA        A P@",  //
+      "@ A A  AAA  AAA  A A    A AA   AA AA @",  //
+      "@  A A  AAA    A A  AAA    AAA  A    @",  //
+      "@   AAA  A      AAA  A    AAAA       @",  //
+      "@ P  A       A  A AAA    A  A      P @",  //
+      "@A  AAA  A  A  AAA A    AAAA     P   @",  //
+      "@    A A   AAA  A A      A AA   A  P @",  //
+      "@     AAA   A A  AAA      AA   AAA P @",  //
+      "@ A    A     AAA  A  P          A    @",  //
+      "@       P     A         P  P P     P @",  //
+      "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@",
+  };
+};
+
+/// One game of Harvest.
+class Harvest {
+ public:
+  using Params = HarvestParams;
+  using Obs = grid::View::Obs;
+
+  /// Everything that changes. Sites are the apple cells, row by row.
+  struct State {
+    grid::Agents agents;
+    grid::SiteSet apples;
+    std::array<std::uint8_t, grid::kMaxSites> near;  ///< apples on the 8 cells around a site
+  };
+
+  explicit Harvest(const Params& params) : w_(std::make_shared<const World>(params)) {}
+
+  Spec spec() const noexcept {
+    const Params& p = w_->p;
+    return {
+        .name = "harvest-v1",
+        .action_names = std::span(grid::kActionNames).first(grid::kClean),
+        .num_agents = p.num_agents,
+        .views = w_->view.views(),
+        .obs_size = w_->view.obs_size(),
+        .horizon = p.horizon,
+        .step_ns = 60.0 + 15.0 * p.num_agents + 2.0 * static_cast<double>(w_->sites.cell.size()),
+        .obs_scale = w_->view.scale()};
+  }
+
+  /// Apples on all their cells, agents on spawn cells.
+  void reset(Rng& rng, StepView<Obs> io) noexcept {
+    const World& w = *w_;
+    w.ground.place(rng, s_.agents);
+    s_.apples = w.sites.all;
+    std::ranges::copy(w.crowd, s_.near.begin());
+    w.ground.meet(s_.agents, io.neighbours);
+    if (w.view.mode == grid::ObsMode::kPlanes) {
+      std::ranges::fill(io.obs, Obs{0});
+      for (const std::uint16_t cell : w.sites.cell) w.view.set(io.obs, kApple, cell, 1);
+      w.view.set(io.obs, s_.agents, 1);
+    } else {
+      observe(io.obs);
+    }
+  }
+
+  bool step(Rng& rng, StepView<Obs> io) noexcept {
+    const World& w = *w_;
+    w.view.set(io.obs, s_.agents, 0);
+    w.ground.move(rng, io.action, s_.agents);
+    eat(io);
+    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
+    regrow(rng, io.obs);
+    w.view.set(io.obs, s_.agents, 1);
+    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
+    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
+    return false;
+  }
+
+  State& state() noexcept { return s_; }
+  const State& state() const noexcept { return s_; }
+
+  bool admits(const State& state) const noexcept {
+    const World& w = *w_;
+    if (!w.ground.admits(state.agents) || !state.apples.within(w.sites.all)) return false;
+    for (std::size_t site = 0; site < w.sites.cell.size(); ++site) {
+      std::uint8_t near = 0;
+      for (const std::uint16_t other : w.around(site)) near += state.apples.contains(other);
+      if (state.near[site] != near) return false;
+    }
+    return true;
+  }
+
+  template <class Row>
+  void inspect(Row&& row) const {
+    grid::inspect(w_->ground, s_.agents, row);
+    grid::inspect(w_->ground, "apples", w_->sites, s_.apples, row);
+    grid::inspect(w_->ground, "orchard", w_->sites, w_->sites.all, row);
+  }
+
+ private:
+  static constexpr std::size_t kApple = 0;  // its plane
+  static constexpr std::size_t kAround = 8;
+
+  /// What never changes, shared by all copies of an environment.
+  struct World {
+    explicit World(const Params& params) : World(params, params.parse()) {}
+
+    World(const Params& params, const GridMap& map)
+        : p(params),
+          ground(map, p),
+          sites(map, "A"),
+          view(ground, p, 1, 10 + 2 * ground.num_agents),
+          around_(kAround * sites.cell.size()),
+          crowd(sites.cell.size()) {
+      for (std::size_t site = 0; site < sites.cell.size(); ++site) {
+        const int row = ground.row(sites.cell[site]);
+        const int col = ground.col(sites.cell[site]);
+        for (int r = std::max(row - 1, 0); r <= std::min(row + 1, ground.height - 1); ++r) {
+          for (int c = std::max(col - 1, 0); c <= std::min(col + 1, ground.width - 1); ++c) {
+            const std::uint16_t other = sites.at[static_cast<std::size_t>(r * ground.width + c)];
+            if (other == grid::Sites::kNone || other == site) continue;
+            around_[kAround * site + crowd[site]++] = other;
+          }
+        }
+      }
+      const std::array chances{0.0, p.regrowth_1, p.regrowth_2, p.regrowth_3};
+      for (std::size_t near = 0; near < regrowth.size(); ++near) {
+        regrowth[near] = Rng::chance(chances[std::min<std::size_t>(near, 3)]);
+      }
+    }
+
+    /// Sites on the 8 cells around a site.
+    std::span<const std::uint16_t> around(std::size_t site) const noexcept {
+      return std::span(around_).subspan(kAround * site, crowd[site]);
+    }
+
+    Params p;
+    grid::Ground ground;
+    grid::Sites sites;
+    grid::View view;
+    std::array<std::uint64_t, kAround + 1> regrowth;  ///< by apples around: see Rng::chance
+    std::vector<std::uint16_t> around_;
+    std::vector<std::uint8_t> crowd;  ///< sites around each site
+  };
+
+  void set_apple(std::size_t site, bool there, std::span<Obs> obs) noexcept {
+    there ? s_.apples.insert(site) : s_.apples.erase(site);
+    for (const std::uint16_t other : w_->around(site)) {
+      s_.near[other] = static_cast<std::uint8_t>(s_.near[other] + (there ? 1 : -1));
+    }
+    w_->view.set(obs, kApple, w_->sites.cell[site], there);
+  }
+
+  void eat(StepView<Obs> io) noexcept {
+    const World& w = *w_;
+    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
+      const std::uint16_t site = w.sites.at[s_.agents.cell[i]];
+      const bool eats = site != grid::Sites::kNone && s_.apples.contains(site) &&
+                        (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
+      io.reward[i] = eats ? 1.0F : 0.0F;
+      if (eats) set_apple(site, false, io.obs);
+    }
+  }
+
+  /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
+  void regrow(Rng& rng, std::span<Obs> obs) noexcept {
+    const World& w = *w_;
+    std::array<std::uint16_t, grid::kMaxSites> bare;
+    const std::size_t count = w.ground.vacant(w.sites, s_.apples, s_.agents, bare);
+    std::array<std::uint32_t, grid::kMaxSites> halves;
+    rng.halves(std::span(halves).first(count));
+    const auto grows = [&](std::size_t k) { return halves[k] < w.regrowth[s_.near[bare[k]]]; };
+    if (w.p.profile == grid::Profile::kFeatures) {
+      for (std::size_t k = 0; k < count; ++k) {
+        if (grows(k)) set_apple(bare[k], true, obs);
+      }
+      return;
+    }
+    std::size_t grown = 0;
+    for (std::size_t k = 0; k < count; ++k) {  // without a branch: who grows cannot be predicted
+      const std::uint16_t site = bare[k];
+      const bool grow = grows(k);
+      bare[grown] = site;
+      grown += grow ? 1 : 0;
+    }
+    for (std::size_t k = 0; k < grown; ++k) set_apple(bare[k], true, obs);
+  }
+
+  /// The whole observation, for every mode but planes.
+  void observe(std::span<Obs> obs) const noexcept {
+    const World& w = *w_;
+    if (w.view.mode != grid::ObsMode::kFeatures) {
+      w.view.draw(obs, w.ground, s_.agents, [&](auto&& paint) {
+        s_.apples.for_each(w.sites.words,
+                           [&](std::size_t site) { paint(w.sites.cell[site], grid::kAppleGreen); });
+      });
+      return;
+    }
+    const std::size_t apples = s_.apples.size();
+    Obs* to = obs.data();
+    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
+      const std::size_t cell = s_.agents.cell[i];
+      to = grid::View::describe_agents(to, w.ground, s_.agents, i);
+      to = grid::View::describe_nearest(to, w.ground, w.sites, s_.apples, cell);
+      *to++ = grid::View::capped(close_by(cell));
+      *to++ = grid::View::capped(apples);
+      to = std::fill_n(to, 2 * w.ground.num_agents, Obs{0});
+    }
+  }
+
+  /// Apples within a squared distance of 5.
+  std::size_t close_by(std::size_t cell) const noexcept {
+    const World& w = *w_;
+    std::size_t count = 0;
+    s_.apples.for_each(w.sites.words, [&](std::size_t site) {
+      const int rows = w.ground.row(w.sites.cell[site]) - w.ground.row(cell);
+      const int cols = w.ground.col(w.sites.cell[site]) - w.ground.col(cell);
+      count += rows * rows + cols * cols <= 5 ? 1 : 0;
+    });
+    return count;
+  }
+
+  std::shared_ptr<const World> w_;
+  State s_{};
+};
+
+static_assert(Inspectable<Harvest>);
+
+}  // namespace ascore
