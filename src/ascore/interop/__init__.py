@@ -1,1 +1,1 @@
-"""What connects the environments and runs to the world outside; each module needs its own extra."""
+"""Other people's interfaces: PettingZoo both ways, and pictures."""
