@@ -132,8 +132,8 @@ ARROWS = {
     "algorithms.contract": "config objectives",
     "algorithms.ippo": "algorithms.contract config objectives",
     "checkpoint": "_core errors files tensorfile",
-    "cli": "_core algorithms compare config doctor envs errors evaluation options plots progress"
-    " training",
+    "cli": "_core algorithms compare config doctor envs errors evaluation interop.replay options"
+    " plots progress training",
     "compare": "config errors progress training",
     "config": "envs errors",
     "doctor": "_core",
@@ -142,6 +142,11 @@ ARROWS = {
     "evaluation": "envs policy streams training",
     "files": "errors",
     "graph": "streams",
+    "interop": "",
+    "interop.canvas": "",
+    "interop.render": "envs interop.canvas interop.scenes",
+    "interop.replay": "envs errors files interop.canvas interop.render policy streams",
+    "interop.scenes": "interop.canvas",
     "learner": "algorithms algorithms.contract config envs errors graph networks objectives rollout"
     " streams targets",
     "metrics": "errors files",

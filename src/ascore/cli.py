@@ -29,11 +29,24 @@ usage: ascore COMMAND ...
   resume RUN       continue a run from its newest checkpoint
   evaluate RUN     return of a trained policy over fresh episodes
   plot RUN...      team return against episodes, as a picture
+  render RUN|ENV   an episode as a moving picture; without a run, of random play
   envs             the environments, their sizes, parameters and anchors
   doctor           what this machine offers and what stands in the way
 
 `ascore COMMAND --help` lists the options of a command.
 """
+
+# What commands import at first use, and the extra of this package that brings it.
+EXTRAS = {
+    "torch": "train",
+    "tyro": "train",
+    "rich": "train",
+    "safetensors": "train",
+    "tomli_w": "train",
+    "tomli": "train",
+    "matplotlib": "plot",
+    "PIL": "render",
+}
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -63,20 +76,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"ascore: {error}", file=sys.stderr)
         return EXIT_FAILED
     except ModuleNotFoundError as error:
-        if error.name not in (
-            "torch",
-            "tyro",
-            "rich",
-            "safetensors",
-            "tomli_w",
-            "tomli",
-            "matplotlib",
-        ):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRAS:
             raise
-        extra = "plot" if error.name == "matplotlib" else "train"
-        print(
-            f"ascore: {error.name} is not installed; pip install 'ascore[{extra}]'", file=sys.stderr
-        )
+        extra = "render" if args[0] == "render" else EXTRAS[missing]
+        name = "pillow" if missing == "PIL" else missing
+        print(f"ascore: {name} is not installed; pip install 'ascore[{extra}]'", file=sys.stderr)
         return EXIT_FAILED
 
 
@@ -283,6 +288,38 @@ def _plot(argv: list[str]) -> int:
     return 0
 
 
+def _render(argv: list[str]) -> int:
+    import tyro
+
+    from ascore.interop.replay import replay
+    from ascore.options import RenderOptions
+    from ascore.progress import Patience
+
+    options = tyro.cli(RenderOptions, args=argv, prog="ascore render")
+    params = _parameters(options.env_param)
+    if options.num_agents is not None:
+        params["num_agents"] = options.num_agents
+    found = replay(
+        options.target,
+        options.out,
+        policy=options.policy,
+        episode=options.episode,
+        seed=options.seed,
+        greedy=options.greedy,
+        checkpoint=options.checkpoint,
+        steps=options.steps,
+        fps=options.fps,
+        env_params=params,
+        report=Patience("frames drawn").update,
+    )
+    if options.json:
+        print(json.dumps({**vars(found), "path": str(found.path)}))
+    else:
+        print(f"{found.steps} steps, team return {found.team_return:.2f}")
+        print(f"picture written to {found.path}")
+    return 0
+
+
 def _envs(argv: list[str]) -> int:
     as_json = argv == ["--json"]
     if argv and not as_json:
@@ -323,6 +360,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "evaluate": _evaluate,
     "plot": _plot,
+    "render": _render,
     "envs": _envs,
     "doctor": _doctor,
 }
