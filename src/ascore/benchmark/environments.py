@@ -145,7 +145,10 @@ def few_environments(world: World, num_envs: int, effort: Effort) -> list[Result
     require_equal(chosen, one, actions_for(one, 4), world.name)
     actions = actions_for(one, STEPS)
     timing = interleave(
-        Work(player(chosen, actions), num_envs), Work(player(one, actions), num_envs), effort, WALL
+        Work(player(chosen, actions), num_envs),
+        Work(player(one, actions), num_envs),
+        effort,
+        CPU if chosen.num_threads == 1 else WALL,
     )
     result = Result.of(
         timing,

@@ -77,7 +77,7 @@ def reference(learner: Learner, rows: Rows) -> tuple[Agents, Callable[[], None]]
     return agents, run
 
 
-def iterations(learner: Learner, rows: Rows) -> Callable[[], None]:
+def iterations(learner: Learner, rows: Rows) -> Callable[[], object]:
     """The learner's K iterations as a call."""
     return lambda: learner._iterations(rows, 0, {})
 
