@@ -153,8 +153,8 @@ ARROWS = {
     " rollout",
     "benchmark.worlds": "benchmark.timing envs reference",
     "checkpoint": "_core errors files tensorfile",
-    "cli": "_core algorithms benchmark benchmark.report compare config doctor envs errors evaluation"
-    " options plots progress training",
+    "cli": "_core algorithms benchmark benchmark.report compare config doctor envs errors"
+    " evaluation options plots progress training",
     "compare": "config errors progress training",
     "config": "envs errors",
     "doctor": "_core",
