@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -242,11 +243,17 @@ def test_a_world_against_its_twin_and_as_one_call(world: World) -> None:
     (found,) = environments.against_twin(world, 1, SMALL)
     assert found.ratio > 1
     assert found.spread[0] <= found.ratio <= found.spread[1]
-    assert found.bar == world.twin_bar
+    assert found.bar is None  # a small batch
     (found,) = environments.one_call(world, SMALL)
     assert found.bar == 1
     (found,) = environments.few_environments(world, 2, SMALL)
     assert "chose 1 thread" in found.note
+
+
+def test_the_bar_of_a_twin_holds_for_large_batches() -> None:
+    world = World("navigation-v1", {"num_agents": 1}, twin_bar=2)
+    (found,) = environments.against_twin(world, 1, replace(SMALL, twin_envs=1024))
+    assert (found.bar, found.met) == (2, True)
 
 
 def test_the_machine_is_described_without_its_name() -> None:
