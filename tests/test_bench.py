@@ -229,7 +229,7 @@ def test_a_missing_package_or_environment_is_skipped(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(Missing, match="numba is not installed"):
         estimates.against("Numba loop", SMALL)
-    with pytest.raises(Missing, match="chess-v1 is not among the environments: exchange-v1"):
+    with pytest.raises(Missing, match=r"chess-v1 is not among the environments: .*exchange-v1"):
         environments.against_twin(World("chess-v1"), 1, SMALL)
     monkeypatch.setattr(environments, "cores", lambda: 1)
     with pytest.raises(Missing, match="two threads need two cores"):
