@@ -5,6 +5,7 @@ Results go to standard output, progress and errors to standard error.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import os
@@ -31,6 +32,7 @@ usage: ascore COMMAND ...
   plot RUN...      team return against episodes, as a picture
   render RUN|ENV   an episode as a moving picture; without a run, of random play
   envs             the environments, their sizes, parameters and anchors
+  bench            how fast this machine runs it, as ratios to baselines timed beside
   doctor           what this machine offers and what stands in the way
 
 `ascore COMMAND --help` lists the options of a command.
@@ -347,6 +349,42 @@ def _envs(argv: list[str]) -> int:
     return 0
 
 
+def _bench(argv: list[str]) -> int:
+    from ascore.benchmark import FULL, GROUPS, QUICK, Case, cases, run
+    from ascore.benchmark.report import as_markdown, as_text
+
+    parser = argparse.ArgumentParser(
+        prog="ascore bench",
+        description="Times everything that is promised to be fast in turns with its baseline. "
+        "Fails if a result differs from its baseline's, not if a bar is missed.",
+    )
+    parser.add_argument(
+        "--group",
+        nargs="+",
+        action="extend",
+        choices=list(GROUPS),
+        metavar="NAME",
+        help=f"only these groups of {', '.join(GROUPS)}",
+    )
+    parser.add_argument("--quick", action="store_true", help="small batches and few repeats")
+    parser.add_argument("--strict", action="store_true", help="fail if a bar is missed")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--markdown", action="store_true", help="print Markdown tables")
+    options = parser.parse_args(argv)
+
+    def report(done: int, total: int, case: Case) -> None:
+        print(f"{done}/{total} {case.group}: {case.name}", file=sys.stderr, flush=True)
+
+    outcome = run(cases(options.group or list(GROUPS)), QUICK if options.quick else FULL, report)
+    if options.json:
+        print(json.dumps(outcome.to_dict()))
+    else:
+        print(as_markdown(outcome) if options.markdown else as_text(outcome))
+    failed = outcome.differing or (options.strict and outcome.missed)
+    return EXIT_FAILED if failed else 0
+
+
 def _doctor(argv: list[str]) -> int:
     from ascore.doctor import examine, report
 
@@ -362,5 +400,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "plot": _plot,
     "render": _render,
     "envs": _envs,
+    "bench": _bench,
     "doctor": _doctor,
 }
