@@ -66,9 +66,9 @@ class Rng {
       if (k < out.size()) out[k++] = static_cast<std::uint32_t>(word >> 32);
     };
     while (k < out.size() && used_ < kWords) put(words_[used_++]);
-    // Blocks depend on nothing but their number: three at a time keep the multipliers busy, where
+    // Blocks depend on nothing but their number: two at a time keep the multipliers busy, where
     // one alone would wait for the result of each round.
-    constexpr std::size_t kAtOnce = 3;
+    constexpr std::size_t kAtOnce = 2;
     while (out.size() - k > 2 * kWords) {
       std::array<Block, kAtOnce> blocks;
       for (std::size_t i = 0; i < kAtOnce; ++i) {

@@ -300,14 +300,15 @@ class VecEnv {
 
   void step_one(std::size_t b, std::span<const std::int32_t> action) noexcept {
     Rng rng = step_stream(b);
-    const StepView<Obs> io = view(b, action.subspan(b * num_agents(), num_agents()));
-    const bool terminated = envs_[b].step(rng, io);
+    const bool terminated =
+        envs_[b].step(rng, view(b, action.subspan(b * num_agents(), num_agents())));
     ++time_[b];
     const bool truncated = time_[b] == spec_.horizon;
     terminated_[b] = terminated;
     truncated_[b] = truncated;
     if (terminated || truncated) {
-      std::ranges::copy(io.obs, final_obs_.begin() + static_cast<std::ptrdiff_t>(b * view_size()));
+      std::copy_n(obs_.begin() + static_cast<std::ptrdiff_t>(b * view_size()), view_size(),
+                  final_obs_.begin() + static_cast<std::ptrdiff_t>(b * view_size()));
       ++episode_[b];
       reset_one(b);
     }

@@ -255,7 +255,7 @@ class Cleanup {
     w_->view.set(obs, kWaste, w_->river.cell[site], there);
   }
 
-  void eat(StepView<Obs> io) noexcept {
+  void eat(const StepView<Obs>& io) noexcept {
     const World& w = *w_;
     for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
       const std::size_t cell = s_.agents.cell[i];
@@ -269,7 +269,7 @@ class Cleanup {
     }
   }
 
-  Cleaned clean(Rng& rng, StepView<Obs> io) noexcept {
+  Cleaned clean(Rng& rng, const StepView<Obs>& io) noexcept {
     const std::size_t n = w_->ground.num_agents;
     const bool ssd = w_->p.profile == grid::Profile::kSsd;
     Cleaned cleaned{};
@@ -355,7 +355,7 @@ class Cleanup {
     const World& w = *w_;
     std::array<std::uint16_t, grid::kMaxSites> clean;
     std::size_t count = 0;
-    s_.waste.missing_from(w.river.all, w.river.words)
+    grid::SiteSet::without(w.river.all, s_.waste, w.river.words)
         .for_each(w.river.words,
                   [&](std::size_t site) { clean[count++] = static_cast<std::uint16_t>(site); });
     const std::size_t tries =

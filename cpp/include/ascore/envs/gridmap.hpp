@@ -169,7 +169,10 @@ class GridMap {
 
   static std::string listed(std::string_view characters) {
     std::string text;
-    for (const char c : characters) text += (text.empty() ? "" : " ") + shown(c);
+    for (const char c : characters) {
+      if (!text.empty()) text += ' ';
+      text += shown(c);
+    }
     return text;
   }
 

@@ -92,6 +92,8 @@ class SiteSet {
   static constexpr std::size_t kBits = 64;
   static constexpr std::size_t kWords = kMaxSites / kBits + 1;
 
+  SiteSet() noexcept : words_{} {}
+
   bool contains(std::size_t site) const noexcept {
     return (words_[site / kBits] >> (site % kBits) & 1) != 0;
   }
@@ -119,10 +121,17 @@ class SiteSet {
     return all;
   }
 
-  /// What `all` has and this set has not. `words` covers `all`.
-  SiteSet missing_from(const SiteSet& all, std::size_t words) const noexcept {
-    SiteSet rest;
-    for (std::size_t w = 0; w < words; ++w) rest.words_[w] = all.words_[w] & ~words_[w];
+  /// What `all` has and `taken` and `sites` have not. `words` covers `all`.
+  static SiteSet without(const SiteSet& all, const SiteSet& taken, std::size_t words,
+                         std::span<const std::uint16_t> sites = {}) noexcept {
+    SiteSet rest{Unset{}};
+    for (std::size_t w = 0; w < words; ++w) {
+      std::uint64_t word = all.words_[w] & ~taken.words_[w];
+      for (const std::uint16_t site : sites) {
+        word &= ~(std::uint64_t{site / kBits == w} << (site % kBits));
+      }
+      rest.words_[w] = word;
+    }
     return rest;
   }
 
@@ -138,7 +147,12 @@ class SiteSet {
  private:
   static std::uint64_t bit(std::size_t site) noexcept { return std::uint64_t{1} << (site % kBits); }
 
-  std::array<std::uint64_t, kWords> words_{};
+  /// A set of which only the words in use will be written and read: clearing all would take longer
+  /// than all that is done with it.
+  struct Unset {};
+  explicit SiteSet(Unset) noexcept {}
+
+  std::array<std::uint64_t, kWords> words_;
 };
 
 /// The cells of one kind, in row-major order.
@@ -287,11 +301,12 @@ class Ground {
     return found;
   }
 
-  /// Sites that are not in `taken` and that nobody stands on.
+  /// Sites that are not in `taken` and that nobody stands on. Read no words beyond `sites.words`.
   SiteSet vacant(const Sites& sites, const SiteSet& taken, const Agents& s) const noexcept {
-    SiteSet rest = taken.missing_from(sites.all, sites.words);
-    for (std::size_t i = 0; i < num_agents; ++i) rest.erase(sites.at[s.cell[i]]);
-    return rest;
+    Cells standing;
+    for (std::size_t i = 0; i < num_agents; ++i) standing[i] = sites.at[s.cell[i]];
+    return SiteSet::without(sites.all, taken, sites.words,
+                            std::span<const std::uint16_t>(standing).first(num_agents));
   }
 
   /// Who hears whom.

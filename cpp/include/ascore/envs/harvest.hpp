@@ -218,7 +218,7 @@ class Harvest {
     w_->view.set(obs, kApple, w_->sites.cell[site], there);
   }
 
-  void eat(StepView<Obs> io) noexcept {
+  void eat(const StepView<Obs>& io) noexcept {
     const World& w = *w_;
     for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
       const std::uint16_t site = w.sites.at[s_.agents.cell[i]];
