@@ -6,13 +6,9 @@
 /// 1, 2, 3".
 #pragma once
 
-#include <algorithm>
 #include <array>
-#include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <ranges>
 #include <span>
 #include <utility>
@@ -56,49 +52,6 @@ class Rng {
   /// Uniform on {0, ..., n-1}: the high half of a 128-bit product. There is no rejection, because
   /// the number of draws must not depend on the numbers drawn; the bias is below n / 2^64.
   std::uint64_t below(std::uint64_t n) noexcept { return multiply(next(), n).high; }
-
-  /// Fills `out` with 32-bit numbers, two from every word, low half first; the unused half of a
-  /// last word is dropped. Something of probability p happens where a half is below `chance(p)`.
-  void halves(std::span<std::uint32_t> out) noexcept {
-    std::size_t k = 0;
-    const auto put = [&](std::uint64_t word) {
-      out[k++] = static_cast<std::uint32_t>(word);
-      if (k < out.size()) out[k++] = static_cast<std::uint32_t>(word >> 32);
-    };
-    while (k < out.size() && used_ < kWords) put(words_[used_++]);
-    // Blocks depend on nothing but their number: two at a time keep the multipliers busy, where
-    // one alone would wait for the result of each round.
-    constexpr std::size_t kAtOnce = 2;
-    while (out.size() - k > 2 * kWords) {
-      std::array<Block, kAtOnce> blocks;
-      for (std::size_t i = 0; i < kAtOnce; ++i) {
-        blocks[i] = counter_;
-        blocks[i][0] += i + 1;
-      }
-      encrypt(std::span<Block, kAtOnce>(blocks));
-      std::size_t taken = 0;
-      if constexpr (std::endian::native == std::endian::little) {
-        const std::size_t count = std::min(out.size() - k, 2 * kAtOnce * kWords);
-        std::memcpy(out.data() + k, blocks.data(), count * sizeof(std::uint32_t));
-        k += count;
-        taken = (count + 1) / 2;
-      } else {
-        for (; taken < kAtOnce * kWords && k < out.size(); ++taken) {
-          put(blocks[taken / kWords][taken % kWords]);
-        }
-      }
-      const std::size_t last = (taken - 1) / kWords;
-      counter_[0] += last + 1;
-      words_ = blocks[last];
-      used_ = taken - last * kWords;
-    }
-    while (k < out.size()) put(next());
-  }
-
-  /// The halves below which something of probability p in [0, 1] happens.
-  static std::uint64_t chance(double p) noexcept {
-    return static_cast<std::uint64_t>(std::ceil(p * 0x1.0p32));
-  }
 
   /// Passes over `count` words without computing those of whole blocks.
   void discard(std::size_t count) noexcept {

@@ -212,6 +212,12 @@ class Cleanup {
 
   using Cleaned = std::array<std::uint8_t, kMaxAgents>;  // cells per agent, in one step
 
+  /// How apples grow at one amount of waste.
+  struct Growth {
+    grid::Screen screen;
+    double threshold;
+  };
+
   /// What never changes, shared by all copies of an environment.
   struct World {
     explicit World(const Params& params) : World(params, params.parse()) {}
@@ -222,21 +228,20 @@ class Cleanup {
           orchard(map, "B"),
           river(map, "HR"),
           stream(map, "S"),
-          view(ground, p, 2, 12 + ground.num_agents),
-          growth(river.cell.size() + 1) {
+          view(ground, p, 2, 12 + ground.num_agents) {
       for (std::size_t site = 0; site < river.cell.size(); ++site) {
         if (ground.tile[river.cell[site]] == 'H') polluted.insert(site);
       }
-      for (std::size_t waste = 0; waste < growth.size(); ++waste) {
+      for (std::size_t waste = 0; waste <= river.cell.size(); ++waste) {
         const double share = static_cast<double>(waste) / static_cast<double>(river.cell.size());
-        if (share >= p.threshold_depletion) continue;
-        spawns_below = waste + 1;
+        if (share >= p.threshold_depletion) break;
         const double slope = p.threshold_depletion - p.threshold_restoration;
         const double chance =
             share <= p.threshold_restoration
                 ? p.apple_probability
                 : p.apple_probability * (1.0 - (share - p.threshold_restoration) / slope);
-        growth[waste] = Rng::chance(chance);
+        const grid::Screen screen(chance);
+        growth.push_back({screen, screen.threshold(chance)});
       }
     }
 
@@ -244,9 +249,8 @@ class Cleanup {
     grid::Ground ground;
     grid::Sites orchard, river, stream;
     grid::View view;
-    grid::SiteSet polluted;             ///< waste at reset
-    std::vector<std::uint64_t> growth;  ///< of apples, by amount of waste: see Rng::chance
-    std::size_t spawns_below = 0;       ///< amount of waste from which on nothing appears
+    grid::SiteSet polluted;      ///< waste at reset
+    std::vector<Growth> growth;  ///< by amount of waste; beyond its end nothing appears
   };
 
   void set_waste(std::size_t site, bool there, std::span<Obs> obs) noexcept {
@@ -330,23 +334,15 @@ class Cleanup {
   /// Apples and waste appear, both by the share of waste before either.
   void spawn(Rng& rng, std::span<Obs> obs) noexcept {
     const World& w = *w_;
-    if (s_.num_waste >= w.spawns_below) return;
-    const std::uint64_t chance = w.growth[s_.num_waste];
-    if (chance > 0) grow_apples(rng, chance, obs);
-    if (w.p.waste_probability > 0) add_waste(rng, obs);
-  }
-
-  void grow_apples(Rng& rng, std::uint64_t chance, std::span<Obs> obs) noexcept {
-    const World& w = *w_;
+    if (s_.num_waste >= w.growth.size()) return;
+    const Growth& growth = w.growth[s_.num_waste];
     const grid::SiteSet bare = w.ground.vacant(w.orchard, s_.apples, s_.agents);
-    std::array<std::uint32_t, grid::kMaxSites> halves;
-    rng.halves(std::span(halves).first(bare.size(w.orchard.words)));
-    const std::uint32_t* half = halves.data();
-    bare.for_each(w.orchard.words, [&](std::size_t site) {
-      if (*half++ >= chance) return;
+    growth.screen.draw(rng, bare, w.orchard.words, [&](std::size_t site, double number) {
+      if (number >= growth.threshold) return;
       s_.apples.insert(site);
       w.view.set(obs, kApple, w.orchard.cell[site], 1);
     });
+    if (w.p.waste_probability > 0) add_waste(rng, obs);
   }
 
   /// At most one cell of the river takes waste: the first that does, of those without, in random

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -172,6 +173,43 @@ struct Sites {
   std::vector<std::uint16_t> cell;  ///< cell of a site
   SiteSet all;
   std::size_t words = 0;  ///< of a SiteSet that are in use
+};
+
+// ---- growth ----------------------------------------------------------------------------------
+
+/// Random events of small probability on many sites. A byte decides whether a site comes into
+/// question at all, at `top`, the greatest probability any site has, rounded up; only those few
+/// draw a number of their own. A word for every site would take most of the time of a step.
+class Screen {
+ public:
+  explicit Screen(double top = 0) noexcept
+      : limit_(static_cast<unsigned>(std::ceil(top * 256.0))) {}
+
+  /// What a site of probability `chance` <= top has to stay below once it is through.
+  double threshold(double chance) const noexcept {
+    return limit_ == 0 ? 0.0 : chance * 256.0 / limit_;
+  }
+
+  /// Calls `grow(site, number)`, number uniform in [0, 1), for every site of `set` that gets
+  /// through, in order. `words` covers the set. Eight sites share a word, the lowest byte first.
+  template <class Grow>
+  void draw(Rng& rng, const SiteSet& set, std::size_t words, Grow&& grow) const noexcept {
+    if (limit_ == 0) return;
+    std::array<std::uint16_t, kMaxSites> through;
+    std::size_t count = 0;
+    std::uint64_t bytes = 0;
+    unsigned used = 0;
+    set.for_each(words, [&](std::size_t site) {
+      if (used++ % 8 == 0) bytes = rng.next();
+      through[count] = static_cast<std::uint16_t>(site);
+      count += (bytes & 0xff) < limit_ ? 1 : 0;  // no branch: this cannot be predicted
+      bytes >>= 8;
+    });
+    for (std::size_t k = 0; k < count; ++k) grow(std::size_t{through[k]}, rng.u01());
+  }
+
+ private:
+  unsigned limit_;
 };
 
 // ---- agents ----------------------------------------------------------------------------------

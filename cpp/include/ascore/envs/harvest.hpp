@@ -177,6 +177,7 @@ class Harvest {
           ground(map, p),
           sites(map, "A"),
           view(ground, p, 1, 10 + 2 * ground.num_agents),
+          screen(std::max({p.regrowth_1, p.regrowth_2, p.regrowth_3})),
           around_(kAround * sites.cell.size()),
           crowd(sites.cell.size()) {
       for (std::size_t site = 0; site < sites.cell.size(); ++site) {
@@ -192,7 +193,7 @@ class Harvest {
       }
       const std::array chances{0.0, p.regrowth_1, p.regrowth_2, p.regrowth_3};
       for (std::size_t near = 0; near < regrowth.size(); ++near) {
-        regrowth[near] = Rng::chance(chances[std::min<std::size_t>(near, 3)]);
+        regrowth[near] = screen.threshold(chances[std::min<std::size_t>(near, 3)]);
       }
     }
 
@@ -205,7 +206,8 @@ class Harvest {
     grid::Ground ground;
     grid::Sites sites;
     grid::View view;
-    std::array<std::uint64_t, kAround + 1> regrowth;  ///< by apples around: see Rng::chance
+    grid::Screen screen;
+    std::array<double, kAround + 1> regrowth;  ///< by apples around: see Screen::threshold
     std::vector<std::uint16_t> around_;
     std::vector<std::uint8_t> crowd;  ///< sites around each site
   };
@@ -233,21 +235,16 @@ class Harvest {
   void regrow(Rng& rng, std::span<Obs> obs) noexcept {
     const World& w = *w_;
     const grid::SiteSet bare = w.ground.vacant(w.sites, s_.apples, s_.agents);
-    std::array<std::uint32_t, grid::kMaxSites> halves;
-    rng.halves(std::span(halves).first(bare.size(w.sites.words)));
-    const std::uint32_t* half = halves.data();
-    const auto grows = [&](std::size_t site) { return *half++ < w.regrowth[s_.near[site]]; };
     if (w.p.profile == grid::Profile::kFeatures) {
-      bare.for_each(w.sites.words, [&](std::size_t site) {
-        if (grows(site)) set_apple(site, true, obs);
+      w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
+        if (number < w.regrowth[s_.near[site]]) set_apple(site, true, obs);
       });
       return;
     }
     std::array<std::uint16_t, grid::kMaxSites> grown;
     std::size_t count = 0;
-    bare.for_each(w.sites.words, [&](std::size_t site) {
-      grown[count] = static_cast<std::uint16_t>(site);
-      count += grows(site) ? 1 : 0;  // no branch: what grows cannot be predicted
+    w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
+      if (number < w.regrowth[s_.near[site]]) grown[count++] = static_cast<std::uint16_t>(site);
     });
     for (std::size_t k = 0; k < count; ++k) set_apple(grown[k], true, obs);
   }
