@@ -77,10 +77,16 @@ def test_presets_load(env, preset):
 
 
 @pytest.mark.parametrize(
-    ("env", "actor_lr", "rho"),
-    [("predation", 1e-4, 0.1), ("exchange", 5e-5, 1e4), ("navigation", 5e-5, 1e4)],
+    ("env", "actor_lr", "rho", "hidden"),
+    [
+        ("cleanup", 5e-5, 1e3, (1024, 256)),
+        ("harvest", 5e-5, 0.1, (1024, 256)),
+        ("predation", 1e-4, 0.1, (128, 64)),
+        ("exchange", 5e-5, 1e4, (128, 64)),
+        ("navigation", 5e-5, 1e4, (128, 64)),
+    ],
 )
-def test_paper_presets_are_tables_1_and_2(env, actor_lr, rho):
+def test_paper_presets_are_tables_1_and_2(env, actor_lr, rho, hidden):
     c = Config.preset(env, preset="paper")
     assert (c.actor_lr, c.penalty_weight) == (actor_lr, rho)
     assert (c.critic_lr, c.gamma, c.gae_lambda, c.clip_epsilon, c.iterations) == (
@@ -90,7 +96,7 @@ def test_paper_presets_are_tables_1_and_2(env, actor_lr, rho):
         0.2,
         3,
     )
-    assert (c.actor_hidden, c.critic_hidden) == ((128, 64), (128, 64))
+    assert (c.actor_hidden, c.critic_hidden) == (hidden, hidden)
     # Algorithm 1: one episode per update, agents in turn, the old policy replaced every iteration.
     assert (c.num_envs, c.rollout_steps, c.minibatches) == (1, 0, 1)
     assert (c.update_order, c.ratio_reference) == ("sequential", "iteration")

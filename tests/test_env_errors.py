@@ -21,6 +21,11 @@ def started(name: str = "exchange-v1", num_envs: int = 4, seed: int = 0, **param
     return env
 
 
+def three(name: str) -> dict[str, Any]:
+    """Parameters for three agents."""
+    return {"num_agents": 3} | ({"map": "cleanup_mid"} if name == "cleanup-v1" else {})
+
+
 def zeros(env: Any) -> NDArray[np.int32]:
     return np.zeros((env.num_envs, env.spec.num_agents), np.int32)
 
@@ -155,6 +160,33 @@ def test_largest_seed_and_environment_number_are_allowed(name: str) -> None:
             ValueError,
             r"neigh_radius = 65 is outside 0\.\.64",
         ),
+        ("harvest-v1", {"map": 3}, TypeError, r"map is of type int, want text: harvest_top"),
+        ("harvest-v1", {"map": "cleanup_top"}, ValueError, r"map = \"cleanup_top\" is no map"),
+        ("harvest-v1", {"map": "@@@\n@AP\n@X@"}, ValueError, r"map row 2, column 1 holds 'X'"),
+        ("harvest-v1", {"map": "AP\nAPA"}, ValueError, r"map row 1 has 3 columns and row 0 has 2"),
+        ("harvest-v1", {"map": "AP\n\u00e4 "}, ValueError, r"map row 1 has 3 columns"),
+        ("harvest-v1", {"map": "AP \n\u00e4 "}, ValueError, r"row 1, column 0 holds the byte 0xc3"),
+        (
+            "harvest-v1",
+            {"num_agents": 10},
+            ValueError,
+            r"num_agents = 10.*'P'.*harvest_top.* has 9",
+        ),
+        ("harvest-v1", {"waste_mode": "once"}, ValueError, r"harvest-v1 has no.*\"waste_mode\""),
+        ("harvest-v1", {"regrowth_2": 1.1}, ValueError, r"regrowth_2 = 1\.1 is outside 0\.\.1"),
+        ("harvest-v1", {"profile": "x"}, ValueError, r"profile = \"x\".*\"ssd\", \"features\""),
+        ("harvest-v1", {"obs_mode": "x"}, ValueError, r"obs_mode = \"x\".*\"planes\", \"rgb\""),
+        ("harvest-v1", {"append_orientation": True}, ValueError, r"goes with obs_mode = \"rgb\""),
+        ("cleanup-v1", {"num_agents": 3}, ValueError, r"num_agents = 3.*cleanup_top.* has 2"),
+        ("cleanup-v1", {"map": "PP\nBB"}, ValueError, r"0 river cells 'H' and 'R', want 1"),
+        ("cleanup-v1", {"map": "PP\nHH"}, ValueError, r"0 cells 'B' \(where apples grow\)"),
+        ("cleanup-v1", {"beam_length": 0}, ValueError, r"beam_length = 0 is outside 1\.\.64"),
+        (
+            "cleanup-v1",
+            {"threshold_restoration": 0.5},
+            ValueError,
+            r"threshold_restoration = 0\.5 must be below threshold_depletion = 0\.4",
+        ),
         ("predation-v1", {"num_agents": 0}, ValueError, r"num_agents = 0 is outside 1\.\.64"),
         ("predation-v1", {"length": 0.0}, ValueError, r"length = 0 is outside"),
         ("predation-v1", {"step_length": -1.0}, ValueError, r"step_length = -1 is outside"),
@@ -193,7 +225,7 @@ def test_parameters_are_documented_and_reported(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_numpy_numbers_are_numbers(name: str) -> None:
     numbers: dict[str, Any] = {"num_envs": np.int64(2), "seed": np.uint64(3)}
-    env = ascore.make(name, **numbers, num_agents=np.int32(3))
+    env = ascore.make(name, **numbers, **(three(name) | {"num_agents": np.int32(3)}))
     assert env.params["num_agents"] == 3
     assert env.num_envs == 2
 
@@ -275,7 +307,7 @@ def test_step_before_reset(name: str) -> None:
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_bad_action_array(name: str, spoil: Any, error: type[Exception], message: str) -> None:
-    env = started(name, num_agents=3)
+    env = started(name, **three(name))
     before = everything(env)
     with pytest.raises(error, match=message):
         env.step(spoil(zeros(env)))
@@ -288,8 +320,8 @@ def test_bad_action_array(name: str, spoil: Any, error: type[Exception], message
 @pytest.mark.parametrize("name", NAMES)
 def test_action_out_of_range(name: str, threads: int, row: int, agent: int, value: int) -> None:
     """The environment stays where it was, and goes on as if nothing had been asked."""
-    env = started(name, num_envs=64, num_threads=threads)
-    untouched = started(name, num_envs=64, num_threads=threads)
+    env = started(name, num_envs=64, num_threads=threads, **three(name))
+    untouched = started(name, num_envs=64, num_threads=threads, **three(name))
     action = zeros(env)
     action[row, agent] = value
     before = everything(env)
@@ -397,7 +429,7 @@ def test_damaged_state(name: str, spoil: Any, error: type[Exception], message: s
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_single_byte_of_a_state_can_change_unnoticed(name: str) -> None:
-    env = started(name, num_envs=2, num_agents=3)
+    env = started(name, num_envs=2, **three(name))
     env.step(zeros(env))
     state = env.save_state()
     before = everything(env)

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from ascore.envs import ENVIRONMENTS
 from ascore.reference import TWINS, ExchangeParams, NavigationParams, VecEnv
 
+FACING = ("up", "right", "down", "left")
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -30,8 +32,67 @@ class Trace(NamedTuple):
     steps: int
 
 
-# Seeds under which the random actions soon open boxes, arrive or collide, so that the rules show.
+# Seeds under which the random actions soon open boxes, arrive, collide, eat or clean, so that the
+# rules show.
 TRACES = {
+    "cleanup-v1": [
+        Trace(
+            "a short river beside its orchard, cut short",
+            {
+                "num_agents": 3,
+                "map": "@@@@@@@@@\n@HR PBBB@\n@RH PBBB@\n@RRPSBBB@\n@@@@@@@@@",
+                "horizon": 14,
+                "apple_probability": 0.3,
+            },
+            seed=787,
+            steps=15,
+        ),
+        Trace(
+            "the older profile: beams through everything, waste from the top, shared cells",
+            {
+                "num_agents": 2,
+                "map": "@@@@@@@@@\n@HR PBBB@\n@HH PBBB@\n@@@@@@@@@",
+                "profile": "features",
+                "obs_mode": "features",
+                "waste_mode": "once",
+                "horizon": 14,
+                "apple_probability": 0.3,
+            },
+            seed=464,
+            steps=15,
+        ),
+    ],
+    "harvest-v1": [
+        Trace(
+            "a small orchard, cut short",
+            {
+                "num_agents": 3,
+                "map": "@@@@@@@@\n@PAAA P@\n@ AAA P@\n@@@@@@@@",
+                "horizon": 14,
+                "regrowth_1": 0.1,
+                "regrowth_2": 0.3,
+                "regrowth_3": 0.5,
+                "graph": "radius",
+            },
+            seed=0,
+            steps=15,
+        ),
+        Trace(
+            "the older profile: moves on the map, apples grow one after the other",
+            {
+                "num_agents": 2,
+                "map": "PAAA \n AAAP",
+                "profile": "features",
+                "obs_mode": "features",
+                "horizon": 14,
+                "regrowth_1": 0.1,
+                "regrowth_2": 0.3,
+                "regrowth_3": 0.5,
+            },
+            seed=0,
+            steps=15,
+        ),
+    ],
     "exchange-v1": [
         Trace("the published rules, cut short", {"horizon": 14}, seed=126, steps=15),
         Trace(
@@ -90,6 +151,40 @@ def floats(array: NDArray[np.float32]) -> str:
     return " ".join(f"{x:.6f}" for x in array.tolist())
 
 
+def numbers_of(obs: NDArray[Any]) -> str:
+    if obs.dtype == np.float32:
+        return floats(obs)
+    if obs.size > 40:  # bits
+        assert obs.max() <= 1
+        return "ones at " + " ".join(map(str, np.flatnonzero(obs)))
+    return " ".join(map(str, obs))
+
+
+def grid_state(trace: Trace, obs: NDArray[np.uint8]) -> Iterator[str]:
+    """The map with agents by number, apples as `a` and waste as `w`; or what features say."""
+    n = trace.params["num_agents"]
+    if trace.params.get("obs_mode") == "features":  # agent 0's view
+        places = [obs[:3], obs[3:6]]
+        for i, (row, col, facing) in enumerate(np.array(places).tolist()):
+            yield f"  agent {i}: row {row} column {col}, faces {FACING[facing]}"
+        return
+    rows = trace.params["map"].split("\n")
+    layers = (obs.size - 4 * n) // (len(rows) * len(rows[0])) - n
+    planes = obs[: -4 * n].reshape(layers + n, len(rows), len(rows[0]))
+    facing = obs[-4 * n :].reshape(n, 4).argmax(axis=1)
+    for r, tiles in enumerate(rows):
+        line = ""
+        for c, tile in enumerate(tiles):
+            shown = tile.lower() if tile in "P" else tile
+            for layer, letter in enumerate("wa"[-layers:]):
+                shown = letter if planes[layer, r, c] else shown
+            for i in range(n):
+                shown = str(i) if planes[layers + i, r, c] else shown
+            line += shown
+        yield "  |" + line + "|"
+    yield "  " + ", ".join(f"agent {i} faces {FACING[f]}" for i, f in enumerate(facing))
+
+
 def exchange_state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
     params = ExchangeParams(**trace.params)
     size, n = params.size, params.num_agents
@@ -121,6 +216,8 @@ def predation_state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
 
 
 STATE = {
+    "cleanup-v1": grid_state,
+    "harvest-v1": grid_state,
     "exchange-v1": exchange_state,
     "navigation-v1": navigation_state,
     "predation-v1": predation_state,
@@ -130,7 +227,7 @@ STATE = {
 def replay(name: str, trace: Trace, env: Any, uniforms: Any) -> Iterator[str]:
     """Play random actions and tell what happens, from the public buffers of `env` alone."""
     names = TWINS[name].action_names
-    params = " ".join(f"{key}={value}" for key, value in trace.params.items())
+    params = " ".join(f"{key}={value}" for key, value in trace.params.items()).replace("\n", "/")
     yield f"== {trace.title}"
     yield f"seed {trace.seed}, parameters: {params}"
     env.reset()
@@ -139,7 +236,7 @@ def replay(name: str, trace: Trace, env: Any, uniforms: Any) -> Iterator[str]:
         yield f"episode {env.episode[0]} time {env.time[0]}"
         yield from STATE[name](trace, env.obs[0, 0])
         for view in env.obs[0]:
-            yield f"  obs {floats(view)}"
+            yield f"  obs {numbers_of(view)}"
         for i, row in enumerate(env.neighbours[0]):
             yield f"  agent {i} hears {', '.join(map(str, np.flatnonzero(row))) or 'nobody'}"
         if step == trace.steps:

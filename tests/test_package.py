@@ -151,10 +151,13 @@ ARROWS = {
     "plots": "envs errors training",
     "policy": "checkpoint errors",
     "progress": "",
-    "reference": "reference.exchange reference.gae reference.navigation reference.philox"
-    " reference.predation reference.vec_env",
+    "reference": "reference.cleanup reference.exchange reference.gae reference.harvest"
+    " reference.navigation reference.philox reference.predation reference.vec_env",
+    "reference.cleanup": "reference.gridworld reference.philox",
     "reference.exchange": "reference.philox",
     "reference.gae": "",
+    "reference.gridworld": "reference.philox",
+    "reference.harvest": "reference.gridworld reference.philox",
     "reference.losses": "",
     "reference.navigation": "reference.philox",
     "reference.philox": "",

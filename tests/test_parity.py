@@ -92,7 +92,76 @@ NAVIGATION: list[Params] = [
     {"num_agents": 2, "size": 2, "horizon": 1},
     {"num_agents": 8, "size": 7, "neigh_radius": 3},
 ]
-VARIANTS = {"exchange-v1": EXCHANGE, "navigation-v1": NAVIGATION, "predation-v1": PREDATION}
+CROWD = "PPPP\nPPPP\nAAAA\nA AA"
+HARVEST: list[Params] = [
+    {},
+    {"num_agents": 1},
+    {"num_agents": 5},
+    {"num_agents": 8, "map": CROWD},
+    {"num_agents": 8, "map": CROWD, "regrowth_1": 0.3, "regrowth_2": 0.5, "regrowth_3": 1.0},
+    {"num_agents": 20, "map": "harvest_full"},
+    {"map": "harvest_2_6"},
+    {"map": "harvest_10_14", "num_agents": 9},
+    {"profile": "features"},
+    {"profile": "features", "num_agents": 8, "map": CROWD, "regrowth_1": 0.5},
+    {"profile": "features", "num_agents": 8, "map": CROWD, "move_frame": "ego"},
+    {"profile": "features", "obs_mode": "features", "num_agents": 3},
+    {"profile": "features", "obs_mode": "rgb", "num_agents": 8, "map": CROWD},
+    {"move_frame": "abs"},
+    {"move_frame": "ego", "num_agents": 8, "map": CROWD},
+    {"obs_mode": "rgb"},
+    {"obs_mode": "rgb", "append_orientation": True, "num_agents": 9},
+    {"obs_mode": "local"},
+    {"obs_mode": "local", "num_agents": 8, "map": CROWD},
+    {"obs_mode": "features"},
+    {"obs_mode": "features", "num_agents": 1},
+    {"obs_mode": "features", "num_agents": 8, "map": CROWD},
+    {"graph": "radius", "num_agents": 8, "map": CROWD},
+    {"graph": "radius", "neigh_radius": 0, "profile": "features", "num_agents": 8, "map": CROWD},
+    {"graph": "radius", "neigh_radius": 2, "neigh_metric": "manhattan", "num_agents": 8},
+    {"regrowth_1": 0.0, "regrowth_2": 1.0, "regrowth_3": 1 / 3},
+]
+DITCH = "PPPP\nHRHR\nRSRS\nBBBB\nPPBB"
+CLEANUP: list[Params] = [
+    {},
+    {"num_agents": 1},
+    {"num_agents": 8, "map": "cleanup_mid"},
+    {"num_agents": 10, "map": "cleanup_full"},
+    {"num_agents": 5, "map": "cleanup_3_11"},
+    {"num_agents": 6, "map": DITCH},
+    {"num_agents": 6, "map": DITCH, "move_frame": "abs", "apple_probability": 0.7},
+    {"waste_mode": "once"},
+    {"waste_mode": "once", "num_agents": 6, "map": DITCH, "waste_probability": 0.9},
+    {"profile": "features"},
+    {"profile": "features", "num_agents": 6, "map": DITCH, "waste_probability": 0.2},
+    {"profile": "features", "num_agents": 6, "map": DITCH, "move_frame": "ego"},
+    {"profile": "features", "waste_mode": "once", "num_agents": 8, "map": "cleanup_mid"},
+    {"profile": "features", "obs_mode": "features"},
+    {"profile": "features", "obs_mode": "local", "num_agents": 6, "map": DITCH},
+    {"move_frame": "abs"},
+    {"move_frame": "ego", "num_agents": 6, "map": DITCH},
+    {"obs_mode": "rgb"},
+    {"obs_mode": "rgb", "append_orientation": True, "num_agents": 10, "map": "cleanup_full"},
+    {"obs_mode": "local"},
+    {"obs_mode": "local", "num_agents": 6, "map": DITCH},
+    {"obs_mode": "features"},
+    {"obs_mode": "features", "num_agents": 1},
+    {"obs_mode": "features", "num_agents": 6, "map": DITCH},
+    {"graph": "radius", "num_agents": 6, "map": DITCH},
+    {"graph": "radius", "neigh_radius": 3, "neigh_metric": "manhattan"},
+    {"threshold_depletion": 0.9, "threshold_restoration": 0.3, "apple_probability": 1 / 3},
+    {"threshold_depletion": 1.0, "apple_probability": 0.0, "waste_probability": 0.1},
+    {"threshold_depletion": 1.0, "waste_probability": 0.0},
+    {"beam_length": 1},
+    {"beam_length": 64, "num_agents": 6, "map": DITCH},
+]
+VARIANTS = {
+    "cleanup-v1": CLEANUP,
+    "exchange-v1": EXCHANGE,
+    "harvest-v1": HARVEST,
+    "navigation-v1": NAVIGATION,
+    "predation-v1": PREDATION,
+}
 
 
 def same_bits(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
@@ -152,8 +221,8 @@ def play(name: str, params: Params, num_envs: int, episodes: int, seed: int) -> 
 def test_two_hundred_full_episodes_with_the_defaults(name: str) -> None:
     twin = play(name, {}, num_envs=40, episodes=5, seed=11)
     assert int(twin.episode.sum()) >= 200
-    horizons = {"exchange-v1": 300, "navigation-v1": 100, "predation-v1": 30}
-    assert twin.horizon == horizons[name]
+    horizons = {"exchange-v1": 300, "predation-v1": 30}
+    assert twin.horizon == horizons.get(name, 100)
 
 
 @pytest.mark.parametrize("name", sorted(TWINS))
@@ -198,6 +267,20 @@ def test_predation_variant(params: Params) -> None:
     assert int(twin.episode.sum()) >= 200
 
 
+@pytest.mark.parametrize("params", HARVEST, ids=str)
+def test_harvest_variant(params: Params) -> None:
+    params = {"horizon": 12} | params
+    twin = play("harvest-v1", params, num_envs=20, episodes=10, seed=16)
+    assert int(twin.episode.sum()) >= 200
+
+
+@pytest.mark.parametrize("params", CLEANUP, ids=str)
+def test_cleanup_variant(params: Params) -> None:
+    params = {"horizon": 12} | params
+    twin = play("cleanup-v1", params, num_envs=20, episodes=10, seed=17)
+    assert int(twin.episode.sum()) >= 200
+
+
 @pytest.mark.parametrize("params", NAVIGATION, ids=str)
 def test_navigation_variant(params: Params) -> None:
     params = {"horizon": 12} | params
@@ -213,6 +296,8 @@ def test_navigation_variant(params: Params) -> None:
         ("predation-v1", {"num_agents": 64, "mixed": "pairwise"}),
         ("navigation-v1", {"num_agents": 64, "size": 32, "obs_order": "self_first"}),
         ("navigation-v1", {"num_agents": 64, "size": 8, "block": True, "landmarks": "fixed"}),
+        ("harvest-v1", {"num_agents": 64, "map": ("P" * 16 + "A" * 16 + " " * 32 + "\n") * 64}),
+        ("cleanup-v1", {"num_agents": 64, "map": ("P" * 32 + "BHBR" * 8 + "\n") * 64}),
     ],
     ids=str,
 )
@@ -301,7 +386,9 @@ def test_every_variant_differs_from_the_default(name: str, params: Params) -> No
     """Parity of two environments that both ignore a parameter would prove nothing."""
     # Crowded, so that contests and collisions are common.
     default = {
+        "cleanup-v1": {"num_agents": 3, "map": "PPPP \nHRHRR\nRSRSR\nBBBBB"},
         "exchange-v1": {"num_agents": 3, "size": 3, "open_range": 2},
+        "harvest-v1": {"num_agents": 3, "map": "PPPPP\nPPPPA\nAAAAA\nAA  A"},
         "navigation-v1": {"size": 3, "horizon": 9},
         "predation-v1": {"num_agents": 3},
     }[name]

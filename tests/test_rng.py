@@ -135,6 +135,14 @@ def test_below_of_one_is_zero_and_takes_a_word() -> None:
     assert ours.word() == plain.word()
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 8])
+def test_halves_are_the_32_bit_words_of_numpy(n: int) -> None:
+    ours, plain = Stream(3, 4, 5, 6), philox(3, 4, 6, 5, DYNAMICS)
+    words = plain.random_raw((n + 1) // 2).astype("<u8")
+    assert ours.halves(n) == words.view("<u4").tolist()[:n]
+    assert ours.word() == plain.random_raw()
+
+
 @pytest.mark.parametrize(("n", "orders"), [(2, 2), (3, 6), (4, 24)])
 def test_perm_is_uniform(n: int, orders: int) -> None:
     stream = Stream(seed=4, env_id=0, episode=0, step=0)

@@ -113,6 +113,52 @@ TEST_CASE("choose takes a whole list, too") {
   CHECK(list == std::array{7, 8, 9});
 }
 
+TEST_CASE("halves come two from a word, low half first, and a last one is dropped") {
+  for (std::size_t before = 0; before < 6; ++before) {
+    for (std::size_t count = 0; count < 80; ++count) {
+      CAPTURE(before);
+      CAPTURE(count);
+      Rng rng(5, 1, 2, 3, Domain::kDynamics);
+      for (std::size_t word = 0; word < before; ++word) rng.next();
+      Rng same = rng;
+      std::vector<std::uint32_t> halves(count);
+      rng.halves(halves);
+      std::vector<std::uint32_t> expected;
+      while (expected.size() < count) {
+        const std::uint64_t word = same.next();
+        expected.push_back(static_cast<std::uint32_t>(word));
+        expected.push_back(static_cast<std::uint32_t>(word >> 32));
+      }
+      expected.resize(count);
+      CHECK(halves == expected);
+      for (int word = 0; word < 5; ++word) CHECK(rng.next() == same.next());
+    }
+  }
+}
+
+TEST_CASE("a half is below the chance of p with probability p") {
+  CHECK(Rng::chance(0) == 0);
+  CHECK(Rng::chance(1) == std::uint64_t{1} << 32);
+  CHECK(Rng::chance(0.5) == std::uint64_t{1} << 31);
+  CHECK(Rng::chance(0.05) == 214748365);  // 214748364.8, rounded up: half * 2^-32 < p
+  CHECK(Rng::chance(0x1.0p-40) == 1);
+}
+
+TEST_CASE("discarding words is drawing them") {
+  for (std::size_t before = 0; before < 6; ++before) {
+    for (std::size_t count = 0; count < 20; ++count) {
+      CAPTURE(before);
+      CAPTURE(count);
+      Rng rng(5, 1, 2, 3, Domain::kDynamics);
+      for (std::size_t word = 0; word < before; ++word) rng.next();
+      Rng same = rng;
+      rng.discard(count);
+      for (std::size_t word = 0; word < count; ++word) same.next();
+      for (int word = 0; word < 5; ++word) CHECK(rng.next() == same.next());
+    }
+  }
+}
+
 TEST_CASE("the stream of another episode keeps its other names and begins at its beginning") {
   Rng rng(7, 3, 9, 5, Domain::kAction);
   for (int word = 0; word < 6; ++word) rng.next();

@@ -31,7 +31,7 @@ struct Spec {
   int views;                                       ///< V: 1 when all agents see one state, else N
   int obs_size;                                    ///< O: entries of one view
   int horizon;                                     ///< steps after which an episode is truncated
-  double step_ns;  ///< rough cost of a step in nanoseconds; only decides how many threads pay
+  double step_ns;        ///< rough cost of a step in nanoseconds; only decides how many threads pay
   double obs_scale = 1;  ///< a network sees observations times this; 1/255 for colours in bytes
 
   int num_actions() const noexcept { return static_cast<int>(action_names.size()); }
@@ -48,11 +48,11 @@ struct StepView {
 
 /// An environment of N agents with private rewards.
 ///
-/// `reset` and `step` leave `obs` and `neighbours` describing the state they end in; a step finds in
-/// them what the call before it left there, so it may write changes alone. `step` also writes every
-/// reward and returns whether the episode has terminated. Time limits are not its
-/// business. Neither may allocate, lock or throw. All of the changing state is in `State`;
-/// `admits` says whether a state read from outside can be one of this environment.
+/// `reset` and `step` leave `obs` and `neighbours` describing the state they end in; a step finds
+/// in them what the call before it left there, so it may write changes alone. `step` also writes
+/// every reward and returns whether the episode has terminated. Time limits are not its business.
+/// Neither may allocate, lock or throw. All of the changing state is in `State`; `admits` says
+/// whether a state read from outside can be one of this environment.
 template <class E>
 concept MultiAgentEnv =
     std::constructible_from<E, const typename E::Params&> &&
@@ -146,8 +146,8 @@ inline std::string to_text(double value) {
 
 inline std::string to_text(int value) { return std::to_string(value); }
 
-/// The text on one line; of a long one only its beginning, size and FNV-1a checksum, which is enough
-/// to tell two apart.
+/// The text on one line; of a long one only its beginning, size and FNV-1a checksum, which is
+/// enough to tell two apart.
 inline std::string to_text(const std::string& value) {
   constexpr std::size_t kLongest = 40;
   std::string line = "\"";

@@ -54,8 +54,8 @@ class Rng {
   /// the number of draws must not depend on the numbers drawn; the bias is below n / 2^64.
   std::uint64_t below(std::uint64_t n) noexcept { return multiply(next(), n).high; }
 
-  /// Fills `out` with 32-bit numbers, two from every word, low half first; the unused half of a last
-  /// word is dropped. Something of probability p happens where a half is below `chance(p)`.
+  /// Fills `out` with 32-bit numbers, two from every word, low half first; the unused half of a
+  /// last word is dropped. Something of probability p happens where a half is below `chance(p)`.
   void halves(std::span<std::uint32_t> out) noexcept {
     std::size_t k = 0;
     const auto put = [&](std::uint64_t word) {

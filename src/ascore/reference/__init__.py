@@ -4,8 +4,10 @@ They exist to be read and to be compared with: tests and benches import them, no
 Each draws the same random numbers as its compiled twin, so results agree bit for bit.
 """
 
+from .cleanup import Cleanup, CleanupParams
 from .exchange import Exchange, ExchangeParams
 from .gae import gae_float32, gae_float64
+from .harvest import Harvest, HarvestParams
 from .navigation import Navigation, NavigationParams
 from .philox import Stream, action_uniforms
 from .predation import Predation, PredationParams
@@ -13,9 +15,13 @@ from .vec_env import Environment, VecEnv
 
 __all__ = [
     "TWINS",
+    "Cleanup",
+    "CleanupParams",
     "Environment",
     "Exchange",
     "ExchangeParams",
+    "Harvest",
+    "HarvestParams",
     "Navigation",
     "NavigationParams",
     "Predation",
@@ -27,8 +33,12 @@ __all__ = [
     "gae_float64",
 ]
 
-TWINS: dict[str, type[Exchange] | type[Navigation] | type[Predation]] = {
+TWINS: dict[
+    str, type[Cleanup] | type[Exchange] | type[Harvest] | type[Navigation] | type[Predation]
+] = {
+    Cleanup.name: Cleanup,
     Exchange.name: Exchange,
+    Harvest.name: Harvest,
     Navigation.name: Navigation,
     Predation.name: Predation,
 }

@@ -81,6 +81,7 @@ class Exchange:
     name: ClassVar[str] = "exchange-v1"
     action_names: ClassVar[tuple[str, ...]] = ("stay", "left", "right", "down", "up", "open")
     Params: ClassVar[type[ExchangeParams]] = ExchangeParams
+    obs_dtype: ClassVar[type[np.float32]] = np.float32
 
     def __init__(self, params: ExchangeParams | None = None) -> None:
         self.params = ExchangeParams() if params is None else params
@@ -88,6 +89,7 @@ class Exchange:
         self.num_actions = len(self.action_names)
         self.horizon = self.params.horizon
         self.views = 1
+        self.obs_scale = 1.0
         self.obs_size = (5 if self.params.eaten == "flag" else 4) * self.num_agents
         self.agents: list[Cell] = []
         self.boxes: list[Cell] = []
@@ -183,6 +185,23 @@ class Exchange:
                 distance = max(rows, cols) if self.params.neigh_metric == "cheb" else rows + cols
                 heard[i, j] = i != j and distance <= self.params.neigh_radius
         return heard
+
+    def inspect(self) -> dict[str, NDArray[np.generic]]:
+        """Return copies of the state.
+
+        Returns:
+            agents i32[N, 2] and boxes i32[N, 2] as (row, column), and food i32[N]: 0 in a closed
+            box, 1 in an open one, 2 eaten.
+        """
+        food = [
+            2 if eaten else 1 if opened else 0
+            for opened, eaten in zip(self.opened, self.eaten, strict=True)
+        ]
+        return {
+            "agents": np.array(self.agents, dtype=np.int32).reshape(-1, 2),
+            "boxes": np.array(self.boxes, dtype=np.int32).reshape(-1, 2),
+            "food": np.array(food, dtype=np.int32),
+        }
 
     def _move(self, rng: Stream, action: NDArray[np.int32]) -> None:
         if self.params.collisions == "none":

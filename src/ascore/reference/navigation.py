@@ -67,6 +67,7 @@ class Navigation:
     name: ClassVar[str] = "navigation-v1"
     action_names: ClassVar[tuple[str, ...]] = ("stay", "left", "right", "down", "up")
     Params: ClassVar[type[NavigationParams]] = NavigationParams
+    obs_dtype: ClassVar[type[np.float32]] = np.float32
 
     def __init__(self, params: NavigationParams | None = None) -> None:
         self.params = NavigationParams() if params is None else params
@@ -75,6 +76,7 @@ class Navigation:
         self.horizon = self.params.horizon
         self.views = self.num_agents if self.params.obs_order == "self_first" else 1
         self.obs_size = 4 * self.num_agents
+        self.obs_scale = 1.0
         self.agents: list[Cell] = []
         self.landmarks: list[Cell] = []
 
@@ -142,6 +144,13 @@ class Navigation:
                 distance = max(rows, cols) if self.params.neigh_metric == "cheb" else rows + cols
                 heard[i, j] = i != j and distance <= self.params.neigh_radius
         return heard
+
+    def inspect(self) -> dict[str, NDArray[np.generic]]:
+        """Return copies of the state: agents and landmarks, i32[N, 2] each, as (row, column)."""
+        return {
+            "agents": np.array(self.agents, dtype=np.int32).reshape(-1, 2),
+            "landmarks": np.array(self.landmarks, dtype=np.int32).reshape(-1, 2),
+        }
 
     def _move(self, rng: Stream, action: NDArray[np.int32]) -> None:
         if not self.params.block:

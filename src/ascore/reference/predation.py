@@ -59,6 +59,7 @@ class Predation:
     name: ClassVar[str] = "predation-v1"
     action_names: ClassVar[tuple[str, ...]] = ("left", "right")
     Params: ClassVar[type[PredationParams]] = PredationParams
+    obs_dtype: ClassVar[type[np.float32]] = np.float32
 
     def __init__(self, params: PredationParams | None = None) -> None:
         self.params = PredationParams() if params is None else params
@@ -66,6 +67,7 @@ class Predation:
         self.num_actions = len(self.action_names)
         self.horizon = self.params.horizon
         self.views = 1
+        self.obs_scale = 1.0  # params.obs_scale is in the observation already
         self.obs_size = self.num_agents
         self.prey = 0.0
         self.predators: list[float] = []
@@ -113,6 +115,13 @@ class Predation:
                 distance = abs(self.predators[i] - self.predators[j]) / self.params.length
                 heard[i, j] = i != j and distance <= self.params.neigh_radius
         return heard
+
+    def inspect(self) -> dict[str, NDArray[np.generic]]:
+        """Return copies of the state: positions on the line, agents f64[N] and prey f64[1]."""
+        return {
+            "agents": np.array(self.predators, dtype=np.float64),
+            "prey": np.array([self.prey], dtype=np.float64),
+        }
 
     def _rewards(self, approaches: list[bool]) -> list[float]:
         k = sum(approaches)

@@ -25,6 +25,12 @@ class Environment(Protocol):
     obs_size: int
     views: int
     horizon: int
+    obs_scale: float
+    """What the network sees is the observation times this."""
+
+    @property
+    def obs_dtype(self) -> type[np.float32] | type[np.uint8]:
+        """Type of the entries of an observation."""
 
     def reset(self, rng: Stream) -> None:
         """Begin an episode."""
@@ -32,11 +38,14 @@ class Environment(Protocol):
     def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
         """Return the reward f32[N] and whether the episode terminated."""
 
-    def obs(self) -> NDArray[np.float32]:
-        """Return the observation f32[V, O] of the current state, or f32[O] where V = 1."""
+    def obs(self) -> NDArray[np.float32] | NDArray[np.uint8]:
+        """Return the observation [V, O] of the current state, or [O] where V = 1."""
 
     def neighbours(self) -> NDArray[np.uint8]:
         """Return u8[N, N] of the current state."""
+
+    def inspect(self) -> dict[str, NDArray[np.generic]]:
+        """Return copies of the current state, by name."""
 
 
 class VecEnv:
@@ -50,8 +59,8 @@ class VecEnv:
         first_env: number of the first environment.
 
     Attributes:
-        obs: f32[B, V, O], state the next action is chosen in.
-        final_obs: f32[B, V, O], last state of the episode that ended last; zeros before the first.
+        obs: [B, V, O] of the world's `obs_dtype`, state the next action is chosen in.
+        final_obs: like `obs`, last state of the episode that ended last; zeros before the first.
         reward: f32[B, N], of the last step.
         neighbours: u8[B, N, N], [b, i, j] = 1 if agent i hears agent j, of the state in `obs`.
         terminated: u8[B], the last step ended the episode by the rules.
@@ -71,8 +80,11 @@ class VecEnv:
         self.obs_size = world.obs_size
         self.views = world.views
         self.horizon = world.horizon
+        self.obs_scale = world.obs_scale
         self._next_episode = [0] * self.num_envs
-        self.obs = np.zeros((self.num_envs, self.views, self.obs_size), dtype=np.float32)
+        self.obs: NDArray[np.float32 | np.uint8] = np.zeros(
+            (self.num_envs, self.views, self.obs_size), dtype=world.obs_dtype
+        )
         self.final_obs = np.zeros_like(self.obs)
         self.reward = np.zeros((self.num_envs, self.num_agents), dtype=np.float32)
         self.neighbours = np.zeros(
@@ -131,6 +143,10 @@ class VecEnv:
                 for b in range(self.num_envs)
             ]
         )
+
+    def inspect(self, b: int) -> dict[str, NDArray[np.generic]]:
+        """Return copies of the state of environment b, by name."""
+        return self.environments[b].inspect()
 
     def _begin_episode(self, b: int) -> None:
         self.episode[b] = self._next_episode[b]

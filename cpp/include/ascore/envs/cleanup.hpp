@@ -4,10 +4,10 @@
 /// neither rewarded nor charged), on the map and with the rates of Hughes et al. 2018 and
 /// Christoffersen et al. 2023.
 ///
-/// Draws: a reset takes two words per agent (its cell, its orientation), then what spawning takes. A
-/// step takes num_agents - 1 words for who moves first and as many for who cleans first (profile
-/// ssd). Spawning takes one half word for every orchard cell without apple and agent, row by row, if
-/// apples can grow; then, for every river cell it looks at for new waste, one word to choose it
+/// Draws: a reset takes two words per agent (its cell, its orientation), then what spawning takes.
+/// A step takes num_agents - 1 words for who moves first and as many for who cleans first (profile
+/// ssd). Spawning takes one half word for every orchard cell without apple and agent, row by row,
+/// if apples can grow; then, for every river cell it looks at for new waste, one word to choose it
 /// (profile ssd) and one for whether waste appears there.
 #pragma once
 
@@ -56,7 +56,10 @@ struct CleanupParams {
   static void visit(Self& p, Row&& row) {
     constexpr Range kChance{0.0, 1.0};
     constexpr std::string_view kRates = "Hughes et al. 2018, code";
-    grid::visit_shared(p, "cleanup_top, cleanup_mid, cleanup_full, cleanup_A_B (rows A to B of cleanup_full) or rows of @ H R S B P and blanks", row);
+    grid::visit_shared(p,
+                       "cleanup_top, cleanup_mid, cleanup_full, cleanup_A_B (rows A to B of "
+                       "cleanup_full) or rows of @ H R S B P and blanks",
+                       row);
     row("waste_mode", p.waste_mode, one_of("scan", "once"),
         "new waste per step: river cells are tried until one takes it, or only one is tried",
         "Christoffersen et al. 2023, code (scan); Melting Pot (once)");
@@ -74,9 +77,9 @@ struct CleanupParams {
 
   void check() const {
     if (!(threshold_restoration < threshold_depletion)) {
-      throw std::invalid_argument("threshold_restoration = " + to_text(threshold_restoration) +
-                                  " must be below threshold_depletion = " +
-                                  to_text(threshold_depletion));
+      throw std::invalid_argument(
+          "threshold_restoration = " + to_text(threshold_restoration) +
+          " must be below threshold_depletion = " + to_text(threshold_depletion));
     }
     const GridMap read = parse();
     read.require('B', "where apples grow", 1, grid::kMaxSites);
@@ -369,9 +372,8 @@ class Cleanup {
     const World& w = *w_;
     if (w.view.mode != grid::ObsMode::kFeatures) {
       w.view.draw(obs, w.ground, s_.agents, [&](auto&& paint) {
-        s_.waste.for_each(w.river.words, [&](std::size_t site) {
-          paint(w.river.cell[site], grid::kWasteBlue);
-        });
+        s_.waste.for_each(w.river.words,
+                          [&](std::size_t site) { paint(w.river.cell[site], grid::kWasteBlue); });
         s_.apples.for_each(w.orchard.words, [&](std::size_t site) {
           paint(w.orchard.cell[site], grid::kAppleGreen);
         });

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "ascore/env.hpp"
+#include "ascore/envs/square.hpp"
 #include "ascore/rng.hpp"
 
 namespace ascore {
@@ -28,9 +29,9 @@ struct ExchangeParams {
   enum class Contest : std::uint8_t { kRandom, kLowest };
   enum class Eaten : std::uint8_t { kMinusOne, kFlag };
   enum class Collisions : std::uint8_t { kNone, kBlock };
-  enum class Metric : std::uint8_t { kChebyshev, kManhattan };
+  using Metric = square::Metric;
 
-  static constexpr int kMaxSize = 32;
+  static constexpr int kMaxSize = square::Square::kMaxSize;
 
   int num_agents = 3;
   int size = 5;
@@ -119,30 +120,23 @@ class Exchange {
   using Params = ExchangeParams;
   using Obs = float;
 
-  struct Cell {
-    std::uint8_t x, y;
-    bool operator==(const Cell&) const = default;
-  };
+  using Cell = square::Cell;
+  using Cells = square::Cells;
   enum class Box : std::uint8_t { kClosed, kOpen, kEaten };
 
   /// Everything that changes; entries from num_agents on are unused and zero.
   struct State {
-    std::array<Cell, kMaxAgents> agents;
-    std::array<Cell, kMaxAgents> boxes;  ///< box b holds the food of agent b
+    Cells agents;
+    Cells boxes;  ///< box b holds the food of agent b
     std::array<Box, kMaxAgents> food;
   };
 
-  enum Action : std::int32_t { kStay, kLeft, kRight, kDown, kUp, kOpen };
+  enum Action : std::int32_t { kStay, kLeft, kRight, kDown, kUp, kOpen };  // as square::Step
   static constexpr std::array<std::string_view, 6> kActionNames{"stay", "left", "right",
                                                                 "down", "up",   "open"};
 
   explicit Exchange(const Params& params)
-      : p_(params), n_(static_cast<std::size_t>(p_.num_agents)) {
-    for (int i = 0; i < p_.size; ++i) {
-      scaled_[static_cast<std::size_t>(i)] =
-          static_cast<float>(static_cast<double>(i) / static_cast<double>(p_.size - 1));
-    }
-  }
+      : p_(params), n_(static_cast<std::size_t>(p_.num_agents)), square_(p_.size, p_.num_agents) {}
 
   Spec spec() const noexcept {
     const int flags = p_.eaten == Params::Eaten::kFlag ? p_.num_agents : 0;
@@ -157,22 +151,16 @@ class Exchange {
 
   /// Boxes, then agents, on distinct cells drawn without replacement.
   void reset(Rng& rng, StepView<Obs> io) noexcept {
-    std::array<std::uint16_t, Params::kMaxSize * Params::kMaxSize> storage;
-    const std::span cells(storage.data(), static_cast<std::size_t>(p_.size * p_.size));
-    std::iota(cells.begin(), cells.end(), std::uint16_t{0});
-    std::span<std::uint16_t> agents;
+    square::Square::Numbers cells(square_);
     if (p_.agents_on_boxes) {
-      rng.choose(cells, n_);
-      place(cells, s_.boxes);
-      std::iota(cells.begin(), cells.end(), std::uint16_t{0});
-      rng.choose(cells, n_);
-      agents = cells;
+      square_.place(cells.choose(rng, n_), s_.boxes);
+      square::Square::Numbers all(square_);
+      square_.place(all.choose(rng, n_), s_.agents);
     } else {
-      rng.choose(cells, 2 * n_);
-      place(cells, s_.boxes);
-      agents = cells.subspan(n_);
+      const auto chosen = cells.choose(rng, 2 * n_);
+      square_.place(chosen, s_.boxes);
+      square_.place(chosen.subspan(n_), s_.agents);
     }
-    place(agents, s_.agents);
     std::fill_n(s_.food.begin(), n_, Box::kClosed);
     observe(io);
   }
@@ -182,7 +170,7 @@ class Exchange {
     std::fill_n(reward.begin(), n_, 0.0);
     const bool time_is_money = p_.time_cost_after || !all_eaten();
 
-    move(rng, io.action);
+    square_.move(rng, io.action, p_.collisions == Params::Collisions::kBlock, s_.agents);
     open(rng, io.action, reward);
     if (p_.food == Params::FoodRule::kPickup) pick_up(reward);
     if (time_is_money) {
@@ -198,72 +186,26 @@ class Exchange {
   const State& state() const noexcept { return s_; }
 
   bool admits(const State& state) const noexcept {
-    const auto inside = [this](Cell c) { return c.x < p_.size && c.y < p_.size; };
-    for (std::size_t i = 0; i < n_; ++i) {
-      if (!inside(state.agents[i]) || !inside(state.boxes[i]) || state.food[i] > Box::kEaten) {
-        return false;
-      }
-    }
-    return true;
+    const auto known = [](Box box) { return box <= Box::kEaten; };
+    return square_.admits(state.agents) && square_.admits(state.boxes) &&
+           std::ranges::all_of(std::span(state.food).first(n_), known);
   }
 
   /// agents [N, 2] and boxes [N, 2] as (row, column); food [N]: 0 closed, 1 open, 2 eaten.
   template <class Row>
   void inspect(Row&& row) const {
-    using Integers = std::span<const std::int32_t>;
-    const auto show = [&](std::string_view name, const std::array<Cell, kMaxAgents>& cells) {
-      std::vector<std::int32_t> values;
-      for (const Cell cell : std::span(cells).first(n_)) {
-        values.push_back(cell.y);
-        values.push_back(cell.x);
-      }
-      row(name, Shape{n_, 2}, Integers(values));
-    };
-    show("agents", s_.agents);
-    show("boxes", s_.boxes);
+    square_.inspect("agents", s_.agents, row);
+    square_.inspect("boxes", s_.boxes, row);
     std::vector<std::int32_t> food;
     for (const Box box : std::span(s_.food).first(n_)) {
       food.push_back(static_cast<std::int32_t>(box));
     }
-    row("food", Shape{n_}, Integers(food));
+    row("food", Shape{n_}, std::span<const std::int32_t>(food));
   }
 
  private:
   using Rewards = std::array<double, kMaxAgents>;
   using Order = std::array<std::uint8_t, kMaxAgents>;
-
-  void place(std::span<const std::uint16_t> cells,
-             std::array<Cell, kMaxAgents>& to) const noexcept {
-    for (std::size_t i = 0; i < n_; ++i) {
-      to[i] = {static_cast<std::uint8_t>(cells[i] % p_.size),
-               static_cast<std::uint8_t>(cells[i] / p_.size)};
-    }
-  }
-
-  /// Where an action leads from a cell, clipped at the border. Looked up and not branched on: the
-  /// actions of a learning agent cannot be predicted.
-  Cell target(Cell from, std::int32_t action) const noexcept {
-    static constexpr std::array<std::int8_t, 6> kAlongX{0, -1, 1, 0, 0, 0};
-    static constexpr std::array<std::int8_t, 6> kAlongY{0, 0, 0, 1, -1, 0};
-    const auto a = static_cast<std::size_t>(action);
-    return {static_cast<std::uint8_t>(std::clamp(from.x + kAlongX[a], 0, p_.size - 1)),
-            static_cast<std::uint8_t>(std::clamp(from.y + kAlongY[a], 0, p_.size - 1))};
-  }
-
-  void move(Rng& rng, std::span<const std::int32_t> action) noexcept {
-    if (p_.collisions == Params::Collisions::kNone) {
-      for (std::size_t i = 0; i < n_; ++i) s_.agents[i] = target(s_.agents[i], action[i]);
-      return;
-    }
-    Order order;
-    rng.perm(std::span(order.data(), n_));
-    for (std::size_t k = 0; k < n_; ++k) {
-      const std::size_t i = order[k];
-      const Cell to = target(s_.agents[i], action[i]);
-      const auto agents = std::span(s_.agents).first(n_);
-      if (std::ranges::find(agents, to) == agents.end()) s_.agents[i] = to;
-    }
-  }
 
   void open(Rng& rng, std::span<const std::int32_t> action, Rewards& reward) noexcept {
     Order order;
@@ -296,7 +238,7 @@ class Exchange {
       const bool permitted =
           p_.opener == Params::Opener::kAny ? b != opener : (b + 1) % n_ == opener;
       if (permitted && s_.food[b] == Box::kClosed &&
-          manhattan(s_.agents[opener], s_.boxes[b]) <= p_.open_range) {
+          square::manhattan(s_.agents[opener], s_.boxes[b]) <= p_.open_range) {
         return b;
       }
     }
@@ -317,20 +259,9 @@ class Exchange {
                        [](Box box) { return box == Box::kEaten; });
   }
 
-  static int manhattan(Cell a, Cell b) noexcept {
-    return std::abs(a.x - b.x) + std::abs(a.y - b.y);
-  }
-
-  static int chebyshev(Cell a, Cell b) noexcept {
-    return std::max(std::abs(a.x - b.x), std::abs(a.y - b.y));
-  }
-
   void observe(StepView<Obs> io) const noexcept {
     float* to = io.obs.data();
-    const auto put = [&](Cell cell) {
-      *to++ = scaled_[cell.x];
-      *to++ = scaled_[cell.y];
-    };
+    const auto put = [&](Cell cell) { to = square_.observe(to, cell); };
     for (std::size_t i = 0; i < n_; ++i) put(s_.agents[i]);
     if (p_.eaten == Params::Eaten::kMinusOne) {
       for (std::size_t b = 0; b < n_; ++b) {
@@ -346,22 +277,13 @@ class Exchange {
       for (std::size_t b = 0; b < n_; ++b) *to++ = 0.5F * static_cast<float>(s_.food[b]);
     }
 
-    const bool cheb = p_.neigh_metric == Params::Metric::kChebyshev;
-    for (std::size_t i = 0; i < n_; ++i) {
-      const Cell at = s_.agents[i];
-      io.neighbours[i * n_ + i] = 0;
-      for (std::size_t j = 0; j < i; ++j) {
-        const Cell other = s_.agents[j];
-        const bool near = (cheb ? chebyshev(at, other) : manhattan(at, other)) <= p_.neigh_radius;
-        io.neighbours[i * n_ + j] = near;
-        io.neighbours[j * n_ + i] = near;
-      }
-    }
+    square_.meet(s_.agents, p_.neigh_radius, p_.neigh_metric, io.neighbours,
+                 [](std::size_t, std::size_t, bool) {});
   }
 
   Params p_;
   std::size_t n_;
-  std::array<float, Params::kMaxSize> scaled_{};
+  square::Square square_;
   State s_{};
 };
 

@@ -16,7 +16,7 @@ namespace ascore {
 
 /// What maps of one environment are made of.
 struct MapKind {
-  std::string_view prefix;                 ///< of map names: "cleanup" names "cleanup_full" and so on
+  std::string_view prefix;  ///< of map names: "cleanup" names "cleanup_full" and so on
   std::span<const std::string_view> full;  ///< the published map, row by row
   std::string_view characters;             ///< what a map may hold
   std::pair<int, int> top;                 ///< interior rows that prefix_top keeps
@@ -30,9 +30,9 @@ class GridMap {
  public:
   static constexpr int kMaxSide = 64;
 
-  /// `given` is a name (prefix_full; prefix_A_B for the interior rows A to B of the full map between
-  /// two rows of wall; prefix_top and prefix_mid for windows of that kind) or, if it holds a line
-  /// break, the map itself.
+  /// `given` is a name (prefix_full; prefix_A_B for the interior rows A to B of the full map
+  /// between two rows of wall; prefix_top and prefix_mid for windows of that kind) or, if it holds
+  /// a line break, the map itself.
   GridMap(const std::string& given, const MapKind& kind) : given_(given) {
     if (given.find('\n') != std::string::npos) {
       read(given);
@@ -61,17 +61,15 @@ class GridMap {
     return cells_[static_cast<std::size_t>(row * width_ + col)];
   }
 
-  int count(char kind) const noexcept {
-    return static_cast<int>(std::ranges::count(cells_, kind));
-  }
+  int count(char kind) const noexcept { return static_cast<int>(std::ranges::count(cells_, kind)); }
 
   /// std::invalid_argument unless low <= count(kind) <= high.
   void require(char kind, std::string_view meaning, int low, int high) const {
     const int have = count(kind);
     if (have >= low && have <= high) return;
-    throw std::invalid_argument(
-        "map " + given_name() + " has " + std::to_string(have) + " cells " + shown(kind) + " (" +
-        std::string(meaning) + "), want " + std::to_string(low) + ".." + std::to_string(high));
+    throw std::invalid_argument("map " + given_name() + " has " + std::to_string(have) + " cells " +
+                                shown(kind) + " (" + std::string(meaning) + "), want " +
+                                std::to_string(low) + ".." + std::to_string(high));
   }
 
   /// How the map was given: its name, or its size if it was given as text.
@@ -103,9 +101,9 @@ class GridMap {
     ++height_;
   }
 
-  /// Empty lines at either end are not part of the map: they come with quoting it in a file.
+  /// A line break before the first row and any after the last come with quoting a map in a file.
   void read(std::string_view text) {
-    while (text.starts_with('\n')) text.remove_prefix(1);
+    if (text.starts_with('\n')) text.remove_prefix(1);
     while (text.ends_with('\n')) text.remove_suffix(1);
     if (text.empty()) throw std::invalid_argument("map is empty; want rows of characters");
     while (true) {
@@ -151,14 +149,15 @@ class GridMap {
     add_row(wall);
   }
 
-  /// "3_11" -> {3, 11}; {0, 0} for anything else.
+  /// "3_11" -> {3, 11}; {0, 0} for anything else, leading zeros included: a map has one name.
   static std::pair<int, int> window(std::string_view text) noexcept {
     std::pair<int, int> rows{0, 0};
     const char* const end = text.data() + text.size();
     const auto first = std::from_chars(text.data(), end, rows.first);
     if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '_') return {0, 0};
     const auto second = std::from_chars(first.ptr + 1, end, rows.second);
-    return second.ec == std::errc{} && second.ptr == end ? rows : std::pair{0, 0};
+    const bool plain = text.front() != '0' && first.ptr + 1 != end && first.ptr[1] != '0';
+    return plain && second.ec == std::errc{} && second.ptr == end ? rows : std::pair{0, 0};
   }
 
   static std::string shown(char c) {

@@ -21,11 +21,11 @@ enum Colour : std::uint8_t { kBlack, kGrey, kAppleGreen, kWasteBlue, kRiverBrown
 
 inline constexpr std::size_t kAgentColours = 9;
 inline constexpr std::array<std::array<std::uint8_t, 3>, kFirstAgent + kAgentColours> kPalette{{
-    {0, 0, 0},       // floor, and what lies outside
-    {180, 180, 180}, // wall
-    {0, 255, 0},     // apple
-    {99, 156, 194},  // waste
-    {113, 75, 24},   // clean river, stream
+    {0, 0, 0},        // floor, and what lies outside
+    {180, 180, 180},  // wall
+    {0, 255, 0},      // apple
+    {99, 156, 194},   // waste
+    {113, 75, 24},    // clean river, stream
     {0, 0, 255},
     {2, 81, 154},
     {204, 0, 204},
@@ -134,7 +134,8 @@ class View {
     return static_cast<Obs>(std::min<std::size_t>(count, std::numeric_limits<Obs>::max()));
   }
 
-  /// Row, column and orientation of agent i and of the first other agent; returns what follows them.
+  /// Row, column and orientation of agent i and of the first other agent; returns what follows
+  /// them.
   static Obs* describe_agents(Obs* to, const Ground& ground, const Agents& s,
                               std::size_t i) noexcept {
     const auto describe = [&](std::size_t k) {

@@ -2,8 +2,8 @@
 /// way, and the ways of observing them.
 ///
 /// Rules: Hughes et al. 2018, "Inequity aversion improves cooperation in intertemporal social
-/// dilemmas", and Christoffersen et al. 2023, "Get it in writing". `docs/decisions.md` lists what was
-/// decided where these are silent.
+/// dilemmas", and Christoffersen et al. 2023, "Get it in writing". `docs/decisions.md` lists what
+/// was decided where these are silent.
 #pragma once
 
 #include <algorithm>
@@ -73,8 +73,8 @@ void check_shared(const Params& p, const GridMap& map) {
   }
   if (map.count('P') < p.num_agents) {
     throw std::invalid_argument("num_agents = " + std::to_string(p.num_agents) +
-                                " needs as many cells 'P' to start from; map " +
-                                map.given_name() + " has " + std::to_string(map.count('P')));
+                                " needs as many cells 'P' to start from; map " + map.given_name() +
+                                " has " + std::to_string(map.count('P')));
   }
 }
 
@@ -114,16 +114,16 @@ class SiteSet {
     return all;
   }
 
-  /// Writes the members of `all` that are not in this set, in ascending order, to `out`; returns how
-  /// many. `words` covers `all`.
+  /// Writes the members of `all` that are not in this set, in ascending order, to `out`; returns
+  /// how many. `words` covers `all`.
   std::size_t missing_from(const SiteSet& all, std::size_t words,
                            std::span<std::uint16_t, kMaxSites> out) const noexcept {
     std::size_t count = 0;
     for (std::size_t w = 0; w < words; ++w) {
       std::uint64_t rest = all.words_[w] & ~words_[w];
       for (; rest != 0; rest &= rest - 1) {
-        out[count++] =
-            static_cast<std::uint16_t>(w * kBits + static_cast<std::size_t>(std::countr_zero(rest)));
+        out[count++] = static_cast<std::uint16_t>(w * kBits +
+                                                  static_cast<std::size_t>(std::countr_zero(rest)));
       }
     }
     return count;
@@ -139,9 +139,7 @@ class SiteSet {
   }
 
  private:
-  static std::uint64_t bit(std::size_t site) noexcept {
-    return std::uint64_t{1} << (site % kBits);
-  }
+  static std::uint64_t bit(std::size_t site) noexcept { return std::uint64_t{1} << (site % kBits); }
 
   std::array<std::uint64_t, kWords> words_{};
 };
@@ -150,7 +148,8 @@ class SiteSet {
 struct Sites {
   static constexpr std::uint16_t kNone = std::numeric_limits<std::uint16_t>::max();
 
-  Sites(const GridMap& map, std::string_view kinds) : at(static_cast<std::size_t>(map.size()), kNone) {
+  Sites(const GridMap& map, std::string_view kinds)
+      : at(static_cast<std::size_t>(map.size()), kNone) {
     for (std::size_t c = 0; c < at.size(); ++c) {
       if (kinds.find(map.cells()[c]) == std::string_view::npos) continue;
       at[c] = static_cast<std::uint16_t>(cell.size());
@@ -430,9 +429,9 @@ void inspect(const Ground& ground, const Agents& s, Row&& row) {
     places.push_back(ground.row(s.cell[i]));
     places.push_back(ground.col(s.cell[i]));
   }
-  const std::vector<std::int32_t> facing(s.orientation.begin(),
-                                         s.orientation.begin() +
-                                             static_cast<std::ptrdiff_t>(ground.num_agents));
+  const std::vector<std::int32_t> facing(
+      s.orientation.begin(),
+      s.orientation.begin() + static_cast<std::ptrdiff_t>(ground.num_agents));
   std::vector<std::uint8_t> walls(ground.cells);
   std::ranges::transform(ground.tile, walls.begin(), [](char tile) { return tile == '@'; });
   const auto height = static_cast<std::size_t>(ground.height);
@@ -448,7 +447,8 @@ void inspect(const Ground& ground, std::string_view name, const Sites& sites, co
              Row&& row) {
   std::vector<std::uint8_t> map(ground.cells);
   set.for_each(sites.words, [&](std::size_t site) { map[sites.cell[site]] = 1; });
-  const Shape shape{static_cast<std::size_t>(ground.height), static_cast<std::size_t>(ground.width)};
+  const Shape shape{static_cast<std::size_t>(ground.height),
+                    static_cast<std::size_t>(ground.width)};
   row(name, shape, std::span<const std::uint8_t>(map));
 }
 

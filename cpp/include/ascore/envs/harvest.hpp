@@ -1,11 +1,12 @@
-/// Harvest: apples grow back only next to other apples, so whoever takes the last ones takes from all.
+/// Harvest: apples grow back only next to other apples, so whoever takes the last ones takes from
+/// all.
 ///
 /// Rules: "Learning to Cooperate under Private Rewards", section 5.1 (one point per apple, nothing
 /// else), on the map and with the rates of Hughes et al. 2018 and Christoffersen et al. 2023.
 ///
-/// Draws: a reset takes two words per agent (its cell, its orientation); a step num_agents - 1 words
-/// (profile ssd) for who goes first, then one half word for every apple cell without apple and agent,
-/// row by row.
+/// Draws: a reset takes two words per agent (its cell, its orientation); a step num_agents - 1
+/// words (profile ssd) for who goes first, then one half word for every apple cell without apple
+/// and agent, row by row.
 #pragma once
 
 #include <algorithm>
@@ -46,7 +47,10 @@ struct HarvestParams {
   static void visit(Self& p, Row&& row) {
     constexpr Range kChance{0.0, 1.0};
     constexpr std::string_view kRates = "Hughes et al. 2018, code";
-    grid::visit_shared(p, "harvest_top, harvest_full, harvest_A_B (rows A to B of harvest_full) or rows of @ A P and blanks", row);
+    grid::visit_shared(p,
+                       "harvest_top, harvest_full, harvest_A_B (rows A to B of harvest_full) or "
+                       "rows of @ A P and blanks",
+                       row);
     row("regrowth_1", p.regrowth_1, kChance,
         "probability that an apple grows in a step beside one apple (of 8 cells)", kRates);
     row("regrowth_2", p.regrowth_2, kChance, "the same beside two apples", kRates);
@@ -99,14 +103,15 @@ class Harvest {
 
   Spec spec() const noexcept {
     const Params& p = w_->p;
-    return {.name = "harvest-v1",
-            .action_names = std::span(grid::kActionNames).first(grid::kClean),
-            .num_agents = p.num_agents,
-            .views = w_->view.views(),
-            .obs_size = w_->view.obs_size(),
-            .horizon = p.horizon,
-            .step_ns = 60.0 + 15.0 * p.num_agents + 2.0 * static_cast<double>(w_->sites.cell.size()),
-            .obs_scale = w_->view.scale()};
+    return {
+        .name = "harvest-v1",
+        .action_names = std::span(grid::kActionNames).first(grid::kClean),
+        .num_agents = p.num_agents,
+        .views = w_->view.views(),
+        .obs_size = w_->view.obs_size(),
+        .horizon = p.horizon,
+        .step_ns = 60.0 + 15.0 * p.num_agents + 2.0 * static_cast<double>(w_->sites.cell.size()),
+        .obs_scale = w_->view.scale()};
   }
 
   /// Apples on all their cells, agents on spawn cells.
@@ -165,8 +170,7 @@ class Harvest {
 
   /// What never changes, shared by all copies of an environment.
   struct World {
-    explicit World(const Params& params)
-        : World(params, params.parse()) {}
+    explicit World(const Params& params) : World(params, params.parse()) {}
 
     World(const Params& params, const GridMap& map)
         : p(params),
@@ -254,9 +258,8 @@ class Harvest {
     const World& w = *w_;
     if (w.view.mode != grid::ObsMode::kFeatures) {
       w.view.draw(obs, w.ground, s_.agents, [&](auto&& paint) {
-        s_.apples.for_each(w.sites.words, [&](std::size_t site) {
-          paint(w.sites.cell[site], grid::kAppleGreen);
-        });
+        s_.apples.for_each(w.sites.words,
+                           [&](std::size_t site) { paint(w.sites.cell[site], grid::kAppleGreen); });
       });
       return;
     }

@@ -16,14 +16,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <numeric>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "ascore/env.hpp"
+#include "ascore/envs/square.hpp"
 #include "ascore/rng.hpp"
 
 namespace ascore {
@@ -32,9 +31,9 @@ struct NavigationParams {
   enum class Distance : std::uint8_t { kL2, kL1 };
   enum class Landmarks : std::uint8_t { kPerEpisode, kFixed };
   enum class ObsOrder : std::uint8_t { kGlobal, kSelfFirst };
-  enum class Metric : std::uint8_t { kChebyshev, kManhattan };
+  using Metric = square::Metric;
 
-  static constexpr int kMaxSize = 32;
+  static constexpr int kMaxSize = square::Square::kMaxSize;
 
   int num_agents = 3;
   int size = 5;
@@ -99,11 +98,8 @@ class Navigation {
   using Params = NavigationParams;
   using Obs = float;
 
-  struct Cell {
-    std::uint8_t x, y;
-    bool operator==(const Cell&) const = default;
-  };
-  using Cells = std::array<Cell, kMaxAgents>;
+  using Cell = square::Cell;
+  using Cells = square::Cells;
 
   /// Everything that changes; entries from num_agents on are unused and zero.
   struct State {
@@ -111,17 +107,12 @@ class Navigation {
     Cells landmarks;  ///< landmark i is where agent i wants to be
   };
 
-  enum Action : std::int32_t { kStay, kLeft, kRight, kDown, kUp };
+  enum Action : std::int32_t { kStay, kLeft, kRight, kDown, kUp };  // as square::Step
   static constexpr std::array<std::string_view, 5> kActionNames{"stay", "left", "right", "down",
                                                                 "up"};
 
   explicit Navigation(const Params& params)
-      : p_(params), n_(static_cast<std::size_t>(p_.num_agents)) {
-    for (int i = 0; i < p_.size; ++i) {
-      scaled_[static_cast<std::size_t>(i)] =
-          static_cast<float>(static_cast<double>(i) / static_cast<double>(p_.size - 1));
-    }
-  }
+      : p_(params), n_(static_cast<std::size_t>(p_.num_agents)), square_(p_.size, p_.num_agents) {}
 
   Spec spec() const noexcept {
     const bool shared = p_.obs_order == Params::ObsOrder::kGlobal;
@@ -148,7 +139,7 @@ class Navigation {
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
-    move(rng, io.action);
+    square_.move(rng, io.action, p_.block, s_.agents);
     const std::array<int, kMaxAgents> company = meet(io.neighbours);
     for (std::size_t i = 0; i < n_; ++i) {
       double reward = 0;
@@ -164,63 +155,20 @@ class Navigation {
   const State& state() const noexcept { return s_; }
 
   bool admits(const State& state) const noexcept {
-    const auto inside = [this](Cell c) { return c.x < p_.size && c.y < p_.size; };
-    const auto all_inside = [&](const Cells& cells) {
-      return std::all_of(cells.begin(), cells.begin() + p_.num_agents, inside);
-    };
-    return all_inside(state.agents) && all_inside(state.landmarks);
+    return square_.admits(state.agents) && square_.admits(state.landmarks);
   }
 
   /// agents [N, 2] and landmarks [N, 2] as (row, column).
   template <class Row>
   void inspect(Row&& row) const {
-    const auto show = [&](std::string_view name, const Cells& cells) {
-      std::vector<std::int32_t> values;
-      for (const Cell cell : std::span(cells).first(n_)) {
-        values.push_back(cell.y);
-        values.push_back(cell.x);
-      }
-      row(name, Shape{n_, 2}, std::span<const std::int32_t>(values));
-    };
-    show("agents", s_.agents);
-    show("landmarks", s_.landmarks);
+    square_.inspect("agents", s_.agents, row);
+    square_.inspect("landmarks", s_.landmarks, row);
   }
 
  private:
   void place(Rng& rng, Cells& to) const noexcept {
-    std::array<std::uint16_t, Params::kMaxSize * Params::kMaxSize> storage;
-    const std::span cells(storage.data(), static_cast<std::size_t>(p_.size * p_.size));
-    std::iota(cells.begin(), cells.end(), std::uint16_t{0});
-    rng.choose(cells, n_);
-    for (std::size_t i = 0; i < n_; ++i) {
-      to[i] = {static_cast<std::uint8_t>(cells[i] % p_.size),
-               static_cast<std::uint8_t>(cells[i] / p_.size)};
-    }
-  }
-
-  /// Where an action leads from a cell, clipped at the border. Looked up and not branched on: the
-  /// actions of a learning agent cannot be predicted.
-  Cell target(Cell from, std::int32_t action) const noexcept {
-    static constexpr std::array<std::int8_t, 5> kAlongX{0, -1, 1, 0, 0};
-    static constexpr std::array<std::int8_t, 5> kAlongY{0, 0, 0, 1, -1};
-    const auto a = static_cast<std::size_t>(action);
-    return {static_cast<std::uint8_t>(std::clamp(from.x + kAlongX[a], 0, p_.size - 1)),
-            static_cast<std::uint8_t>(std::clamp(from.y + kAlongY[a], 0, p_.size - 1))};
-  }
-
-  void move(Rng& rng, std::span<const std::int32_t> action) noexcept {
-    if (!p_.block) {
-      for (std::size_t i = 0; i < n_; ++i) s_.agents[i] = target(s_.agents[i], action[i]);
-      return;
-    }
-    std::array<std::uint8_t, kMaxAgents> order;
-    rng.perm(std::span(order.data(), n_));
-    const auto agents = std::span(s_.agents).first(n_);
-    for (std::size_t k = 0; k < n_; ++k) {
-      const std::size_t i = order[k];
-      const Cell to = target(s_.agents[i], action[i]);
-      if (std::ranges::find(agents, to) == agents.end()) s_.agents[i] = to;
-    }
+    square::Square::Numbers numbers(square_);
+    square_.place(numbers.choose(rng, n_), to);
   }
 
   double distance(Cell a, Cell b) const noexcept {
@@ -232,37 +180,19 @@ class Navigation {
 
   /// Who hears whom; returns how many others each agent shares its cell with.
   std::array<int, kMaxAgents> meet(std::span<std::uint8_t> neighbours) const noexcept {
-    // Bytes may alias anything: read from copies, or every store would force all back in.
-    const std::size_t n = n_;
-    const int radius = p_.neigh_radius;
-    const bool cheb = p_.neigh_metric == Params::Metric::kChebyshev;
-    Cells at;
     std::array<int, kMaxAgents> company;
-    std::copy_n(s_.agents.begin(), n, at.begin());
-    std::fill_n(company.begin(), n, 0);
-    std::uint8_t* const hears = neighbours.data();
-    for (std::size_t i = 0; i < n; ++i) {
-      hears[i * n + i] = 0;
-      for (std::size_t j = 0; j < i; ++j) {
-        const int dx = std::abs(at[i].x - at[j].x);
-        const int dy = std::abs(at[i].y - at[j].y);
-        const bool near = (cheb ? std::max(dx, dy) : dx + dy) <= radius;
-        hears[i * n + j] = near;
-        hears[j * n + i] = near;
-        const int together = dx + dy == 0;
-        company[i] += together;
-        company[j] += together;
-      }
-    }
+    std::fill_n(company.begin(), n_, 0);
+    square_.meet(s_.agents, p_.neigh_radius, p_.neigh_metric, neighbours,
+                 [&company](std::size_t i, std::size_t j, bool together) {
+                   company[i] += together ? 1 : 0;
+                   company[j] += together ? 1 : 0;
+                 });
     return company;
   }
 
   void observe(std::span<Obs> obs) const noexcept {
     float* to = obs.data();
-    const auto put = [&](Cell cell) {
-      *to++ = scaled_[cell.x];
-      *to++ = scaled_[cell.y];
-    };
+    const auto put = [&](Cell cell) { to = square_.observe(to, cell); };
     const std::size_t n = n_;
     if (p_.obs_order == Params::ObsOrder::kGlobal) {
       for (std::size_t i = 0; i < n; ++i) put(s_.agents[i]);
@@ -283,7 +213,7 @@ class Navigation {
 
   Params p_;
   std::size_t n_;
-  std::array<float, Params::kMaxSize> scaled_{};
+  square::Square square_;
   State s_{};
 };
 

@@ -1,0 +1,155 @@
+/// What Exchange and C. Navigation share: an open square grid on which agents take single steps.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <numeric>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "ascore/env.hpp"
+#include "ascore/rng.hpp"
+
+namespace ascore::square {
+
+/// (x, y) = (column, row), row 0 at the top.
+struct Cell {
+  std::uint8_t x, y;
+  bool operator==(const Cell&) const = default;
+};
+using Cells = std::array<Cell, kMaxAgents>;
+
+enum class Metric : std::uint8_t { kChebyshev, kManhattan };
+
+inline int manhattan(Cell a, Cell b) noexcept { return std::abs(a.x - b.x) + std::abs(a.y - b.y); }
+
+/// Actions of both environments begin with these.
+enum Step : std::int32_t { kStay, kLeft, kRight, kDown, kUp };
+
+/// The grid and how many agents are on it.
+class Square {
+ public:
+  static constexpr int kMaxSize = 32;
+  static constexpr int kMaxActions = 6;
+
+  Square(int size, int num_agents) : size_(size), n_(static_cast<std::size_t>(num_agents)) {
+    for (int i = 0; i < size; ++i) {
+      scaled_[static_cast<std::size_t>(i)] =
+          static_cast<float>(static_cast<double>(i) / static_cast<double>(size - 1));
+    }
+  }
+
+  /// The numbers of all cells, row by row.
+  class Numbers {
+   public:
+    explicit Numbers(const Square& square)
+        : numbers_(storage_.data(), static_cast<std::size_t>(square.size_ * square.size_)) {
+      std::iota(numbers_.begin(), numbers_.end(), std::uint16_t{0});
+    }
+    Numbers(const Numbers&) = delete;
+    Numbers& operator=(const Numbers&) = delete;
+
+    /// The first `count`, brought there at random: see Rng::choose.
+    std::span<const std::uint16_t> choose(Rng& rng, std::size_t count) noexcept {
+      rng.choose(numbers_, count);
+      return numbers_.first(count);
+    }
+
+   private:
+    std::array<std::uint16_t, kMaxSize * kMaxSize> storage_;
+    std::span<std::uint16_t> numbers_;
+  };
+
+  /// Cell i of `to` is the one numbered numbers[i].
+  void place(std::span<const std::uint16_t> numbers, Cells& to) const noexcept {
+    for (std::size_t i = 0; i < n_; ++i) {
+      to[i] = {static_cast<std::uint8_t>(numbers[i] % size_),
+               static_cast<std::uint8_t>(numbers[i] / size_)};
+    }
+  }
+
+  /// Everybody takes its step, clipped at the border; other actions stay. With `block`, a step into
+  /// an occupied cell fails, in a random order that takes n - 1 words.
+  void move(Rng& rng, std::span<const std::int32_t> action, bool block,
+            Cells& agents) const noexcept {
+    if (!block) {
+      for (std::size_t i = 0; i < n_; ++i) agents[i] = target(agents[i], action[i]);
+      return;
+    }
+    std::array<std::uint8_t, kMaxAgents> order;
+    rng.perm(std::span(order.data(), n_));
+    const auto present = std::span(agents).first(n_);
+    for (std::size_t k = 0; k < n_; ++k) {
+      const std::size_t i = order[k];
+      const Cell to = target(agents[i], action[i]);
+      if (std::ranges::find(present, to) == present.end()) agents[i] = to;
+    }
+  }
+
+  /// Who hears whom, and `pair(i, j, together)` for every two agents: whether they share a cell.
+  template <class Pair>
+  void meet(const Cells& agents, int radius, Metric metric, std::span<std::uint8_t> neighbours,
+            Pair&& pair) const noexcept {
+    // Bytes may alias anything: read from copies, or every store would force all back in.
+    const std::size_t n = n_;
+    const bool cheb = metric == Metric::kChebyshev;
+    Cells at;
+    std::copy_n(agents.begin(), n, at.begin());
+    std::uint8_t* const hears = neighbours.data();
+    for (std::size_t i = 0; i < n; ++i) {
+      hears[i * n + i] = 0;
+      for (std::size_t j = 0; j < i; ++j) {
+        const int dx = std::abs(at[i].x - at[j].x);
+        const int dy = std::abs(at[i].y - at[j].y);
+        const bool near = (cheb ? std::max(dx, dy) : dx + dy) <= radius;
+        hears[i * n + j] = near;
+        hears[j * n + i] = near;
+        pair(i, j, dx + dy == 0);
+      }
+    }
+  }
+
+  /// Column and row from 0 to 1; returns what follows them.
+  float* observe(float* to, Cell cell) const noexcept {
+    *to++ = scaled_[cell.x];
+    *to++ = scaled_[cell.y];
+    return to;
+  }
+
+  bool admits(const Cells& cells) const noexcept {
+    return std::ranges::all_of(std::span(cells).first(n_),
+                               [this](Cell c) { return c.x < size_ && c.y < size_; });
+  }
+
+  /// Cells as rows (row, column).
+  template <class Row>
+  void inspect(std::string_view name, const Cells& cells, Row&& row) const {
+    std::vector<std::int32_t> values;
+    for (const Cell cell : std::span(cells).first(n_)) {
+      values.push_back(cell.y);
+      values.push_back(cell.x);
+    }
+    row(name, Shape{n_, 2}, std::span<const std::int32_t>(values));
+  }
+
+ private:
+  /// Where an action leads from a cell. Looked up and not branched on: the actions of a learning
+  /// agent cannot be predicted.
+  Cell target(Cell from, std::int32_t action) const noexcept {
+    static constexpr std::array<std::int8_t, kMaxActions> kAlongX{0, -1, 1, 0, 0, 0};
+    static constexpr std::array<std::int8_t, kMaxActions> kAlongY{0, 0, 0, 1, -1, 0};
+    const auto a = static_cast<std::size_t>(action);
+    return {static_cast<std::uint8_t>(std::clamp(from.x + kAlongX[a], 0, size_ - 1)),
+            static_cast<std::uint8_t>(std::clamp(from.y + kAlongY[a], 0, size_ - 1))};
+  }
+
+  int size_;
+  std::size_t n_;
+  std::array<float, kMaxSize> scaled_{};
+};
+
+}  // namespace ascore::square

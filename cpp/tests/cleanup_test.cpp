@@ -1,0 +1,258 @@
+#include "ascore/envs/cleanup.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <vector>
+
+#include "world.hpp"
+
+namespace ascore {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+using Profile = grid::Profile;
+constexpr auto kClean = grid::kClean, kStay = grid::kStay;
+
+// A river of seven rows and five columns; below it the orchard, and where agents start.
+constexpr const char* kRiver = "RRRRR\nRRRRR\nRRRRR\nRRRRR\nRRRRR\nRRRRR\nRRRRR\nBBBBB\nPPPPP";
+
+/// A river with waste on the given cells and agents where a test wants them, facing up. With a
+/// threshold of 1e-9 nothing spawns unless there is no waste at all.
+struct River : World<Cleanup> {
+  River(const std::vector<std::uint16_t>& agents_at, const std::vector<std::size_t>& waste,
+        CleanupParams params = {})
+      : World([&] {
+          params.num_agents = static_cast<int>(agents_at.size());
+          params.map = kRiver;
+          if (params.threshold_depletion == 0.4) params.threshold_depletion = 1e-9;
+          return params;
+        }()) {
+    reset();
+    auto& state = env.state();
+    state.waste = {};
+    for (const std::size_t cell : waste) state.waste.insert(cell);  // the river comes first
+    state.num_waste = static_cast<std::uint16_t>(waste.size());
+    state.apples = {};
+    std::ranges::copy(agents_at, state.agents.cell.begin());
+    state.agents.orientation.fill(grid::kUp);
+  }
+
+  std::vector<std::size_t> waste() const {
+    std::vector<std::size_t> cells;
+    env.state().waste.for_each(1, [&](std::size_t site) { cells.push_back(site); });
+    return cells;
+  }
+};
+
+using Waste = std::vector<std::size_t>;
+
+TEST_CASE("cleaning takes the first waste of three lanes, five cells long") {
+  // The agent stands on cell 32 (row 6, column 2), facing up. Ahead: 27, 22, 17, 12, 7. Beside:
+  // 33 and 31, from there up to 13 and 11.
+  const auto left = [](const Waste& waste, std::uint8_t orientation = grid::kUp) {
+    River river({32}, waste);
+    river.env.state().agents.orientation[0] = orientation;
+    river.step({kClean});
+    return river.waste();
+  };
+  CHECK(left({27, 22, 34}) == Waste{22, 34});
+  CHECK(left({7, 34}) == Waste{34});
+  CHECK(left({2, 34}) == Waste{2, 34});        // the sixth cell
+  CHECK(left({31, 33, 34}) == Waste{34});      // beside the agent
+  CHECK(left({26, 31, 34}) == Waste{26, 34});  // waste shields what lies behind
+  CHECK(left({11, 13, 34}) == Waste{34});
+  CHECK(left({6, 8, 34}) == Waste{6, 8, 34});
+  CHECK(left({32, 34}) == Waste{32, 34});  // not what it stands on
+  CHECK(left({0, 4, 25, 29}) == Waste{0, 4, 25, 29});
+  CHECK(left({33, 34, 27, 22}, grid::kRight) == Waste{22, 34});
+  CHECK(left({1, 6, 11, 16, 21, 26, 31, 33}, grid::kDown) == Waste{1, 6, 11, 16, 21, 26});
+}
+
+TEST_CASE("agents end a lane, their own cell included") {
+  const auto left = [](std::uint16_t other, const Waste& waste) {
+    River river({32, other}, waste);
+    river.step({kClean, kStay});
+    return river.waste();
+  };
+  CHECK(left(27, {22, 34}) == Waste{22, 34});
+  CHECK(left(27, {27, 34}) == Waste{34});
+  CHECK(left(31, {26, 34}) == Waste{26, 34});
+  CHECK(left(30, {26, 34}) == Waste{34});
+}
+
+TEST_CASE("walls end a lane") {
+  World<Cleanup> world({.num_agents = 1, .map = "RHR\nRRR\n@@@\nRRR\nRHR\nRPR\nBBB"});
+  world.reset();
+  world.env.state().agents.cell[0] = 16;
+  world.env.state().agents.orientation[0] = grid::kUp;
+  world.step({kClean});
+  CHECK(world.obs[1] == 1);
+  CHECK(world.obs[13] == 0);
+}
+
+TEST_CASE("who cleans later sees what is left") {
+  // 27 lies on the left lane of one agent and on the right lane of the other, 22 behind it.
+  River one({33, 31}, {27, 22, 4});
+  one.step({kClean, kStay});
+  CHECK(one.waste() == Waste{4, 22});
+  River both({33, 31}, {27, 22, 4});
+  both.step({kClean, kClean});
+  CHECK(both.waste() == Waste{4});
+}
+
+TEST_CASE("profile features: the beam takes all waste up to a wall, agents or not") {
+  const auto left = [](const Waste& waste) {
+    River river({32, 27}, waste, {.profile = Profile::kFeatures});
+    river.step({kClean, kStay});
+    return river.waste();
+  };
+  CHECK(left({32, 27, 22, 17, 12, 7, 2, 34}) == Waste{2, 34});
+  CHECK(left({31, 26, 21, 16, 11, 6, 1, 33, 8, 3}) == Waste{1, 3});
+}
+
+TEST_CASE("apples grow below the threshold, faster the cleaner the river is") {
+  const auto rate = [](std::size_t waste) {
+    std::vector<std::size_t> cells;
+    for (std::size_t cell = 0; cell < waste; ++cell) cells.push_back(cell);
+    River river({40}, cells, {.threshold_depletion = 0.4000001, .waste_probability = 0});
+    const Cleanup::State start = river.env.state();
+    std::size_t grown = 0;
+    constexpr std::uint64_t kTrials = 20'000;
+    for (std::uint64_t trial = 1; trial <= kTrials; ++trial) {
+      river.env.state() = start;
+      Rng rng(3, 0, trial, 1, Domain::kDynamics);
+      river.step({kStay}, rng);
+      grown += river.env.state().apples.size();
+    }
+    return static_cast<double>(grown) / (5.0 * kTrials);
+  };
+  // Standard error of 100,000 draws at 0.05: 0.0007.
+  CHECK(rate(0) == doctest::Approx(0.05).epsilon(0.07));
+  CHECK(rate(7) == doctest::Approx(0.025).epsilon(0.1));
+  CHECK(rate(14) < 1e-4);
+  CHECK(rate(20) == 0);
+}
+
+TEST_CASE("at most one cell takes waste, and in scan it is one nearly always") {
+  const auto spawned = [](CleanupParams::WasteMode mode, Profile profile, std::size_t waste) {
+    std::vector<std::size_t> cells;
+    for (std::size_t cell = 0; cell < waste; ++cell) cells.push_back(cell);
+    River river({40}, cells, {.profile = profile, .waste_mode = mode, .threshold_depletion = 0.41});
+    const Cleanup::State start = river.env.state();
+    std::vector<int> at(35);
+    for (std::uint64_t trial = 1; trial <= 4000; ++trial) {
+      river.env.state() = start;
+      Rng rng(3, 0, trial, 1, Domain::kDynamics);
+      river.step({kStay}, rng);
+      const std::size_t now = river.waste().size();
+      REQUIRE(now >= waste);
+      REQUIRE(now <= waste + 1);
+      for (const std::size_t cell : river.waste()) {
+        if (cell >= waste) ++at[cell];
+      }
+    }
+    return at;
+  };
+  const auto sum = [](const std::vector<int>& at) {
+    int total = 0;
+    for (const int count : at) total += count;
+    return total;
+  };
+  using Mode = CleanupParams::WasteMode;
+  const std::vector<int> scan = spawned(Mode::kScan, Profile::kSsd, 10);
+  CHECK(sum(scan) == 4000);
+  for (std::size_t cell = 10; cell < 35; ++cell) CHECK(scan[cell] > 100);  // 160 expected
+  const std::vector<int> once = spawned(Mode::kOnce, Profile::kSsd, 10);
+  CHECK(sum(once) == doctest::Approx(2000).epsilon(0.08));
+  for (std::size_t cell = 10; cell < 35; ++cell) CHECK(once[cell] > 40);  // 80 expected
+  const std::vector<int> rows = spawned(Mode::kScan, Profile::kFeatures, 10);
+  CHECK(sum(rows) == 4000);
+  CHECK(rows[10] == doctest::Approx(2000).epsilon(0.08));
+  CHECK(rows[11] == doctest::Approx(1000).epsilon(0.15));
+  const std::vector<int> first = spawned(Mode::kOnce, Profile::kFeatures, 10);
+  CHECK(sum(first) == first[10]);
+  CHECK(sum(spawned(Mode::kScan, Profile::kSsd, 15)) == 0);  // 15 of 35 is above 0.41
+}
+
+TEST_CASE("planes follow the state, step by step") {
+  World<Cleanup> world;
+  world.reset();
+  const GridMap map = CleanupParams{}.parse();
+  Rng chance(1, 1, 1, 1, Domain::kAction);
+  bool seen_apple = false;
+  for (std::uint64_t step = 1; step <= 2000; ++step) {
+    std::vector<std::int32_t> action;
+    for (int i = 0; i < 2; ++i) {
+      action.push_back(static_cast<std::int32_t>(std::min(chance.below(14), std::uint64_t{7})));
+    }
+    Rng rng = World<Cleanup>::stream(step);
+    world.step(action, rng);
+    const auto& state = world.env.state();
+    REQUIRE(world.env.admits(state));
+    Bytes expected(800);
+    for (std::size_t c = 0, river = 0, orchard = 0; c < 198; ++c) {
+      const char tile = map.cells()[c];
+      if (tile == 'H' || tile == 'R') expected[c] = state.waste.contains(river++);
+      if (tile == 'B') expected[198 + c] = state.apples.contains(orchard++);
+    }
+    seen_apple |= state.apples.size() > 0;
+    for (std::size_t i = 0; i < 2; ++i) {
+      expected[198 * (i + 2) + state.agents.cell[i]] = 1;
+      expected[4 * 198 + 4 * i + state.agents.orientation[i]] = 1;
+    }
+    REQUIRE(world.obs == expected);
+  }
+  CHECK(seen_apple);
+}
+
+TEST_CASE("a window turns with its agent") {
+  // Waste two cells to the left of the agent and one up, an apple to its right.
+  World<Cleanup> world({.num_agents = 1,
+                        .map = "@@@@@@\n@H  S@\n@  PB@\n@@@@@@",
+                        .obs_mode = grid::ObsMode::kLocal,
+                        .threshold_depletion = 1e-9});
+  world.reset();
+  auto& state = world.env.state();
+  state.agents.orientation[0] = grid::kUp;
+  state.apples.insert(0);
+  const auto colour = [&](std::size_t row, std::size_t col) {
+    const std::size_t at = 3 * (15 * row + col);
+    return std::array{world.obs[at], world.obs[at + 1], world.obs[at + 2]};
+  };
+  using Rgb = std::array<std::uint8_t, 3>;
+  constexpr Rgb kApple{0, 255, 0}, kWaste{99, 156, 194}, kStream{113, 75, 24}, kSelf{0, 0, 255},
+      kWall{180, 180, 180}, kNothing{0, 0, 0};
+  world.step({kStay});
+  CHECK(colour(7, 7) == kSelf);
+  CHECK(colour(7, 8) == kApple);
+  CHECK(colour(6, 5) == kWaste);
+  CHECK(colour(6, 8) == kStream);
+  CHECK(colour(5, 7) == kWall);
+  CHECK(colour(4, 7) == kNothing);     // outside
+  world.step({grid::kTurnClockwise});  // now it faces the apple
+  CHECK(colour(7, 7) == kSelf);
+  CHECK(colour(6, 7) == kApple);
+  CHECK(colour(9, 6) == kWaste);
+  CHECK(colour(6, 6) == kStream);
+}
+
+TEST_CASE("states that cannot be are refused") {
+  const River river({32}, {1, 2});
+  const auto refused = [&](auto spoil) {
+    Cleanup::State state = river.env.state();
+    spoil(state);
+    return !river.env.admits(state);
+  };
+  CHECK_FALSE(refused([](auto&) {}));
+  CHECK(refused([](auto& s) { s.num_waste = 3; }));
+  CHECK(refused([](auto& s) { s.waste.insert(3); }));
+  CHECK(refused([](auto& s) { s.apples.insert(5); }));
+  CHECK(refused([](auto& s) { s.agents.cell[0] = 45; }));
+}
+
+}  // namespace
+}  // namespace ascore

@@ -1,0 +1,174 @@
+#include "ascore/envs/harvest.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "world.hpp"
+
+namespace ascore {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+// Sites 0..5: three in a row over three in a row, agents far away.
+const HarvestParams kPatch{.num_agents = 1, .map = "AAA  P\nAAA  P\n      "};
+
+/// A patch with apples on the given sites alone.
+World<Harvest> patch(const std::vector<std::size_t>& apples, HarvestParams params = kPatch) {
+  World<Harvest> world(params);
+  world.reset();
+  auto& state = world.env.state();
+  state.apples = {};
+  state.near.fill(0);
+  constexpr std::array<std::array<int, 2>, 6> kAt{{{0, 0}, {0, 1}, {0, 2}, {1, 0}, {1, 1}, {1, 2}}};
+  for (const std::size_t site : apples) {
+    state.apples.insert(site);
+    for (std::size_t other = 0; other < 6; ++other) {
+      const int rows = std::abs(kAt[site][0] - kAt[other][0]);
+      const int cols = std::abs(kAt[site][1] - kAt[other][1]);
+      state.near[other] += rows + cols > 0 && std::max(rows, cols) <= 1;
+    }
+  }
+  REQUIRE(world.env.admits(state));
+  return world;
+}
+
+TEST_CASE("apples grow by how many are around, counted before the step") {
+  HarvestParams certain = kPatch;
+  certain.regrowth_1 = 1;
+  const auto grown = [&](const std::vector<std::size_t>& apples, HarvestParams params) {
+    World<Harvest> world = patch(apples, params);
+    world.step({grid::kStay});
+    Bytes sites;
+    for (std::size_t site = 0; site < 6; ++site) {
+      sites.push_back(world.env.state().apples.contains(site));
+    }
+    REQUIRE(world.env.admits(world.env.state()));
+    return sites;
+  };
+  CHECK(grown({}, certain) == Bytes{0, 0, 0, 0, 0, 0});
+  certain.regrowth_2 = certain.regrowth_3 = 0;
+  CHECK(grown({0}, certain) == Bytes{1, 1, 0, 1, 1, 0});     // not 2 and 5, though 1 has grown
+  CHECK(grown({0, 3}, certain) == Bytes{1, 0, 0, 1, 0, 0});  // all beside have two
+  certain.regrowth_1 = 0;
+  certain.regrowth_2 = 1;
+  CHECK(grown({0, 3}, certain) == Bytes{1, 1, 0, 1, 1, 0});
+  certain.profile = grid::Profile::kFeatures;
+  certain.regrowth_3 = 1;
+  CHECK(grown({0, 3}, certain) == Bytes{1, 1, 0, 1, 1, 1});  // 2 is passed before 4 grows, 5 after
+}
+
+TEST_CASE("rates are those of the table") {
+  constexpr int kTrials = 40'000;
+  const auto rate = [](const std::vector<std::size_t>& apples, std::size_t site) {
+    World<Harvest> world = patch(apples);
+    const Harvest::State start = world.env.state();
+    int grown = 0;
+    for (std::uint64_t trial = 1; trial <= kTrials; ++trial) {
+      world.env.state() = start;
+      Rng rng(3, 0, trial, 1, Domain::kDynamics);
+      world.step({grid::kStay}, rng);
+      grown += world.env.state().apples.contains(site) ? 1 : 0;
+    }
+    return static_cast<double>(grown) / kTrials;
+  };
+  // Five standard errors: sqrt(p (1 - p) / trials) is 0.00035, 0.0007 and 0.0011.
+  CHECK(rate({0}, 2) == 0);
+  CHECK(rate({0}, 1) == doctest::Approx(0.005).epsilon(0.35));
+  CHECK(rate({0, 3}, 1) == doctest::Approx(0.02).epsilon(0.175));
+  CHECK(rate({0, 2, 3}, 1) == doctest::Approx(0.05).epsilon(0.11));
+  CHECK(rate({0, 2, 3, 4, 5}, 1) == doctest::Approx(0.05).epsilon(0.11));
+}
+
+TEST_CASE("an apple is worth one to whoever steps on it, and not under anybody does one grow") {
+  World<Harvest> world = patch({1, 3}, {.num_agents = 2,
+                                        .map = kPatch.map,
+                                        .move_frame = grid::Frame::kAbs,
+                                        .regrowth_1 = 1,
+                                        .regrowth_2 = 1,
+                                        .regrowth_3 = 1});
+  world.env.state().agents.cell = {0, 17};  // on site 0, beside the apple of site 1
+  world.step({grid::kMoveRight, grid::kStay});
+  CHECK(world.reward == std::vector<float>{1, 0});
+  CHECK_FALSE(world.env.state().apples.contains(1));  // its agent stands there
+  CHECK(world.env.state().apples.contains(0));        // left behind, beside site 3
+  CHECK(world.env.admits(world.env.state()));
+}
+
+TEST_CASE("profile features: turning does not eat") {
+  World<Harvest> world =
+      patch({0, 1, 2}, {.num_agents = 2, .map = kPatch.map, .profile = grid::Profile::kFeatures});
+  world.env.state().agents.cell = {0, 2};
+  world.step({grid::kTurnClockwise, grid::kStay});
+  CHECK(world.reward == std::vector<float>{0, 1});
+}
+
+TEST_CASE("planes follow the state, step by step") {
+  World<Harvest> world({.num_agents = 3});
+  world.reset();
+  Rng chance(1, 1, 1, 1, Domain::kAction);
+  for (std::uint64_t step = 1; step <= 400; ++step) {
+    std::vector<std::int32_t> action;
+    for (int i = 0; i < 3; ++i) action.push_back(static_cast<std::int32_t>(chance.below(7)));
+    Rng rng = World<Harvest>::stream(step);
+    world.step(action, rng);
+    const auto& state = world.env.state();
+    REQUIRE(world.env.admits(state));
+    Bytes expected(4 * 266 + 12);
+    std::vector<std::size_t> cells;
+    for (std::size_t c = 0, site = 0; c < 266; ++c) {
+      if (HarvestParams{}.parse().cells()[c] != 'A') continue;
+      expected[c] = state.apples.contains(site++);
+    }
+    for (std::size_t i = 0; i < 3; ++i) {
+      expected[266 * (i + 1) + state.agents.cell[i]] = 1;
+      expected[4 * 266 + 4 * i + state.agents.orientation[i]] = 1;
+    }
+    REQUIRE(world.obs == expected);
+  }
+}
+
+TEST_CASE("states that cannot be are refused") {
+  const World<Harvest> world = patch({0, 1});
+  const auto refused = [&](auto spoil) {
+    Harvest::State state = world.env.state();
+    spoil(state);
+    return !world.env.admits(state);
+  };
+  CHECK(refused([](auto& s) { s.agents.cell[0] = 18; }));
+  CHECK(refused([](auto& s) { s.agents.orientation[0] = 4; }));
+  CHECK(refused([](auto& s) { s.apples.insert(6); }));
+  CHECK(refused([](auto& s) { s.apples.insert(2); }));  // near does not know of it
+  CHECK(refused([](auto& s) { s.near[5] = 2; }));
+  CHECK_FALSE(refused([](auto&) {}));
+  World<Harvest> walled({.num_agents = 2});
+  walled.reset();
+  Harvest::State state = walled.env.state();
+  state.agents.cell[0] = 0;
+  CHECK_FALSE(walled.env.admits(state));
+  state.agents.cell[0] = state.agents.cell[1];
+  CHECK_FALSE(walled.env.admits(state));
+}
+
+TEST_CASE("hearing by distance") {
+  World<Harvest> world({.num_agents = 3,
+                        .map = "PPPPA\nPPPPP",
+                        .graph = grid::Graph::kRadius,
+                        .neigh_radius = 2,
+                        .neigh_metric = grid::Metric::kManhattan});
+  world.reset();
+  world.env.state().agents.cell = {0, 2, 6};
+  world.step({grid::kStay, grid::kStay, grid::kStay});
+  CHECK(world.neighbours == Bytes{0, 1, 1, 1, 0, 1, 1, 1, 0});
+  world.env.state().agents.cell = {0, 3, 6};
+  world.step({grid::kStay, grid::kStay, grid::kStay});
+  CHECK(world.neighbours == Bytes{0, 0, 1, 0, 0, 0, 1, 0, 0});
+}
+
+}  // namespace
+}  // namespace ascore

@@ -1,0 +1,172 @@
+// A million actions on every environment, random and spiteful, with the state looked at after each:
+// meant for the sanitizers, and for rules that must hold whatever agents do.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "ascore/envs/cleanup.hpp"
+#include "ascore/envs/exchange.hpp"
+#include "ascore/envs/harvest.hpp"
+#include "ascore/envs/navigation.hpp"
+#include "ascore/envs/predation.hpp"
+#include "ascore/vec_env.hpp"
+
+namespace ascore {
+namespace {
+
+constexpr std::size_t kActions = 1'000'000;
+
+/// What the last step may do to a state; called for every environment after every step.
+template <class Env>
+void check_change(const Env&, const typename Env::State&, const typename Env::State&, double) {}
+
+/// Apples come one per cell and go by being eaten: their number changes by what grew less what was
+/// rewarded. No two agents on a cell, none in a wall: `admits` says so.
+void check_change(const Harvest& env, const Harvest::State& before, const Harvest::State& after,
+                  double reward) {
+  std::size_t kept = 0;
+  before.apples.for_each(grid::SiteSet::kWords,
+                         [&](std::size_t site) { kept += after.apples.contains(site) ? 1 : 0; });
+  // An apple that was eaten cannot be back: its cell is taken.
+  REQUIRE(kept + static_cast<std::size_t>(reward) == before.apples.size());
+  REQUIRE(env.admits(after));
+}
+
+void check_change(const Cleanup& env, const Cleanup::State& before, const Cleanup::State& after,
+                  double reward) {
+  std::size_t kept = 0;
+  before.apples.for_each(grid::SiteSet::kWords,
+                         [&](std::size_t site) { kept += after.apples.contains(site) ? 1 : 0; });
+  REQUIRE(kept + static_cast<std::size_t>(reward) == before.apples.size());
+  std::size_t new_waste = 0;
+  after.waste.for_each(grid::SiteSet::kWords,
+                       [&](std::size_t site) { new_waste += before.waste.contains(site) ? 0 : 1; });
+  REQUIRE(new_waste <= 1);
+  REQUIRE(env.admits(after));
+}
+
+/// The n-th way of choosing actions: at random; all the same; all against one cell (everybody
+/// forward or back); the last action most of the time; in turn through all actions.
+std::int32_t choose(std::size_t way, std::size_t step, std::size_t agent, int num_actions,
+                    Rng& rng) {
+  const auto n = static_cast<std::uint64_t>(num_actions);
+  const std::uint64_t random = rng.below(n);
+  switch (way) {
+    case 0:
+      return static_cast<std::int32_t>(random);
+    case 1:
+      return static_cast<std::int32_t>(step / 7 % n);
+    case 2:
+      return static_cast<std::int32_t>(std::min<std::uint64_t>(2 + (step + agent) % 2, n - 1));
+    case 3:
+      return rng.below(4) == 0 ? static_cast<std::int32_t>(random) : num_actions - 1;
+    default:
+      return static_cast<std::int32_t>((step + agent) % n);
+  }
+}
+
+template <class Env>
+void torment(const std::vector<typename Env::Params>& variants) {
+  for (std::size_t v = 0; v < variants.size(); ++v) {
+    CAPTURE(v);
+    const auto& params = variants[v];
+    VecEnv<Env> batch(6, 17 + v, 0, 2, params);
+    batch.reset();
+    const std::size_t n = batch.num_agents();
+    const std::size_t per_step = batch.num_envs() * n;
+    const std::size_t steps = kActions / variants.size() / per_step + 1;
+    Rng rng(5, 5, v, 0, Domain::kAction);
+    std::vector<std::int32_t> action(per_step);
+    std::vector<typename Env::State> before(batch.num_envs());
+    for (std::size_t step = 0; step < steps; ++step) {
+      const std::size_t way = step / 50 % 5;
+      for (std::size_t k = 0; k < per_step; ++k) {
+        action[k] = choose(way, step, k % n, batch.spec().num_actions(), rng);
+      }
+      for (std::size_t b = 0; b < before.size(); ++b) before[b] = batch.env(b).state();
+      batch.step(action);
+      for (std::size_t b = 0; b < before.size(); ++b) {
+        const auto reward = batch.reward().subspan(b * n, n);
+        REQUIRE(std::ranges::all_of(reward, [](float r) { return std::isfinite(r); }));
+        const auto& state = batch.env(b).state();
+        REQUIRE(batch.env(b).admits(state));
+        if (batch.truncated()[b] != 0 || batch.terminated()[b] != 0) continue;
+        const double team = std::accumulate(reward.begin(), reward.end(), 0.0);
+        check_change(batch.env(b), before[b], state, team);
+      }
+    }
+  }
+}
+
+TEST_CASE("a million actions: exchange") {
+  using P = ExchangeParams;
+  torment<Exchange>({{},
+                     {.food = P::FoodRule::kPickup, .collisions = P::Collisions::kBlock},
+                     {.num_agents = 9, .size = 5, .open_range = 4, .early_end = true}});
+}
+
+TEST_CASE("a million actions: predation") {
+  using P = PredationParams;
+  torment<Predation>({{},
+                      {.num_agents = 2, .approach = P::Approach::kDistance},
+                      {.num_agents = 30, .mixed = P::Mixed::kPairwise}});
+}
+
+TEST_CASE("a million actions: navigation") {
+  torment<Navigation>({{}, {.num_agents = 8, .size = 3, .block = true}});
+}
+
+TEST_CASE("a million actions: harvest") {
+  using namespace grid;
+  const std::string crowded = "PPP\nPPP\nPPP\nAAA";
+  torment<Harvest>(
+      {{.num_agents = 5},
+       {.num_agents = 9, .map = crowded, .move_frame = Frame::kAbs, .horizon = 37},
+       {.num_agents = 20, .map = "harvest_full", .obs_mode = ObsMode::kLocal},
+       {.num_agents = 6, .map = crowded, .obs_mode = ObsMode::kRgb, .graph = Graph::kRadius},
+       {.num_agents = 6, .map = crowded, .obs_mode = ObsMode::kFeatures}});
+}
+
+TEST_CASE("a million actions: cleanup") {
+  using namespace grid;
+  const std::string crowded = "PPPP\nHRHR\nRSRS\nBBBB\nPPPP";
+  torment<Cleanup>({{},
+                    {.num_agents = 8, .map = crowded, .move_frame = Frame::kAbs, .horizon = 37},
+                    {.num_agents = 8, .map = "cleanup_mid", .obs_mode = ObsMode::kLocal},
+                    {.num_agents = 7,
+                     .map = crowded,
+                     .obs_mode = ObsMode::kRgb,
+                     .append_orientation = true,
+                     .graph = Graph::kRadius},
+                    {.num_agents = 10,
+                     .map = "cleanup_full",
+                     .obs_mode = ObsMode::kFeatures,
+                     .waste_probability = 1,
+                     .beam_length = 64}});
+}
+
+TEST_CASE("a million actions: the older profile, where agents may share cells") {
+  using namespace grid;
+  torment<Harvest>({{.num_agents = 9, .map = "PPP\nPPP\nPPP\nAAA", .profile = Profile::kFeatures},
+                    {.num_agents = 5,
+                     .profile = Profile::kFeatures,
+                     .move_frame = Frame::kEgo,
+                     .obs_mode = ObsMode::kFeatures}});
+  torment<Cleanup>({{.num_agents = 8,
+                     .map = "PPPP\nHRHR\nRSRS\nBBBB\nPPPP",
+                     .profile = Profile::kFeatures,
+                     .move_frame = Frame::kEgo},
+                    {.profile = Profile::kFeatures,
+                     .waste_mode = CleanupParams::WasteMode::kOnce,
+                     .obs_mode = ObsMode::kRgb}});
+}
+
+}  // namespace
+}  // namespace ascore

@@ -1,0 +1,542 @@
+"""What the two grid worlds share: maps, orientation, movement, eating, observations.
+
+A cell is (row, column), row 0 at the top. Directions and orientations are 0 up, 1 right, 2 down,
+3 left, so that a quarter turn clockwise adds 1. Whatever lies outside the map acts as wall.
+
+Source:
+    Christoffersen et al. 2023, "Get it in writing: formal contracts mitigate social dilemmas in
+    multi-agent RL": the rules of movement, of eating and of what agents see.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .philox import Stream
+
+__all__ = [
+    "CLEAN",
+    "Cell",
+    "Colour",
+    "GridParams",
+    "GridWorld",
+    "Plane",
+    "beside",
+    "cells_of",
+    "happens",
+    "move_in_turn",
+    "move_together",
+    "nearest",
+    "read_map",
+]
+
+LEFT, RIGHT, UP, DOWN, STAY, TURN_CLOCKWISE, TURN_COUNTERCLOCKWISE, CLEAN = range(8)
+
+# Of the directions 0 up, 1 right, 2 down, 3 left: (rows down, columns to the right).
+STEPS = ((-1, 0), (0, +1), (+1, 0), (0, -1))
+DIRECTION_OF_MOVE = {UP: 0, RIGHT: 1, DOWN: 2, LEFT: 3}
+TURNS = {TURN_CLOCKWISE: +1, TURN_COUNTERCLOCKWISE: -1}
+
+LARGEST_SIDE = 64
+MOST_CELLS = 1024
+"""River cells, and cells where apples grow, of one map."""
+
+SIGHT = 7
+"""Cells an agent sees to each side in its local view."""
+
+WALL_COLOUR = (180, 180, 180)
+APPLE_COLOUR = (0, 255, 0)
+AGENT_COLOURS = (
+    (0, 0, 255),
+    (2, 81, 154),
+    (204, 0, 204),
+    (216, 30, 54),
+    (254, 151, 0),
+    (100, 255, 255),
+    (99, 99, 255),
+    (250, 204, 255),
+    (238, 223, 16),
+)
+
+Cell = tuple[int, int]
+"""(row, column)."""
+Colour = tuple[int, int, int]
+"""(red, green, blue), each 0..255."""
+Plane = NDArray[np.bool_]
+"""[H, W], true in the cells where something is."""
+
+
+def read_map(
+    text: str, family: str, full: str, aliases: Mapping[str, str], legend: str
+) -> NDArray[np.str_]:
+    """Return the characters of a map.
+
+    Args:
+        text: the map itself if it has a line break (one leading line break and all trailing ones
+            are dropped), else a name: "FAMILY_full", "FAMILY_A_B" or one of `aliases`.
+        family: what names of maps begin with.
+        full: the map "FAMILY_full"; "FAMILY_A_B" is its rows A to B between two rows of wall, where
+            row 0 and the last one count as rows and cannot be chosen.
+        aliases: other names, and which of those names they stand for.
+        legend: characters a map may have.
+
+    Returns:
+        Single characters, [H, W].
+
+    Raises:
+        ValueError: no such name, rows of unequal length, more than 64 rows or columns, or a
+            character that is not in `legend`.
+    """
+    if "\n" in text:
+        rows = text.removeprefix("\n").rstrip("\n").split("\n")
+    else:
+        rows = _rows_of_name(text, family, full.strip("\n").split("\n"), aliases)
+    width = len(rows[0])
+    for number, row in enumerate(rows):
+        if len(row) != width:
+            message = (
+                f"map row {number} has {len(row)} cells and row 0 has {width}; pad short rows with"
+                " blanks"
+            )
+            raise ValueError(message)
+        for strange in sorted(set(row) - set(legend)):
+            message = f"map row {number} has {strange!r}; {family} maps are made of {legend!r}"
+            raise ValueError(message)
+    if not (1 <= width <= LARGEST_SIDE and len(rows) <= LARGEST_SIDE):
+        message = (
+            f"the map has {len(rows)} rows of {width} cells; at most {LARGEST_SIDE} of each are"
+            " allowed, and at least 1"
+        )
+        raise ValueError(message)
+    return np.array([list(row) for row in rows])
+
+
+def _rows_of_name(
+    name: str, family: str, full: Sequence[str], aliases: Mapping[str, str]
+) -> list[str]:
+    plain = aliases.get(name, name)
+    if plain == f"{family}_full":
+        return list(full)
+    last = len(full) - 2
+    window = re.fullmatch(rf"{family}_([1-9][0-9]?)_([1-9][0-9]?)", plain)
+    if window is None:
+        known = ", ".join([f"{family}_full", *aliases])
+        message = (
+            f"map {name!r} is neither a map, which has line breaks, nor a name: {known} or"
+            f" {family}_A_B, rows A to B of the full map"
+        )
+        raise ValueError(message)
+    a, b = int(window[1]), int(window[2])
+    if not a <= b <= last:
+        message = f"map {name!r}: rows {a} to {b} are not within 1..{last} in this order"
+        raise ValueError(message)
+    return [full[0], *full[a : b + 1], full[-1]]
+
+
+def cells_of(plane: Plane) -> list[Cell]:
+    """Return the cells where `plane` is true, in row-major order."""
+    rows, cols = plane.nonzero()
+    return list(zip(rows.tolist(), cols.tolist(), strict=True))
+
+
+def happens(half: int, probability: float) -> bool:
+    """Return whether a thing of this probability happens, for one of `Stream.halves`."""
+    return half * 2.0**-32 < probability
+
+
+def nearest(cell: Cell, cells: Sequence[Cell]) -> Cell:
+    """Return which of `cells` is the fewest steps away, the first of several; (0, 0) if none."""
+    if not cells:
+        return 0, 0
+    row, col = cell
+    return min(cells, key=lambda other: abs(other[0] - row) + abs(other[1] - col))
+
+
+def beside(cell: Cell, direction: int) -> Cell:
+    """Return the next cell in a direction, given modulo 4; it may lie outside the map."""
+    down, right = STEPS[direction % 4]
+    return cell[0] + down, cell[1] + right
+
+
+def move_together(
+    cells: Sequence[Cell], targets: Sequence[Cell], priority: Sequence[int]
+) -> list[Cell]:
+    """Move all agents at once, one to a cell.
+
+    Args:
+        cells: where each agent is; no two on one cell.
+        targets: where each wants to be next; its own cell if it does not move.
+        priority: all agents, those that win contests first.
+
+    Returns:
+        Where each is then; no two on one cell.
+    """
+    agents = range(len(cells))
+    targets = list(targets)
+
+    def holder(cell: Cell) -> int | None:
+        return next((i for i in agents if cells[i] == cell), None)
+
+    def moves(i: int) -> bool:
+        return targets[i] != cells[i]
+
+    def keep_in_place(i: int) -> None:
+        targets[i] = cells[i]
+
+    # Cells wanted by several, in row-major order. One that stays wants its own cell.
+    for cell in sorted(set(targets)):
+        contenders = [i for i in agents if targets[i] == cell]
+        if len(contenders) < 2:
+            continue
+        winner: int | None = min(contenders, key=priority.index)
+        occupant = holder(cell)
+        if occupant is not None:
+            stays = not moves(occupant)
+            swaps = any(targets[occupant] == cells[i] for i in contenders)
+            if stays or swaps:
+                winner = None
+        for i in contenders:
+            if i != winner:
+                keep_in_place(i)
+
+    # Nobody enters a cell that is not left, and no two exchange cells. An agent kept in place may
+    # keep others from moving, so look again until nothing changes. Chains move, and so do cycles
+    # of three and more.
+    changed = True
+    while changed:
+        changed = False
+        for i in agents:
+            occupant = holder(targets[i])
+            if not moves(i) or occupant is None:
+                continue
+            if not moves(occupant) or targets[occupant] == cells[i]:
+                keep_in_place(i)
+                keep_in_place(occupant)
+                changed = True
+    return targets
+
+
+def move_in_turn(
+    cells: Sequence[Cell], targets: Sequence[Cell], claims: Sequence[bool]
+) -> list[Cell]:
+    """Move one agent after the other, the lowest index first.
+
+    Only claimed cells are closed: those of agents that chose to stay, and those moved into. An
+    agent that turns, cleans, or has not had its turn can be walked over.
+
+    Args:
+        cells: where each agent is; several may be on one cell.
+        targets: where each wants to be next; its own cell if it does not move.
+        claims: whether each claims the cell it is on before anybody moves.
+
+    Returns:
+        Where each is then.
+    """
+    claimed = {cell for cell, claim in zip(cells, claims, strict=True) if claim}
+    moved = list(cells)
+    for i, target in enumerate(targets):
+        if target != cells[i] and target not in claimed:
+            moved[i] = target
+            claimed.add(target)
+    return moved
+
+
+class GridParams(Protocol):
+    """The constants that both grid worlds have; what they mean is said there."""
+
+    @property
+    def num_agents(self) -> int:
+        """Agents."""
+
+    @property
+    def profile(self) -> Literal["ssd", "features"]:
+        """Rules."""
+
+    @property
+    def move_frame(self) -> Literal["profile", "ego", "abs"]:
+        """What "up" means."""
+
+    @property
+    def horizon(self) -> int:
+        """Steps."""
+
+    @property
+    def obs_mode(self) -> Literal["planes", "rgb", "local", "features"]:
+        """What agents see."""
+
+    @property
+    def append_orientation(self) -> bool:
+        """Whether orientations follow the colours."""
+
+    @property
+    def graph(self) -> Literal["complete", "radius"]:
+        """Who hears whom."""
+
+    @property
+    def neigh_radius(self) -> int:
+        """Cells."""
+
+    @property
+    def neigh_metric(self) -> Literal["cheb", "manhattan"]:
+        """Metric of the radius."""
+
+
+class GridWorld:
+    """Agents with orientations on a map with walls and apples; a base for whole worlds.
+
+    Args:
+        params: constants.
+        tiles: characters of the map, [H, W]; `read_map` makes them.
+        orchard: character of the cells where apples grow.
+        num_planes: planes besides those of the agents in obs_mode "planes".
+        num_features: entries of a view in obs_mode "features".
+
+    Raises:
+        ValueError: the map has no cell for apples, too many, or fewer spawn cells than there are
+            agents; or orientations are to follow something that is not a picture.
+    """
+
+    action_names: ClassVar[tuple[str, ...]] = (
+        "left",
+        "right",
+        "up",
+        "down",
+        "stay",
+        "turn_clockwise",
+        "turn_counterclockwise",
+    )
+    obs_dtype: ClassVar[type[np.uint8]] = np.uint8
+
+    def __init__(
+        self,
+        params: GridParams,
+        tiles: NDArray[np.str_],
+        orchard: str,
+        num_planes: int,
+        num_features: int,
+    ) -> None:
+        self._shared = params
+        self.num_agents = n = params.num_agents
+        self.num_actions = len(self.action_names)
+        self.horizon = params.horizon
+
+        self.height, self.width = tiles.shape
+        self.walls: Plane = tiles == "@"
+        self.orchard: Plane = tiles == orchard
+        self.spawn_cells = cells_of(tiles == "P")
+        if not 1 <= self.orchard.sum() <= MOST_CELLS:
+            message = (
+                f"the map has {self.orchard.sum()} cells {orchard!r}, where apples grow; 1 to"
+                f" {MOST_CELLS} are allowed"
+            )
+            raise ValueError(message)
+        if len(self.spawn_cells) < n:
+            message = (
+                f"the map has {len(self.spawn_cells)} spawn cells 'P' and num_agents = {n}; every"
+                " agent needs one: choose another map or fewer agents"
+            )
+            raise ValueError(message)
+        if params.append_orientation and params.obs_mode != "rgb":
+            message = (
+                f"append_orientation = True does not go with obs_mode = {params.obs_mode!r}; only"
+                " 'rgb' lacks the orientations"
+            )
+            raise ValueError(message)
+
+        mode = params.obs_mode
+        area = self.height * self.width
+        self.views = n if mode in ("local", "features") else 1
+        self.obs_size = {
+            "planes": (num_planes + n) * area + 4 * n,
+            "rgb": 3 * area + (4 * n if params.append_orientation else 0),
+            "local": 3 * (2 * SIGHT + 1) ** 2,
+            "features": num_features,
+        }[mode]
+        self.obs_scale = 1 / 255 if mode in ("rgb", "local") else 1.0
+
+        self.agents: list[Cell] = []
+        self.orientation: list[int] = []
+        self.apples: Plane = np.zeros_like(self.walls)
+
+    # ---- what agents see ---------------------------------------------------------------------
+
+    def obs(self) -> NDArray[np.uint8]:
+        """Return the observation of the current state; multiply it by `obs_scale`.
+
+        Returns:
+            u8[V, O]. "planes": one view, 0 or 1, planes [H, W] of what lies where, then of agents
+            0..N-1, then a one-hot orientation [4] of each agent. "rgb": one view, the map [H, W, 3]
+            in colours, with append_orientation followed by one-hot orientations of 0 and 255.
+            "local": view i is [15, 15, 3], the part of the picture around agent i, who faces up,
+            black outside the map. "features": view i is what agent i knows, in numbers up to 255.
+        """
+        mode = self._shared.obs_mode
+        if mode == "planes":
+            entries = [*self._planes(), *(self._plane_of(i) for i in range(self.num_agents))]
+            return self._one_view([*entries, self._one_hot_orientations()])
+        if mode == "rgb":
+            if self._shared.append_orientation:
+                return self._one_view([self._picture(), 255 * self._one_hot_orientations()])
+            return self._one_view([self._picture()])
+        if mode == "local":
+            return np.stack([self._local_view(i).ravel() for i in range(self.num_agents)])
+        features = [self._features(i) for i in range(self.num_agents)]
+        return np.array(features).clip(max=255).astype(np.uint8)
+
+    def _planes(self) -> list[Plane]:
+        """Return what lies where, agents excepted."""
+        raise NotImplementedError
+
+    def _coloured(self) -> list[tuple[Plane, Colour]]:
+        """Return what has which colour, later ones over earlier ones, agents excepted."""
+        return [(self.walls, WALL_COLOUR), (self.apples, APPLE_COLOUR)]
+
+    def _features(self, agent: int) -> list[int]:
+        """Return what an agent knows in obs_mode "features"."""
+        raise NotImplementedError
+
+    def _agent_features(self, agent: int) -> list[int]:
+        """Return row, column and orientation of the agent and of the first other one."""
+        others = [j for j in range(self.num_agents) if j != agent]
+        entries: list[int] = []
+        for i in [agent, *others[:1]]:
+            entries += [*self.agents[i], self.orientation[i]]
+        return entries if others else [*entries, 0, 0, 0]
+
+    def _one_view(
+        self, parts: Iterable[NDArray[np.bool_] | NDArray[np.uint8]]
+    ) -> NDArray[np.uint8]:
+        return np.concatenate([part.ravel() for part in parts]).astype(np.uint8)[None, :]
+
+    def _plane_of(self, agent: int) -> Plane:
+        plane = np.zeros_like(self.walls)
+        plane[self.agents[agent]] = True
+        return plane
+
+    def _one_hot_orientations(self) -> NDArray[np.uint8]:
+        return np.eye(4, dtype=np.uint8)[self.orientation]
+
+    def _picture(self) -> NDArray[np.uint8]:
+        picture = np.zeros((self.height, self.width, 3), dtype=np.uint8)
+        for plane, colour in self._coloured():
+            picture[plane] = colour
+        for i, cell in enumerate(self.agents):
+            picture[cell] = AGENT_COLOURS[i % len(AGENT_COLOURS)]
+        return picture
+
+    def _local_view(self, agent: int) -> NDArray[np.uint8]:
+        picture = np.pad(self._picture(), [(SIGHT, SIGHT), (SIGHT, SIGHT), (0, 0)])
+        row, col = self.agents[agent]
+        window = picture[row : row + 2 * SIGHT + 1, col : col + 2 * SIGHT + 1]
+        # Turning the picture counterclockwise brings what lies clockwise of "up" to the top.
+        turned: NDArray[np.uint8] = np.rot90(window, self.orientation[agent])
+        return turned
+
+    # ---- who hears whom, and the state in the open -------------------------------------------
+
+    def neighbours(self) -> NDArray[np.uint8]:
+        """Return who hears whom in the current state: u8[N, N], [i, j] = 1 if i hears j."""
+        n = self.num_agents
+        heard = np.zeros((n, n), dtype=np.uint8)
+        for i in range(n):
+            for j in range(n):
+                rows = abs(self.agents[i][0] - self.agents[j][0])
+                cols = abs(self.agents[i][1] - self.agents[j][1])
+                distance = max(rows, cols) if self._shared.neigh_metric == "cheb" else rows + cols
+                near = self._shared.graph == "complete" or distance <= self._shared.neigh_radius
+                heard[i, j] = i != j and near
+        return heard
+
+    def inspect(self) -> dict[str, NDArray[np.generic]]:
+        """Return copies of the state.
+
+        Returns:
+            agents i32[N, 2] as (row, column), orientation i32[N], and u8[H, W], 0 or 1, of walls,
+            of apples and of the orchard, where apples can grow.
+        """
+        return {
+            "agents": np.array(self.agents, dtype=np.int32).reshape(-1, 2),
+            "orientation": np.array(self.orientation, dtype=np.int32),
+            "walls": self.walls.astype(np.uint8),
+            "apples": self.apples.astype(np.uint8),
+            "orchard": self.orchard.astype(np.uint8),
+        }
+
+    # ---- rules that both worlds have ---------------------------------------------------------
+
+    def _place_agents(self, rng: Stream) -> None:
+        """Put agents on different spawn cells, with orientations, all uniformly drawn."""
+        free = list(self.spawn_cells)
+        self.agents = []
+        self.orientation = []
+        for _ in range(self.num_agents):
+            self.agents.append(free.pop(rng.below(len(free))))
+            if self._shared.profile == "ssd":
+                self.orientation.append(rng.below(4))
+        if self._shared.profile == "features":
+            self.orientation = [rng.below(4) for _ in range(self.num_agents)]
+
+    def _move_and_eat(self, rng: Stream, action: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Turn, move, and eat what is there; return the apples each agent ate, f32[N]."""
+        everybody = range(self.num_agents)
+        targets = [self._target(i, int(action[i])) for i in everybody]
+        if self._shared.profile == "ssd":
+            self._turn(action)
+            self.agents = move_together(self.agents, targets, rng.perm(self.num_agents))
+            return self._eat(everybody)
+        stays = [action[i] == STAY for i in everybody]
+        self.agents = move_in_turn(self.agents, targets, stays)
+        reward = self._eat([i for i in everybody if action[i] in (*DIRECTION_OF_MOVE, STAY)])
+        self._turn(action)
+        return reward
+
+    def _target(self, agent: int, action: int) -> Cell:
+        here = self.agents[agent]
+        if action not in DIRECTION_OF_MOVE:
+            return here
+        direction = DIRECTION_OF_MOVE[action]
+        frame = self._shared.move_frame
+        if frame == "ego" or (frame == "profile" and self._shared.profile == "ssd"):
+            direction += self.orientation[agent]
+        ahead = beside(here, direction)
+        return ahead if self._is_open(ahead) else here
+
+    def _is_open(self, cell: Cell) -> bool:
+        row, col = cell
+        inside = 0 <= row < self.height and 0 <= col < self.width
+        return inside and not self.walls[cell]
+
+    def _turn(self, action: NDArray[np.int32]) -> None:
+        self.orientation = [
+            (orientation + TURNS.get(int(a), 0)) % 4
+            for orientation, a in zip(self.orientation, action, strict=True)
+        ]
+
+    def _eat(self, eaters: Iterable[int]) -> NDArray[np.float32]:
+        eaten = np.zeros(self.num_agents, dtype=np.float32)
+        for i in eaters:
+            if self.apples[self.agents[i]]:
+                self.apples[self.agents[i]] = False
+                eaten[i] = 1
+        return eaten
+
+    def _lane(self, start: Cell, direction: int, length: int) -> Iterator[Cell]:
+        """Yield up to `length` cells from `start` on, as far as there is no wall."""
+        cell = start
+        for _ in range(length):
+            if not self._is_open(cell):
+                return
+            yield cell
+            cell = beside(cell, direction)
+
+    def _bare_cells(self) -> list[Cell]:
+        """Return the cells of the orchard with neither apple nor agent, in row-major order."""
+        bare = self.orchard & ~self.apples
+        for cell in self.agents:
+            bare[cell] = False
+        return cells_of(bare)

@@ -1,0 +1,156 @@
+"""Harvest, version 1: apples grow back only next to apples that were left.
+
+An agent gains an apple now by taking it, and everybody loses those that would have grown around
+it. Selfish agents strip the orchard; agents that leave some standing eat longer.
+
+Source:
+    "Learning to Cooperate under Private Rewards", section 5.1, Harvest.
+    Christoffersen et al. 2023, "Get it in writing: formal contracts mitigate social dilemmas in
+    multi-agent RL", and its code: the map, the constants and the order of events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .gridworld import Cell, GridWorld, Plane, cells_of, happens, nearest, read_map
+from .philox import Stream
+
+__all__ = ["Harvest", "HarvestParams"]
+
+# "@" wall, "A" orchard, with an apple at reset, "P" spawn cell.
+LEGEND = "@AP "
+FULL = """
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@ P   P      A    P AAAAA    P  A P  @
+@  P     A P AA    P    AAA    A  A  @
+@     A AAA  AAA    A    A AA AAAA   @
+@ A  AAA A    A  A AAA  A  A   A A   @
+@AAA  A A    A  AAA A  AAA        A P@
+@ A A  AAA  AAA  A A    A AA   AA AA @
+@  A A  AAA    A A  AAA    AAA  A    @
+@   AAA  A      AAA  A    AAAA       @
+@ P  A       A  A AAA    A  A      P @
+@A  AAA  A  A  AAA A    AAAA     P   @
+@    A A   AAA  A A      A AA   A  P @
+@     AAA   A A  AAA      AA   AAA P @
+@ A    A     AAA  A  P          A    @
+@       P     A         P  P P     P @
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+"""
+ALIASES = {"harvest_top": "harvest_1_5"}
+
+NEARBY = 5
+"""Squared distance up to which the features count apples as nearby; the code."""
+
+
+@dataclass(frozen=True)
+class HarvestParams:
+    """Every constant of Harvest. "Section 5.1" is of the paper; "the code" that of Christoffersen
+    et al. 2023, where the paper does not say; "our choice": neither says.
+    """
+
+    num_agents: int = 2
+    """Agents; the code."""
+    map: str = "harvest_top"
+    """Name of a map, or its text, with line breaks; 7 x 38 is section 5.1, the cut our choice."""
+    profile: Literal["ssd", "features"] = "ssd"
+    """Which of the code's two sets of rules: those of its image version, or of its version with
+    features, where agents may share cells and apples grow one after the other; our choice."""
+    move_frame: Literal["profile", "ego", "abs"] = "profile"
+    """Whether "up" is where the agent faces ("ego") or the top of the map ("abs"); "profile" is
+    "ego" for "ssd" and "abs" for "features", as in the code."""
+    horizon: int = 100
+    """Steps after which an episode is cut off; section 5.1."""
+    obs_mode: Literal["planes", "rgb", "local", "features"] = "planes"
+    """Whether agents see the whole state, the map in colours, their surroundings in colours, or a
+    few numbers; our choice."""
+    append_orientation: bool = False
+    """Whether orientations follow the colours of "rgb", which do not show them; our choice."""
+    graph: Literal["complete", "radius"] = "complete"
+    """Whether all agents hear each other, or those near each other; our choice."""
+    neigh_radius: int = 1
+    """Distance in cells up to which agents hear each other if graph = "radius"; our choice."""
+    neigh_metric: Literal["cheb", "manhattan"] = "cheb"
+    """Metric of `neigh_radius`; our choice."""
+    regrowth_1: float = 0.005
+    """Probability that an apple grows in a step beside one apple; the code."""
+    regrowth_2: float = 0.02
+    """Probability that an apple grows in a step beside two apples; the code."""
+    regrowth_3: float = 0.05
+    """Probability that an apple grows in a step beside three or more apples; the code."""
+
+
+class Harvest(GridWorld):
+    """One Harvest world, written like its rules.
+
+    Args:
+        params: constants; the defaults are two agents in the upper part of the published map.
+
+    Raises:
+        ValueError: the map cannot be read or does not suit `GridWorld`.
+    """
+
+    name: ClassVar[str] = "harvest-v1"
+    Params: ClassVar[type[HarvestParams]] = HarvestParams
+
+    def __init__(self, params: HarvestParams | None = None) -> None:
+        self.params = p = HarvestParams() if params is None else params
+        tiles = read_map(p.map, "harvest", FULL, ALIASES, LEGEND)
+        super().__init__(p, tiles, orchard="A", num_planes=1, num_features=10 + 2 * p.num_agents)
+
+    def reset(self, rng: Stream) -> None:
+        """Put an apple on every cell of the orchard, and place the agents."""
+        self.apples = self.orchard.copy()
+        self._place_agents(rng)
+
+    def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
+        """Turn and move, eat, let apples grow.
+
+        Args:
+            rng: fresh stream of this step.
+            action: i32[N], indices into `action_names`.
+
+        Returns:
+            Reward f32[N], 1 per apple eaten, and False: only the horizon ends it.
+        """
+        reward = self._move_and_eat(rng, action)
+        self._regrow(rng)
+        return reward, False
+
+    def _regrow(self, rng: Stream) -> None:
+        """Let apples grow beside apples: all at once, or one by one by the rules "features"."""
+        p = self.params
+        probability = (0.0, p.regrowth_1, p.regrowth_2, p.regrowth_3)
+        counted = self.apples.copy() if p.profile == "ssd" else self.apples
+        bare = self._bare_cells()
+        for cell, half in zip(bare, rng.halves(len(bare)), strict=True):
+            around = apples_around(counted, cell)
+            self.apples[cell] = happens(half, probability[min(around, 3)])
+
+    def _planes(self) -> list[Plane]:
+        return [self.apples]
+
+    def _features(self, agent: int) -> list[int]:
+        apples = cells_of(self.apples)
+        row, col = self.agents[agent]
+        nearby = [(r, c) for r, c in apples if (r - row) ** 2 + (c - col) ** 2 <= NEARBY]
+        # The code's vector goes on with two entries per agent that are 0 without its other actions.
+        unused = [0] * (2 * self.num_agents)
+        return [
+            *self._agent_features(agent),
+            *nearest(self.agents[agent], apples),
+            len(nearby),
+            len(apples),
+            *unused,
+        ]
+
+
+def apples_around(apples: Plane, cell: Cell) -> int:
+    """Return how many of the eight cells around a cell without apple have one."""
+    row, col = cell
+    return int(apples[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2].sum())
