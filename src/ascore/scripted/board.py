@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.envs import VecEnv
+from ascore.scripted.reading import require
 
 AnyArray = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -123,9 +124,9 @@ class Sight:
     orientation: Ints
     egocentric: bool
 
-    def move(self, direction: Ints) -> Ints:
-        """The actions i64 [B, N] that lead in these directions."""
-        turned = (direction - self.orientation) % 4 if self.egocentric else direction
+    def move(self, agent: int, direction: Ints) -> Ints:
+        """The agent's actions i64 [B] that lead in these directions i64 [B]."""
+        turned = (direction - self.orientation[:, agent]) % 4 if self.egocentric else direction
         actions: Ints = MOVES[turned]
         return actions
 
@@ -136,9 +137,7 @@ def look(env: VecEnv) -> Sight:
     Raises:
         ValueError: the environment shows something else.
     """
-    if env.params["obs_mode"] != "planes":
-        message = f"obs_mode = {env.params['obs_mode']!r}; scripted policies read 'planes'"
-        raise ValueError(message)
+    require(env, obs_mode="planes")
     seen = env.inspect(0)
     walls = seen["walls"]
     board = _board(walls.shape, walls.tobytes(), seen["orchard"].tobytes())

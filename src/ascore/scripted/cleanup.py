@@ -1,109 +1,142 @@
-"""Cleanup: everybody waits for apples, or some clean for all."""
+"""Cleanup: everybody waits for apples, or some clean the river for all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+
 from ascore.envs import VecEnv
-from ascore.scripted.board import *
-from ascore.scripted.board import Sight, look
-from ascore.scripted.harvest import share
+from ascore.scripted.board import (
+    CLEAN,
+    STAY,
+    TURN_CLOCKWISE,
+    TURN_COUNTERCLOCKWISE,
+    Board,
+    Bools,
+    I32,
+    Ints,
+    Sight,
+    look,
+)
+from ascore.scripted.walking import ahead, crowd, share
 
-# [cleaners, steps in which all clean first, steps in which all harvest at the end]
-class Tune: pass
-tune=Tune(); tune.c=1; tune.start=20; tune.end=15; tune.thr=None; tune.wait=True
+# All clean at first; then these keep cleaning: one in two, or a single one where a beam goes
+# through waste. Found by trying.
+ALL_CLEAN = 12
+# Steps that a cleaner counts for a shot besides the way to it: waiting for a fuller one pays.
+SHOT = 2.0
+# By how much an apple with others near is preferred, and how fast "near" falls off with distance.
+CLUSTER, FADING = 0.25, 0.5
 
 
-def rays(board, length):
-    """cells of a ray from each cell (inclusive) in each direction [length, M*4]; M= ended"""
-    m=len(board.cells)
-    nxt=np.where(board.next==np.arange(m)[:,None],m,board.next)
-    nxt=np.concatenate([nxt,np.full((1,4),m)])
-    out=[np.repeat(np.arange(m)[:,None],4,1)]
-    for k in range(length-1):
-        out.append(np.stack([nxt[out[-1][:,d],d] for d in range(4)],1))
-    return nxt,[o.ravel() for o in out]
-
-def beams(board, length, features):
-    nxt,cells=rays(board,length)
-    m=len(board.cells); d=np.arange(4)
-    def lane(start): # [M,4] -> index into M*4 (+ sentinel)
-        return np.where(start<m,start*4+d,4*m).ravel()
-    r=np.stack([nxt[:m,(k+1)%4] for k in d],1); l=np.stack([nxt[:m,(k-1)%4] for k in d],1)
-    f=np.repeat(np.arange(m)[:,None],4,1) if features else nxt[:m]
-    return cells,[lane(x) for x in(f,r,l)]
-_c={}
-def cooperative(env):
-    s=look(env); bd=s.board; B,N=s.agents.shape; m=len(bd.cells)
-    feat=env.params["profile"]=="features"
-    key=(id(bd),feat,env.params["beam_length"])
-    if key not in _c: _c[key]=beams(bd,env.params["beam_length"]+feat,feat)
-    cells,lanes=_c[key]
-    t=int(env.time[0]); T=env.spec.horizon
-    cleaners=N if t<tune.start else (0 if t>=T-tune.end else tune.c)
-    ev=np.arange(B)
-    actions=np.full((B,N),4)
-    waste=np.concatenate([s.waste,np.zeros((1,B),bool)])
-    dist=bd.distance
-    for i in range(cleaners):
-        ray=waste[cells[0]].astype(np.int8)
-        for c in cells[1:]:
-            if feat: ray+=waste[c]
-            else: ray|=waste[c]
-        ray=np.concatenate([ray,np.zeros((1,B),np.int8)])
-        n=ray[lanes[0]]+ray[lanes[1]]+ray[lanes[2]]  # [4M,B]
-        turn=np.array([0,1,2,1],np.float32)[(np.arange(4)[:,None]-s.orientation[:,i])%4] #[4,B]
-        way=dist[s.agents[:,i]].T.astype(np.float32) #[M,B]
-        cost=(way[:,None]+turn[None]+tune.plus).reshape(4*m,B)
-        score=n/cost
-        best=score.argmax(0); cell,o=np.divmod(best,4)
-        any_=n[best,ev]>0
-        here=s.agents[:,i]
-        go=any_&(cell!=here)
-        nb=bd.next[here]
-        nd=dist[nb,cell[:,None]].astype(float)
-        for j in range(N):
-            if j!=i: nd+=1.5*(nb==s.agents[:,j,None])
-        nd+=50*(nb==here[:,None])
-        dr=nd.argmin(1)
-        mv=s.move(np.repeat(dr[:,None],N,1))[:,i]
-        rel=(o-s.orientation[:,i])%4
-        a=np.where(go,mv,np.where(rel==0,7,np.where(rel==3,6,5)))
-        # turn while ... first move then turn
-        actions[:,i]=np.where(any_,a,4)
-        # remove wastes claimed
-        if i+1<cleaners:
-            for ln in lanes:
-                k=ln[best]
-                alive=np.where(any_,k,4*m)
-                hit=np.zeros(B,bool)
-                for c in cells:
-                    cc=np.append(c,m)[alive]
-                    w=waste[cc,ev]
-                    if not feat: w&=~hit
-                    hit|=w
-                    waste[cc,ev]&=~w
-    if cleaners<N:
-        sub=Sight(bd,s.apples,s.waste,s.agents[:,cleaners:],s.orientation[:,cleaners:],s.egocentric)
-        kern=np.minimum(tune.g**np.minimum(dist,60).astype(np.float32),1)
-        dens=kern@s.apples.astype(np.float32)
-        act=share(sub,s.apples,-tune.dens*dens)
-        if tune.wait:
-            orch=np.flatnonzero(bd.orchard)
-            centre=orch[dist[np.ix_(orch,orch)].astype(int).sum(0).argmin()]
-            g=np.zeros((m,B),bool); g[centre]=True
-            act2=np.full_like(act,4)
-            D=dist[:,centre]
-            for i in range(N-cleaners):
-                nb=bd.next[sub.agents[:,i]]
-                nd=D[nb]+50*(nb==sub.agents[:,i,None])
-                dr=nd.argmin(1)
-                mv=sub.move(np.repeat(dr[:,None],N-cleaners,1))[:,i]
-                act2[:,i]=np.where(D[sub.agents[:,i]]>0,mv,4)
-            few=s.apples.sum(0)[:,None]<N-cleaners
-            act=np.where((act==4),act2,act)
-        actions[:,cleaners:]=act
+def selfish(env: VecEnv) -> I32:
+    """Nobody cleans: everybody walks to the apples, or to where they would grow."""
+    sight = look(env)
+    actions = np.full(sight.agents.shape, STAY)
+    harvest(sight, range(env.spec.num_agents), actions)
     return actions.astype(np.int32)
-tune.plus=1.
-tune.g=.5; tune.dens=0.
+
+
+def cooperative(env: VecEnv) -> I32:
+    """All clean first, then the first agents go on cleaning while the others harvest."""
+    sight = look(env)
+    n = env.spec.num_agents
+    through = env.params["profile"] == "features"
+    cleaners = 1 if through else (n + 1) // 2
+    if env.time[0] < ALL_CLEAN:  # episodes have one length, so all are at the same step
+        cleaners = n
+    actions = np.full(sight.agents.shape, STAY)
+    clean(sight, range(cleaners), Beams.of(sight.board, env.params["beam_length"], through), actions)
+    harvest(sight, range(cleaners, n), actions)
+    return actions.astype(np.int32)
+
+
+def harvest(sight: Sight, who: range, actions: Ints) -> None:
+    """Some agents walk to the nearest apples, or wait in the middle of the orchard."""
+    if not who:
+        return
+    near = np.float32(FADING) ** np.minimum(sight.board.distance, 50)
+    called = share(sight, who, sight.apples, -CLUSTER * (near @ sight.apples), actions)
+    orchard = np.flatnonzero(sight.board.orchard)
+    ways = sight.board.distance[:, orchard].sum(axis=1, dtype=np.int64)
+    middle = np.zeros_like(sight.apples)
+    middle[orchard[ways[orchard].argmin()]] = True
+    for agent in who:
+        ahead(sight, agent, middle & ~called[:, agent], crowd(sight, agent), actions)
+
+
+def clean(sight: Sight, who: range, beams: Beams, actions: Ints) -> None:
+    """Some agents go where a shot cleans most for the steps it takes, one after another."""
+    everywhere = np.arange(len(sight.agents))
+    assert sight.waste is not None
+    waste = np.concatenate([sight.waste, np.zeros_like(sight.waste[:1])])  # nothing off the map
+    for agent in who:
+        here, facing = sight.agents[:, agent], sight.orientation[:, agent]
+        hits = beams.hits(waste)  # [M, 4, B]
+        turns = np.array([0, 1, 2, 1])[(np.arange(4)[:, None] - facing) % 4]
+        steps = sight.board.distance[here].T[:, None] + turns + SHOT
+        worth = (hits / steps).reshape(-1, len(everywhere))
+        best = worth.argmax(axis=0)
+        some = worth[best, everywhere] > 0
+        cell, aim = np.divmod(best, 4)
+        turn = np.array([CLEAN, TURN_CLOCKWISE, TURN_CLOCKWISE, TURN_COUNTERCLOCKWISE])
+        actions[:, agent] = np.where(some, turn[(aim - facing) % 4], STAY)
+        goal = np.zeros_like(sight.apples)
+        goal[cell, everywhere] = some
+        ahead(sight, agent, goal, crowd(sight, agent), actions)
+        beams.shoot(waste, np.where(some, best, -1))  # the next one need not see to that
+
+
+class Beams:
+    """Where a shot from each cell in each direction goes.
+
+    Attributes:
+        rays: i64 [L, M * 4 + 1], cells along a ray that begins on a cell; M off the map.
+        lanes: i64 [3, M * 4], rays of the three lanes of a shot; the last ray is empty.
+        through: a lane goes through waste instead of ending at the first.
+    """
+
+    def __init__(self, board: Board, length: int, through: bool) -> None:
+        here = np.arange(len(board.cells))
+        off = here.size
+        onwards = np.where(board.next == here[:, None], off, board.next)
+        onwards = np.concatenate([onwards, np.full((1, 4), off)])
+        starts = np.repeat(here[:, None], 4, axis=1)
+        rays = [starts]
+        for _ in range(length if through else length - 1):  # as far ahead as others, from the side
+            rays.append(np.stack([onwards[rays[-1][:, d], d] for d in range(4)], axis=1))
+        self.rays: Ints = np.stack([np.append(ray, off) for ray in rays])
+        right = onwards[:-1][:, [1, 2, 3, 0]]
+        left = onwards[:-1][:, [3, 0, 1, 2]]
+        lanes = np.stack([starts if through else onwards[:-1], right, left])
+        self.lanes: Ints = np.where(lanes < off, lanes * 4 + np.arange(4), off * 4).reshape(3, -1)
+        self.through = through
+
+    @staticmethod
+    @lru_cache(maxsize=16)
+    def of(board: Board, length: int, through: bool) -> Beams:
+        """Beams are the same as long as these are."""
+        return Beams(board, length, through)
+
+    def hits(self, waste: Bools) -> Ints:
+        """How many cells each shot would clean, [M, 4, B], for waste bool [M + 1, B]."""
+        met = waste[self.rays[0]].astype(np.int8)
+        for ray in self.rays[1:]:
+            if self.through:
+                met += waste[ray]
+            else:
+                met |= waste[ray]
+        return met[self.lanes].sum(axis=0, dtype=np.int8).reshape(-1, 4, waste.shape[1])
+
+    def shoot(self, waste: Bools, shot: Ints) -> None:
+        """Removes what a shot i64 [B] of each environment cleans; -1 = none."""
+        everywhere = np.arange(waste.shape[1])
+        for lane in self.lanes:
+            going = shot >= 0
+            for ray in self.rays:
+                cell = ray[np.where(going, lane[shot], self.rays.shape[1] - 1)]
+                met = waste[cell, everywhere]
+                waste[cell, everywhere] = False
+                if not self.through:
+                    going &= ~met

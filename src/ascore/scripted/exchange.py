@@ -2,61 +2,50 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import numpy.typing as npt
 
 from ascore.envs import VecEnv
+from ascore.scripted.reading import require
+from ascore.scripted.square import STAY, Ints, walk
 
+OPEN = 5
 I32 = npt.NDArray[np.int32]
-Ints = npt.NDArray[np.int64]
-
-STAY, LEFT, RIGHT, DOWN, UP, OPEN = range(6)
-SETTLED = 10_000  # as a distance: an eaten box needs nobody
 
 
 def selfish(env: VecEnv) -> I32:
-    """Nobody opens: everybody stands on its own box and hopes."""
+    """Nobody opens: everybody waits on its own box."""
     agents, boxes, eaten = places(env)
-    goal = np.where(eaten[..., None], agents, boxes)
-    return walk(agents, goal, STAY)
+    return walk(agents, np.where(eaten[..., None], agents, boxes), STAY)
 
 
 def cooperative(env: VecEnv) -> I32:
-    """Each box goes to another agent, so that the last of them is opened as soon as can be.
+    """Every agent opens one box: that of the agent k places on, all with the same k.
 
-    Holds for the defaults, where a box pays when it is opened and lies under its opener.
+    k is chosen so that the last box is opened as soon as can be, then for the shortest ways.
     """
+    require(env, opener="any", open_range=0, food="immediate")
     agents, boxes, eaten = places(env)
     n = agents.shape[1]
-    # Openers of the boxes, one each: every assignment in which nobody opens its own.
-    plans = np.array([p for p in itertools.permutations(range(n)) if _nobody_own(p)])
-    apart = np.abs(agents[:, :, None] - boxes[:, None]).sum(axis=-1)  # [B, agent, box]
-    apart = np.where(eaten[:, None], 0, apart)
-    ways = apart[:, plans, np.arange(n)]  # [B, plan, box]
-    opener = plans[(ways.max(axis=-1) * 100 + ways.sum(axis=-1)).argmin(axis=1)]
-    mine = opener.argsort(axis=1)  # the box each agent opens
+    plans = (np.arange(n) + np.arange(1, n)[:, None]) % n  # [plan, agent] -> box
+    apart = np.abs(agents[:, None] - boxes[:, plans]).sum(axis=-1)  # [B, plan, agent]
+    apart[eaten[:, plans]] = 0
+    longest = apart.max(axis=-1) * (apart.max() * n + 1)
+    mine = plans[(longest + apart.sum(axis=-1)).argmin(axis=1)]
     each = np.arange(len(agents))[:, None]
     done = eaten[each, mine]
-    return walk(agents, np.where(done[..., None], agents, boxes[each, mine]), np.where(done, STAY, OPEN))
-
-
-def _nobody_own(plan: tuple[int, ...]) -> bool:
-    return all(box != opener for box, opener in enumerate(plan))
+    goal = np.where(done[..., None], agents, boxes[each, mine])
+    return walk(agents, goal, np.where(done, STAY, OPEN))
 
 
 def places(env: VecEnv) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
-    """(column, row) of agents and boxes, i64 [B, N, 2] each, and bool [B, N]: its box is eaten."""
+    """(column, row) of agents and of boxes, i64 [B, N, 2] each, and bool [B, N]: its box is eaten.
+
+    Raises:
+        ValueError: the environment shows eaten food in another way than at (-1, -1).
+    """
+    require(env, eaten="minus_one")
     n = env.spec.num_agents
-    pairs = env.obs[:, 0].reshape(-1, 2 * n, 2)
-    cells = np.rint(pairs * (env.params["size"] - 1)).astype(np.int64)
-    return cells[:, :n], cells[:, n:], pairs[:, n:, 0] < 0
-
-
-def walk(here: Ints, goal: Ints, there: int | I32) -> I32:
-    """Actions i32 [B, N] from cell to cell, along the longer way first; `there` on arrival."""
-    x, y = np.moveaxis(goal - here, -1, 0)
-    along_x = np.abs(x) >= np.abs(y)
-    ways = [along_x & (x < 0), along_x & (x > 0), y > 0, y < 0]
-    return np.select(ways, [LEFT, RIGHT, DOWN, UP], there).astype(np.int32)
+    shown = env.obs[:, 0].reshape(-1, 2 * n, 2)
+    cells = np.rint(shown * (env.params["size"] - 1)).astype(np.int64)
+    return cells[:, :n], cells[:, n:], shown[:, n:, 0] < 0

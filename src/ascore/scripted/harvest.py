@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ascore.envs import VecEnv
-from ascore.scripted.board import FAR, STAY, Bools, I16, I32, Ints, Sight, look
+from ascore.scripted.board import STAY, I32, Sight, look
+from ascore.scripted.walking import F32, ahead, crowd, share
 
-F32 = npt.NDArray[np.float32]
-
-# What entering a cell costs, in steps: going round is better than waiting for another agent, and
-# than eating on the way what is to be spared.
-OCCUPIED, SPARED = 50, 4
 # Restraint: apples next to fewer than two others are spared in the first half of an episode.
 COMPANY = 2
-# Cooperation: what an apple's loss of growth may add up to (in apples) until the last step but
-# SHARED_END, and how many steps of detour an apple lost is worth.
-LOSS_ALLOWED, SHARED_END, DETOUR = 0.1, 40, 5.0
+# Cooperation: what the growth lost with an apple may add up to (in apples) until LAST_STEPS before
+# the end, and how many steps of detour an apple's worth of growth is worth. Found by trying.
+LOSS_ALLOWED, LAST_STEPS, DETOUR = 0.6, 15, 2.0
 
 
 def selfish(env: VecEnv) -> I32:
-    """Everybody walks to the nearest apple, around the others."""
+    """Everybody walks to the nearest apple, round the others."""
     sight = look(env)
     actions = np.full(sight.agents.shape, STAY)
     for agent in range(env.spec.num_agents):
@@ -30,77 +25,46 @@ def selfish(env: VecEnv) -> I32:
 
 
 def restraint(env: VecEnv) -> I32:
-    """Until half-time only apples with at least two others around them are eaten, then all."""
+    """Until half-time only apples with at least two others around them are eaten, then all.
+
+    Those with fewer are not walked over either, unless the way round is long.
+    """
     sight = look(env)
     company = sight.board.sum_around(sight.apples.astype(np.int8))
-    early = env.time < env.spec.horizon // 2
-    ripe = sight.apples & ((company >= COMPANY) | ~early)
-    return share(sight, ripe, np.zeros(ripe.shape, np.float32))
-
-
-def cooperative(env: VecEnv) -> I32:
-    """An apple is eaten once what would have grown beside it until the end is less than it costs."""
-    sight = look(env)
-    rates = [0.0, *(env.params[f"regrowth_{k}"] for k in (1, 2, 3))]
-    left = np.maximum(env.spec.horizon - SHARED_END - env.time, 0)
-    loss = -growth_gained(sight, np.array(rates, np.float32)) * left.astype(np.float32)
-    return share(sight, sight.apples & (loss <= LOSS_ALLOWED), np.maximum(loss, -1.0) * DETOUR)
-
-
-def growth_gained(sight: Sight, rates: F32) -> F32:
-    """By how much the apples to be expected per step change if one is eaten, f32 [M, B].
-
-    An eaten apple may grow back itself; the empty places around it lose one neighbour.
-    """
-    company = sight.board.sum_around(sight.apples.astype(np.int8))
-    chance = rates[np.minimum(company, 3)]
-    less = rates[np.clip(company - 1, 0, 3)]
-    bare = sight.board.orchard[:, None] & ~sight.apples
-    gained: F32 = chance - sight.board.sum_around(np.where(bare, chance - less, np.float32(0)))
-    return gained
-
-
-def share(sight: Sight, ripe: Bools, extra: F32) -> I32:
-    """Agents walk to ripe apples, the closest pair of the two first, and spare the others.
-
-    Args:
-        sight: what there is.
-        ripe: bool [M, B], apples to eat.
-        extra: f32 [M, B], added to their distance when they are handed out.
-    """
-    agents = sight.agents
-    everyone = np.arange(len(agents))
-    distance = sight.board.distance[agents].astype(np.float32).transpose(1, 2, 0)  # [N, M, B]
-    cost = np.where(ripe, distance + extra, np.float32(FAR))
-    actions = np.full(agents.shape, STAY)
-    goals = np.zeros((agents.shape[1], *ripe.shape), np.bool_)
-    for _ in range(agents.shape[1]):
-        agent, cell = np.divmod(cost.reshape(-1, len(agents)).argmin(axis=0), len(ripe))
-        goals[agent, cell, everyone] = cost[agent, cell, everyone] < FAR
-        cost[agent, :, everyone] = FAR
-        cost[:, cell, everyone] = FAR
-    spared = np.where(sight.apples & ~ripe, SPARED, 0).astype(np.int16)
-    for agent, goal in enumerate(goals):
-        ahead(sight, agent, goal, crowd(sight, agent) + spared, actions)
+    late = env.time >= env.spec.horizon // 2
+    ripe = sight.apples & ((company >= COMPANY) | late)
+    actions = np.full(sight.agents.shape, STAY)
+    share(sight, range(env.spec.num_agents), ripe, np.zeros(ripe.shape, np.float32), actions)
     return actions.astype(np.int32)
 
 
-def crowd(sight: Sight, agent: int) -> I16:
-    """What entering each cell costs this agent, for the sake of the others: i16 [M, B]."""
-    fee = np.ones(sight.apples.shape, np.int16)
-    for other in range(sight.agents.shape[1]):
-        if other != agent:
-            fee[sight.agents[:, other], np.arange(len(sight.agents))] = OCCUPIED
-    return fee
+def cooperative(env: VecEnv) -> I32:
+    """An apple is spared while more would be lost beside it than it is worth.
+
+    What is lost is the growth per step that goes with it, times the steps that it would go on for;
+    so the apples that help the least are eaten first, and towards the end all.
+    """
+    sight = look(env)
+    rates = np.array([0.0, *(env.params[f"regrowth_{k}"] for k in (1, 2, 3))], np.float32)
+    left = np.maximum(env.spec.horizon - LAST_STEPS - env.time, 0).astype(np.float32)
+    loss = -growth_gained(sight, rates) * left
+    ripe = sight.apples & (loss <= LOSS_ALLOWED)
+    actions = np.full(sight.agents.shape, STAY)
+    share(sight, range(env.spec.num_agents), ripe, np.maximum(loss, -1) * DETOUR, actions)
+    return actions.astype(np.int32)
 
 
-def ahead(sight: Sight, agent: int, goals: Bools, fee: I16, actions: Ints) -> None:
-    """Sets the agent's actions [:, agent] to its next step towards the nearest of the goals."""
-    cost = sight.board.to_nearest(goals, fee)
-    here, everyone = sight.agents[:, agent], np.arange(len(sight.agents))
-    nearby = sight.board.next[here]
-    onwards = (cost + fee)[nearby, everyone[:, None]]
-    onwards = np.where(nearby == here[:, None], FAR, onwards)
-    direction = np.broadcast_to(onwards.argmin(axis=1)[:, None], sight.agents.shape)
-    walks = (cost[here, everyone] > 0) & (cost[here, everyone] < FAR)
-    actions[:, agent] = np.where(walks, sight.move(direction)[:, agent], actions[:, agent])
+def growth_gained(sight: Sight, rates: F32) -> F32:
+    """By how much the apples expected to grow per step change if one is eaten, f32 [M, B].
+
+    An eaten apple may grow back itself; the empty places around it lose one neighbour.
+
+    Args:
+        sight: what there is.
+        rates: f32 [4], chance of growing beside 0, 1, 2, and 3 or more apples.
+    """
+    company = sight.board.sum_around(sight.apples.astype(np.int8))
+    chance, less = rates[np.minimum(company, 3)], rates[np.clip(company - 1, 0, 3)]
+    bare = sight.board.orchard[:, None] & ~sight.apples
+    gained: F32 = chance - sight.board.sum_around(np.where(bare, chance - less, np.float32(0)))
+    return gained
