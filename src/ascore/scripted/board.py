@@ -99,7 +99,8 @@ class Board:
 @lru_cache(maxsize=16)
 def _board(shape: tuple[int, int], walls: bytes, orchard: bytes) -> Board:
     def grid(data: bytes) -> Bools:
-        return np.frombuffer(data, np.uint8).reshape(shape) != 0
+        there: Bools = np.frombuffer(data, np.uint8).reshape(shape).astype(np.bool_)
+        return there
 
     return Board(grid(walls), grid(orchard))
 

@@ -9,12 +9,12 @@ import numpy as np
 from ascore.envs import VecEnv
 from ascore.scripted.board import (
     CLEAN,
+    I32,
     STAY,
     TURN_CLOCKWISE,
     TURN_COUNTERCLOCKWISE,
     Board,
     Bools,
-    I32,
     Ints,
     Sight,
     look,
@@ -47,7 +47,9 @@ def cooperative(env: VecEnv) -> I32:
     if env.time[0] < ALL_CLEAN:  # episodes have one length, so all are at the same step
         cleaners = n
     actions = np.full(sight.agents.shape, STAY)
-    clean(sight, range(cleaners), Beams.of(sight.board, env.params["beam_length"], through), actions)
+    clean(
+        sight, range(cleaners), Beams.of(sight.board, env.params["beam_length"], through), actions
+    )
     harvest(sight, range(cleaners, n), actions)
     return actions.astype(np.int32)
 
@@ -127,7 +129,8 @@ class Beams:
                 met += waste[ray]
             else:
                 met |= waste[ray]
-        return met[self.lanes].sum(axis=0, dtype=np.int8).reshape(-1, 4, waste.shape[1])
+        total: Ints = met[self.lanes].sum(axis=0, dtype=np.int64)
+        return total.reshape(-1, 4, waste.shape[1])
 
     def shoot(self, waste: Bools, shot: Ints) -> None:
         """Removes what a shot i64 [B] of each environment cleans; -1 = none."""

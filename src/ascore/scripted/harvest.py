@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ascore.envs import VecEnv
-from ascore.scripted.board import STAY, I32, Sight, look
+from ascore.scripted.board import I32, STAY, Sight, look
 from ascore.scripted.walking import F32, ahead, crowd, share
 
 # Restraint: apples next to fewer than two others are spared in the first half of an episode.

@@ -29,4 +29,5 @@ def towards(env: VecEnv, approaching: int) -> I32:
     """Agents 0..approaching-1 walk in the prey's direction, the others in the opposite one."""
     right_is_towards = env.obs[:, 0] < 0
     approach = np.arange(env.spec.num_agents) < approaching
-    return (right_is_towards == approach).astype(np.int32)
+    actions: I32 = (right_is_towards == approach).astype(np.int32)
+    return actions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ascore.scripted.board import FAR, STAY, Bools, I16, Ints, Sight
+from ascore.scripted.board import FAR, I16, Bools, Ints, Sight
 
 F32 = npt.NDArray[np.float32]
 
