@@ -295,10 +295,11 @@ def told(value: object) -> str:
 def test_the_table_is_what_the_scripts_earn(name: str, anchor: Anchor) -> None:
     """Within a 99.9 % interval for the difference of the two measurements, see `anchors.measure`.
 
-    200 episodes, 2,000 of random play. The table's figures come from other seeds: 100,000 episodes
+    200 episodes, 2,000 of random play, 100 of what is the same in every episode. The table's figures come from other seeds: 100,000 episodes
     of random play on Cleanup and 20,000 on Harvest, 10,000 of cooperation, 5,000 of greed.
     """
-    found = measure(name, anchor, 2_000 if anchor.label == "random" else 200, seed=9)
+    episodes = 2_000 if anchor.label == "random" else 100 if anchor.error == 0 else 200
+    found = measure(name, anchor, episodes, seed=9)
     assert found.agrees, found
     if anchor.error == 0:
         low, high = found.team_return.ci95
@@ -393,8 +394,8 @@ def test_sparing_apples_pays(params: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("params", [{}, FEATURES, MID, MID | FEATURES], ids=str)
 def test_nobody_cleaning_earns_exactly_nothing(params: dict[str, Any]) -> None:
-    returns = scripted_returns("cleanup-v1", SCRIPTS["cleanup-v1"]["selfish"], 100, 2, **params)
-    assert returns.tolist() == [0.0] * 100
+    returns = scripted_returns("cleanup-v1", SCRIPTS["cleanup-v1"]["selfish"], 50, 2, **params)
+    assert returns.tolist() == [0.0] * 50
     assert stated("cleanup", "selfish", **params).base == 0
 
 
@@ -589,4 +590,4 @@ def test_cooperative_navigation_is_within_reach() -> None:
     np.testing.assert_allclose(returns, promised, rtol=0, atol=3 * 8 * 8 * 2.0**-24)
     scripted = play(make("navigation", num_envs=num_envs, seed=8), make_way)
     assert (scripted <= promised + 1e-4).all()
-    assert (promised - scripted).mean() < 0.02
+    assert (promised - scripted).mean() < 0.01
