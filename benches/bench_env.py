@@ -1,6 +1,8 @@
-"""Environment steps per second: the compiled core beside its Python twin.
+"""Environment steps: the compiled core on one and two threads beside its Python twin, and the cost
+of a call for a batch of one.
 
-Both play the same actions from the same seed; every buffer is compared before anything is timed.
+All play the same actions from the same seed; every buffer is compared before anything is timed.
+`ascore bench` measures the same worlds against their bars.
 """
 
 from __future__ import annotations
@@ -8,70 +10,57 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ascore import _core
-from ascore.reference import TWINS, VecEnv
+from ascore.benchmark.worlds import WORLDS, World, actions_for, player, require_equal
+from ascore.envs import ENVIRONMENTS
 
-COMPILED = {
-    "exchange-v1": _core.ExchangeV1,
-    "navigation-v1": _core.NavigationV1,
-    "predation-v1": _core.PredationV1,
-}
-GROUP = {
-    "exchange-v1": "step-exchange",
-    "navigation-v1": "step-navigation",
-    "predation-v1": "step-predation",
-}
+PRESENT = [world for world in WORLDS if world.env in ENVIRONMENTS]
 NUM_ENVS = 256
 STEPS = 8
-"""Per round; one round is NUM_ENVS * STEPS environment steps."""
-BUFFERS = ("obs", "final_obs", "reward", "neighbours", "terminated", "truncated", "episode", "time")
-
-Actions = NDArray[np.int32]
-
-
-def draw_actions(twin: VecEnv, steps: int) -> Actions:
-    rng = np.random.default_rng(0)
-    shape = (steps, twin.num_envs, twin.num_agents)
-    return rng.integers(0, twin.num_actions, shape, dtype=np.int32)
+CHECKED = 32
+"""Steps compared: more than an episode of Predation has."""
+SIDES = {"1-thread": 1, "2-threads": 2, "reference": 0}
 
 
-def play(env: Any, actions: Actions) -> None:
-    for action in actions:
-        env.step(action)
+def side(world: World, name: str) -> Any:
+    threads = SIDES[name]
+    return world.compiled(NUM_ENVS, threads) if threads else world.twin(NUM_ENVS)
 
 
-def pair(name: str) -> tuple[Any, VecEnv]:
-    """Return both environments, found equal after more steps than a Predation episode has."""
-    compiled = COMPILED[name](NUM_ENVS, 0, num_threads=1)
-    twin = VecEnv([TWINS[name]() for _ in range(NUM_ENVS)], 0)
-    compiled.reset()
-    twin.reset()
-    for action in draw_actions(twin, 32):
-        compiled.step(action)
-        twin.step(action)
-        for buffer in BUFFERS:
-            ours, theirs = getattr(compiled, buffer), getattr(twin, buffer)
-            assert ours.tobytes() == theirs.tobytes(), buffer
-    return compiled, twin
-
-
-@pytest.fixture(scope="module", params=sorted(GROUP))
-def world(request: pytest.FixtureRequest) -> tuple[str, Any, VecEnv]:
-    return request.param, *pair(request.param)
-
-
-@pytest.mark.parametrize("side", ["compiled", "reference"])
-def test_step(benchmark: Callable[..., Any], world: tuple[str, Any, VecEnv], side: str) -> None:
-    name, compiled, twin = world
+@pytest.mark.parametrize("name", SIDES)
+@pytest.mark.parametrize("world", PRESENT, ids=lambda world: world.name)
+def test_step(benchmark: Callable[..., Any], world: World, name: str) -> None:
     timer: Any = benchmark
-    timer.group = GROUP[name]
-    timer.extra_info["env_steps_per_round"] = NUM_ENVS * STEPS
-    actions = draw_actions(twin, STEPS)
-    if side == "compiled":
-        timer.pedantic(play, (compiled, actions), rounds=200, warmup_rounds=20)
-    else:
-        timer.pedantic(play, (twin, actions), rounds=5, warmup_rounds=1)
+    timer.group = f"step-{world.name}"
+    timer.extra_info["env_steps_per_round"] = NUM_ENVS
+    env, one = side(world, name), world.compiled(NUM_ENVS)
+    if name != "1-thread":
+        require_equal(one, env, actions_for(one, CHECKED), world.name)
+    play = player(env, actions_for(one, STEPS))
+    rounds = (5, 1) if name == "reference" else (1000, 100)
+    timer.pedantic(play, rounds=rounds[0], warmup_rounds=rounds[1])
+
+
+@pytest.mark.parametrize("world", PRESENT, ids=lambda world: world.name)
+def test_one_environment(benchmark: Callable[..., Any], world: World) -> None:
+    timer: Any = benchmark
+    timer.group = "call"
+    single, batch = world.compiled(1), world.compiled(4)
+    actions = actions_for(batch, STEPS)
+    for action in actions:  # an environment is the same in any batch
+        single.step(action[:1].copy())
+        batch.step(action)
+    assert single.obs.tobytes() == batch.obs[:1].tobytes()
+    play = player(single, actions_for(single, STEPS))
+    timer.pedantic(play, rounds=1000, iterations=10, warmup_rounds=10)
+
+
+def test_bound(benchmark: Callable[..., Any]) -> None:
+    timer: Any = benchmark
+    timer.group = "bound"
+    timer.extra_info["agent_steps_per_round"] = NUM_ENVS * _core.HarvestBound.num_agents
+    bound = _core.HarvestBound(NUM_ENVS, 0)
+    timer.pedantic(bound.run, (1,), rounds=1000, warmup_rounds=100)
+    assert bound.eaten > 0

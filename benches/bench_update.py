@@ -9,30 +9,34 @@ from typing import Any
 
 import pytest
 import torch
-from test_reference_update import reference, workload
 
-WORKLOADS: dict[str, tuple[str, int, dict[str, Any]]] = {
-    "exchange-1": ("exchange", 1, {}),
-    "predation-8x16": ("predation", 16, {"num_agents": 8}),
-}
+from ascore.benchmark.packages import one_torch_thread
+from ascore.benchmark.updates import (
+    LARGEST_GAP,
+    WORKLOADS,
+    gap,
+    iterations,
+    reference,
+    workload,
+)
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
 @pytest.mark.parametrize("kind", ["reference", "separate", "multihead"])
 def test_update(benchmark: Any, name: str, kind: str) -> None:
     benchmark.group = f"update-{name}"
-    torch.set_num_threads(1)
     env, num_envs, params = WORKLOADS[name]
     layout = "multihead" if kind == "multihead" else "separate"
-    learner, rows = workload(env, layout, num_envs, **params)
-    if kind == "multihead":  # another network: nothing to be equal to
-        benchmark(lambda: learner._iterations(rows, 0, {}))
-        assert torch.isfinite(learner.actor.net.flat).all()
-        return
-    # Both kinds start alike and must end alike, whichever is timed afterwards.
-    agents, slow = reference(learner, rows)
-    learner._iterations(rows, 0, {})
-    slow()
-    gap = (learner.actor.net.flat.detach() - agents.rows()[0]).abs()
-    assert gap.max() < 1e-4  # see tests/test_reference_update.py
-    benchmark(slow if kind == "reference" else lambda: learner._iterations(rows, 0, {}))
+    with one_torch_thread():
+        learner, rows = workload(env, layout, num_envs, **params)
+        fast = iterations(learner, rows)
+        if kind == "multihead":  # another network: nothing to be equal to
+            benchmark(fast)
+            assert torch.isfinite(learner.actor.net.flat).all()
+            return
+        # Both kinds start alike and must end alike, whichever is timed afterwards.
+        agents, slow = reference(learner, rows)
+        fast()
+        slow()
+        assert gap(learner, agents) < LARGEST_GAP
+        benchmark(slow if kind == "reference" else fast)

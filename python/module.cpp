@@ -8,4 +8,5 @@ PYBIND11_MODULE(_core, module) {
   module.attr("__version__") = ascore::kVersion;
   ascore::python::register_environments(module);
   ascore::python::register_gae(module);
+  ascore::python::register_bound(module);
 }

@@ -7,5 +7,6 @@ namespace ascore::python {
 
 void register_environments(pybind11::module_& module);
 void register_gae(pybind11::module_& module);
+void register_bound(pybind11::module_& module);
 
 }  // namespace ascore::python

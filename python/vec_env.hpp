@@ -268,17 +268,27 @@ void register_vec_env(py::module_& module, const char* class_name) {
   static_assert(Inspectable<Env>, "a bound environment has a member inspect(row); see env.hpp");
   cls.def(
       "inspect",
-      [](Bound& self, py::ssize_t index) {
+      [](Bound& self, py::ssize_t index, py::handle action) {
         // Below 0 is no size: let it be as far outside as its message says.
         if (index < 0) {
           throw py::index_error("index = " + std::to_string(index) + " is outside 0.." +
                                 std::to_string(self.core.num_envs() - 1));
         }
+        const auto b = static_cast<std::size_t>(index);
         Inspection found;
-        self.exclusively([&] { self.core.inspect(static_cast<std::size_t>(index), found); });
+        if (action.is_none()) {
+          self.exclusively([&] { self.core.inspect(b, found); });
+        } else {
+          const py::array array = require_array<std::int32_t>("action", action);
+          require_shape("action", array, {self.core.num_envs(), self.core.num_agents()});
+          self.exclusively([&] { self.core.inspect_after(b, read<std::int32_t>(array), found); });
+        }
         return found.to_dict();
       },
-      py::arg("index"), "What environment `index` holds, as arrays by name; copies.");
+      py::arg("index"), py::arg("action") = py::none(),
+      "What environment `index` holds, as arrays by name; copies. With action int32 [B, N], what "
+      "it "
+      "will hold after a step with it, before any reset.");
   cls.def(
       "save_state",
       [](Bound& self) {

@@ -88,6 +88,28 @@ def test_predation() -> None:
         assert np.array_equal((found["agents"] - found["prey"]).astype(np.float32), env.obs[b, 0])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_look_ahead_sees_the_end_of_an_episode(name: str) -> None:
+    env = ascore.make(name, num_envs=2, seed=3, horizon=2)
+    longer = ascore.make(name, num_envs=2, seed=3, horizon=9)
+    env.reset()
+    longer.reset()
+    action = np.ones((2, env.spec.num_agents), np.int32)
+    for last in (False, True):
+        before = env.save_state()
+        ahead = env.inspect(1, action)
+        assert np.array_equal(env.save_state(), before)
+        env.step(action)
+        longer.step(action)
+        after, fresh = longer.inspect(1), env.inspect(1)
+        assert all(np.array_equal(ahead[key], after[key]) for key in ahead)
+        assert all(np.array_equal(ahead[key], fresh[key]) for key in ahead) != last
+    with pytest.raises(ValueError, match=r"action\[0, 0\] = 99 is outside"):
+        env.inspect(0, action * 99)
+    with pytest.raises(ValueError, match=r"action has shape"):
+        env.inspect(0, action[:1])
+
+
 def test_the_first_is_meant_unless_told_otherwise() -> None:
     env = played("predation")
     assert env.inspect()["prey"] == env.inspect(0)["prey"] == env.inspect(np.int64(0))["prey"]

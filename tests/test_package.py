@@ -81,6 +81,15 @@ def signature(doc: str | None) -> ast.stmt:
     return ast.parse(f"def {doc.splitlines()[0]}: ...").body[0]
 
 
+@pytest.mark.parametrize("method", ["__init__", "run"])
+def test_the_stub_has_the_parameters_of_the_bound(method: str) -> None:
+    node = stub()["HarvestBound"]
+    assert isinstance(node, ast.ClassDef)
+    assert public(set(declared(node.body))) == public(dir(_core.HarvestBound))
+    doc = getattr(_core.HarvestBound, method).__doc__
+    assert parameters(declared(node.body)[method]) == parameters(signature(doc))
+
+
 def test_the_stub_has_the_parameters_of_gae() -> None:
     assert parameters(stub()["gae"]) == parameters(signature(_core.gae.__doc__))
 
@@ -132,9 +141,21 @@ ARROWS = {
     "algorithms.contract": "config objectives",
     "algorithms.ippo": "algorithms.contract config objectives",
     "anchors": "envs evaluation scripted streams",
+    "benchmark": "benchmark.suite benchmark.timing",
+    "benchmark.environments": "_core benchmark.timing benchmark.worlds",
+    "benchmark.estimates": "_core benchmark.packages benchmark.timing reference",
+    "benchmark.machine": "doctor",
+    "benchmark.packages": "benchmark.timing",
+    "benchmark.report": "benchmark.suite benchmark.timing",
+    "benchmark.suite": "benchmark.environments benchmark.estimates benchmark.machine"
+    " benchmark.timing benchmark.updates",
+    "benchmark.timing": "errors",
+    "benchmark.updates": "benchmark.packages benchmark.timing config envs learner reference.update"
+    " rollout",
+    "benchmark.worlds": "benchmark.timing envs reference",
     "checkpoint": "_core errors files tensorfile",
-    "cli": "_core algorithms anchors compare config doctor envs errors evaluation options plots"
-    " progress training",
+    "cli": "_core algorithms anchors benchmark benchmark.report compare config doctor envs"
+    " errors evaluation interop.replay options plots progress training",
     "compare": "config errors progress training",
     "config": "envs errors",
     "doctor": "_core",
@@ -143,6 +164,11 @@ ARROWS = {
     "evaluation": "envs policy streams training",
     "files": "errors",
     "graph": "streams",
+    "interop": "",
+    "interop.canvas": "",
+    "interop.render": "envs interop.canvas interop.scenes",
+    "interop.replay": "envs errors files interop.canvas interop.render policy streams",
+    "interop.scenes": "interop.canvas",
     "learner": "algorithms algorithms.contract config envs errors graph networks objectives rollout"
     " streams targets",
     "metrics": "errors files",
@@ -258,8 +284,21 @@ def test_the_reference_stands_alone() -> None:
     for module in ALLOWED:
         if module.split(".")[0] == "reference":
             assert all(other.startswith("reference.") for other in ALLOWED[module])
-        else:
+        elif module.split(".")[0] != "benchmark":  # the slow twins are what it measures against
             assert not any(other.split(".")[0] == "reference" for other in ALLOWED[module])
+
+
+def test_only_the_command_line_measures() -> None:
+    """What may import the slow twins must not be what anything else is made of."""
+    for module in ALLOWED:
+        if module.split(".")[0] not in ("benchmark", "cli"):
+            assert not any(other.split(".")[0] == "benchmark" for other in ALLOWED[module])
+
+
+def test_the_command_line_loads_the_slow_twins_only_to_measure() -> None:
+    script = "import sys, ascore.cli\nprint([m for m in sys.modules if 'ascore.reference' in m])"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert out.stdout == "[]\n"
 
 
 def test_algorithms_do_not_reach_what_runs_them() -> None:

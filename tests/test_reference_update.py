@@ -2,61 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-import ascore
-from ascore.config import Config
-from ascore.learner import Learner, Rows
-from ascore.reference.update import Agents, update
-from ascore.rollout import Collector
-
-
-def workload(env: str, actor: str, num_envs: int, **params: Any) -> tuple[Learner, Rows]:
-    """A learner and the rows of one batch of whole episodes."""
-    keys: dict[str, Any] = {
-        "env": f"{env}-v1",
-        "env_params": params,
-        "num_envs": num_envs,
-        "minibatches": 2,
-        "actor": actor,
-        "actor_lr": 1e-3,
-        "critic_lr": 1e-3,
-        "penalty_weight": 3.0,
-    }
-    config = Config.from_dict(keys)
-    vec = ascore.make(config.env, config.num_envs, config.seed, **params)
-    vec.reset()
-    learner = Learner(config, vec.spec)
-    rollout = Collector(vec, vec.spec.horizon).collect(learner.actor)
-    return learner, learner._rows(rollout, learner.targets(rollout), 0, communicates=True)
-
-
-def reference(learner: Learner, rows: Rows) -> tuple[Agents, Callable[[], None]]:
-    """Reference agents with a separate learner's weights, and its K iterations as a call."""
-    config, count = learner.config, rows.action.shape[0]
-    agents = Agents(
-        learner.spec.num_agents,
-        learner.actor.net.sizes,
-        learner.critic.net.sizes,
-        config.actor_lr,
-        config.critic_lr,
-    )
-    agents.load(learner.actor.net.flat.detach(), learner.critic.net.flat.detach())
-    parts = [
-        [part for part in learner._minibatches(count, 0, k) if part is not None]
-        for k in range(config.iterations)
-    ]
-
-    def run() -> None:
-        update(
-            agents, rows.obs, rows.action, rows.advantage, rows.normalized_return, parts,
-            penalty_weight=config.penalty_weight, clip_epsilon=config.clip_epsilon,
-        )  # fmt: skip
-
-    return agents, run
+from ascore.benchmark.updates import reference, workload
 
 
 @pytest.mark.parametrize(("env", "params"), [("exchange", {}), ("predation", {"num_agents": 4})])

@@ -102,6 +102,29 @@ TEST_CASE("a batch shows each of its environments, and what is not there is refu
   CHECK_THROWS_AS(static_cast<void>(batch.env(3)), std::out_of_range);
 }
 
+TEST_CASE("a look ahead sees the end of an episode and moves nothing") {
+  VecEnv<Exchange> batch(2, 7, 0, 1, {.horizon = 3, .early_end = true});
+  VecEnv<Exchange> longer(2, 7, 0, 1, {.horizon = 4, .early_end = true});
+  batch.reset();
+  longer.reset();
+  const std::vector<std::int32_t> action{1, 2, 3, 4, 0, 1};
+  for (int step = 0; step < 3; ++step) {
+    const auto before = batch.save_state();
+    const Rows ahead = rows_of([&](auto&& row) { batch.inspect_after(1, action, row); });
+    CHECK(batch.save_state() == before);
+    batch.step(action);
+    longer.step(action);
+    CHECK(ahead == inspect(longer, 1));
+    CHECK((ahead == inspect(batch, 1)) == (step < 2));  // the third step ends in a new episode
+  }
+  const auto ignored = [](auto&&...) {};
+  CHECK_THROWS_AS(batch.inspect_after(2, action, ignored), std::out_of_range);
+  CHECK_THROWS_AS(batch.inspect_after(0, std::vector<std::int32_t>{1}, ignored),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(batch.inspect_after(0, std::vector<std::int32_t>{1, 2, 3, 4, 0, 6}, ignored),
+                  std::invalid_argument);
+}
+
 TEST_CASE("to be inspected is an option") {
   static_assert(MultiAgentEnv<Counter> && !Inspectable<Counter>);
   static_assert(Inspectable<Exchange> && Inspectable<Navigation> && Inspectable<Predation>);

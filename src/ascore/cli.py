@@ -31,11 +31,25 @@ usage: ascore COMMAND ...
   resume RUN       continue a run from its newest checkpoint
   evaluate RUN     return of a trained policy over fresh episodes
   plot RUN...      team return against episodes, as a picture
+  render RUN|ENV   an episode as a moving picture; without a run, of random play
   envs             the environments, their sizes, parameters and anchors; plays the anchors
+  bench            how fast this machine runs it, as ratios to baselines timed beside
   doctor           what this machine offers and what stands in the way
 
 `ascore COMMAND --help` lists the options of a command.
 """
+
+# What commands import at first use, and the extra of this package that brings it.
+EXTRAS = {
+    "torch": "train",
+    "tyro": "train",
+    "rich": "train",
+    "safetensors": "train",
+    "tomli_w": "train",
+    "tomli": "train",
+    "matplotlib": "plot",
+    "PIL": "render",
+}
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -65,20 +79,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"ascore: {error}", file=sys.stderr)
         return EXIT_FAILED
     except ModuleNotFoundError as error:
-        if error.name not in (
-            "torch",
-            "tyro",
-            "rich",
-            "safetensors",
-            "tomli_w",
-            "tomli",
-            "matplotlib",
-        ):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRAS:
             raise
-        extra = "plot" if error.name == "matplotlib" else "train"
-        print(
-            f"ascore: {error.name} is not installed; pip install 'ascore[{extra}]'", file=sys.stderr
-        )
+        extra = "render" if args[0] == "render" else EXTRAS[missing]
+        name = "pillow" if missing == "PIL" else missing
+        print(f"ascore: {name} is not installed; pip install 'ascore[{extra}]'", file=sys.stderr)
         return EXIT_FAILED
 
 
@@ -285,6 +291,38 @@ def _plot(argv: list[str]) -> int:
     return 0
 
 
+def _render(argv: list[str]) -> int:
+    import tyro
+
+    from ascore.interop.replay import replay
+    from ascore.options import RenderOptions
+    from ascore.progress import Patience
+
+    options = tyro.cli(RenderOptions, args=argv, prog="ascore render")
+    params = _parameters(options.env_param)
+    if options.num_agents is not None:
+        params["num_agents"] = options.num_agents
+    found = replay(
+        options.target,
+        options.out,
+        policy=options.policy,
+        episode=options.episode,
+        seed=options.seed,
+        greedy=options.greedy,
+        checkpoint=options.checkpoint,
+        steps=options.steps,
+        fps=options.fps,
+        env_params=params,
+        report=Patience("frames drawn").update,
+    )
+    if options.json:
+        print(json.dumps({**vars(found), "path": str(found.path)}))
+    else:
+        print(f"{found.steps} steps, team return {found.team_return:.2f}")
+        print(f"picture written to {found.path}")
+    return 0
+
+
 def _envs(argv: list[str]) -> int:
     from ascore.anchors import EPISODES
 
@@ -305,10 +343,7 @@ def _envs(argv: list[str]) -> int:
         help="with --anchors: episodes of each (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    try:
-        options = parser.parse_args(argv)
-    except SystemExit as stop:  # the parser has told why
-        return EXIT_USAGE if stop.code else 0
+    options = parser.parse_args(argv)
     if options.anchors is not None:
         names = [canonical_name(options.anchors)] if options.anchors else list(ENVIRONMENTS)
         return _anchors(names, options.episodes, options.json)
@@ -378,6 +413,42 @@ def _anchor_line(found: Measured) -> str:
     )
 
 
+def _bench(argv: list[str]) -> int:
+    from ascore.benchmark import FULL, GROUPS, QUICK, Case, cases, run
+    from ascore.benchmark.report import as_markdown, as_text
+
+    parser = argparse.ArgumentParser(
+        prog="ascore bench",
+        description="Times everything that is promised to be fast in turns with its baseline. "
+        "Fails if a result differs from its baseline's, not if a bar is missed.",
+    )
+    parser.add_argument(
+        "--group",
+        nargs="+",
+        action="extend",
+        choices=list(GROUPS),
+        metavar="NAME",
+        help=f"only these groups of {', '.join(GROUPS)}",
+    )
+    parser.add_argument("--quick", action="store_true", help="small batches and few repeats")
+    parser.add_argument("--strict", action="store_true", help="fail if a bar is missed")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--markdown", action="store_true", help="print Markdown tables")
+    options = parser.parse_args(argv)
+
+    def report(done: int, total: int, case: Case) -> None:
+        print(f"{done}/{total} {case.group}: {case.name}", file=sys.stderr, flush=True)
+
+    outcome = run(cases(options.group or list(GROUPS)), QUICK if options.quick else FULL, report)
+    if options.json:
+        print(json.dumps(outcome.to_dict()))
+    else:
+        print(as_markdown(outcome) if options.markdown else as_text(outcome))
+    failed = outcome.differing or (options.strict and outcome.missed)
+    return EXIT_FAILED if failed else 0
+
+
 def _doctor(argv: list[str]) -> int:
     from ascore.doctor import examine, report
 
@@ -391,6 +462,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "evaluate": _evaluate,
     "plot": _plot,
+    "render": _render,
     "envs": _envs,
+    "bench": _bench,
     "doctor": _doctor,
 }

@@ -465,26 +465,33 @@ class VecEnv:
         """
         self._core.uniforms(out)
 
-    def inspect(self, index: int = 0) -> dict[str, npt.NDArray[Any]]:
+    def inspect(
+        self, index: int = 0, action: npt.NDArray[np.int32] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
         """What one environment holds in the current state, by name; copies.
 
         Cells are (row, column), row 0 at the top. `agents` is always there; the rest is
         exchange: `agents`, `boxes` i32 [N, 2], `food` i32 [N] (0 closed, 1 open, 2 eaten);
         navigation: `agents`, `landmarks` i32 [N, 2];
-        predation: `agents` f64 [N], `prey` f64 [1], places on the line.
+        predation: `agents` f64 [N], `prey` f64 [1], places on the line;
+        harvest: `agents` i32 [N, 2], `orientation` i32 [N] (0 up, then clockwise), and u8 [H, W]
+        `walls`, `apples`, `orchard` (where apples can grow);
+        cleanup: that, and u8 [H, W] `waste`, `river`, `stream`.
 
         Args:
             index: which environment of the batch, 0..B-1.
+            action: i32 [B, N]; with it, what the environment will hold after a step with it. That
+                is how to see the end of an episode, which `step` follows up with a reset.
 
         Raises:
             IndexError: there is no such environment.
-            ValueError: nothing to see before the first reset.
+            TypeError, ValueError: as `step`, and before the first reset.
         """
         _check_whole("index", index)
         if not 0 <= index < self.num_envs:
             message = f"index = {index} is outside 0..{self.num_envs - 1}"
             raise IndexError(message)
-        return self._core.inspect(index)
+        return self._core.inspect(index, action)
 
     def save_state(self) -> U8:
         """Everything that changes, every buffer included, as u8 [K]."""

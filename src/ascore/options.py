@@ -80,3 +80,36 @@ class PlotOptions:
     """Run folders, or folders of runs."""
     out: Path = Path("ascore.png")
     """Picture to write; the ending chooses the format."""
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """Play one evaluation episode and write it as a GIF, its end as a PNG, or all steps as PNGs.
+
+    Without a run, random play shows what an environment is like: `ascore render exchange`.
+    """
+
+    target: Positional[str]
+    """Run folder, or environment; `ascore envs` lists them."""
+    out: Path = Path("replay.gif")
+    """Picture to write: a file ending in .gif or .png, or a folder to make."""
+    policy: Literal["trained", "random"] | None = None
+    """Who plays; default: trained for a run, random for an environment."""
+    episode: int = 0
+    """Which episode: number 3 is the fourth that `ascore evaluate` plays."""
+    seed: int | None = None
+    """Of the environment; default: the training seed, or 0."""
+    greedy: bool = False
+    """Most probable actions instead of sampled ones."""
+    checkpoint: str | None = None
+    """Name of a checkpoint; default: the newest."""
+    steps: int | None = None
+    """Most steps to play; default: the whole episode."""
+    fps: float = 6.0
+    """Steps per second of a GIF."""
+    num_agents: int | None = None
+    """Number of agents, for an environment; default: the environment's."""
+    env_param: UseAppendAction[tuple[str, ...]] = ()
+    """NAME=VALUE of an environment parameter; may be repeated."""
+    json: bool = False
+    """Print one JSON object instead of text."""

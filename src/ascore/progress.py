@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 LINE_SECONDS = 5.0
+PATIENCE_SECONDS = 2.0
 
 
 class Progress:
@@ -64,6 +65,21 @@ class Progress:
             self._last[name] = now if done < total else math.inf
             line = f"{name}: update {done}/{total}, {_detail(record)}, {now - self._start:.0f} s"
             print(line, file=sys.stderr, flush=True)
+
+
+class Patience:
+    """Says how far a short job is, on standard error, once it has taken two seconds."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._last = time.monotonic()
+
+    def update(self, done: int, total: int) -> None:
+        """`done` of `total` are through; call it as often as you like."""
+        now = time.monotonic()
+        if now - self._last >= PATIENCE_SECONDS:
+            self._last = now
+            print(f"{done} of {total} {self.what}", file=sys.stderr, flush=True)
 
 
 def _detail(record: dict[str, Any] | None) -> str:

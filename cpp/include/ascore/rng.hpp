@@ -6,10 +6,13 @@
 /// 1, 2, 3".
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <ranges>
 #include <span>
 #include <utility>
@@ -62,24 +65,32 @@ class Rng {
       out[k++] = static_cast<std::uint32_t>(word);
       if (k < out.size()) out[k++] = static_cast<std::uint32_t>(word >> 32);
     };
-    while (k < out.size() && used_ < words_.size()) put(words_[used_++]);
+    while (k < out.size() && used_ < kWords) put(words_[used_++]);
     // Blocks depend on nothing but their number: three at a time keep the multipliers busy, where
     // one alone would wait for the result of each round.
     constexpr std::size_t kAtOnce = 3;
-    constexpr std::size_t kHalves = 2 * kWords;
-    while (out.size() - k > (kAtOnce - 1) * kHalves) {
+    while (out.size() - k > 2 * kWords) {
       std::array<Block, kAtOnce> blocks;
-      for (Block& block : blocks) {
-        ++counter_[0];
-        block = counter_;
+      for (std::size_t i = 0; i < kAtOnce; ++i) {
+        blocks[i] = counter_;
+        blocks[i][0] += i + 1;
       }
       encrypt(std::span<Block, kAtOnce>(blocks));
       std::size_t taken = 0;
-      for (; taken < kAtOnce * kWords && k < out.size(); ++taken) {
-        put(blocks[taken / kWords][taken % kWords]);
+      if constexpr (std::endian::native == std::endian::little) {
+        const std::size_t count = std::min(out.size() - k, 2 * kAtOnce * kWords);
+        std::memcpy(out.data() + k, blocks.data(), count * sizeof(std::uint32_t));
+        k += count;
+        taken = (count + 1) / 2;
+      } else {
+        for (; taken < kAtOnce * kWords && k < out.size(); ++taken) {
+          put(blocks[taken / kWords][taken % kWords]);
+        }
       }
-      words_ = blocks[kAtOnce - 1];
-      used_ = taken - (kAtOnce - 1) * kWords;
+      const std::size_t last = (taken - 1) / kWords;
+      counter_[0] += last + 1;
+      words_ = blocks[last];
+      used_ = taken - last * kWords;
     }
     while (k < out.size()) put(next());
   }

@@ -126,6 +126,26 @@ class VecEnv {
     env(b).inspect(row);
   }
 
+  /// What environment b will hold after a step with these actions [B, N], before the reset that an
+  /// ended episode is followed by. Nothing moves. Throws as `env` and `step` do.
+  template <class Row>
+    requires Inspectable<Env>
+  void inspect_after(std::size_t b, std::span<const std::int32_t> action, Row&& row) const {
+    require_started("inspect");
+    Env next = env(b);
+    require_actions(action);
+    const std::size_t n = num_agents();
+    std::vector<Obs> obs(view_size());
+    std::vector<float> reward(n);
+    std::vector<std::uint8_t> neighbours(n * n);
+    Rng rng = step_stream(b);
+    next.step(rng, {.action = action.subspan(b * n, n),
+                    .reward = reward,
+                    .obs = obs,
+                    .neighbours = neighbours});
+    next.inspect(row);
+  }
+
   /// Everything that changes, in native byte order, behind a line of text that says whose it is.
   std::vector<std::uint8_t> save_state() const {
     const std::string owner = identity();
@@ -247,6 +267,11 @@ class VecEnv {
     return {seed_, first_env_ + b, episode_[b], step, domain};
   }
 
+  /// What the next step of environment b draws from.
+  Rng step_stream(std::size_t b) const noexcept {
+    return stream(b, static_cast<std::uint64_t>(time_[b]) + 1, Domain::kDynamics);
+  }
+
   StepView<Obs> view(std::size_t b, std::span<const std::int32_t> action) noexcept {
     const std::size_t n = num_agents();
     return {.action = action,
@@ -274,7 +299,7 @@ class VecEnv {
   }
 
   void step_one(std::size_t b, std::span<const std::int32_t> action) noexcept {
-    Rng rng = stream(b, static_cast<std::uint64_t>(time_[b]) + 1, Domain::kDynamics);
+    Rng rng = step_stream(b);
     const StepView<Obs> io = view(b, action.subspan(b * num_agents(), num_agents()));
     const bool terminated = envs_[b].step(rng, io);
     ++time_[b];

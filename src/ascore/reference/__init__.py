@@ -1,6 +1,7 @@
 """Slow, obvious versions of what the compiled core does, in plain Python.
 
-They exist to be read and to be compared with: tests and benches import them, nothing else does.
+They exist to be read and to be compared with: tests, benches and `ascore.benchmark` import them,
+nothing else does.
 Each draws the same random numbers as its compiled twin, so results agree bit for bit.
 """
 

@@ -260,7 +260,7 @@ class Cleanup {
     for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
       const std::size_t cell = s_.agents.cell[i];
       const std::uint16_t site = w.orchard.at[cell];
-      const bool eats = site != grid::Sites::kNone && s_.apples.contains(site) &&
+      const bool eats = s_.apples.contains(site) &&
                         (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
       io.reward[i] = eats ? 1.0F : 0.0F;
       if (!eats) continue;
@@ -273,12 +273,13 @@ class Cleanup {
     const std::size_t n = w_->ground.num_agents;
     const bool ssd = w_->p.profile == grid::Profile::kSsd;
     Cleaned cleaned{};
-    Rng priority = rng;
-    if (ssd) rng.discard(n - 1);  // what a permutation takes, needed or not
-    if (std::ranges::find(io.action, grid::kClean) == io.action.end()) return cleaned;
+    if (std::ranges::find(io.action, grid::kClean) == io.action.end()) {
+      if (ssd) rng.discard(n - 1);  // what the permutation below takes
+      return cleaned;
+    }
     std::array<std::uint8_t, kMaxAgents> order;
     if (ssd) {
-      priority.perm(std::span(order.data(), n));
+      rng.perm(std::span(order.data(), n));
     } else {
       std::iota(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n), std::uint8_t{0});
     }
@@ -302,7 +303,7 @@ class Cleanup {
     const auto lane = [&](std::size_t cell, int length) {
       for (;;) {
         const std::uint16_t site = w.river.at[cell];
-        const bool dirty = site != grid::Sites::kNone && s_.waste.contains(site);
+        const bool dirty = s_.waste.contains(site);
         if (dirty) {
           set_waste(site, false, obs);
           ++cleaned;
@@ -337,15 +338,15 @@ class Cleanup {
 
   void grow_apples(Rng& rng, std::uint64_t chance, std::span<Obs> obs) noexcept {
     const World& w = *w_;
-    std::array<std::uint16_t, grid::kMaxSites> bare;
-    const std::size_t count = w.ground.vacant(w.orchard, s_.apples, s_.agents, bare);
+    const grid::SiteSet bare = w.ground.vacant(w.orchard, s_.apples, s_.agents);
     std::array<std::uint32_t, grid::kMaxSites> halves;
-    rng.halves(std::span(halves).first(count));
-    for (std::size_t k = 0; k < count; ++k) {
-      if (halves[k] >= chance) continue;
-      s_.apples.insert(bare[k]);
-      w.view.set(obs, kApple, w.orchard.cell[bare[k]], 1);
-    }
+    rng.halves(std::span(halves).first(bare.size(w.orchard.words)));
+    const std::uint32_t* half = halves.data();
+    bare.for_each(w.orchard.words, [&](std::size_t site) {
+      if (*half++ >= chance) return;
+      s_.apples.insert(site);
+      w.view.set(obs, kApple, w.orchard.cell[site], 1);
+    });
   }
 
   /// At most one cell of the river takes waste: the first that does, of those without, in random
@@ -353,7 +354,10 @@ class Cleanup {
   void add_waste(Rng& rng, std::span<Obs> obs) noexcept {
     const World& w = *w_;
     std::array<std::uint16_t, grid::kMaxSites> clean;
-    const std::size_t count = s_.waste.missing_from(w.river.all, w.river.words, clean);
+    std::size_t count = 0;
+    s_.waste.missing_from(w.river.all, w.river.words)
+        .for_each(w.river.words,
+                  [&](std::size_t site) { clean[count++] = static_cast<std::uint16_t>(site); });
     const std::size_t tries =
         w.p.waste_mode == Params::WasteMode::kOnce ? std::min<std::size_t>(count, 1) : count;
     for (std::size_t k = 0; k < tries; ++k) {

@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -83,11 +82,15 @@ void check_shared(const Params& p, const GridMap& map) {
 /// Most sites of one kind (apple cells, river cells) on a map.
 inline constexpr int kMaxSites = 1024;
 
-/// A set of sites, which are numbered row by row.
+/// The site of a cell that is none. No set that is shown contains it, so that looking it up needs
+/// no branch: where agents go cannot be predicted.
+inline constexpr std::uint16_t kNoSite = kMaxSites;
+
+/// A set of sites, which are numbered row by row, with room for kNoSite.
 class SiteSet {
  public:
   static constexpr std::size_t kBits = 64;
-  static constexpr std::size_t kWords = kMaxSites / kBits;
+  static constexpr std::size_t kWords = kMaxSites / kBits + 1;
 
   bool contains(std::size_t site) const noexcept {
     return (words_[site / kBits] >> (site % kBits) & 1) != 0;
@@ -95,9 +98,11 @@ class SiteSet {
   void insert(std::size_t site) noexcept { words_[site / kBits] |= bit(site); }
   void erase(std::size_t site) noexcept { words_[site / kBits] &= ~bit(site); }
 
-  std::size_t size() const noexcept {
+  std::size_t size(std::size_t words = kWords) const noexcept {
     std::size_t total = 0;
-    for (const std::uint64_t word : words_) total += static_cast<std::size_t>(std::popcount(word));
+    for (std::size_t w = 0; w < words; ++w) {
+      total += static_cast<std::size_t>(std::popcount(words_[w]));
+    }
     return total;
   }
 
@@ -114,19 +119,11 @@ class SiteSet {
     return all;
   }
 
-  /// Writes the members of `all` that are not in this set, in ascending order, to `out`; returns
-  /// how many. `words` covers `all`.
-  std::size_t missing_from(const SiteSet& all, std::size_t words,
-                           std::span<std::uint16_t, kMaxSites> out) const noexcept {
-    std::size_t count = 0;
-    for (std::size_t w = 0; w < words; ++w) {
-      std::uint64_t rest = all.words_[w] & ~words_[w];
-      for (; rest != 0; rest &= rest - 1) {
-        out[count++] = static_cast<std::uint16_t>(w * kBits +
-                                                  static_cast<std::size_t>(std::countr_zero(rest)));
-      }
-    }
-    return count;
+  /// What `all` has and this set has not. `words` covers `all`.
+  SiteSet missing_from(const SiteSet& all, std::size_t words) const noexcept {
+    SiteSet rest;
+    for (std::size_t w = 0; w < words; ++w) rest.words_[w] = all.words_[w] & ~words_[w];
+    return rest;
   }
 
   template <class Visitor>
@@ -146,10 +143,8 @@ class SiteSet {
 
 /// The cells of one kind, in row-major order.
 struct Sites {
-  static constexpr std::uint16_t kNone = std::numeric_limits<std::uint16_t>::max();
-
   Sites(const GridMap& map, std::string_view kinds)
-      : at(static_cast<std::size_t>(map.size()), kNone) {
+      : at(static_cast<std::size_t>(map.size()), kNoSite) {
     for (std::size_t c = 0; c < at.size(); ++c) {
       if (kinds.find(map.cells()[c]) == std::string_view::npos) continue;
       at[c] = static_cast<std::uint16_t>(cell.size());
@@ -159,7 +154,7 @@ struct Sites {
     words = (cell.size() + SiteSet::kBits - 1) / SiteSet::kBits;
   }
 
-  std::vector<std::uint16_t> at;    ///< site on a cell, or kNone
+  std::vector<std::uint16_t> at;    ///< site on a cell, or kNoSite
   std::vector<std::uint16_t> cell;  ///< cell of a site
   SiteSet all;
   std::size_t words = 0;  ///< of a SiteSet that are in use
@@ -201,14 +196,20 @@ class Ground {
         cells(static_cast<std::size_t>(map.size())),
         num_agents(static_cast<std::size_t>(p.num_agents)),
         profile(p.profile),
-        egocentric(p.move_frame == Frame::kEgo ||
-                   (p.move_frame == Frame::kProfile && p.profile == Profile::kSsd)),
         graph(p.graph),
         radius(p.neigh_radius),
         metric(p.neigh_metric),
         tile(map.cells()),
         offset_{static_cast<std::int16_t>(-width), 1, static_cast<std::int16_t>(width), -1, 0},
         open_(cells) {
+    const bool egocentric = p.move_frame == Frame::kEgo ||
+                            (p.move_frame == Frame::kProfile && p.profile == Profile::kSsd);
+    for (std::size_t a = 0; a < kActionNames.size(); ++a) {
+      for (std::size_t o = 0; o < 4; ++o) {
+        const std::size_t base = a < kStay ? kBase[a] + (egocentric ? o : 0) : kNowhere;
+        direction_[a][o] = static_cast<std::uint8_t>(a < kStay ? base % 4 : base);
+      }
+    }
     for (int row = 0; row < height; ++row) {
       for (int col = 0; col < width; ++col) {
         const auto c = static_cast<std::size_t>(row * width + col);
@@ -227,7 +228,7 @@ class Ground {
 
   /// The cell next to `cell` in this direction, or itself at a wall or the edge of the map.
   std::uint16_t next(std::size_t cell, std::size_t direction) const noexcept {
-    const int step = open(cell, direction) ? offset_[direction] : 0;
+    const int step = offset_[direction] * (open_[cell] >> direction & 1);
     return static_cast<std::uint16_t>(static_cast<int>(cell) + step);
   }
 
@@ -260,10 +261,8 @@ class Ground {
   void move(Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
     Cells target;
     for (std::size_t i = 0; i < num_agents; ++i) {
-      const auto a = static_cast<std::size_t>(action[i]);
-      const std::size_t turned = egocentric ? s.orientation[i] : 0;
-      const std::size_t direction = a < kStay ? (kBase[a] + turned) % 4 : kNowhere;
-      target[i] = next(s.cell[i], direction);
+      const auto& directions = direction_[static_cast<std::size_t>(action[i])];
+      target[i] = next(s.cell[i], directions[s.orientation[i]]);
     }
     if (profile == Profile::kSsd) {
       turn(action, s);
@@ -288,14 +287,11 @@ class Ground {
     return found;
   }
 
-  /// Sites of `all` that are not in `taken` and that nobody stands on, ascending; returns how many.
-  std::size_t vacant(const Sites& sites, SiteSet taken, const Agents& s,
-                     std::span<std::uint16_t, kMaxSites> out) const noexcept {
-    for (std::size_t i = 0; i < num_agents; ++i) {
-      const std::uint16_t site = sites.at[s.cell[i]];
-      if (site != Sites::kNone) taken.insert(site);
-    }
-    return taken.missing_from(sites.all, sites.words, out);
+  /// Sites that are not in `taken` and that nobody stands on.
+  SiteSet vacant(const Sites& sites, const SiteSet& taken, const Agents& s) const noexcept {
+    SiteSet rest = taken.missing_from(sites.all, sites.words);
+    for (std::size_t i = 0; i < num_agents; ++i) rest.erase(sites.at[s.cell[i]]);
+    return rest;
   }
 
   /// Who hears whom.
@@ -325,7 +321,6 @@ class Ground {
   std::size_t cells;
   std::size_t num_agents;
   Profile profile;
-  bool egocentric;
   Graph graph;
   int radius;
   Metric metric;
@@ -345,20 +340,14 @@ class Ground {
   /// Profile ssd: turns targets that cannot be had into staying. No two agents end on one cell.
   void settle(Rng& rng, const Cells& from, Cells& target) const noexcept {
     const std::size_t n = num_agents;
-    Rng priority = rng;
-    rng.discard(n - 1);  // what a permutation takes, needed or not
-    bool clear = true;
-    for (std::size_t i = 0; i < n; ++i) {
-      for (std::size_t j = 0; j < i; ++j) {
-        clear &= target[i] != target[j];
-        clear &= target[i] != from[j] || target[j] != from[i];
-      }
+    if (unhindered(from, target)) {  // chains and cycles of three and more move on
+      rng.discard(n - 1);            // what the permutation below takes
+      return;
     }
-    if (clear) return;  // chains and cycles of three and more move on
 
     std::array<std::uint8_t, kMaxAgents> order;
     std::array<std::uint8_t, kMaxAgents> rank;
-    priority.perm(std::span(order.data(), n));
+    rng.perm(std::span(order.data(), n));
     for (std::size_t k = 0; k < n; ++k) rank[order[k]] = static_cast<std::uint8_t>(k);
 
     // Of several that want a cell only the first in the random order may have it, and none if its
@@ -390,6 +379,18 @@ class Ground {
     }
   }
 
+  /// Whether all targets differ and no two agents want each other's cells.
+  bool unhindered(const Cells& from, const Cells& target) const noexcept {
+    bool clear = true;  // without leaving early: who meets whom cannot be predicted
+    for (std::size_t i = 1; i < num_agents; ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        clear &= target[i] != target[j];
+        clear &= (target[i] != from[j]) | (target[j] != from[i]);
+      }
+    }
+    return clear;
+  }
+
   /// Whether the occupant of the cell that i wants wants the cell of i.
   bool exchanged(const Cells& from, const Cells& wish, std::size_t i) const noexcept {
     for (std::size_t j = 0; j < num_agents; ++j) {
@@ -417,6 +418,9 @@ class Ground {
 
   std::array<std::int16_t, 5> offset_;
   std::vector<std::uint8_t> open_;  ///< one bit per direction
+  /// Where a move leads, by action and orientation. Tables and no branches: actions cannot be
+  /// predicted.
+  std::array<std::array<std::uint8_t, 4>, kActionNames.size()> direction_{};
 };
 
 // ---- inspection ------------------------------------------------------------------------------

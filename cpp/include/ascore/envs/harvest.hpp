@@ -185,7 +185,7 @@ class Harvest {
         for (int r = std::max(row - 1, 0); r <= std::min(row + 1, ground.height - 1); ++r) {
           for (int c = std::max(col - 1, 0); c <= std::min(col + 1, ground.width - 1); ++c) {
             const std::uint16_t other = sites.at[static_cast<std::size_t>(r * ground.width + c)];
-            if (other == grid::Sites::kNone || other == site) continue;
+            if (other == grid::kNoSite || other == site) continue;
             around_[kAround * site + crowd[site]++] = other;
           }
         }
@@ -222,7 +222,7 @@ class Harvest {
     const World& w = *w_;
     for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
       const std::uint16_t site = w.sites.at[s_.agents.cell[i]];
-      const bool eats = site != grid::Sites::kNone && s_.apples.contains(site) &&
+      const bool eats = s_.apples.contains(site) &&
                         (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
       io.reward[i] = eats ? 1.0F : 0.0F;
       if (eats) set_apple(site, false, io.obs);
@@ -232,25 +232,24 @@ class Harvest {
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
   void regrow(Rng& rng, std::span<Obs> obs) noexcept {
     const World& w = *w_;
-    std::array<std::uint16_t, grid::kMaxSites> bare;
-    const std::size_t count = w.ground.vacant(w.sites, s_.apples, s_.agents, bare);
+    const grid::SiteSet bare = w.ground.vacant(w.sites, s_.apples, s_.agents);
     std::array<std::uint32_t, grid::kMaxSites> halves;
-    rng.halves(std::span(halves).first(count));
-    const auto grows = [&](std::size_t k) { return halves[k] < w.regrowth[s_.near[bare[k]]]; };
+    rng.halves(std::span(halves).first(bare.size(w.sites.words)));
+    const std::uint32_t* half = halves.data();
+    const auto grows = [&](std::size_t site) { return *half++ < w.regrowth[s_.near[site]]; };
     if (w.p.profile == grid::Profile::kFeatures) {
-      for (std::size_t k = 0; k < count; ++k) {
-        if (grows(k)) set_apple(bare[k], true, obs);
-      }
+      bare.for_each(w.sites.words, [&](std::size_t site) {
+        if (grows(site)) set_apple(site, true, obs);
+      });
       return;
     }
-    std::size_t grown = 0;
-    for (std::size_t k = 0; k < count; ++k) {  // without a branch: who grows cannot be predicted
-      const std::uint16_t site = bare[k];
-      const bool grow = grows(k);
-      bare[grown] = site;
-      grown += grow ? 1 : 0;
-    }
-    for (std::size_t k = 0; k < grown; ++k) set_apple(bare[k], true, obs);
+    std::array<std::uint16_t, grid::kMaxSites> grown;
+    std::size_t count = 0;
+    bare.for_each(w.sites.words, [&](std::size_t site) {
+      grown[count] = static_cast<std::uint16_t>(site);
+      count += grows(site) ? 1 : 0;  // no branch: what grows cannot be predicted
+    });
+    for (std::size_t k = 0; k < count; ++k) set_apple(grown[k], true, obs);
   }
 
   /// The whole observation, for every mode but planes.

@@ -1,0 +1,224 @@
+"""Steps per second: against the Python twins, the bound, one thread; and what a call costs."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+from ascore import _core
+
+from .timing import CPU, WALL, Effort, Measure, Missing, Result, Timing, Work, interleave
+from .worlds import (
+    BOUND_NS,
+    WORLDS,
+    World,
+    actions_for,
+    player,
+    require_equal,
+)
+
+NUM_ENVS = 1024
+STEPS = 16
+"""Different actions per environment before they come round again."""
+FULL_CHECK, QUICK_CHECK = 32, 8
+"""Steps compared before timing; the full check is longer than an episode of Predation."""
+
+TWO_THREADS_BAR = 1.6
+FEW_ENVS = (1, 16)
+FEW_BAR = 0.95
+"""Never slower: where one thread is chosen both sides run the same code, up to noise."""
+CALL_NS = 1_500.0
+"""What a call of `step` on one environment may cost beyond the environment."""
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def require_two_cores() -> None:
+    """Raises Missing where two threads would share one core."""
+    if cores() < 2:
+        message = "two threads need two cores; this process may use one"
+        raise Missing(message)
+
+
+def against_twin(world: World, num_threads: int, effort: Effort) -> list[Result]:
+    """The compiled environment against its Python twin, which has one thread in any case."""
+    world.require()
+    if num_threads > 1:
+        require_two_cores()
+    compiled = world.compiled(effort.twin_envs, num_threads)
+    twin = world.twin(effort.twin_envs)
+    check = QUICK_CHECK if effort.quick else FULL_CHECK
+    require_equal(compiled, twin, actions_for(compiled, check), world.name)
+    actions = actions_for(compiled, STEPS)
+    timing = interleave(
+        Work(player(compiled, actions), compiled.num_envs),
+        Work(player(twin, actions), twin.num_envs),
+        effort,
+        CPU if num_threads == 1 else WALL,
+    )
+    result = Result.of(
+        timing,
+        group="twin",
+        name=f"{world.name}, {compiled.num_envs:,} envs, {threads(num_threads)}",
+        baseline="Python twin",
+        unit="env-step",
+        bar=world.twin_bar if compiled.num_envs >= NUM_ENVS else None,  # promised for such batches
+    )
+    return [result]
+
+
+def against_bound(world: World, num_threads: int, effort: Effort) -> list[Result]:
+    """The compiled environment against the bound, and so against engines known in its units."""
+    world.require()
+    if num_threads > 1:
+        require_two_cores()
+    env = world.compiled(NUM_ENVS, num_threads)
+    bound = _core.HarvestBound(NUM_ENVS, 0)
+    timing = interleave(
+        Work(player(env, actions_for(env, STEPS)), env.num_envs),
+        Work(partial(bound.run, 1), bound.num_envs * bound.num_agents),
+        effort,
+        CPU if num_threads == 1 else WALL,
+    )
+    return bound_results(world, num_threads, env.spec.num_agents, timing)
+
+
+def bound_results(world: World, num_threads: int, num_agents: int, timing: Timing) -> list[Result]:
+    """Results of a timing of env-steps against agent-steps of the bound."""
+    name = f"{world.name}, {NUM_ENVS:,} envs, {threads(num_threads)}"
+    share = 1 / num_agents if world.unit == "agent-step" else 1.0
+    one = num_threads == 1
+    bar = BOUND_NS / world.limit_ns if world.limit_ns is not None and one else None
+    note = "the bound's time is per agent-step of its 5 agents"
+    if bar is not None:
+        note += f"; bar: {world.limit_ns:g} ns where the bound takes {BOUND_NS:g}"
+    results = [
+        Result.of(
+            timing, candidate_units=share, group="bound", name=name, unit=world.unit, bar=bar,
+            baseline="hand-written bound", note=note,
+        )
+    ]  # fmt: skip
+    for peer in world.peers if one else ():
+        source = f"derived, not measured here: {peer.name} takes {peer.multiple:g} x the bound"
+        results.append(
+            Result.of(
+                timing, scale=peer.multiple, candidate_units=1 / num_agents, group="bound",
+                name=name, unit="agent-step", bar=peer.bar, baseline=f"{peer.name} (derived)",
+                note=f"{source} (docs/performance.md, Other engines)",
+            )
+        )  # fmt: skip
+    return results
+
+
+def two_threads(world: World, num_envs: int, effort: Effort) -> list[Result]:
+    """Two threads against one; the bar is for batches with work for both."""
+    world.require()
+    require_two_cores()
+    two, one = (world.compiled(num_envs, count) for count in (2, 1))
+    require_equal(two, one, actions_for(one, 4), world.name)
+    actions = actions_for(one, STEPS)
+    timing = interleave(
+        Work(player(two, actions), num_envs), Work(player(one, actions), num_envs), effort, WALL
+    )
+    enough = num_envs >= world.threaded_envs
+    result = Result.of(
+        timing,
+        group="threads",
+        name=f"{world.name}, {num_envs:,} envs, 2 threads",
+        baseline="1 thread",
+        unit="env-step",
+        bar=TWO_THREADS_BAR if enough else None,
+        note="" if enough else "less than a millisecond of work per thread: for information",
+    )
+    return [result]
+
+
+def few_environments(world: World, num_envs: int, effort: Effort) -> list[Result]:
+    """num_threads = 0 on a small batch against one thread."""
+    world.require()
+    chosen, one = (world.compiled(num_envs, count) for count in (0, 1))
+    require_equal(chosen, one, actions_for(one, 4), world.name)
+    actions = actions_for(one, STEPS)
+    timing = interleave(
+        Work(player(chosen, actions), num_envs),
+        Work(player(one, actions), num_envs),
+        effort,
+        CPU if chosen.num_threads == 1 else WALL,
+    )
+    result = Result.of(
+        timing,
+        group="threads",
+        name=f"{world.name}, {envs(num_envs)}, num_threads=0",
+        baseline="1 thread",
+        unit="env-step",
+        bar=FEW_BAR,
+        note=f"chose {threads(chosen.num_threads)}; never slower, up to noise",
+    )
+    return [result]
+
+
+def one_call(world: World, effort: Effort) -> list[Result]:
+    """What a step of one environment costs beyond the dynamics, against what it may cost."""
+    world.require()
+    single, batch = world.compiled(1), world.compiled(NUM_ENVS)
+    timing = interleave(
+        Work(player(single, actions_for(single, STEPS))),
+        Work(player(batch, actions_for(batch, STEPS)), batch.num_envs),
+        effort,
+    )
+    return [call_result(world, timing)]
+
+
+def call_result(world: World, timing: Timing) -> Result:
+    """From the times of a lone step and of a step within a large batch."""
+    tiny = 1e-12  # a lone step that seems cheaper than one in a batch has no overhead to speak of
+    over = tuple(max(c - b, tiny) for c, b in zip(timing.candidate, timing.baseline, strict=True))
+    allowed = Timing(over, (CALL_NS * 1e-9,) * len(over))
+    return Result.of(
+        allowed,
+        group="call",
+        name=f"{world.name}, 1 env",
+        baseline=f"{CALL_NS / 1000:g} µs allowed",
+        unit="call beyond the dynamics",
+        bar=1.0,
+        note=f"env.step of 1 env less an env-step of {NUM_ENVS:,}",
+    )
+
+
+def threads(count: int) -> str:
+    """A count with its noun."""
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def envs(count: int) -> str:
+    """A count with its noun."""
+    return "1 env" if count == 1 else f"{count:,} envs"
+
+
+def twin_cases() -> list[tuple[str, Measure]]:
+    """One and two threads of every environment."""
+    return [(w.name, partial(against_twin, w, count)) for w in WORLDS for count in (1, 2)]
+
+
+def bound_cases() -> list[tuple[str, Measure]]:
+    """One and two threads of every environment."""
+    return [(w.name, partial(against_bound, w, count)) for w in WORLDS for count in (1, 2)]
+
+
+def thread_cases() -> list[tuple[str, Measure]]:
+    """Batches from one environment to work for a while."""
+    cases: list[tuple[str, Measure]] = []
+    for w in WORLDS:
+        cases += [(w.name, partial(two_threads, w, size)) for size in (NUM_ENVS, w.threaded_envs)]
+        cases += [(w.name, partial(few_environments, w, size)) for size in FEW_ENVS]
+    return cases
+
+
+def call_cases() -> list[tuple[str, Measure]]:
+    """A batch of one of every environment."""
+    return [(w.name, partial(one_call, w)) for w in WORLDS]

@@ -1,0 +1,172 @@
+"""Advantage estimates: the compiled core against a torch loop, a Numba loop and plain Python."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore import _core
+from ascore.reference import gae_float32
+
+from .packages import one_torch_thread, require_package
+from .timing import CPU, Differs, Effort, Measure, Result, Work, interleave
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
+
+GAMMA, LAM = 0.99, 0.98
+SHAPE = (300, 128, 8)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Rewards and values f32 [T(+1), B, N] and flags u8 [T, B] to estimate advantages from."""
+
+    reward: F32
+    value: F32
+    terminated: U8
+    truncated: U8
+    final_value: F32
+
+    @classmethod
+    def random(cls, shape: tuple[int, int, int] = SHAPE) -> Task:
+        """Noise in which one step in a thousand ends an episode, so that most rows hold no end."""
+        rng = np.random.default_rng(0)
+        steps, *rest = shape
+        flags = rng.random((2, steps, rest[0])) < 1 / 1000
+        return cls(
+            reward=rng.standard_normal(shape, dtype=np.float32),
+            value=rng.standard_normal((steps + 1, *rest), dtype=np.float32),
+            terminated=flags[0].astype(np.uint8),
+            truncated=flags[1].astype(np.uint8),
+            final_value=rng.standard_normal(shape, dtype=np.float32),
+        )
+
+
+Estimate = Callable[[], tuple[Any, Any]]
+"""Advantage and returns, f32 [T, B, N], as arrays or tensors."""
+
+
+def compiled(task: Task) -> Estimate:
+    """The compiled core, into arrays allocated once."""
+    advantage, returns = np.empty_like(task.reward), np.empty_like(task.reward)
+
+    def call() -> tuple[F32, F32]:
+        _core.gae(**vars(task), gamma=GAMMA, lam=LAM, advantage=advantage, returns=returns)
+        return advantage, returns
+
+    return call
+
+
+def plain_python(task: Task) -> Estimate:
+    """One number at a time."""
+    return partial(gae_float32, **vars(task), gamma=GAMMA, lam=LAM)
+
+
+def torch_loop(task: Task) -> Estimate:
+    """The loop most PyTorch code has, over [B, N] rows, with the cuts as selections."""
+    import torch
+
+    reward, value, final_value = map(torch.from_numpy, (task.reward, task.value, task.final_value))
+    terminated, truncated = (torch.from_numpy(f).bool() for f in (task.terminated, task.truncated))
+    discount, decay = float(np.float32(GAMMA)), float(np.float32(GAMMA * LAM))
+    zero = torch.zeros(())
+
+    def call() -> tuple[Tensor, Tensor]:
+        advantage = torch.empty_like(reward)
+        carry = torch.zeros_like(reward[0])
+        for t in range(reward.shape[0] - 1, -1, -1):
+            following = torch.where(truncated[t, :, None], final_value[t], value[t + 1])
+            following = torch.where(terminated[t, :, None], zero, following)
+            carry = torch.where((terminated[t] | truncated[t])[:, None], zero, carry)
+            carry = ((reward[t] + discount * following) - value[t]) + decay * carry
+            advantage[t] = carry
+        return advantage, advantage + value[:-1]
+
+    return call
+
+
+def numba_loop(task: Task) -> Estimate:
+    """Compiled by Numba, rows of [B, N] from the last to the first; contraction stays off."""
+    loop = importlib.import_module("numba").njit(_rows)
+    discount, decay = np.float32(GAMMA), np.float32(GAMMA * LAM)
+    advantage, returns = np.empty_like(task.reward), np.empty_like(task.reward)
+    carry = np.empty_like(task.reward[0])
+
+    def call() -> tuple[F32, F32]:
+        carry.fill(0)
+        loop(*vars(task).values(), discount, decay, carry, advantage, returns)
+        return advantage, returns
+
+    return call
+
+
+def _rows(
+    reward: F32,
+    value: F32,
+    terminated: U8,
+    truncated: U8,
+    final_value: F32,
+    discount: np.float32,
+    decay: np.float32,
+    carry: F32,
+    advantage: F32,
+    returns: F32,
+) -> None:
+    steps, num_envs, num_agents = reward.shape
+    for t in range(steps - 1, -1, -1):
+        for b in range(num_envs):
+            ends = terminated[t, b] | truncated[t, b]
+            for n in range(num_agents):
+                following = value[t + 1, b, n]
+                if ends:
+                    carry[b, n] = 0
+                    following = np.float32(0) if terminated[t, b] else final_value[t, b, n]
+                here = value[t, b, n]
+                delta = (reward[t, b, n] + discount * following) - here
+                carry[b, n] = delta + decay * carry[b, n]
+                advantage[t, b, n] = carry[b, n]
+                returns[t, b, n] = carry[b, n] + here
+
+
+BASELINES: dict[str, tuple[str | None, Callable[[Task], Estimate]]] = {
+    "torch loop": ("torch", torch_loop),
+    "Numba loop": ("numba", numba_loop),
+    "plain Python": (None, plain_python),
+}
+"""Name: the package it needs, and how to make it."""
+
+
+def bits(estimate: Estimate) -> bytes:
+    """What it computes, as bytes."""
+    return b"".join(np.asarray(part).tobytes() for part in estimate())
+
+
+def against(baseline: str, effort: Effort) -> list[Result]:
+    """The compiled core against one of `BASELINES`, equal bit for bit, one thread each."""
+    package, build = BASELINES[baseline]
+    require_package(package)
+    task = Task.random()
+    ours, theirs = compiled(task), build(task)
+    with one_torch_thread() if package == "torch" else nullcontext():
+        if bits(ours) != bits(theirs):
+            message = f"gae: the compiled core and the {baseline} differ"
+            raise Differs(message)
+        timing = interleave(Work(ours), Work(theirs), effort, CPU)
+    name = f"gae, {SHAPE[0]} steps x {SHAPE[1]} envs x {SHAPE[2]} agents, 1 thread"
+    return [Result.of(timing, group="gae", name=name, baseline=baseline, unit="call")]
+
+
+def cases() -> list[tuple[str, Measure]]:
+    """One per baseline."""
+    return [(f"gae against {name}", partial(against, name)) for name in BASELINES]

@@ -1,0 +1,117 @@
+"""The groups of cases, and running them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import environments, estimates, updates
+from .machine import describe_machine
+from .timing import FULL, Differs, Effort, Measure, Missing, Result
+
+GROUPS: dict[str, Callable[[], list[tuple[str, Measure]]]] = {
+    "twin": environments.twin_cases,
+    "bound": environments.bound_cases,
+    "threads": environments.thread_cases,
+    "call": environments.call_cases,
+    "gae": estimates.cases,
+    "update": updates.cases,
+}
+"""Name of a group: its cases, each with a name and how to measure it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something to measure."""
+
+    group: str
+    name: str
+    measure: Measure
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A case that was not measured, or whose results were not those of its baseline."""
+
+    group: str
+    name: str
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """All that was found.
+
+    Attributes:
+        machine: see `describe_machine`.
+        quick: whether this was a look rather than a measurement.
+        results: in the order measured.
+        skipped: what could not be measured here, with the reason.
+        differing: what did not compute what its baseline computes.
+    """
+
+    machine: dict[str, Any]
+    quick: bool
+    results: list[Result] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    differing: list[Skipped] = field(default_factory=list)
+
+    @property
+    def missed(self) -> list[Result]:
+        """Results below their bar."""
+        return [result for result in self.results if result.met is False]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "machine": self.machine,
+            "quick": self.quick,
+            "results": [result.to_dict() for result in self.results],
+            "skipped": [vars(case) for case in self.skipped],
+            "differing": [vars(case) for case in self.differing],
+        }
+
+
+def cases(groups: Sequence[str]) -> list[Case]:
+    """All cases of these groups, in the order of `GROUPS`.
+
+    Raises:
+        ValueError: no such group; lists what there is.
+    """
+    unknown = [group for group in groups if group not in GROUPS]
+    if unknown:
+        message = f"no benchmark group {unknown[0]!r}; there is: {', '.join(GROUPS)}"
+        raise ValueError(message)
+    return [
+        Case(group, name, measure)
+        for group, listed in GROUPS.items()
+        if group in groups
+        for name, measure in listed()
+    ]
+
+
+def run(
+    chosen: Sequence[Case],
+    effort: Effort = FULL,
+    report: Callable[[int, int, Case], None] = lambda *_: None,
+) -> Outcome:
+    """Measures one case after the other.
+
+    Args:
+        chosen: from `cases`.
+        effort: how long to measure.
+        report: called with (number, total, case) before each.
+    """
+    outcome = Outcome(describe_machine(), effort.quick)
+    for number, case in enumerate(chosen, 1):
+        report(number, len(chosen), case)
+        try:
+            outcome.results += case.measure(effort)
+        except Missing as reason:
+            entry = Skipped(case.group, case.name, str(reason))
+            if entry not in outcome.skipped:
+                outcome.skipped.append(entry)
+        except Differs as error:
+            outcome.differing.append(Skipped(case.group, case.name, str(error)))
+    return outcome

@@ -1,0 +1,139 @@
+"""One update of Anticipation Sharing: stacked networks against a torch module per network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ascore.envs import make
+
+from .packages import one_torch_thread, require_package
+from .timing import CPU, Differs, Effort, Measure, Result, Work, interleave
+
+if TYPE_CHECKING:
+    from ascore.learner import Learner, Rows
+    from ascore.reference.update import Agents
+
+WORKLOADS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "exchange, 3 agents x 1 env": ("exchange", 1, {}),
+    "predation, 8 agents x 16 envs": ("predation", 16, {"num_agents": 8}),
+}
+"""Environment, batch and parameters of one batch of whole episodes."""
+
+LARGEST_GAP = 1e-4
+"""Between weights after the same iterations. Adam divides by the root of the squared gradient, so a
+gradient near rounding error can move its weight by a visible part of a step of 1e-3."""
+
+
+def workload(env: str, actor: str, num_envs: int, **params: Any) -> tuple[Learner, Rows]:
+    """A learner and the rows of one batch of whole episodes."""
+    from ascore.config import Config
+    from ascore.learner import Learner
+    from ascore.rollout import Collector
+
+    keys: dict[str, Any] = {
+        "env": f"{env}-v1",
+        "env_params": params,
+        "num_envs": num_envs,
+        "minibatches": 2,
+        "actor": actor,
+        "actor_lr": 1e-3,
+        "critic_lr": 1e-3,
+        "penalty_weight": 3.0,
+    }
+    config = Config.from_dict(keys)
+    vec = make(config.env, config.num_envs, config.seed, **params)
+    vec.reset()
+    learner = Learner(config, vec.spec)
+    rollout = Collector(vec, vec.spec.horizon).collect(learner.actor)
+    return learner, learner._rows(rollout, learner.targets(rollout), 0, communicates=True)
+
+
+def reference(learner: Learner, rows: Rows) -> tuple[Agents, Callable[[], None]]:
+    """Reference agents with a separate learner's weights, and its K iterations as a call."""
+    from ascore.reference.update import Agents, update
+
+    config, count = learner.config, rows.action.shape[0]
+    agents = Agents(
+        learner.spec.num_agents,
+        learner.actor.net.sizes,
+        learner.critic.net.sizes,
+        config.actor_lr,
+        config.critic_lr,
+    )
+    agents.load(learner.actor.net.flat.detach(), learner.critic.net.flat.detach())
+    parts = [
+        [part for part in learner._minibatches(count, 0, k) if part is not None]
+        for k in range(config.iterations)
+    ]
+
+    def run() -> None:
+        update(
+            agents, rows.obs, rows.action, rows.advantage, rows.normalized_return, parts,
+            penalty_weight=config.penalty_weight, clip_epsilon=config.clip_epsilon,
+        )  # fmt: skip
+
+    return agents, run
+
+
+def iterations(learner: Learner, rows: Rows) -> Callable[[], object]:
+    """The learner's K iterations as a call."""
+    return lambda: learner._iterations(rows, 0, {})
+
+
+def gap(learner: Learner, agents: Agents) -> float:
+    """Largest difference of an actor's weights."""
+    return float((learner.actor.net.flat.detach() - agents.rows()[0]).abs().max())
+
+
+def separate_against_modules(name: str, effort: Effort) -> list[Result]:
+    """The same N*N networks, stacked and as modules, equal after an update."""
+    require_package("torch")
+    env, num_envs, params = WORKLOADS[name]
+    with one_torch_thread():
+        learner, rows = workload(env, "separate", num_envs, **params)
+        agents, slow = reference(learner, rows)
+        fast = iterations(learner, rows)
+        fast()
+        slow()
+        if not gap(learner, agents) < LARGEST_GAP:
+            message = f"update of {name}: weights differ by {gap(learner, agents):g}"
+            raise Differs(message)
+        timing = interleave(Work(fast), Work(slow), effort, CPU)
+    return [result(name, "separate", "module per network", timing, "")]
+
+
+def multihead_against_separate(name: str, effort: Effort) -> list[Result]:
+    """N trunks with N heads each against N*N networks: other networks, so nothing is compared."""
+    require_package("torch")
+    env, num_envs, params = WORKLOADS[name]
+    with one_torch_thread():
+        works = [
+            Work(iterations(*workload(env, layout, num_envs, **params)))
+            for layout in ("multihead", "separate")
+        ]
+        timing = interleave(works[0], works[1], effort, CPU)
+    note = "fewer parameters, another function: no results to compare"
+    return [result(name, "multihead", "separate", timing, note)]
+
+
+def result(name: str, layout: str, baseline: str, timing: Any, note: str) -> Result:
+    """One line of the group."""
+    return Result.of(
+        timing,
+        group="update",
+        name=f"{layout}, {name}, 1 thread",
+        baseline=baseline,
+        unit="update",
+        note=note,
+    )
+
+
+def cases() -> list[tuple[str, Measure]]:
+    """Both comparisons on every workload."""
+    return [
+        (f"{measure.__name__.replace('_', ' ')}, {name}", partial(measure, name))
+        for name in WORKLOADS
+        for measure in (multihead_against_separate, separate_against_modules)
+    ]

@@ -1,0 +1,122 @@
+"""Small maps and scripted random numbers for tests of the grid worlds, played by the Python twins.
+
+Maps show what a test is about: "H" is waste, "R" clean river, "B" and "A" orchard, "P" spawn
+cells. Agents are put where a test wants them, wherever the spawn cells are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ascore.reference import (
+    Cleanup,
+    CleanupParams,
+    Harvest,
+    HarvestParams,
+    Stream,
+)
+from ascore.reference import cleanup as cleanup_rules
+from ascore.reference import harvest as harvest_rules
+from ascore.reference.gridworld import read_map
+
+LEFT, RIGHT, UP, DOWN, STAY, TURN_CLOCKWISE, TURN_COUNTERCLOCKWISE, CLEAN = range(8)
+FACING_UP, FACING_RIGHT, FACING_DOWN, FACING_LEFT = range(4)
+STEPS = [(-1, 0), (0, 1), (1, 0), (0, -1)]
+
+Cell = tuple[int, int]
+World = Cleanup | Harvest
+
+# Words that make `perm(2)` the order 0, 1 and the order 1, 0.
+IN_ORDER, REVERSED = 2**63, 0
+
+
+class Scripted(Stream):
+    """Random numbers that a test wrote down."""
+
+    def __init__(self, *words: int) -> None:
+        self.words = list(words)
+
+    def word(self) -> int:
+        return self.words.pop(0)
+
+
+def stream(step: int = 1, seed: int = 5) -> Stream:
+    return Stream(seed, 0, 0, step)
+
+
+def u01(value: float) -> int:
+    """The word that `u01` turns into `value`."""
+    return int(value * 2.0**64)
+
+
+def pair_of(low: int, high: int = 0) -> int:
+    """The word that `halves` turns into `low` and `high`."""
+    return low | high << 32
+
+
+def placed(world: Any, *agents: tuple[int, int, int], apples: Iterable[Cell] = ()) -> Any:
+    """Put agents at (row, column, orientation), waste as the map has it, and apples."""
+    assert len(agents) == world.num_agents
+    world.agents = [(row, col) for row, col, _ in agents]
+    world.orientation = [orientation for _, _, orientation in agents]
+    world.apples = np.zeros_like(world.walls)
+    for cell in apples:
+        world.apples[cell] = True
+    if isinstance(world, Cleanup):
+        world.waste = world.dirty_at_reset.copy()
+    return world
+
+
+def cleanup(
+    text: str, *agents: tuple[int, int, int], apples: Iterable[Cell] = (), **params: Any
+) -> Any:
+    """A Cleanup world in which, unless asked for, nothing grows."""
+    frozen = {"apple_probability": 0.0, "waste_probability": 0.0, "num_agents": len(agents)}
+    return placed(Cleanup(CleanupParams(map=text, **(frozen | params))), *agents, apples=apples)
+
+
+def harvest(
+    text: str, *agents: tuple[int, int, int], apples: Iterable[Cell] = (), **params: Any
+) -> Any:
+    """A Harvest world in which, unless asked for, nothing grows."""
+    frozen = {f"regrowth_{k}": 0.0 for k in (1, 2, 3)} | {"num_agents": len(agents)}
+    return placed(Harvest(HarvestParams(map=text, **(frozen | params))), *agents, apples=apples)
+
+
+def act(world: Any, *action: int, rng: Stream | None = None) -> list[float]:
+    reward, terminated = world.step(rng or stream(), np.array(action, np.int32))
+    assert reward.dtype == np.float32
+    assert reward.shape == (world.num_agents,)
+    assert terminated is False
+    return reward.tolist()
+
+
+def rows_with(letter: str, plane: NDArray[np.bool_]) -> list[str]:
+    return ["".join(letter if here else "." for here in row) for row in plane]
+
+
+def cells(plane: NDArray[np.bool_]) -> set[Cell]:
+    return {(int(row), int(col)) for row, col in np.argwhere(plane)}
+
+
+class Counting(Stream):
+    """A stream that knows how much was drawn from it."""
+
+    words = 0
+
+    def word(self) -> int:
+        self.words += 1
+        return super().word()
+
+
+def tiles(family: str, text: str) -> NDArray[np.str_]:
+    rules = {"cleanup": cleanup_rules, "harvest": harvest_rules}[family]
+    return read_map(text, family, rules.FULL, rules.ALIASES, rules.LEGEND)
+
+
+def drawn(map_: NDArray[np.str_]) -> str:
+    return "\n" + "".join("".join(row) + "\n" for row in map_)
