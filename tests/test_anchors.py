@@ -295,8 +295,9 @@ def told(value: object) -> str:
 def test_the_table_is_what_the_scripts_earn(name: str, anchor: Anchor) -> None:
     """Within a 99.9 % interval for the difference of the two measurements, see `anchors.measure`.
 
-    200 episodes, 2,000 of random play, 100 of what is the same in every episode. The table's figures come from other seeds: 100,000 episodes
-    of random play on Cleanup and 20,000 on Harvest, 10,000 of cooperation, 5,000 of greed.
+    200 episodes, 2,000 of random play, 100 of what is the same in every episode. The figures in the
+    table come from another seed: 100,000 episodes of random play on Cleanup and 20,000 on Harvest,
+    5,000 of greed, 10,000 of all else.
     """
     episodes = 2_000 if anchor.label == "random" else 100 if anchor.error == 0 else 200
     found = measure(name, anchor, episodes, seed=9)

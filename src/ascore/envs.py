@@ -217,9 +217,9 @@ ENVIRONMENTS: dict[str, Environment] = {
             "apples grow back only beside others, so taking the last ones costs all (7x38 grid)",
             _core.HarvestV1,
             (
-                *_harvest((13.99, 0.07), (60.04, 0.05), (75.2, 0.15), (80.8, 0.15)),
-                *_harvest((25.82, 0.09), (59.55, 0.04), (81.0, 0.2), (95.7, 0.2), num_agents=4),
-                *_harvest((43.79, 0.09), (59.02, 0.04), (85, 1), (90, 1), num_agents=8),
+                *_harvest((13.99, 0.07), (60.04, 0.05), (74.93, 0.12), (80.42, 0.13)),
+                *_harvest((25.82, 0.09), (59.55, 0.04), (80.54, 0.11), (94.88, 0.13), num_agents=4),
+                *_harvest((43.79, 0.09), (59.02, 0.04), (74.96, 0.10), (90.39, 0.13), num_agents=8),
                 *_harvest((14.49, 0.09), (116.27, 0.18), map="harvest_full"),
             ),
         ),
