@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,11 +220,51 @@ def test_envs_lists_every_environment(capsys: pytest.CaptureFixture[str]):
     assert list(table) == list(ENVIRONMENTS)
     for name, entry in table.items():
         assert entry["spec"]["name"] == name
-        assert {a["label"] for a in entry["anchors"]} == {"random", "selfish", "cooperative"}
+        assert {a["label"] for a in entry["anchors"]} >= {"random", "selfish", "cooperative"}
         assert all(p["meaning"] and p["source"] for p in entry["parameters"])
     text = run(capsys, "envs")[1]
     assert all(name in text for name in ENVIRONMENTS)
     assert "anchor cooperative" in text
+
+
+def test_envs_plays_the_anchors(capsys: pytest.CaptureFixture[str]):
+    status, out, err = run(capsys, "envs", "--anchors", "exchange", "--episodes", "100", "--json")
+    found = {row["label"]: row for row in json.loads(out)["anchors"]}
+    assert status == 0
+    assert list(found) == ["random", "selfish", "cooperative"]
+    for row in found.values():
+        assert row["agrees"]
+        low, high = row["team_return"]["ci95"]
+        assert low <= row["team_return"]["mean"] <= high
+        assert row["team_return"]["n"] == 100
+    assert found["selfish"]["team_return"]["mean"] == pytest.approx(-9, abs=1e-5)
+    assert "3/3 exchange-v1 cooperative" in err
+    status, out, _ = run(capsys, "envs", "--anchors", "predation-v1", "--episodes", "100")
+    assert status == 0
+    assert "one approaches" in out
+    assert "DIFFERS" not in out
+
+
+def test_envs_says_which_anchor_is_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    row = ENVIRONMENTS["exchange-v1"]
+    wrong = tuple(replace(a, base=a.base + (a.label == "selfish")) for a in row.anchors)
+    monkeypatch.setitem(ENVIRONMENTS, "exchange-v1", replace(row, anchors=wrong))
+    status, out, err = run(capsys, "envs", "--anchors", "exchange", "--episodes", "100")
+    assert status == 1
+    assert [line.split()[0] for line in out.splitlines() if "DIFFERS" in line] == ["selfish"]
+    assert "1 of 3 anchors differ from the table" in err
+
+
+def test_envs_refuses_what_tells_nothing(capsys: pytest.CaptureFixture[str]):
+    status, _, err = run(capsys, "envs", "--anchors", "--episodes", "99")
+    assert (status, err) == (1, "ascore: episodes = 99 is too few to tell; take at least 100\n")
+    status, _, err = run(capsys, "envs", "--anchors", "harvst")
+    assert status == 1
+    assert "did you mean 'harvest'" in err
+    with pytest.raises(SystemExit, match="2"):
+        main(["envs", "--nothing"])
 
 
 def test_doctor_says_what_is_wrong(

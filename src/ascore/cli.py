@@ -16,10 +16,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ascore.envs import ENVIRONMENTS, anchor_values, describe
+from ascore.envs import ENVIRONMENTS, anchor_values, canonical_name, describe
 from ascore.errors import AscoreError
 
 if TYPE_CHECKING:
+    from ascore.anchors import Measured
     from ascore.config import Config, ParamValue
     from ascore.evaluation import Evaluation, Interval
 
@@ -31,7 +32,7 @@ usage: ascore COMMAND ...
   evaluate RUN     return of a trained policy over fresh episodes
   plot RUN...      team return against episodes, as a picture
   render RUN|ENV   an episode as a moving picture; without a run, of random play
-  envs             the environments, their sizes, parameters and anchors
+  envs             the environments, their sizes, parameters and anchors; plays the anchors
   bench            how fast this machine runs it, as ratios to baselines timed beside
   doctor           what this machine offers and what stands in the way
 
@@ -323,12 +324,31 @@ def _render(argv: list[str]) -> int:
 
 
 def _envs(argv: list[str]) -> int:
-    as_json = argv == ["--json"]
-    if argv and not as_json:
-        print("usage: ascore envs [--json]", file=sys.stderr)
-        return 0 if argv[0] in ("-h", "--help") else EXIT_USAGE
+    from ascore.anchors import EPISODES
+
+    parser = argparse.ArgumentParser(
+        prog="ascore envs", description="The environments, their sizes, parameters and anchors."
+    )
+    parser.add_argument(
+        "--anchors",
+        nargs="?",
+        const="",
+        metavar="ENV",
+        help="play the scripted policy of every anchor (of ENV) and hold the table against it",
+    )
+    parser.add_argument(
+        "--episodes",
+        type=int,
+        default=EPISODES,
+        help="with --anchors: episodes of each (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    options = parser.parse_args(argv)
+    if options.anchors is not None:
+        names = [canonical_name(options.anchors)] if options.anchors else list(ENVIRONMENTS)
+        return _anchors(names, options.episodes, options.json)
     table = {name: describe(name) for name in ENVIRONMENTS}
-    if as_json:
+    if options.json:
         print(json.dumps(table))
         return 0
     for name, entry in table.items():
@@ -341,12 +361,56 @@ def _envs(argv: list[str]) -> int:
         )
         for anchor in entry["anchors"]:
             print(
-                f"  anchor {anchor['label']:<14} {anchor['team_return']:>8g}  ({anchor['source']})"
+                f"  anchor {anchor['label']:<14} {anchor['team_return']:>8g}  "
+                f"({anchor['source']}){_given(anchor['given'])}"
             )
         for parameter in entry["parameters"]:
             print(f"  {parameter['name']} = {parameter['default']!r}: {parameter['meaning']}")
         print()
     return 0
+
+
+def _given(given: dict[str, Any]) -> str:
+    """Parameters that differ from the defaults, as one would give them."""
+    return "".join(f", {key} = {value}" for key, value in given.items())
+
+
+def _anchors(names: list[str], episodes: int, as_json: bool) -> int:
+    from ascore.anchors import recompute
+
+    work = recompute(names, episodes)
+    results = []
+    for done, measure in enumerate(work, start=1):
+        found = measure()
+        results.append(found)
+        print(f"{done}/{len(work)} {found.env} {found.label}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"anchors": [found.to_dict() for found in results]}))
+    else:
+        print(f"team return over {episodes:,} episodes  [95% interval]  beside the table's figure")
+        for name in names:
+            print(name)
+            for found in results:
+                if found.env == name:
+                    print(_anchor_line(found))
+    off = sum(not found.agrees for found in results)
+    if off:
+        print(
+            f"ascore: {off} of {len(results)} anchors differ from the table by more than chance "
+            "allows (99.9%)",
+            file=sys.stderr,
+        )
+    return EXIT_FAILED if off else 0
+
+
+def _anchor_line(found: Measured) -> str:
+    low, high = found.team_return.ci95
+    measured = f"{found.team_return.mean:10.3f}  [{low:.3f}, {high:.3f}]"
+    error = f" ± {found.error:g}" if found.error else ""
+    return (
+        f"  {found.label:<14}{measured:<36}{found.stated:>8g}{error:<8} "
+        f"{'' if found.agrees else 'DIFFERS  '}({found.source}){_given(found.given)}"
+    )
 
 
 def _bench(argv: list[str]) -> int:

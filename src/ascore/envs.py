@@ -53,12 +53,16 @@ class Spec:
 class Anchor:
     """A team return per episode that tells what a policy is worth.
 
+    `ascore.scripted` has the policy, `ascore envs --anchors` plays it.
+
     Attributes:
-        label: random, selfish or cooperative play.
+        label: random, selfish or cooperative play, or the name of another policy.
         base: part of the return that does not grow with the agents.
         per_agent: part of the return per agent.
-        given: parameters the figure holds for.
+        given: parameters the figure holds for; a range stands for any value in it.
         source: how it is known.
+        error: half width of the 95% interval if it was measured, of rounding if it was rounded;
+            0 = exact as it stands.
     """
 
     label: str
@@ -66,6 +70,19 @@ class Anchor:
     per_agent: float
     given: Mapping[str, Any]
     source: str
+    error: float = 0.0
+
+    def unmet(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What these parameters would have to be for the figure to hold and are not."""
+        return {
+            key: value
+            for key, value in self.given.items()
+            if not (params[key] in value if isinstance(value, range) else params[key] == value)
+        }
+
+    def team_return(self, num_agents: int) -> float:
+        """The figure for N agents."""
+        return self.base + self.per_agent * num_agents
 
 
 @dataclass(frozen=True)
@@ -112,6 +129,7 @@ _NAVIGATION = {
     "landmarks": "per_episode",
 }
 _HARVEST = {
+    "num_agents": 2,
     "map": "harvest_top",
     "profile": "ssd",
     "move_frame": "profile",
@@ -123,7 +141,9 @@ _HARVEST = {
 _CLEANUP = {
     "num_agents": 2,
     "map": "cleanup_top",
+    "profile": "ssd",
     "move_frame": "profile",
+    "waste_mode": "scan",
     "horizon": 100,
     "threshold_depletion": 0.4,
     "threshold_restoration": 0.0,
@@ -131,6 +151,45 @@ _CLEANUP = {
     "waste_probability": 0.5,
     "beam_length": 5,
 }
+# How the measured figures of the grids came about; `ascore envs --anchors` plays the same again.
+_UNIFORM = "uniform play, measured"
+_GREEDY = "everybody to the nearest apple, measured"
+_NOBODY_CLEANS = "exact: nobody cleans, and with 0.4 of the river dirty nothing grows"
+_HALF = "apples beside fewer than two others are spared until half-time, measured"
+_SPARING = "the apples that others grow from are eaten last, measured"
+_CLEANERS = "all clean 12 steps, then one in two (ssd) or a single one (features), measured"
+
+
+def _cleanup(
+    random: tuple[float, float], cooperative: tuple[float, float], **given: Any
+) -> tuple[Anchor, ...]:
+    params = _CLEANUP | given
+    return (
+        Anchor("random", random[0], 0.0, params, _UNIFORM, random[1]),
+        Anchor("selfish", 0.0, 0.0, params, _NOBODY_CLEANS),
+        Anchor("cooperative", cooperative[0], 0.0, params, _CLEANERS, cooperative[1]),
+    )
+
+
+def _harvest(
+    random: tuple[float, float],
+    selfish: tuple[float, float],
+    restraint: tuple[float, float] | None = None,
+    cooperative: tuple[float, float] | None = None,
+    **given: Any,
+) -> tuple[Anchor, ...]:
+    figures = {
+        "random": (random, _UNIFORM),
+        "selfish": (selfish, _GREEDY),
+        "restraint": (restraint, _HALF),
+        "cooperative": (cooperative, _SPARING),
+    }
+    return tuple(
+        Anchor(label, figure[0], 0.0, _HARVEST | given, source, figure[1])
+        for label, (figure, source) in figures.items()
+        if figure is not None
+    )
+
 
 ENVIRONMENTS: dict[str, Environment] = {
     row.name: row
@@ -140,7 +199,17 @@ ENVIRONMENTS: dict[str, Environment] = {
             "apples grow only while somebody cleans the river, which earns nothing (11x18 grid)",
             _core.CleanupV1,
             (
-                Anchor("random", 0.06, 0.0, _CLEANUP, "measured, uniform play"),
+                *_cleanup((0.061, 0.002), (55.10, 0.10)),
+                *_cleanup((0.126, 0.003), (65.70, 0.08), waste_mode="once"),
+                *_cleanup((0.265, 0.005), (69.62, 0.08), profile="features"),
+                *_cleanup((0.345, 0.005), (103.74, 0.13), map="cleanup_mid", num_agents=4),
+                *_cleanup(
+                    (1.754, 0.015),
+                    (129.75, 0.21),
+                    map="cleanup_mid",
+                    num_agents=4,
+                    profile="features",
+                ),
             ),
         ),
         Environment(
@@ -148,7 +217,10 @@ ENVIRONMENTS: dict[str, Environment] = {
             "apples grow back only beside others, so taking the last ones costs all (7x38 grid)",
             _core.HarvestV1,
             (
-                Anchor("random", 14.5, 0.0, _HARVEST | {"num_agents": 2}, "measured, uniform play"),
+                *_harvest((13.99, 0.07), (60.04, 0.05), (74.93, 0.12), (80.42, 0.13)),
+                *_harvest((25.82, 0.09), (59.55, 0.04), (80.54, 0.11), (94.88, 0.13), num_agents=4),
+                *_harvest((43.79, 0.09), (59.02, 0.04), (74.96, 0.10), (90.39, 0.13), num_agents=8),
+                *_harvest((14.49, 0.09), (116.27, 0.18), map="harvest_full"),
             ),
         ),
         Environment(
@@ -156,7 +228,7 @@ ENVIRONMENTS: dict[str, Environment] = {
             "agents open boxes for one another at their own cost (5x5 grid)",
             _core.ExchangeV1,
             (
-                Anchor("random", 4.84, 0.0, _EXCHANGE, "exact for uniform play, rounded"),
+                Anchor("random", 4.84, 0.0, _EXCHANGE, "exact for uniform play, rounded", 0.005),
                 Anchor("selfish", -9.0, 0.0, _EXCHANGE, "nobody opens: 3 x 300 x -0.01"),
                 Anchor("cooperative", 6.0, 0.0, _EXCHANGE, "all boxes open: 3 x (10 - 5) - 9"),
             ),
@@ -173,6 +245,14 @@ ENVIRONMENTS: dict[str, Environment] = {
                 Anchor(
                     "cooperative", 0.0, -30.0, _PREDATION, "all approach: -1 per agent and step"
                 ),
+                # From five agents on, the rules pay the team most for a single volunteer.
+                Anchor(
+                    "one approaches",
+                    -120.0,
+                    0.0,
+                    _PREDATION | {"num_agents": range(5, 65)},
+                    "one approaches for all: -4 per step",
+                ),
             ),
         ),
         Environment(
@@ -180,13 +260,16 @@ ENVIRONMENTS: dict[str, Environment] = {
             "agents walk to landmarks of their own without running into one another (5x5 grid)",
             _core.NavigationV1,
             (
-                Anchor("random", -788.07, 0.0, _NAVIGATION, "exact for uniform play, rounded"),
+                Anchor(
+                    "random", -788.07, 0.0, _NAVIGATION, "exact for uniform play, rounded", 0.005
+                ),
                 Anchor(
                     "selfish",
                     -12.59,
                     0.0,
                     _NAVIGATION,
                     "each walks straight to its landmark, whoever is in the way: exact, rounded",
+                    0.005,
                 ),
                 Anchor(
                     "cooperative",
@@ -194,6 +277,7 @@ ENVIRONMENTS: dict[str, Environment] = {
                     0.0,
                     _NAVIGATION,
                     "the best joint plan, making way included: exact, rounded",
+                    0.005,
                 ),
             ),
         ),
@@ -227,24 +311,36 @@ def anchor_values(name: str, params: Mapping[str, Any]) -> list[tuple[str, float
     """(label, team return) of the anchors that hold for these parameters."""
     env = make(name, **params)
     return [
-        (anchor.label, anchor.base + anchor.per_agent * env.spec.num_agents)
+        (anchor.label, anchor.team_return(env.spec.num_agents))
         for anchor in ENVIRONMENTS[env.spec.name].anchors
-        if all(env.params[key] == value for key, value in anchor.given.items())
+        if not anchor.unmet(env.params)
     ]
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What an environment is at its defaults, as plain values: spec, anchors, parameters."""
+    """What an environment is at its defaults, as plain values: spec, anchors, parameters.
+
+    Anchors that hold for other parameters only say so under `given`.
+    """
     env = make(name)
     row = ENVIRONMENTS[env.spec.name]
-    values = dict(anchor_values(name, {}))
+    anchors = []
+    for anchor in row.anchors:
+        given = anchor.unmet(env.params)
+        num_agents = given.get("num_agents", env.spec.num_agents)
+        anchors.append(
+            {
+                "label": anchor.label,
+                "team_return": anchor.team_return(num_agents),
+                "error": anchor.error,
+                "given": given,
+                "source": anchor.source,
+            }
+        )
     return {
         "summary": row.summary,
         "spec": asdict(env.spec),
-        "anchors": [
-            {"label": a.label, "team_return": values[a.label], "source": a.source}
-            for a in row.anchors
-        ],
+        "anchors": anchors,
         "parameters": [
             {"name": key, "default": default, "meaning": meaning, "source": source}
             for key, default, meaning, source in row.core.parameter_docs

@@ -1,0 +1,15 @@
+"""Every action as likely as any other."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore.envs import VecEnv
+
+
+def uniformly_random(env: VecEnv) -> npt.NDArray[np.int32]:
+    """Draws from the environments' own numbers, so the same seed plays the same game."""
+    uniforms = np.empty((env.num_envs, env.spec.num_agents), np.float32)
+    env.uniforms(uniforms)
+    return (uniforms * env.spec.num_actions).astype(np.int32)
