@@ -21,6 +21,7 @@ from ascore.targets import gae
 if TYPE_CHECKING:
     from ascore.config import Config
     from ascore.evaluation import Evaluation, evaluate
+    from ascore.interop.pettingzoo import parallel_env
     from ascore.policy import Policy, load_policy
     from ascore.training import Run, resume, train
 
@@ -28,6 +29,7 @@ _LAZY = {
     "Config": "config",
     "Evaluation": "evaluation",
     "evaluate": "evaluation",
+    "parallel_env": "interop.pettingzoo",
     "Policy": "policy",
     "load_policy": "policy",
     "Run": "training",
@@ -48,6 +50,7 @@ __all__ = [
     "gae",
     "load_policy",
     "make",
+    "parallel_env",
     "resume",
     "train",
 ]

@@ -1,0 +1,1 @@
+"""Other people's interfaces: PettingZoo both ways, and pictures."""
