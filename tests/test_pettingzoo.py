@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 from functools import partial
 from types import SimpleNamespace
@@ -10,11 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import ascore
-from ascore.envs import ENVIRONMENTS
-from ascore.interop import pettingzoo as zoo
-from ascore.interop.pettingzoo import ParallelView, half_blocks
 from pettingzoo.test import (
     api_test,
     max_cycles_test,
@@ -23,6 +19,11 @@ from pettingzoo.test import (
     render_test,
     seed_test,
 )
+
+import ascore
+from ascore.envs import ENVIRONMENTS
+from ascore.interop import pettingzoo as zoo
+from ascore.interop.pettingzoo import ParallelView, half_blocks
 
 NAMES = list(ENVIRONMENTS)
 
@@ -202,7 +203,7 @@ def test_after_the_end_the_picture_is_the_one_before_the_last_step() -> None:
         env.step({"agent_0": 1, "agent_1": 3, "agent_2": 2})
         pictures.append(env.render())
     same(pictures[-1], pictures[-2])
-    assert any((a != b).any() for a, b in zip(pictures, pictures[1:], strict=False))
+    assert any((a != b).any() for a, b in itertools.pairwise(pictures))
     env.reset()
     assert (env.render() != pictures[-1]).any()
 

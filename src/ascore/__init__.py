@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from ascore._core import __version__
-from ascore.envs import ENVIRONMENTS, Spec, VecEnv, make
+from ascore.envs import ENVIRONMENTS, Spec, VecEnv
+from ascore.factory import make
 from ascore.targets import gae
 
 if TYPE_CHECKING:

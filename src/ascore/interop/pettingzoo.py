@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import gymnasium
@@ -64,12 +64,12 @@ def env(name: str, render_mode: str | None = None, **params: Any) -> AECEnv[str,
     return parallel_to_aec(parallel_env(name, render_mode, **params))
 
 
-class ParallelView(ParallelEnv[str, Obs, int]):
+class ParallelView(ParallelEnv[str, Obs, Any]):
     """One environment of the table, agents "agent_0" to "agent_{N-1}".
 
     Nobody leaves before the end: an episode ends for all agents together, truncated at the horizon.
     The info of an agent holds `neighbours`, the names of those it hears in the current state; after
-    the last step it is empty. `reset(seed=s)` begins episode 0 of that seed, `reset()` the next one.
+    the last step it is empty. `reset(seed=s)` begins episode 0 of that seed, `reset()` the next.
     Copies and pickles go on exactly where the original stands.
 
     Attributes:
@@ -135,7 +135,7 @@ class ParallelView(ParallelEnv[str, Obs, int]):
         return self._observations(), self._infos()
 
     def step(
-        self, actions: dict[str, int]
+        self, actions: Mapping[str, Any]
     ) -> tuple[
         dict[str, Obs],
         dict[str, float],
@@ -280,7 +280,7 @@ _BOUNDS: dict[str, Callable[[VecEnv], tuple[Any, float]]] = {
 
 def half_blocks(picture: Picture, columns: int) -> str:
     """A picture in coloured half blocks, two pixels per character, at most `columns` wide."""
-    height, width = picture.shape[:2]
+    width = picture.shape[1]
     factor = max(1, -(-width // max(columns, 1)))
     small = picture[factor // 2 :: factor, factor // 2 :: factor]
     if len(small) % 2:
