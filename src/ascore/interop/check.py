@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 from ascore.envs import VecEnv
 from ascore.errors import EnvError
-from ascore.interop.external import PythonCore, pickled
+from ascore.interop.external import PythonCore
 from ascore.interop.loading import Layout, build, crash, layout, load
 
 Verdict = Literal["good", "advice", "problem"]
@@ -45,9 +45,10 @@ class Finding:
 
 @dataclass
 class Report:
-    """Everything found about one environment."""
+    """Everything found about one environment, made with these keyword arguments."""
 
     env: str
+    env_params: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -79,8 +80,9 @@ def report(found: Report) -> str:
         lines.append(f"  {finding.verdict:<8} {finding.topic:<13} {finding.found}")
         if finding.remedy:
             lines.append(f"  {'':<8} {'':<13} -> {finding.remedy}")
+    arguments = "".join(f" --env-param {key}={value}" for key, value in found.env_params.items())
     lines.append(
-        f"can be trained on: ascore train {found.env}"
+        f"can be trained on: ascore train {found.env}{arguments}"
         if found.trainable
         else "cannot be trained on before the problems are solved"
     )
@@ -104,7 +106,8 @@ def examine(
     if steps < 1:
         message = f"steps = {steps} is not allowed; it must be at least 1"
         raise ValueError(message)
-    found, params = Report(target), dict(params or {})
+    params = dict(params or {})
+    found = Report(target, params)
     shape: Layout | None = None
     with found.asking():
         shape = _sizes(found, build(load(target), target, params))
@@ -182,7 +185,7 @@ class _Trace:
             for name in ("obs", "reward", "ended"):
                 if (getattr(self, name)[t] != getattr(other, name)[t]).any():
                     what = {"obs": "observations", "reward": "rewards", "ended": "ends"}[name]
-                    return f"{what} differ after {t} steps"
+                    return f"{what} differ from step {t} on"
         return None
 
 
@@ -241,24 +244,21 @@ def _determinism(
 
 def _pickling(found: Report, core: PythonCore, steps: int) -> None:
     _trace(core, steps // 2 + 1)
-    _, reason = pickled(core._envs)
-    if reason is None:
-        state = core.save_state()
-        before = _trace(core, STEPS_AFTER_PICKLING, fresh=False)
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            core.load_state(state)
-        after = _trace(core, STEPS_AFTER_PICKLING, fresh=False)
-        reason = str(told[0].message) if told else before.first_difference(after)
-    if reason is None:
-        found.add("pickling", "good", "a copy goes on where the original stood; resume is exact")
+    state = core.save_state()
+    before = _trace(core, STEPS_AFTER_PICKLING, fresh=False)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        core.load_state(state)
+    remedy = "keep the state in plain attributes; as it is, a resumed run"
+    if told:
+        found.add("pickling", "advice", str(told[0].message), f"{remedy} begins fresh episodes")
         return
-    found.add(
-        "pickling",
-        "advice",
-        f"a running episode cannot be saved: {reason}",
-        "keep the state in plain attributes; as it is, a resumed run begins fresh episodes",
-    )
+    parted = before.first_difference(_trace(core, STEPS_AFTER_PICKLING, fresh=False))
+    if parted is not None:
+        lost = f"a copy forgets something when it is pickled: {parted}"
+        found.add("pickling", "advice", lost, f"{remedy} goes on differently")
+        return
+    found.add("pickling", "good", "a copy goes on where the original stood; resume is exact")
 
 
 # ---------------------------------------------------------------------- as the environment tells it

@@ -126,11 +126,12 @@ class PythonCore(CoreVecEnv):
         self.time[b] = 0
         seed = episode_seed(self._seed, self._first_env + b, int(self.episode[b]))
         try:
-            obs, infos = self._envs[b].reset(seed=seed)
+            told = self._envs[b].reset(seed=seed)
         except Exception as error:
             raise self._fault(
-                b, "API", f"reset(seed={seed}) fails: {crash(error)}", "return (obs, infos)"
+                b, "API", f"reset(seed={seed}) fails: {crash(error)}", "mend it"
             ) from error
+        obs, infos = self._parts(b, "reset", told, ("obs", "infos"))
         self._alive[b] = self._acting(b)
         if not self._alive[b].any():
             raise self._fault(
@@ -146,14 +147,13 @@ class PythonCore(CoreVecEnv):
         chosen = {agents[i]: int(action[i]) + first[i] for i in indices}
         self.time[b] += 1
         try:
-            obs, rewards, terminations, truncations, infos = self._envs[b].step(chosen)
+            told = self._envs[b].step(chosen)
         except Exception as error:
             raise self._fault(
-                b,
-                "API",
-                f"step({chosen}) fails: {crash(error)}",
-                "return (obs, rewards, terminations, truncations, infos), dictionaries by agent",
+                b, "API", f"step({chosen}) fails: {crash(error)}", "mend it"
             ) from error
+        parts = ("obs", "rewards", "terminations", "truncations", "infos")
+        obs, rewards, terminations, truncations, infos = self._parts(b, "step", told, parts)
         self._earn(b, rewards, indices)
         terminated = self._flags(b, "terminations", terminations, indices)
         truncated = self._flags(b, "truncations", truncations, indices)
@@ -272,6 +272,17 @@ class PythonCore(CoreVecEnv):
         np.fill_diagonal(heard, False)
         self.neighbours[b] = heard
 
+    def _parts(self, b: int, method: str, told: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+        if not isinstance(told, tuple) or len(told) != len(names):
+            kind = f"{len(told)} values" if isinstance(told, tuple) else f"a {type(told).__name__}"
+            raise self._fault(
+                b,
+                "API",
+                f"{method}() returned {kind}",
+                f"return ({', '.join(names)}), dictionaries by agent",
+            )
+        return told
+
     def _of(self, b: int, kind: str, told: Mapping[Any, Any], agent: Any) -> Any:
         try:
             return told[agent]
@@ -370,8 +381,8 @@ class PythonCore(CoreVecEnv):
                 reason = crash(error)
         if reason is not None:
             warnings.warn(
-                f"the running episodes of {self._name} could not be kept ({reason}); "
-                "fresh ones begin, so the run will not equal an undisturbed one",
+                f"the running episodes of {self._name} cannot be kept ({reason}); "
+                "fresh ones begin, and the run will not equal an undisturbed one",
                 RuntimeWarning,
                 stacklevel=2,
             )
