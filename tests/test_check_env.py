@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,23 @@ def test_the_check_refuses_what_makes_no_sense(capsys: pytest.CaptureFixture[str
     status, out, err = run(capsys, "check-env", "python_envs:Meadow", "--steps", "0")
     assert (status, out) == (1, "")
     assert err == "ascore: steps = 0 is not allowed; it must be at least 1\n"
+
+
+def test_the_environment_of_the_readme(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    (code,) = re.findall(r"A file `orchard.py`:\n\n```python\n(.*?)```", readme, re.DOTALL)
+    (here / "orchard.py").write_text(code)
+    monkeypatch.syspath_prepend(here)
+    assert verdicts("orchard:Orchard") == {}
+    status, out, _ = run(
+        capsys, "train", "orchard:Orchard", *QUICK, "--env-param", "gardeners=3", "--json"
+    )
+    assert status == 0
+    (found,) = json.loads(out)["runs"]
+    assert found["evaluation"]["episode_length"] == 20
+    assert 0 <= found["evaluation"]["team_return"]["mean"] <= 90
 
 
 # ---- training --------------------------------------------------------------------------------
