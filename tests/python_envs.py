@@ -197,6 +197,10 @@ class Broken(Meadow):
             return obs, reward, False, infos
         elif self.how == "nan":
             obs[last][1] = np.nan
+        elif self.how == "choice":
+            obs[last] = -1
+        elif self.how == "part":
+            obs[last]["hour"] = -1
         elif self.how == "shape":
             obs[last] = obs[last][:1]
         elif self.how == "infinite":

@@ -479,6 +479,8 @@ def test_environments_that_do_not_fit(target: str, params: dict[str, Any], messa
         ("gym", r"step\(\) returned 4 values in step 2 .*; return \(obs, rewards, terminations"),
         ("nan", "observation of agent 'cow_1' holds nan in step 2 of episode 0"),
         ("shape", r"observation of agent 'cow_1' is not in Box.* in step 2 .*; return what"),
+        ("choice", r"agent 'cow_1' is not in Discrete\(6\) \(it is -1\) in step 2"),
+        ("part", r"agent 'cow_1' is not in Dict.*'hour': -1.* in step 2"),
         ("infinite", "reward of agent 'cow_1' is inf in step 2 of episode 0"),
         ("large", r"reward of agent 'cow_1' is 1e\+39 in step 2 .* below 3.4e38"),
         ("words", "reward of agent 'cow_1' is 'much' in step 2"),
@@ -490,7 +492,8 @@ def test_environments_that_do_not_fit(target: str, params: dict[str, Any], messa
     ],
 )
 def test_rules_that_are_broken_on_the_way(tmp_path: Path, how: str, message: str) -> None:
-    config = Config(env="python_envs:Broken", env_params={"how": how}, **QUICK)
+    see = {"choice": "discrete", "part": "dict"}.get(how, "box")
+    config = Config(env="python_envs:Broken", env_params={"how": how, "see": see}, **QUICK)
     with pytest.raises(EnvError, match=message):
         ascore.train(config, tmp_path / "run")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 from gymnasium.spaces.utils import flatten
 from gymnasium.utils import EzPickle
 
@@ -202,6 +203,9 @@ class PythonCore(CoreVecEnv):
             space = self._layout.obs_spaces[i]
             value = self._of(b, "observation", told, agent)
             try:
+                if not _in_range(space, value):
+                    message = f"it is {value!r}"
+                    raise ValueError(message)  # flattening would mark another entry
                 with np.errstate(over="ignore", invalid="ignore"):  # told below
                     flat = np.asarray(flatten(space, value), dtype=np.float32)
                 out[i, :size] = flat.reshape(size)
@@ -388,6 +392,16 @@ class PythonCore(CoreVecEnv):
             )
             for b in range(self.num_envs):
                 self._begin(b)
+
+
+def _in_range(space: spaces.Space[Any], value: Any) -> bool:
+    """Whether the choices in an observation are among those of its space."""
+    if isinstance(space, spaces.Dict):
+        return all(_in_range(part, value[key]) for key, part in space.spaces.items())
+    if isinstance(space, spaces.Tuple):
+        return all(_in_range(part, x) for part, x in zip(space.spaces, value, strict=True))
+    choices = isinstance(space, (spaces.Discrete, spaces.MultiDiscrete))
+    return space.contains(value) if choices else True
 
 
 def _common_layout(envs: list[Any], name: str) -> Layout:
