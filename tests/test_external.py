@@ -147,6 +147,13 @@ def test_an_episode_that_goes_on_is_truncated_at_the_horizon() -> None:
     assert (env.final_obs != 0).any()
 
 
+def test_an_agent_that_has_ended_is_gone_even_if_it_stays_listed() -> None:
+    env = ascore.make("python_envs:Lingering", cows=1, leave=True)
+    env.reset()
+    one = np.ones((1, 1), dtype=np.int32)
+    assert [bool(env.step(one)[2][0]) for _ in range(4)] == [False, True, False, True]
+
+
 def test_action_numbers_are_those_of_compiled_environments() -> None:
     mine, out = (
         ascore.make(MEADOW, 3, seed=2**64 - 1, first_env=2**62, cows=5),
