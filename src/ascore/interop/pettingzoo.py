@@ -20,7 +20,6 @@ from pettingzoo.utils.conversions import parallel_to_aec
 from pettingzoo.utils.env import AECEnv
 
 from ascore.envs import VecEnv, canonical_name, make
-from ascore.interop.render import frame
 
 Obs = npt.NDArray[Any]
 Picture = npt.NDArray[np.uint8]
@@ -157,7 +156,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
             message = f"no action for {', '.join(missing)}; every agent acts in every step"
             raise ValueError(message)
         if self.render_mode is not None:
-            self._before_last = frame(self._env)
+            self._before_last = self._picture()
         action = np.array([[int(actions[agent]) for agent in self.agents]], dtype=np.int32)
         self._env.step(action)
         terminated, truncated = bool(self._env.terminated[0]), bool(self._env.truncated[0])
@@ -198,7 +197,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
             gymnasium.logger.warn("render() without a render_mode shows nothing")
             return None
         over = self._before_last is not None and not self.agents
-        picture = self._before_last if over else frame(self._env)
+        picture = self._before_last if over else self._picture()
         assert picture is not None
         if self.render_mode == "rgb_array":
             return picture
@@ -207,6 +206,11 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         sys.stdout.flush()
         time.sleep(1 / self.metadata["render_fps"])
         return None
+
+    def _picture(self) -> Picture:
+        from ascore.interop.render import frame  # agents that play unseen need none of its packages
+
+        return frame(self._env)
 
     def _show(self) -> None:
         if self.render_mode == "human":
