@@ -538,6 +538,8 @@ def test_a_core_offers_what_compiled_ones_offer() -> None:
     offered = {name for name in dir(PredationV1) if not name.startswith("_")}
     core = PythonCore(MEADOW, 1, 0, 0, {})
     assert offered - {"name", "parameter_docs"} <= set(dir(core))
+    with pytest.raises(EnvError, match=r"Meadow holds cannot be looked into; .*its own render"):
+        core.inspect(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         core.reset()

@@ -334,6 +334,18 @@ class PythonCore(CoreVecEnv):
                 self.num_agents,
             )
 
+    def inspect(self, index: int, action: npt.NDArray[np.int32] | None = None) -> dict[str, Any]:
+        """What one environment holds; nobody but itself can say.
+
+        Raises:
+            EnvError: always.
+        """
+        raise EnvError(
+            topic="API",
+            found=f"what {self._name} holds cannot be looked into",
+            remedy="make one with the callable itself and use its own render()",
+        )
+
     # ------------------------------------------------------------------ saving
 
     def save_state(self) -> U8:
