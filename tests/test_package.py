@@ -134,7 +134,7 @@ def test_importing_the_package_needs_numpy_only() -> None:
 
 # Module: the modules of this package that it may import, for types only or at first use included.
 ARROWS = {
-    "": "_core config envs evaluation policy targets training",
+    "": "_core config envs evaluation factory interop.pettingzoo policy targets training",
     "__main__": "cli",
     "algorithms": "algorithms.anticipation algorithms.contract algorithms.ippo errors",
     "algorithms.anticipation": "algorithms.contract algorithms.ippo config objectives",
@@ -155,19 +155,24 @@ ARROWS = {
     "benchmark.worlds": "benchmark.timing envs reference",
     "checkpoint": "_core errors files tensorfile",
     "cli": "_core algorithms anchors benchmark benchmark.report compare config doctor envs"
-    " errors evaluation interop.replay options plots progress training",
+    " errors evaluation factory interop.check interop.replay options plots progress training",
     "compare": "config errors progress training",
     "config": "envs errors",
     "doctor": "_core",
     "envs": "_core",
     "errors": "",
-    "evaluation": "envs policy streams training",
+    "evaluation": "factory policy streams training",
+    "factory": "envs interop.external",
     "files": "errors",
     "graph": "streams",
     "interop": "",
     "interop.canvas": "",
+    "interop.check": "envs errors interop.external interop.loading",
+    "interop.external": "_core errors interop.loading streams",
+    "interop.loading": "errors",
+    "interop.pettingzoo": "envs interop.render",
     "interop.render": "envs interop.canvas interop.scenes",
-    "interop.replay": "envs errors files interop.canvas interop.render policy streams",
+    "interop.replay": "envs errors factory files interop.canvas interop.render policy streams",
     "interop.scenes": "interop.canvas",
     "learner": "algorithms algorithms.contract config envs errors graph networks objectives rollout"
     " streams targets",
@@ -175,7 +180,7 @@ ARROWS = {
     "networks": "streams",
     "objectives": "",
     "options": "config",
-    "plots": "envs errors training",
+    "plots": "errors factory training",
     "policy": "checkpoint errors",
     "progress": "",
     "reference": "reference.cleanup reference.exchange reference.gae reference.harvest"
@@ -207,7 +212,7 @@ ARROWS = {
     "streams": "",
     "targets": "_core",
     "tensorfile": "",
-    "training": "checkpoint config envs errors files learner metrics policy rollout",
+    "training": "checkpoint config envs errors factory files learner metrics policy rollout",
 }
 ALLOWED = {module: set(others.split()) for module, others in ARROWS.items()}
 

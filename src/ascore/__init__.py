@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from ascore._core import __version__
-from ascore.envs import ENVIRONMENTS, Spec, VecEnv, make
+from ascore.envs import ENVIRONMENTS, Spec, VecEnv
+from ascore.factory import make
 from ascore.targets import gae
 
 if TYPE_CHECKING:
     from ascore.config import Config
     from ascore.evaluation import Evaluation, evaluate
+    from ascore.interop.pettingzoo import parallel_env
     from ascore.policy import Policy, load_policy
     from ascore.training import Run, resume, train
 
@@ -28,6 +30,7 @@ _LAZY = {
     "Config": "config",
     "Evaluation": "evaluation",
     "evaluate": "evaluation",
+    "parallel_env": "interop.pettingzoo",
     "Policy": "policy",
     "load_policy": "policy",
     "Run": "training",
@@ -48,6 +51,7 @@ __all__ = [
     "gae",
     "load_policy",
     "make",
+    "parallel_env",
     "resume",
     "train",
 ]

@@ -16,8 +16,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ascore.envs import ENVIRONMENTS, anchor_values, canonical_name, describe
+from ascore.envs import ENVIRONMENTS, canonical_name, describe
 from ascore.errors import AscoreError
+from ascore.factory import anchor_values, batch, is_external
 
 if TYPE_CHECKING:
     from ascore.anchors import Measured
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 USAGE = """\
 usage: ascore COMMAND ...
 
-  train ENV        train on a built-in environment, then evaluate
+  train ENV        train on a built-in or a Python environment, then evaluate
   resume RUN       continue a run from its newest checkpoint
   evaluate RUN     return of a trained policy over fresh episodes
   plot RUN...      team return against episodes, as a picture
   render RUN|ENV   an episode as a moving picture; without a run, of random play
   envs             the environments, their sizes, parameters and anchors; plays the anchors
   bench            how fast this machine runs it, as ratios to baselines timed beside
+  check-env ENV    whether a Python environment (MODULE:CALLABLE) can be trained on
   doctor           what this machine offers and what stands in the way
 
 `ascore COMMAND --help` lists the options of a command.
@@ -49,6 +51,8 @@ EXTRAS = {
     "tomli": "train",
     "matplotlib": "plot",
     "PIL": "render",
+    "gymnasium": "pettingzoo",
+    "pettingzoo": "pettingzoo",
 }
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -102,7 +106,12 @@ def _train(argv: list[str]) -> int:
     if env is None and not wants_help:
         message = f"train needs an environment, as in: ascore train {next(iter(ENVIRONMENTS))}"
         raise ValueError(message)
-    default = Config.preset(env, algorithm=algorithm, preset=preset) if env else Config()
+    if env is None:
+        default = Config()
+    elif is_external(env) and preset is None:
+        default = Config(env=env, algorithm=algorithm)
+    else:
+        default = Config.preset(env, algorithm=algorithm, preset=preset or "tuned")
 
     given = tyro.cli(
         TrainOptions, args=argv, prog="ascore train", default=TrainOptions(**vars(default))
@@ -127,6 +136,7 @@ def _train_and_show(
 
     for name in names:  # bad names and parameters fail here, before anything is written
         get_algorithm(name)
+    batch(config.env, config.env_params)
     anchors = anchor_values(config.env, config.env_params)
     with Progress() as progress:
         if len(names) > 1:
@@ -181,9 +191,8 @@ def _outcome(run: Any, found: Evaluation | None) -> dict[str, Any]:
 def _show_results(
     env: str, anchors: list[tuple[str, float]], results: list[tuple[Any, Evaluation | None]]
 ) -> None:
-    if anchors:
-        told = ", ".join(f"{label} {value:g}" for label, value in anchors)
-        print(f"\nteam return per episode on {env} (anchors: {told})")
+    told = ", ".join(f"{label} {value:g}" for label, value in anchors)
+    print(f"\nteam return per episode on {env}" + (f" (anchors: {told})" if told else ""))
     for run, found in results:
         summary = run.summary
         work = (
@@ -204,15 +213,15 @@ def _interval(found: Interval, width: int = 0) -> str:
     return f"{found.mean:{width}.2f}  [{low:.2f}, {high:.2f}] over {found.n} episodes"
 
 
-def _scan(argv: list[str]) -> tuple[str | None, str, str]:
+def _scan(argv: list[str]) -> tuple[str | None, str | None, str]:
     """Finds what decides the defaults before the options are parsed: ENV, --preset, --algorithm."""
-    found = {"--preset": "tuned", "--algorithm": "as"}
+    found = {"--preset": "", "--algorithm": "as"}
     for index, word in enumerate(argv):
         key, _, value = word.partition("=")
         if key in found:
             found[key] = value or (argv[index + 1] if index + 1 < len(argv) else "")
     env = argv[0] if argv and not argv[0].startswith("-") else None
-    return env, found["--preset"], found["--algorithm"]
+    return env, found["--preset"] or None, found["--algorithm"]
 
 
 def _parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -449,6 +458,18 @@ def _bench(argv: list[str]) -> int:
     return EXIT_FAILED if failed else 0
 
 
+def _check_env(argv: list[str]) -> int:
+    import tyro
+
+    from ascore.interop.check import examine, report
+    from ascore.options import CheckEnvOptions
+
+    options = tyro.cli(CheckEnvOptions, args=argv, prog="ascore check-env")
+    found = examine(options.env, _parameters(options.env_param), options.steps, options.seed)
+    print(json.dumps(found.to_dict()) if options.json else report(found))
+    return 0 if found.trainable else EXIT_FAILED
+
+
 def _doctor(argv: list[str]) -> int:
     from ascore.doctor import examine, report
 
@@ -465,5 +486,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "render": _render,
     "envs": _envs,
     "bench": _bench,
+    "check-env": _check_env,
     "doctor": _doctor,
 }

@@ -58,9 +58,10 @@ class Config:
 
     # What is trained
     env: str = "predation-v1"
-    """Environment name; `ascore envs` lists them."""
+    """Environment name; `ascore envs` lists them. MODULE:CALLABLE for a Python environment."""
     env_params: dict[str, ParamValue] = field(default_factory=dict)
-    """Overrides of the environment's own parameters, such as num_agents."""
+    """Overrides of the environment's own parameters, such as num_agents; keyword arguments of a
+    Python environment."""
     algorithm: str = "as"
     """as (Anticipation Sharing) or ippo (independent PPO)."""
     seed: int = 0
@@ -223,6 +224,9 @@ def preset_names() -> list[tuple[str, str]]:
 def _read_preset(env: str, preset: str) -> dict[str, Any]:
     from ascore.envs import canonical_name
 
+    if ":" in env:
+        message = f"there are no presets for {env}: a Python environment starts from the defaults"
+        raise ConfigError(message)
     name = canonical_name(env)
     file = resources.files("ascore") / "presets" / f"{name.rsplit('-v', 1)[0]}-{preset}.toml"
     if not file.is_file():

@@ -372,10 +372,7 @@ def make(
         TypeError: a parameter of another type.
     """
     full = canonical_name(name)
-    _check_count("num_envs", num_envs, 1, 2**31 - 1)
-    _check_count("seed", seed, 0, LARGEST_SEED)
-    _check_count("first_env", first_env, 0, LARGEST_SEED)
-    _check_count("num_threads", num_threads, 0, 1024)
+    check_place(num_envs, seed, first_env, num_threads)
     return VecEnv(ENVIRONMENTS[full].core(num_envs, seed, first_env, num_threads, params), full)
 
 
@@ -504,6 +501,14 @@ class VecEnv:
             ValueError: damaged, or of another environment, parameter set or batch size.
         """
         self._core.load_state(state)
+
+
+def check_place(num_envs: int, seed: int, first_env: int, num_threads: int) -> None:
+    """Refuses sizes, seeds and numbers of a batch that are no whole numbers or out of range."""
+    _check_count("num_envs", num_envs, 1, 2**31 - 1)
+    _check_count("seed", seed, 0, LARGEST_SEED)
+    _check_count("first_env", first_env, 0, LARGEST_SEED)
+    _check_count("num_threads", num_threads, 0, 1024)
 
 
 def _check_whole(name: str, value: int) -> None:

@@ -21,3 +21,17 @@ class CheckpointError(AscoreError, ValueError):
 
 class NonFiniteError(AscoreError, ArithmeticError):
     """A loss, gradient or parameter stopped being a finite number."""
+
+
+class EnvError(AscoreError, ValueError):
+    """A Python environment cannot be trained on, or broke its own rules on the way.
+
+    Attributes:
+        topic: what it is about, such as "actions".
+        found: what is wrong.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, topic: str, found: str, remedy: str) -> None:
+        super().__init__(f"{found}; {remedy}")
+        self.topic, self.found, self.remedy = topic, found, remedy

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ascore.envs import make
+from ascore.factory import batch
 from ascore.policy import Policy, choose, load_policy
 from ascore.streams import FIRST_EVALUATION_ENV
 
@@ -93,13 +93,7 @@ def evaluate(
 
 def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:
     """One episode in each of `episodes` environments, side by side."""
-    env = make(
-        policy.env,
-        num_envs=episodes,
-        seed=seed,
-        first_env=FIRST_EVALUATION_ENV,
-        **policy.env_params,
-    )
+    env = batch(policy.env, policy.env_params, episodes, seed, first_env=FIRST_EVALUATION_ENV)
     obs, _ = env.reset()
     n = env.spec.num_agents
     uniform = np.empty((episodes, n), dtype=np.float32)

@@ -13,20 +13,22 @@ from ascore.config import Config, ParamValue
 
 @dataclass(frozen=True)
 class TrainOptions(Config):
-    """Train on a built-in environment, then evaluate the result.
+    """Train on an environment, then evaluate the result.
 
     Every key of the configuration is an option; the preset gives the defaults.
     """
 
     env: Positional[str] = "predation-v1"
-    """Environment; `ascore envs` lists them."""
+    """Environment; `ascore envs` lists them. MODULE:CALLABLE for a Python environment."""
     env_params: Suppress[dict[str, ParamValue]] = field(default_factory=dict)
     preset_name: Annotated[Literal["tuned", "paper"], arg(name="preset")] = "tuned"
-    """tuned learns and holds; paper is Tables 1-2 and Eq. 13 as printed."""
+    """tuned learns and holds; paper is Tables 1-2 and Eq. 13 as printed. Python environments have
+    none."""
     num_agents: int | None = None
     """Number of agents; default: the environment's."""
     env_param: UseAppendAction[tuple[str, ...]] = ()
-    """NAME=VALUE of an environment parameter; may be repeated."""
+    """NAME=VALUE of an environment parameter, or keyword argument of a Python environment; may be
+    repeated."""
     compare: UseAppendAction[tuple[str, ...]] = ()
     """Algorithm to train beside it on the same configuration, such as ippo; may be repeated."""
     out: Path | None = None
@@ -68,6 +70,25 @@ class EvaluateOptions:
     """Most probable actions instead of sampled ones."""
     checkpoint: str | None = None
     """Name of a checkpoint; default: the newest."""
+    json: bool = False
+    """Print one JSON object instead of text."""
+
+
+@dataclass(frozen=True)
+class CheckEnvOptions:
+    """Try out a Python environment: can it be trained on, and if not, what is to be done?
+
+    Exit status 0 only if it can.
+    """
+
+    env: Positional[str]
+    """MODULE:CALLABLE of a function or class that returns a PettingZoo ParallelEnv."""
+    env_param: UseAppendAction[tuple[str, ...]] = ()
+    """NAME=VALUE of a keyword argument; may be repeated."""
+    steps: int = 300
+    """Random steps to take."""
+    seed: int = 0
+    """Of the random steps and of the environment."""
     json: bool = False
     """Print one JSON object instead of text."""
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ascore.envs import anchor_values
 from ascore.errors import RunError
+from ascore.factory import anchor_values
 from ascore.training import Run
 
 # Okabe-Ito palette: told apart by colour-blind readers.

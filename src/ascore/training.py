@@ -16,8 +16,9 @@ import torch
 
 from ascore import checkpoint
 from ascore.config import Config
-from ascore.envs import Spec, VecEnv, make
+from ascore.envs import Spec, VecEnv
 from ascore.errors import CheckpointError, NonFiniteError, RunError
+from ascore.factory import batch
 from ascore.files import unwritable, write_atomic
 from ascore.learner import Learner
 from ascore.metrics import MetricsLog
@@ -126,9 +127,8 @@ class _Session:
     def __init__(self, config: Config) -> None:
         torch.set_num_threads(config.torch_threads)
         self.config = config
-        params: dict[str, Any] = dict(config.env_params)
-        self.env: VecEnv = make(
-            config.env, config.num_envs, config.seed, config.num_threads, **params
+        self.env: VecEnv = batch(
+            config.env, config.env_params, config.num_envs, config.seed, config.num_threads
         )
         self.learner = Learner(config, self.env.spec)
         self.steps = config.rollout_steps or self.env.spec.horizon
@@ -214,6 +214,8 @@ class _Session:
         arrays = {key: value.copy() for key, value in saved.arrays.items()}
         self.env.load_state(arrays.pop("env"))
         self.collector.running_return[...] = arrays.pop("running_return")
+        # An environment that cannot be saved has begun a fresh episode.
+        self.collector.running_return[self.env.time == 0] = 0.0
         self.learner.load_state({key: torch.from_numpy(value) for key, value in arrays.items()})
         self.done = saved.update
         self.episodes, self.seconds = saved.extra["episodes"], saved.extra["seconds"]
@@ -250,7 +252,8 @@ def new_folder(config: Config, out: str | Path | None, algorithms: Sequence[str]
         RunError: it holds a run already, or cannot be created.
     """
     if out is None:
-        stem = f"{config.env.rsplit('-v', 1)[0]}-{'+'.join(algorithms)}-s{config.seed}"
+        env = config.env.rsplit("-v", 1)[0].replace(":", "-")
+        stem = f"{env}-{'+'.join(algorithms)}-s{config.seed}"
         folder, number = Path("runs") / stem, 1
         while folder.exists():
             number += 1

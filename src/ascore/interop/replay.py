@@ -16,6 +16,7 @@ from PIL import Image
 
 from ascore.envs import ENVIRONMENTS, VecEnv, canonical_name, make
 from ascore.errors import RunError
+from ascore.factory import is_external
 from ascore.files import unwritable, write_atomic
 from ascore.interop.canvas import to_palette
 from ascore.interop.render import Moment, moment, picture
@@ -227,6 +228,12 @@ def _cast(
             raise ValueError(message)
         trained = load_policy(target, checkpoint)
         seed = trained.config["seed"] if seed is None else seed
+        if is_external(trained.env):
+            message = (
+                f"{target} was trained on {trained.env}, a Python environment, which has no scene "
+                "here; draw it with its own render()"
+            )
+            raise ValueError(message)
         env = make(trained.env, seed=seed, first_env=first_env, **trained.env_params)
         if policy != "random":
             uniform = np.empty((1, env.spec.num_agents), dtype=np.float32)

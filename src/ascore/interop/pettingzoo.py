@@ -1,0 +1,299 @@
+"""Every environment of the table as a PettingZoo environment.
+
+One episode at a time behind dictionaries: for other people's agents and tools. Training of this
+package steps the batches of `ascore.make` instead.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from pettingzoo import ParallelEnv
+from pettingzoo.utils.conversions import parallel_to_aec
+from pettingzoo.utils.env import AECEnv
+
+from ascore.envs import VecEnv, canonical_name, make
+
+Obs = npt.NDArray[Any]
+Picture = npt.NDArray[np.uint8]
+
+
+def parallel_env(
+    name: str,
+    render_mode: str | None = None,
+    *,
+    seed: int = 0,
+    max_cycles: int | None = None,
+    **params: Any,
+) -> ParallelView:
+    """One environment as PettingZoo's `ParallelEnv`.
+
+    Args:
+        name: environment, with or without its version.
+        render_mode: None, "rgb_array" (`render` returns u8 [H, W, 3]) or "human" (every step is
+            drawn in the terminal, which must show 24-bit colours).
+        seed: of the episodes that begin without one, 0..2**64-1.
+        max_cycles: PettingZoo's name for the parameter `horizon`.
+        params: the environment's own parameters; `ascore envs` lists them.
+
+    Raises:
+        ValueError: unknown name, parameter or render mode, or a value out of range.
+        TypeError: a parameter of another type.
+    """
+    if max_cycles is not None:
+        if "horizon" in params:
+            message = (
+                f"max_cycles = {max_cycles} and horizon = {params['horizon']} are the same thing; "
+                "give one of them"
+            )
+            raise ValueError(message)
+        params["horizon"] = max_cycles
+    return ParallelView(name, render_mode, seed, params)
+
+
+def env(name: str, render_mode: str | None = None, **params: Any) -> AECEnv[str, Obs, int | None]:
+    """The same as an `AECEnv`, where agents act one after the other; arguments as above."""
+    return parallel_to_aec(parallel_env(name, render_mode, **params))
+
+
+class ParallelView(ParallelEnv[str, Obs, Any]):
+    """One environment of the table, agents "agent_0" to "agent_{N-1}".
+
+    Nobody leaves before the end: an episode ends for all agents together, truncated at the horizon.
+    The info of an agent holds `neighbours`, the names of those it hears in the current state; after
+    the last step it is empty. `reset(seed=s)` begins episode 0 of that seed, `reset()` the next.
+    Copies and pickles go on exactly where the original stands.
+
+    Attributes:
+        horizon: steps per episode.
+        state_space: of `state()`; None where agents have views of their own and there is none.
+    """
+
+    metadata: dict[str, Any]
+    render_modes: ClassVar[list[str]] = ["human", "rgb_array"]
+
+    def __init__(
+        self, name: str, render_mode: str | None, seed: int, params: dict[str, Any]
+    ) -> None:
+        if render_mode is not None and render_mode not in self.render_modes:
+            message = (
+                f"render_mode = {render_mode!r} is not one of None, {', '.join(self.render_modes)}"
+            )
+            raise ValueError(message)
+        self.render_mode = render_mode
+        self._env = make(name, 1, seed, num_threads=1, **params)
+        spec = self._env.spec
+        self.horizon = spec.horizon
+        self.metadata = {
+            "name": spec.name,
+            "render_modes": list(self.render_modes),
+            "render_fps": 10,
+            "is_parallelizable": True,
+        }
+        self.possible_agents = [f"agent_{i}" for i in range(spec.num_agents)]
+        self.agents = []
+        low, high = observation_bounds(self._env)
+        box = (low, high, spec.obs_shape, np.dtype(spec.obs_dtype).type)
+        # A space each: PettingZoo seeds them one by one.
+        self.observation_spaces = {a: gymnasium.spaces.Box(*box) for a in self.possible_agents}
+        self.action_spaces = {
+            a: gymnasium.spaces.Discrete(spec.num_actions) for a in self.possible_agents
+        }
+        self.state_space = gymnasium.spaces.Box(*box) if spec.views == 1 else None
+        self._began = False  # the running episode has been handed out by a reset
+        self._seen = self._env.obs[0].copy()
+        self._before_last: Picture | None = None
+
+    def observation_space(self, agent: str) -> gymnasium.spaces.Space[Obs]:
+        """Box of the environment's own type; the bounds hold in every state."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> gymnasium.spaces.Space[Any]:
+        """Discrete(A)."""
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Obs], dict[str, dict[str, Any]]]:
+        """Begins episode 0 of a seed, or without one the next episode; there are no options."""
+        # A batch begins the next episode within the step that ends one: it may wait here already.
+        waiting = self._began and not self.agents
+        if seed is not None or not waiting:
+            self._env.reset(seed)
+        self._began = True
+        self.agents = list(self.possible_agents)
+        self._seen = self._env.obs[0].copy()
+        self._show()
+        return self._observations(), self._infos()
+
+    def step(
+        self, actions: Mapping[str, Any]
+    ) -> tuple[
+        dict[str, Obs],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
+        """One step of all agents.
+
+        Raises:
+            RuntimeError: no episode is running.
+            ValueError: an agent without an action, or an action out of range; nothing has moved.
+        """
+        if not self.agents:
+            message = "no episode is running; call reset() first"
+            raise RuntimeError(message)
+        missing = [agent for agent in self.agents if actions.get(agent) is None]
+        if missing:
+            message = f"no action for {', '.join(missing)}; every agent acts in every step"
+            raise ValueError(message)
+        if self.render_mode is not None:
+            self._before_last = self._picture()
+        action = np.array([[int(actions[agent]) for agent in self.agents]], dtype=np.int32)
+        self._env.step(action)
+        terminated, truncated = bool(self._env.terminated[0]), bool(self._env.truncated[0])
+        ended = terminated or truncated
+        acted = self.agents
+        self._seen = (self._env.final_obs if ended else self._env.obs)[0].copy()
+        self.agents = [] if ended else list(self.possible_agents)
+        self._show()
+        return (
+            self._observations(),
+            {agent: float(self._env.reward[0, i]) for i, agent in enumerate(acted)},
+            dict.fromkeys(acted, terminated),
+            dict.fromkeys(acted, truncated),
+            {agent: {} for agent in acted} if ended else self._infos(),
+        )
+
+    def state(self) -> Obs:
+        """The one view that all agents share.
+
+        Raises:
+            NotImplementedError: agents have views of their own.
+        """
+        if self.state_space is None:
+            message = (
+                f"{self.metadata['name']} with these parameters has no view of the whole state, "
+                "only one per agent"
+            )
+            raise NotImplementedError(message)
+        seen: Obs = self._seen[0].copy()
+        return seen
+
+    def render(self) -> Picture | None:
+        """The current state as u8 [H, W, 3], or in the terminal ("human").
+
+        After the last step it is the picture before that step: the batch has moved on already.
+        """
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() without a render_mode shows nothing")
+            return None
+        over = self._before_last is not None and not self.agents
+        picture = self._before_last if over else self._picture()
+        assert picture is not None
+        if self.render_mode == "rgb_array":
+            return picture
+        width = shutil.get_terminal_size().columns
+        sys.stdout.write(half_blocks(picture, width))
+        sys.stdout.flush()
+        time.sleep(1 / self.metadata["render_fps"])
+        return None
+
+    def _picture(self) -> Picture:
+        from ascore.interop.render import frame  # agents that play unseen need none of its packages
+
+        return frame(self._env)
+
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self.render()
+
+    def _observations(self) -> dict[str, Obs]:
+        shared = self._env.spec.views == 1
+        return {
+            agent: self._seen[0 if shared else i].copy()
+            for i, agent in enumerate(self.possible_agents)
+        }
+
+    def _infos(self) -> dict[str, dict[str, Any]]:
+        names = self.possible_agents
+        heard = self._env.neighbours[0]
+        return {
+            agent: {"neighbours": [names[j] for j in np.flatnonzero(heard[i])]}
+            for i, agent in enumerate(names)
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        values = self.__dict__.copy()
+        values["_env"] = (self.metadata["name"], self._env.params, self._env.save_state())
+        return values
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        name, params, state = values["_env"]
+        batch = make(name, 1, num_threads=1, **params)
+        batch.load_state(state)
+        self.__dict__.update(values, _env=batch)
+
+
+# ---------------------------------------------------------------------- bounds
+
+
+def observation_bounds(batch: VecEnv) -> tuple[Obs, Obs]:
+    """Lowest and highest value of each observation entry, [O] each; they hold in every state."""
+    size = batch.spec.obs_shape
+    if batch.spec.obs_dtype == "uint8":
+        return np.zeros(size, dtype=np.uint8), np.full(size, 255, dtype=np.uint8)
+    low, high = _BOUNDS[canonical_name(batch.spec.name)](batch)
+    return np.broadcast_to(low, size).astype(np.float32), np.full(size, high, dtype=np.float32)
+
+
+def _exchange(batch: VecEnv) -> tuple[Any, float]:
+    low = np.zeros(batch.spec.obs_shape)
+    if batch.params["eaten"] == "minus_one":  # the pairs of food that is gone
+        low[2 * batch.spec.num_agents :] = -1.0
+    return low, 1.0
+
+
+def _navigation(batch: VecEnv) -> tuple[Any, float]:
+    return 0.0, 1.0
+
+
+def _predation(batch: VecEnv) -> tuple[Any, float]:
+    furthest = batch.params["length"] * abs(batch.params["obs_scale"])
+    return -furthest, furthest
+
+
+# Environments whose observations are floats; bytes need no row.
+_BOUNDS: dict[str, Callable[[VecEnv], tuple[Any, float]]] = {
+    "exchange-v1": _exchange,
+    "navigation-v1": _navigation,
+    "predation-v1": _predation,
+}
+
+
+# ---------------------------------------------------------------------- the terminal
+
+
+def half_blocks(picture: Picture, columns: int) -> str:
+    """A picture in coloured half blocks, two pixels per character, at most `columns` wide."""
+    width = picture.shape[1]
+    factor = max(1, -(-width // max(columns, 1)))
+    small = picture[factor // 2 :: factor, factor // 2 :: factor]
+    if len(small) % 2:
+        small = np.concatenate([small, np.zeros_like(small[:1])])
+    lines = []
+    for upper, lower in zip(small[::2], small[1::2], strict=True):
+        cells = (
+            "\x1b[38;2;{};{};{}m\x1b[48;2;{};{};{}m\u2580".format(*above, *below)
+            for above, below in zip(upper.tolist(), lower.tolist(), strict=True)
+        )
+        lines.append("".join(cells) + "\x1b[0m\n")
+    return "\x1b[H\x1b[2J" + "".join(lines)

@@ -1,0 +1,273 @@
+"""Small PettingZoo environments that the tests name as MODULE:CALLABLE, good ones and bad ones."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from pettingzoo import ParallelEnv
+from pettingzoo.utils import parallel_to_aec
+
+
+class Meadow(ParallelEnv[str, Any, int]):
+    """Cows graze (1) or rest (0) on grass that grows by chance; hunger differs between cows.
+
+    Args:
+        cows: agents.
+        horizon: steps; all are truncated then.
+        leave: cow i terminates alone in step 2 + i, so that the last of few ends the episode.
+        see: shape of what is observed: "box", "dict", "tuple", "discrete", or "lengths".
+        hear: say in the infos that each cow hears the next one only.
+        first: number of the first action.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"name": "meadow"}
+    render_mode = None
+
+    def __init__(
+        self,
+        cows: int = 2,
+        horizon: int = 5,
+        leave: bool = False,
+        see: str = "box",
+        hear: bool = False,
+        first: int = 0,
+    ) -> None:
+        self.possible_agents = [f"cow_{i}" for i in range(cows)]
+        self.horizon, self.leave, self.see, self.hear, self.first = horizon, leave, see, hear, first
+        self.spaces = {agent: self.space_of(i) for i, agent in enumerate(self.possible_agents)}
+        self.choice = spaces.Discrete(2, start=first)
+
+    def space_of(self, i: int) -> spaces.Space[Any]:
+        if self.see == "dict":
+            return spaces.Dict(
+                {"grass": spaces.Box(0, 1, (1, 2)), "hour": spaces.Discrete(self.horizon + 1)}
+            )
+        if self.see == "tuple":
+            return spaces.Tuple((spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(2)))
+        if self.see == "discrete":
+            return spaces.Discrete(self.horizon + 1)
+        return spaces.Box(0, 1, (2 + (i if self.see == "lengths" else 0),))
+
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        return self.spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Space[Any]:
+        return self.choice
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+        self.rng = np.random.default_rng(seed)
+        self.agents, self.time = list(self.possible_agents), 0
+        self.grass = self.rng.random(2)
+        return self.observations(self.agents), self.infos(self.agents)
+
+    def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
+        assert list(actions) == self.agents
+        acted, self.time = self.agents, self.time + 1
+        eaten = {agent: actions[agent] - self.first for agent in acted}
+        assert set(eaten.values()) <= {0, 1}
+        hunger = {agent: 1.0 + i for i, agent in enumerate(self.possible_agents)}
+        reward = {a: hunger[a] * eaten[a] * self.grass[0] - sum(eaten.values()) / 4 for a in acted}
+        grown = self.grass + 0.2 * self.rng.random(2)
+        self.grass = np.clip(grown - 0.1 * sum(eaten.values()), 0, 1)
+        out = dict.fromkeys(acted, False)
+        if self.leave:
+            out = {a: self.time >= 2 + self.possible_agents.index(a) for a in acted}
+        late = dict.fromkeys(acted, self.time == self.horizon)
+        self.agents = [a for a in acted if not (out[a] or late[a])]
+        return self.observations(acted), reward, out, late, self.infos(acted)
+
+    def observations(self, agents: list[str]) -> dict[str, Any]:
+        return {agent: self.look(self.possible_agents.index(agent)) for agent in agents}
+
+    def look(self, i: int) -> Any:
+        grass = self.grass.astype(np.float32)
+        if self.see == "dict":
+            return {"grass": grass[None], "hour": self.time}
+        if self.see == "tuple":
+            return (np.array([i % 2, min(self.time, 2)]), np.array([1, self.time % 2], np.int8))
+        if self.see == "discrete":
+            return self.time
+        return np.concatenate([grass, np.full(i if self.see == "lengths" else 0, 0.5, np.float32)])
+
+    def infos(self, agents: list[str]) -> dict[str, Any]:
+        if not self.hear:
+            return {agent: {} for agent in agents}
+        names = self.possible_agents
+        return {a: {"neighbours": [names[(names.index(a) + 1) % len(names)]]} for a in agents}
+
+
+def meadow(name: str, seed: int = 2) -> Meadow:
+    """A function whose arguments are called like those of `make`."""
+    return Meadow(cows=len(name), horizon=seed)
+
+
+class Locked(Meadow):
+    """Cannot be pickled."""
+
+    def __init__(self, **keys: Any) -> None:
+        super().__init__(**keys)
+        self.lock = threading.Lock()
+
+
+class Endless(Meadow):
+    """Never ends, whatever its horizon says."""
+
+    def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
+        obs, reward, out, _, infos = super().step(actions)
+        self.agents = list(self.possible_agents)
+        return obs, reward, out, dict.fromkeys(actions, False), infos
+
+
+class Dizzy(Meadow):
+    """Draws from a generator that no seed reaches."""
+
+    shared = np.random.default_rng()
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+        self.rng = Dizzy.shared
+        return super().reset(int(self.rng.integers(1 << 30)))
+
+
+class Lingering(Meadow):
+    """Leaves its agents in `agents` after the end, and hands out doubles and numbers above 1."""
+
+    def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
+        told = super().step(actions)
+        self.agents = list(self.possible_agents)
+        return told
+
+    def look(self, i: int) -> Any:
+        return 30 * self.grass
+
+
+class Broken(Meadow):
+    """Breaks one rule, the one that is named, from the second step on."""
+
+    def __init__(self, how: str = "", **keys: Any) -> None:
+        self.how = how
+        super().__init__(**keys)
+        if how == "nobody":
+            self.possible_agents = []
+        elif how == "twice":
+            self.possible_agents = ["cow_0", "cow_0"]
+        elif how == "no horizon":
+            del self.horizon
+        elif how == "bad horizon":
+            self.horizon = 0
+        elif how == "constructor":
+            message = "out of hay"
+            raise OSError(message)
+
+    def space_of(self, i: int) -> spaces.Space[Any]:
+        if self.how == "mask":
+            choice = spaces.Discrete(2)
+            return spaces.Dict({"observation": choice, "action_mask": choice})
+        if self.how == "text":
+            return spaces.Sequence(spaces.Discrete(2))
+        return super().space_of(i)
+
+    def action_space(self, agent: str) -> spaces.Space[Any]:
+        if self.how == "box":
+            return spaces.Box(0, 1)
+        if self.how == "sizes":
+            return spaces.Discrete(2 + self.possible_agents.index(agent))
+        if self.how == "action_space":
+            return {}[agent]
+        return super().action_space(agent)
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+        obs, infos = super().reset(seed)
+        if self.how == "empty":
+            self.agents = []
+        elif self.how == "old reset":
+            return obs
+        return obs, infos
+
+    def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
+        obs, reward, out, late, infos = super().step(actions)
+        if self.time < 2:
+            return obs, reward, out, late, infos
+        last = list(actions)[-1]
+        if self.how == "crash":
+            {}["hay"]
+        elif self.how == "gym":
+            return obs, reward, False, infos
+        elif self.how == "nan":
+            obs[last][1] = np.nan
+        elif self.how == "choice":
+            obs[last] = -1
+        elif self.how == "part":
+            obs[last]["hour"] = -1
+        elif self.how == "shape":
+            obs[last] = obs[last][:1]
+        elif self.how == "infinite":
+            reward[last] = float("inf")
+        elif self.how == "large":
+            reward[last] = 1e39
+        elif self.how == "words":
+            reward[last] = "much"
+        elif self.how == "silent":
+            del reward[last]
+        elif self.how == "blind":
+            del obs[last]
+        elif self.how == "flags":
+            del late[last]
+        elif self.how == "stranger":
+            self.agents = [*self.agents, "fox"]
+        elif self.how == "neighbour":
+            infos[last]["neighbours"] = ["fox"]
+        return obs, reward, out, late, infos
+
+
+def turns() -> Any:
+    return parallel_to_aec(Meadow())
+
+
+_THE_ONE = Meadow()
+
+
+def the_same() -> Meadow:
+    return _THE_ONE
+
+
+def moody() -> Meadow:
+    moody.calls += 1
+    return Meadow(cows=moody.calls)
+
+
+moody.calls = 1
+
+number = 3
+
+
+def nothing() -> None:
+    return None
+
+
+class Barren(Meadow):
+    """Gives everybody the same in every step."""
+
+    def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
+        obs, reward, out, late, infos = super().step(actions)
+        return obs, dict.fromkeys(reward, -0.5), out, late, infos
+
+
+class Forgetful(Meadow):
+    """Can be pickled, but loses its grass on the way."""
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        self.__dict__.update(values, grass=np.ones(2))
+
+
+class Hopeless(Broken):
+    """Breaks several rules at once."""
+
+    def __init__(self) -> None:
+        super().__init__("sizes")
+        self.horizon = 2.5
+
+    def space_of(self, i: int) -> spaces.Space[Any]:
+        return spaces.Sequence(spaces.Discrete(2))
