@@ -6,6 +6,7 @@ cells. Agents are put where a test wants them, wherever the spawn cells are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -53,9 +54,20 @@ def u01(value: float) -> int:
     return int(value * 2.0**64)
 
 
-def pair_of(low: int, high: int = 0) -> int:
-    """The word that `halves` turns into `low` and `high`."""
-    return low | high << 32
+def words_of_bytes(*values: int) -> list[int]:
+    """The words that `bytes` turns into these values."""
+    packed = bytes(values)
+    return [int.from_bytes(packed[k : k + 8], "little") for k in range(0, len(packed), 8)]
+
+
+def just_below(value: float) -> int:
+    """The word that `u01` turns into the largest number below `value`."""
+    return (math.ceil(value * 2.0**53) - 1) << 11
+
+
+def just_not_below(value: float) -> int:
+    """The word that `u01` turns into the smallest number not below `value`."""
+    return math.ceil(value * 2.0**53) << 11
 
 
 def placed(world: Any, *agents: tuple[int, int, int], apples: Iterable[Cell] = ()) -> Any:

@@ -26,12 +26,14 @@ from grid_boards import (
     cells,
     cleanup,
     drawn,
-    pair_of,
+    just_below,
+    just_not_below,
     placed,
     rows_with,
     stream,
     tiles,
     u01,
+    words_of_bytes,
 )
 
 from ascore.reference import (
@@ -249,11 +251,27 @@ def test_apples_grow_more_slowly_the_dirtier_the_river(
         waste_probability=0.0,
         threshold_restoration=restoration,
     )
-    first_too_large = math.ceil(probability * 2**32)
-    words = [pair_of(first_too_large - 1, first_too_large)] * 4 + [pair_of(0, 0)]
-    act(world, STAY, rng=Scripted(*words))
-    # Every other cell of the orchard, row by row, was given a number just small enough.
-    assert rows_with("A", world.apples)[1:] == ["..........A.A.A", "...........A.A."]
+    limit = math.ceil(probability * 256)  # of bytes; then as much of u01 as makes up for it
+    bytes_ = [limit - 1, limit, 0, limit - 1, 255, limit - 1, limit, limit - 1, 0]
+    rest = 256 * probability / limit
+    passed = [just_below, just_not_below, just_below, just_not_below, just_below, just_not_below]
+    rng = Scripted(*words_of_bytes(*bytes_), *(word(rest) for word in passed))
+    act(world, STAY, rng=rng)
+    assert rows_with("A", world.apples)[1:] == ["..........A..A.", "............A.."]
+    assert rng.words == []
+
+
+@pytest.mark.parametrize("probability", [0.001, 0.05, 0.7])
+def test_apples_grow_as_often_as_told(probability: float) -> None:
+    """27,000 chances; the count is within five standard deviations."""
+    world = with_waste(0, (0, 12, 0), apple_probability=probability, waste_probability=0.0)
+    grown = 0
+    for step in range(3_000):
+        act(world, STAY, rng=stream(step))
+        grown += int(world.apples.sum())
+        world.apples[:] = False
+    expected = 27_000 * probability
+    assert abs(grown - expected) < 5 * math.sqrt(expected * (1 - probability))
 
 
 @pytest.mark.parametrize("profile", ["ssd", "features"])
@@ -266,24 +284,27 @@ def test_no_apple_grows_under_an_agent_or_where_one_is(profile: str) -> None:
     used = Counting(5, 0, 0, 1)
     act(world, STAY, STAY, rng=used)
     assert rows_with("A", world.apples)[1:] == ["..........A.AAA", "..........AAA.."]
-    assert used.words == (2 if profile == "ssd" else 0) + 3  # two orders, six cells
+    # Two orders; bytes of six cells, which all pass.
+    assert used.words == (2 if profile == "ssd" else 0) + 1 + 6
 
 
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({}, 2 + 5 + 2),  # two orders, nine cells of orchard, one cell of river that succeeds
-        ({"waste_probability": 0.0}, 2 + 5),
+        # Two orders; bytes of nine cells of orchard, which all pass; a cell of river that succeeds.
+        ({}, 2 + (2 + 9) + 2),
+        ({"waste_probability": 0.0}, 2 + (2 + 9)),
         ({"apple_probability": 0.0}, 2 + 2),
         ({"apple_probability": 0.0, "waste_probability": 0.0}, 2),
-        ({"profile": "features"}, 5 + 1),
-        ({"profile": "features", "waste_probability": 0.0}, 5),
+        ({"profile": "features"}, (2 + 9) + 1),
+        ({"profile": "features", "waste_probability": 0.0}, 2 + 9),
     ],
     ids=str,
 )
 def test_what_is_drawn(params: dict[str, Any], words: int) -> None:
     rng = Counting(5, 0, 0, 1)
-    world = with_waste(0, (0, 10, 0), (0, 12, 0), **({"waste_probability": 1.0} | params))
+    certain = {"apple_probability": 1.0, "waste_probability": 1.0}
+    world = with_waste(0, (0, 10, 0), (0, 12, 0), **(certain | params))
     act(world, STAY, STAY, rng=rng)
     assert rng.words == words
 

@@ -16,12 +16,15 @@ from grid_boards import (
     STAY,
     TURN_CLOCKWISE,
     UP,
+    Counting,
     Scripted,
     act,
     cleanup,
     harvest,
-    pair_of,
+    just_below,
+    just_not_below,
     rows_with,
+    words_of_bytes,
 )
 
 from ascore.reference import harvest as harvest_rules
@@ -80,22 +83,69 @@ def test_apples_around_a_cell_are_those_of_eight_cells() -> None:
 
 @pytest.mark.parametrize("profile", ["ssd", "features"])
 @pytest.mark.parametrize("count_", range(9))
-def test_more_apples_around_grow_apples_faster(count_: int, profile: str) -> None:
+@pytest.mark.parametrize("chances", [(0.005, 0.02, 0.05), (0.3, 0.02, 0.1)])
+def test_apples_grow_by_how_many_are_around(
+    chances: tuple[float, float, float], count_: int, profile: str
+) -> None:
+    """Only the cell in the middle passes the bytes, below 256 of the largest chance of all."""
     text = "\nPAAA\n AAA\n AAA"
     around = [(r, c) for r in range(3) for c in range(1, 4) if (r, c) != (1, 2)]
-    probability = [0.0, 0.005, 0.02, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05][count_]
-    first_too_large = math.ceil(probability * 2**32)
-    for half, grows in ((first_too_large - 1, True), (first_too_large, False)):
-        if half < 0:
-            continue
-        chances = {"regrowth_1": 0.005, "regrowth_2": 0.02, "regrowth_3": 0.05}
-        world = harvest(text, (0, 0, 0), apples=around[:count_], profile=profile, **chances)
+    limit = math.ceil(max(chances) * 256)
+    rest = 256 * (0.0, *chances, *[chances[2]] * 5)[count_] / limit
+    cases: list[tuple[int, list[int], bool]] = [
+        (limit, [], False),
+        (limit - 1, [just_not_below(rest)], False),
+        (0, [just_not_below(rest)], False),
+    ]
+    if rest > 0:
+        cases.append((limit - 1, [just_below(rest)], True))
+    regrowth = {f"regrowth_{k + 1}": chance for k, chance in enumerate(chances)}
+    for byte, passed, grows in cases:
+        world = harvest(text, (0, 0, 0), apples=around[:count_], profile=profile, **regrowth)
         bare = [(r, c) for r in range(3) for c in range(1, 4) if (r, c) not in around[:count_]]
-        halves = [half if cell == (1, 2) else 2**32 - 1 for cell in bare] + [0]
-        words = [pair_of(*halves[k : k + 2]) for k in range(0, len(bare), 2)]
-        act(world, STAY, rng=Scripted(*words))
+        bytes_ = [byte if cell == (1, 2) else 255 - (cell[0] + cell[1]) for cell in bare]
+        rng = Scripted(*words_of_bytes(*bytes_), *passed)
+        act(world, STAY, rng=rng)
         assert world.apples[1, 2] == grows
         assert world.apples.sum() == count_ + grows
+        assert rng.words == []
+
+
+def test_bytes_of_all_cells_are_drawn_before_what_decides() -> None:
+    """All cells pass; those without a chance draw like the others, and the draws are in order."""
+    chances = {"regrowth_1": 0.5, "regrowth_2": 1.0, "regrowth_3": 0.0}
+    world = harvest("\nPAAAAAAAAAAAA", (0, 0, 0), apples=[(0, 2), (0, 4), (0, 8)], **chances)
+    # Bare are columns 1, 3, 5, 6, 7, 9, 10, 11, 12, with 1, 2, 1, 0, 1, 1, 0, 0, 0 apples beside.
+    large, small = just_not_below(0.5), just_below(0.5)
+    passed = [small, just_below(1.0), large, 0, small, large, 0, 0, 0]
+    rng = Scripted(*words_of_bytes(*range(9)), *passed)
+    act(world, STAY, rng=rng)
+    assert rows_with("A", world.apples) == [".AAAA..AA...."]
+    assert rng.words == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "then"), [("ssd", ".AA.........."), ("features", ".AAA.........")]
+)
+def test_an_apple_of_this_step_raises_a_chance_by_the_rules_features(
+    profile: str, then: str
+) -> None:
+    chances = {"regrowth_1": 0.5, "regrowth_2": 1.0, "regrowth_3": 0.0}
+    world = harvest("\nPAAAAAAAAAAAA", (0, 0, 0), apples=[(0, 1)], profile=profile, **chances)
+    # Columns 2 to 12 are bare; 2 and 3 draw what suffices beside an apple, the others do not.
+    draws = [just_below(0.5)] * 2 + [just_not_below(0.5)] * 9
+    rng = Scripted(*words_of_bytes(*[0] * 11), *draws)
+    act(world, STAY, rng=rng)
+    assert rows_with("A", world.apples) == [then]
+    assert rng.words == []
+
+
+@pytest.mark.parametrize("profile", ["ssd", "features"])
+def test_nothing_is_drawn_for_apples_that_never_grow(profile: str) -> None:
+    world = harvest("\nPPAAA", (0, 0, 0), (0, 1, 0), apples=[(0, 2)], profile=profile)
+    rng = Counting(5, 0, 0, 1)
+    act(world, STAY, STAY, rng=rng)
+    assert rng.words == (1 if profile == "ssd" else 0)  # the order
 
 
 def test_new_apples_count_only_by_the_rules_features() -> None:

@@ -205,10 +205,10 @@ def test_moving_together_is_the_largest_move(data: Any, n: int, side: int) -> No
 def test_a_step_draws_who_comes_first() -> None:
     for word, then in ((IN_ORDER, [(3, 3), (3, 4)]), (REVERSED, [(3, 2), (3, 3)])):
         world = harvest(OPEN_FLOOR, (3, 2, FACING_UP), (3, 4, FACING_UP))
-        rng = Scripted(word, 0)
+        rng = Scripted(word)
         act(world, RIGHT, LEFT, rng=rng)
         assert world.agents == then
-        assert rng.words == []  # and one word for the one bare cell of the orchard
+        assert rng.words == []
 
 
 # ---- several agents moving, profile "features" ------------------------------------------------

@@ -95,7 +95,7 @@ def test_a_clean_river_lets_things_grow_at_reset() -> None:
     world.reset(rng)
     assert rows_with("A", world.apples) == [".....AA"]
     assert world.waste.sum() == 1
-    assert rng.words == 4 + 1 + 2
+    assert rng.words == 4 + (1 + 2) + 2  # for agents, apples, waste
 
 
 def test_where_agents_start_nothing_grows() -> None:

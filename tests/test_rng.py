@@ -135,11 +135,11 @@ def test_below_of_one_is_zero_and_takes_a_word() -> None:
     assert ours.word() == plain.word()
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 5, 8])
-def test_halves_are_the_32_bit_words_of_numpy(n: int) -> None:
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 40, 58])
+def test_bytes_are_those_of_numpy_words(n: int) -> None:
     ours, plain = Stream(3, 4, 5, 6), philox(3, 4, 6, 5, DYNAMICS)
-    words = plain.random_raw((n + 1) // 2).astype("<u8")
-    assert ours.halves(n) == words.view("<u4").tolist()[:n]
+    words = plain.random_raw((n + 7) // 8).astype("<u8")
+    assert ours.bytes(n) == words.view(np.uint8).tolist()[:n]
     assert ours.word() == plain.random_raw()
 
 

@@ -27,7 +27,6 @@ from .gridworld import (
     Plane,
     beside,
     cells_of,
-    happens,
     nearest,
     read_map,
 )
@@ -239,10 +238,7 @@ class Cleanup(GridWorld):
             over = density - p.threshold_restoration
             span = p.threshold_depletion - p.threshold_restoration
             apple_probability = p.apple_probability * (1 - over / span)
-        if apple_probability > 0:
-            bare = self._bare_cells()
-            for cell, half in zip(bare, rng.halves(len(bare)), strict=True):
-                self.apples[cell] = happens(half, apple_probability)
+        self._grow_apples(rng, apple_probability, lambda _: apple_probability)
         if p.waste_probability > 0:
             self._settle_waste(rng)
 

@@ -10,8 +10,9 @@ Source:
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
@@ -28,7 +29,6 @@ __all__ = [
     "Plane",
     "beside",
     "cells_of",
-    "happens",
     "move_in_turn",
     "move_together",
     "nearest",
@@ -142,11 +142,6 @@ def cells_of(plane: Plane) -> list[Cell]:
     """Return the cells where `plane` is true, in row-major order."""
     rows, cols = plane.nonzero()
     return list(zip(rows.tolist(), cols.tolist(), strict=True))
-
-
-def happens(half: int, probability: float) -> bool:
-    """Return whether a thing of this probability happens, for one of `Stream.halves`."""
-    return half * 2.0**-32 < probability
 
 
 def nearest(cell: Cell, cells: Sequence[Cell]) -> Cell:
@@ -533,6 +528,29 @@ class GridWorld:
                 return
             yield cell
             cell = beside(cell, direction)
+
+    def _grow_apples(
+        self, rng: Stream, largest: float, probability: Callable[[Cell], float]
+    ) -> None:
+        """Let apples grow on bare cells, one cell after the other in row-major order.
+
+        Growth is rare and random words are dear, so a byte screens each cell first: with q =
+        ceil(256 `largest`) it is below q with probability q / 256. Only then a u01 is drawn, and an
+        apple grows if it is below 256 p / q, where p is the cell's probability: p in all.
+
+        Args:
+            rng: stream of this step; nothing is drawn if `largest` is 0, else the bytes of all
+                cells, then the u01s of those that pass, whatever their probability.
+            largest: the largest probability any cell can have, in [0, 1].
+            probability: what a bare cell has, in [0, `largest`]; asked when it is the cell's turn.
+        """
+        if largest == 0:
+            return
+        passing = math.ceil(largest * 256)
+        bare = self._bare_cells()
+        for cell, byte in zip(bare, rng.bytes(len(bare)), strict=True):
+            if byte < passing:
+                self.apples[cell] = rng.u01() < probability(cell) * 256 / passing
 
     def _bare_cells(self) -> list[Cell]:
         """Return the cells of the orchard with neither apple nor agent, in row-major order."""

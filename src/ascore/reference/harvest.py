@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .gridworld import Cell, GridWorld, Plane, cells_of, happens, nearest, read_map
+from .gridworld import Cell, GridWorld, Plane, cells_of, nearest, read_map
 from .philox import Stream
 
 __all__ = ["Harvest", "HarvestParams"]
@@ -127,10 +127,9 @@ class Harvest(GridWorld):
         p = self.params
         probability = (0.0, p.regrowth_1, p.regrowth_2, p.regrowth_3)
         counted = self.apples.copy() if p.profile == "ssd" else self.apples
-        bare = self._bare_cells()
-        for cell, half in zip(bare, rng.halves(len(bare)), strict=True):
-            around = apples_around(counted, cell)
-            self.apples[cell] = happens(half, probability[min(around, 3)])
+        self._grow_apples(
+            rng, max(probability), lambda cell: probability[min(apples_around(counted, cell), 3)]
+        )
 
     def _planes(self) -> list[Plane]:
         return [self.apples]

@@ -69,17 +69,16 @@ class Stream:
         """
         return (self.word() * n) >> 64
 
-    def halves(self, n: int) -> list[int]:
-        """Return n uniform integers in [0, 2**32), two to a word.
+    def bytes(self, n: int) -> list[int]:
+        """Return n uniform integers in [0, 256), eight to a word.
 
-        The low half of a word comes first. ceil(n / 2) words are drawn; if n is odd, the high half
-        of the last one is dropped.
+        The least significant byte of a word comes first. ceil(n / 8) words are drawn; bytes of the
+        last one beyond the n-th are dropped.
         """
-        both = []
-        for _ in range((n + 1) // 2):
-            word = self.word()
-            both += [word & 0xFFFFFFFF, word >> 32]
-        return both[:n]
+        drawn: list[int] = []
+        for _ in range((n + 7) // 8):
+            drawn += self.word().to_bytes(8, "little")
+        return drawn[:n]
 
     def perm(self, n: int) -> list[int]:
         """Return a uniform permutation of 0..n-1, Fisher-Yates from the end; n - 1 words."""
