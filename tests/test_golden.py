@@ -44,7 +44,7 @@ TRACES = {
                 "horizon": 14,
                 "apple_probability": 0.3,
             },
-            seed=787,
+            seed=226,
             steps=15,
         ),
         Trace(
@@ -58,7 +58,7 @@ TRACES = {
                 "horizon": 14,
                 "apple_probability": 0.3,
             },
-            seed=464,
+            seed=119,
             steps=15,
         ),
     ],

@@ -13,7 +13,12 @@ import ascore
 COMPILED: dict[str, Any] = {name: row.core for name, row in ascore.ENVIRONMENTS.items()}
 # Short episodes, so that a run of 60 steps passes through several resets.
 PARAMS: dict[str, dict[str, Any]] = {
-    "cleanup-v1": {"horizon": 17, "map": "P PP \nHRHRR\nRRRSR\nBBBBB", "num_agents": 3},
+    "cleanup-v1": {
+        "horizon": 17,
+        "map": "cleanup_full",
+        "num_agents": 10,
+        "threshold_depletion": 0.9,
+    },
     "harvest-v1": {"horizon": 17, "num_agents": 5},
     "exchange-v1": {"horizon": 17, "early_end": True, "open_range": 1},
     "predation-v1": {"horizon": 17},

@@ -136,6 +136,18 @@ class SiteSet {
     return rest;
   }
 
+  /// The member that `rank` others precede; needs rank < size().
+  std::size_t nth(std::size_t rank) const noexcept {
+    std::size_t w = 0;
+    for (std::size_t here = 0;; ++w, rank -= here) {
+      here = static_cast<std::size_t>(std::popcount(words_[w]));
+      if (rank < here) break;
+    }
+    std::uint64_t rest = words_[w];
+    while (rank-- > 0) rest &= rest - 1;
+    return w * kBits + static_cast<std::size_t>(std::countr_zero(rest));
+  }
+
   template <class Visitor>
   void for_each(std::size_t words, Visitor&& visitor) const noexcept {
     for (std::size_t w = 0; w < words; ++w) {
@@ -195,20 +207,28 @@ class Screen {
   template <class Grow>
   void draw(Rng& rng, const SiteSet& set, std::size_t words, Grow&& grow) const noexcept {
     if (limit_ == 0) return;
-    std::array<std::uint16_t, kMaxSites> through;
+    const std::size_t size = set.size(words);
+    std::array<std::uint16_t, kMaxSites> through;  // how many sites of the set precede
     std::size_t count = 0;
-    std::uint64_t bytes = 0;
-    unsigned used = 0;
-    set.for_each(words, [&](std::size_t site) {
-      if (used++ % 8 == 0) bytes = rng.next();
-      through[count] = static_cast<std::uint16_t>(site);
-      count += (bytes & 0xff) < limit_ ? 1 : 0;  // no branch: this cannot be predicted
-      bytes >>= 8;
-    });
-    for (std::size_t k = 0; k < count; ++k) grow(std::size_t{through[k]}, rng.u01());
+    for (std::size_t first = 0; first < size; first += 8) {
+      for (std::uint64_t low = below_limit(rng.next()); low != 0; low &= low - 1) {
+        const std::size_t rank = first + static_cast<std::size_t>(std::countr_zero(low)) / 8;
+        if (rank < size) through[count++] = static_cast<std::uint16_t>(rank);
+      }
+    }
+    for (std::size_t k = 0; k < count; ++k) grow(set.nth(through[k]), rng.u01());
   }
 
  private:
+  /// The top bit of every byte that is below the limit: eight comparisons in one word, by
+  /// subtracting from bytes whose top bit is set, so that none borrows from the next.
+  std::uint64_t below_limit(std::uint64_t bytes) const noexcept {
+    constexpr std::uint64_t kOnes = 0x0101010101010101;
+    constexpr std::uint64_t kTops = 0x80 * kOnes;
+    if (limit_ <= 128) return ~bytes & ~((bytes | kTops) - limit_ * kOnes) & kTops;
+    return (~bytes | ~((bytes | kTops) - (limit_ - 128) * kOnes)) & kTops;
+  }
+
   unsigned limit_;
 };
 
@@ -258,8 +278,10 @@ class Ground {
                             (p.move_frame == Frame::kProfile && p.profile == Profile::kSsd);
     for (std::size_t a = 0; a < kActionNames.size(); ++a) {
       for (std::size_t o = 0; o < 4; ++o) {
-        const std::size_t base = a < kStay ? kBase[a] + (egocentric ? o : 0) : kNowhere;
-        direction_[a][o] = static_cast<std::uint8_t>(a < kStay ? base % 4 : base);
+        const std::size_t forward = egocentric ? o : 0;
+        outcome_[a][o] = {
+            static_cast<std::uint8_t>(a < kStay ? (kBase[a] + forward) % 4 : kNowhere),
+            static_cast<std::uint8_t>((o + kTurn[a]) % 4)};
       }
     }
     for (int row = 0; row < height; ++row) {
@@ -309,27 +331,30 @@ class Ground {
     }
   }
 
-  /// Moves and turns, with the rules of the profile for agents that get in each other's way.
+  /// Moves, with the rules of the profile for agents that get in each other's way. In the profile
+  /// ssd they turn as well; in features that comes later, by `turn`.
   void move(Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
+    const std::size_t n = num_agents;  // bytes may alias anything: what a loop reads is in locals
+    const bool ssd = profile == Profile::kSsd;
     Cells target;
-    for (std::size_t i = 0; i < num_agents; ++i) {
-      const auto& directions = direction_[static_cast<std::size_t>(action[i])];
-      target[i] = next(s.cell[i], directions[s.orientation[i]]);
+    for (std::size_t i = 0; i < n; ++i) {
+      const Outcome outcome = outcome_[static_cast<std::size_t>(action[i])][s.orientation[i]];
+      target[i] = next(s.cell[i], outcome.direction);
+      s.orientation[i] = ssd ? outcome.orientation : s.orientation[i];
     }
-    if (profile == Profile::kSsd) {
-      turn(action, s);
+    if (ssd) {
       settle(rng, s.cell, target);
-      std::copy_n(target.begin(), num_agents, s.cell.begin());
+      std::copy_n(target.begin(), n, s.cell.begin());
     } else {
       claim(action, target, s.cell);
     }
   }
 
-  /// Turns alone; in the profile ssd `move` has already done it.
   void turn(std::span<const std::int32_t> action, Agents& s) const noexcept {
-    for (std::size_t i = 0; i < num_agents; ++i) {
-      const auto by = kTurn[static_cast<std::size_t>(action[i])];
-      s.orientation[i] = static_cast<std::uint8_t>((s.orientation[i] + by) % 4);
+    const std::size_t n = num_agents;
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto& outcomes = outcome_[static_cast<std::size_t>(action[i])];
+      s.orientation[i] = outcomes[s.orientation[i]].orientation;
     }
   }
 
@@ -381,6 +406,12 @@ class Ground {
   std::vector<std::uint16_t> spawns;
 
  private:
+  /// Where an action leads, and how its agent faces after it.
+  struct Outcome {
+    std::uint8_t direction;
+    std::uint8_t orientation;
+  };
+
   static constexpr std::size_t kNowhere = 4;
   static constexpr std::array<std::size_t, 4> kBase{kLeft, kRight, kUp, kDown};
   static constexpr std::array<std::uint8_t, 8> kTurn{0, 0, 0, 0, 0, 1, 3, 0};
@@ -471,9 +502,8 @@ class Ground {
 
   std::array<std::int16_t, 5> offset_;
   std::vector<std::uint8_t> open_;  ///< one bit per direction
-  /// Where a move leads, by action and orientation. Tables and no branches: actions cannot be
-  /// predicted.
-  std::array<std::array<std::uint8_t, 4>, kActionNames.size()> direction_{};
+  /// By action and orientation. Tables and no branches: actions cannot be predicted.
+  std::array<std::array<Outcome, 4>, kActionNames.size()> outcome_{};
 };
 
 // ---- inspection ------------------------------------------------------------------------------
