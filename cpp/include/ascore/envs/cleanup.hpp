@@ -167,21 +167,22 @@ class Cleanup {
       s_.waste.for_each(w.river.words, [&](std::size_t site) {
         w.view.set(io.obs, kWaste, w.river.cell[site], 1);
       });
-      w.view.set(io.obs, s_.agents, 1);
+      w.view.place(io.obs, s_.agents);
     }
-    spawn(rng, io.obs);
+    spawn(rng, w.ground.standing(w.orchard, s_.agents), io.obs);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, {});
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
     const World& w = *w_;
-    w.view.set(io.obs, s_.agents, 0);
+    const grid::Cells before = s_.agents.cell;
     w.ground.move(rng, io.action, s_.agents);
-    eat(io);
+    const grid::Cells on = w.ground.standing(w.orchard, s_.agents);
+    eat(io, on);
     if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
     const Cleaned cleaned = clean(rng, io);
-    spawn(rng, io.obs);
-    w.view.set(io.obs, s_.agents, 1);
+    spawn(rng, on, io.obs);
+    w.view.move(io.obs, before, s_.agents);
     if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
     return false;
@@ -259,17 +260,16 @@ class Cleanup {
     w_->view.set(obs, kWaste, w_->river.cell[site], there);
   }
 
-  void eat(const StepView<Obs>& io) noexcept {
+  void eat(const StepView<Obs>& io, const grid::Cells& on) noexcept {
     const World& w = *w_;
     for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
-      const std::size_t cell = s_.agents.cell[i];
-      const std::uint16_t site = w.orchard.at[cell];
+      const std::uint16_t site = on[i];
       const bool eats = s_.apples.contains(site) &&
                         (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
       io.reward[i] = eats ? 1.0F : 0.0F;
       if (!eats) continue;
       s_.apples.erase(site);
-      w.view.set(io.obs, kApple, cell, 0);
+      w.view.set(io.obs, kApple, s_.agents.cell[i], 0);
     }
   }
 
@@ -332,11 +332,11 @@ class Cleanup {
   }
 
   /// Apples and waste appear, both by the share of waste before either.
-  void spawn(Rng& rng, std::span<Obs> obs) noexcept {
+  void spawn(Rng& rng, const grid::Cells& on, std::span<Obs> obs) noexcept {
     const World& w = *w_;
     if (s_.num_waste >= w.growth.size()) return;
     const Growth& growth = w.growth[s_.num_waste];
-    const grid::SiteSet bare = w.ground.vacant(w.orchard, s_.apples, s_.agents);
+    const grid::SiteSet bare = w.ground.vacant(w.orchard, s_.apples, on);
     growth.screen.draw(rng, bare, w.orchard.words, [&](std::size_t site, double number) {
       if (number >= growth.threshold) return;
       s_.apples.insert(site);

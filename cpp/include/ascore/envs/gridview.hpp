@@ -88,14 +88,20 @@ class View {
     if (mode == ObsMode::kPlanes) obs[layer * cells_ + cell] = value;
   }
 
-  /// Writes agents into their planes (1) or takes them out (0).
-  void set(std::span<Obs> obs, const Agents& s, Obs value) const noexcept {
+  /// Writes agents into planes without any.
+  void place(std::span<Obs> obs, const Agents& s) const noexcept { move(obs, s.cell, s); }
+
+  /// Agents have left the cells `before` for where they are now.
+  void move(std::span<Obs> obs, const Cells& before, const Agents& now) const noexcept {
     if (mode != ObsMode::kPlanes) return;
-    Obs* const planes = obs.data() + layers_ * cells_;
-    Obs* const facing = planes + agents_ * cells_;
-    for (std::size_t i = 0; i < agents_; ++i) {
-      planes[i * cells_ + s.cell[i]] = value;
-      facing[4 * i + s.orientation[i]] = value;
+    const std::size_t n = agents_;  // bytes may alias anything: what a loop reads is in locals
+    const std::size_t cells = cells_;
+    Obs* plane = obs.data() + layers_ * cells;
+    Obs* facing = plane + n * cells;
+    for (std::size_t i = 0; i < n; ++i, plane += cells, facing += 4) {
+      plane[before[i]] = 0;
+      plane[now.cell[i]] = 1;
+      std::memcpy(facing, kOneHot[now.orientation[i]].data(), 4);
     }
   }
 
@@ -173,6 +179,8 @@ class View {
   ObsMode mode;
 
  private:
+  static constexpr std::array<std::array<Obs, 4>, 4> kOneHot{
+      {{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}}};
   static constexpr int kWindow = 15;  // Christoffersen et al. 2023: 7 cells to every side
   using Picture = std::array<std::uint8_t, GridMap::kMaxSide * GridMap::kMaxSide>;
 

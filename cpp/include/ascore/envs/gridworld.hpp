@@ -336,7 +336,7 @@ class Ground {
   void move(Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
     const std::size_t n = num_agents;  // bytes may alias anything: what a loop reads is in locals
     const bool ssd = profile == Profile::kSsd;
-    Cells target;
+    Cells target = s.cell;  // all of it: `unhindered` reads blocks of agents
     for (std::size_t i = 0; i < n; ++i) {
       const Outcome outcome = outcome_[static_cast<std::size_t>(action[i])][s.orientation[i]];
       target[i] = next(s.cell[i], outcome.direction);
@@ -344,7 +344,7 @@ class Ground {
     }
     if (ssd) {
       settle(rng, s.cell, target);
-      std::copy_n(target.begin(), n, s.cell.begin());
+      for (std::size_t i = 0; i < n; ++i) s.cell[i] = target[i];
     } else {
       claim(action, target, s.cell);
     }
@@ -364,12 +364,17 @@ class Ground {
     return found;
   }
 
-  /// Sites that are not in `taken` and that nobody stands on. Read no words beyond `sites.words`.
-  SiteSet vacant(const Sites& sites, const SiteSet& taken, const Agents& s) const noexcept {
-    Cells standing;
-    for (std::size_t i = 0; i < num_agents; ++i) standing[i] = sites.at[s.cell[i]];
+  /// Sites on which agents stand, kNoSite for the others.
+  Cells standing(const Sites& sites, const Agents& s) const noexcept {
+    Cells on;
+    for (std::size_t i = 0; i < num_agents; ++i) on[i] = sites.at[s.cell[i]];
+    return on;
+  }
+
+  /// Sites that are not in `taken` and not among `on`. Read no words beyond `sites.words`.
+  SiteSet vacant(const Sites& sites, const SiteSet& taken, const Cells& on) const noexcept {
     return SiteSet::without(sites.all, taken, sites.words,
-                            std::span<const std::uint16_t>(standing).first(num_agents));
+                            std::span<const std::uint16_t>(on).first(num_agents));
   }
 
   /// Who hears whom.
@@ -465,14 +470,29 @@ class Ground {
 
   /// Whether all targets differ and no two agents want each other's cells.
   bool unhindered(const Cells& from, const Cells& target) const noexcept {
-    bool clear = true;  // without leaving early: who meets whom cannot be predicted
-    for (std::size_t i = 1; i < num_agents; ++i) {
-      for (std::size_t j = 0; j < i; ++j) {
-        clear &= target[i] != target[j];
-        clear &= (target[i] != from[j]) | (target[j] != from[i]);
+    // Eight at a time: compilers do not find this by themselves. It looks at all pairs, without
+    // leaving early, since who meets whom cannot be predicted.
+    constexpr std::size_t kLanes = 8;
+    static_assert(kMaxAgents % kLanes == 0);
+    using Lanes [[gnu::vector_size(kLanes * sizeof(std::int16_t))]] = std::int16_t;
+    constexpr Lanes kNumbers{0, 1, 2, 3, 4, 5, 6, 7};
+    Lanes clash{};
+    for (std::size_t first = 0; first < num_agents; first += kLanes) {
+      Lanes at;
+      Lanes to;
+      std::memcpy(&at, from.data() + first, sizeof(at));
+      std::memcpy(&to, target.data() + first, sizeof(to));
+      const Lanes agent = kNumbers + static_cast<std::int16_t>(first);
+      for (std::size_t i = first + 1; i < num_agents; ++i) {
+        const auto here = static_cast<std::int16_t>(from[i]);
+        const auto there = static_cast<std::int16_t>(target[i]);
+        const Lanes earlier = agent < static_cast<std::int16_t>(i);
+        clash |= earlier & ((to == there) | ((at == there) & (to == here)));
       }
     }
-    return clear;
+    std::array<std::uint64_t, sizeof(Lanes) / sizeof(std::uint64_t)> any;
+    std::memcpy(&any, &clash, sizeof(clash));
+    return (any[0] | any[1]) == 0;
   }
 
   /// Whether the occupant of the cell that i wants wants the cell of i.

@@ -124,7 +124,7 @@ class Harvest {
     if (w.view.mode == grid::ObsMode::kPlanes) {
       std::ranges::fill(io.obs, Obs{0});
       for (const std::uint16_t cell : w.sites.cell) w.view.set(io.obs, kApple, cell, 1);
-      w.view.set(io.obs, s_.agents, 1);
+      w.view.place(io.obs, s_.agents);
     } else {
       observe(io.obs);
     }
@@ -132,12 +132,13 @@ class Harvest {
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
     const World& w = *w_;
-    w.view.set(io.obs, s_.agents, 0);
+    const grid::Cells before = s_.agents.cell;
     w.ground.move(rng, io.action, s_.agents);
-    eat(io);
+    const grid::Cells on = w.ground.standing(w.sites, s_.agents);
+    eat(io, on);
     if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
-    regrow(rng, io.obs);
-    w.view.set(io.obs, s_.agents, 1);
+    regrow(rng, on, io.obs);
+    w.view.move(io.obs, before, s_.agents);
     if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
     return false;
@@ -220,10 +221,10 @@ class Harvest {
     w_->view.set(obs, kApple, w_->sites.cell[site], there);
   }
 
-  void eat(const StepView<Obs>& io) noexcept {
+  void eat(const StepView<Obs>& io, const grid::Cells& on) noexcept {
     const World& w = *w_;
     for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
-      const std::uint16_t site = w.sites.at[s_.agents.cell[i]];
+      const std::uint16_t site = on[i];
       const bool eats = s_.apples.contains(site) &&
                         (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
       io.reward[i] = eats ? 1.0F : 0.0F;
@@ -232,9 +233,9 @@ class Harvest {
   }
 
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
-  void regrow(Rng& rng, std::span<Obs> obs) noexcept {
+  void regrow(Rng& rng, const grid::Cells& on, std::span<Obs> obs) noexcept {
     const World& w = *w_;
-    const grid::SiteSet bare = w.ground.vacant(w.sites, s_.apples, s_.agents);
+    const grid::SiteSet bare = w.ground.vacant(w.sites, s_.apples, on);
     if (w.p.profile == grid::Profile::kFeatures) {
       w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
         if (number < w.regrowth[s_.near[site]]) set_apple(site, true, obs);
