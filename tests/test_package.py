@@ -172,7 +172,8 @@ ARROWS = {
     "interop.loading": "errors",
     "interop.pettingzoo": "envs interop.render",
     "interop.render": "envs interop.canvas interop.scenes",
-    "interop.replay": "envs errors factory files interop.canvas interop.render policy streams",
+    "interop.replay": "envs errors factory files interop.canvas interop.render policy scripted"
+    " streams",
     "interop.scenes": "interop.canvas",
     "learner": "algorithms algorithms.contract config envs errors graph networks objectives rollout"
     " streams targets",

@@ -22,6 +22,7 @@ from ascore.interop.canvas import APPLE, PAPER, WASTE, Canvas, agent_colour, pal
 from ascore.interop.render import Moment, frame, legend_of, moment, picture
 from ascore.interop.replay import moments, replay, save
 from ascore.interop.scenes import SCENES, ExchangeScene, GridScene, by_cell, scene_of
+from ascore.scripted import SCRIPTS
 
 NAMES = sorted(ascore.ENVIRONMENTS)
 Act = Callable[[NDArray[Any]], NDArray[np.int32]]
@@ -475,6 +476,11 @@ def test_png_and_folder(tmp_path: Path) -> None:
         ("exchange", {"steps": 0}, r"steps = 0 is not allowed"),
         ("exchange", {"env_params": {"horizon": 2000}}, r"2000 steps is too long.*--steps"),
         ("exchange", {"env_params": {"speed": 1}}, r"no parameter \"speed\""),
+        (
+            "exchange",
+            {"policy": "kind"},
+            r"no policy 'kind' for exchange-v1; there is: rand",
+        ),
         ("exchange", {"policy": "trained"}, r"exchange is an environment and has no trained"),
         ("exchange", {"greedy": True}, r"exchange is an environment and has no trained"),
         ("chess", {}, r"chess is neither a folder written by `ascore train` nor an environment"),
@@ -525,3 +531,13 @@ def test_without_pillow_the_remedy_is_told() -> None:
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert found.returncode == 1
     assert found.stderr == "ascore: pillow is not installed; pip install 'ascore[render]'\n"
+
+
+@pytest.mark.parametrize("name", sorted(SCRIPTS))
+def test_scripted_policies_can_be_watched(name: str, tmp_path: Path) -> None:
+    returns = {}
+    for label in SCRIPTS[name]:
+        shown = replay(name, tmp_path / "end.png", policy=label, steps=3)
+        assert shown.steps == 3
+        returns[label] = shown.team_return
+    assert len(returns) >= 3

@@ -107,15 +107,17 @@ class PlotOptions:
 class RenderOptions:
     """Play one evaluation episode and write it as a GIF, its end as a PNG, or all steps as PNGs.
 
-    Without a run, random play shows what an environment is like: `ascore render exchange`.
+    Without a run, a scripted policy shows what an environment is like:
+    `ascore render exchange --policy cooperative`.
     """
 
     target: Positional[str]
     """Run folder, or environment; `ascore envs` lists them."""
     out: Path = Path("replay.gif")
     """Picture to write: a file ending in .gif or .png, or a folder to make."""
-    policy: Literal["trained", "random"] | None = None
-    """Who plays; default: trained for a run, random for an environment."""
+    policy: str | None = None
+    """Who plays: trained, or a scripted policy such as random, selfish or cooperative; default:
+    trained for a run, random for an environment."""
     episode: int = 0
     """Which episode: number 3 is the fourth that `ascore evaluate` plays."""
     seed: int | None = None

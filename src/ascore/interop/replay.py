@@ -21,6 +21,7 @@ from ascore.files import unwritable, write_atomic
 from ascore.interop.canvas import to_palette
 from ascore.interop.render import Moment, moment, picture
 from ascore.policy import load_policy
+from ascore.scripted import SCRIPTS
 from ascore.streams import FIRST_EVALUATION_ENV
 
 Act: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[np.int32]]
@@ -113,14 +114,15 @@ def replay(
     env_params: dict[str, Any] | None = None,
     report: Report | None = None,
 ) -> Replay:
-    """Plays one evaluation episode of a run, or of an environment at random, and writes pictures.
+    """Plays one evaluation episode of a run, or of a scripted policy, and writes pictures.
 
     Episode k of a run is the k-th that `evaluate` plays under the same seed.
 
     Args:
         target: run folder, or name of an environment.
         out: a file ending in .gif or .png, or a folder to make.
-        policy: "trained" or "random"; None = trained for a run, random for an environment.
+        policy: "trained" or the label of a scripted one ("random", "selfish", "cooperative", ...);
+            None = trained for a run, random for an environment.
         episode: number of the evaluation episode, from 0.
         seed: of the environment; None = the training seed, or 0.
         greedy: take the most probable action instead of sampling.
@@ -235,7 +237,7 @@ def _cast(
             )
             raise ValueError(message)
         env = make(trained.env, seed=seed, first_env=first_env, **trained.env_params)
-        if policy != "random":
+        if policy in (None, "trained"):
             uniform = np.empty((1, env.spec.num_agents), dtype=np.float32)
 
             def act(obs: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
@@ -257,18 +259,13 @@ def _cast(
             message = f"{target} is an environment and has no trained policy; give a run folder"
             raise ValueError(message)
         env = make(name, seed=0 if seed is None else seed, first_env=first_env, **env_params)
-    return env, _at_random(env), "random play"
-
-
-def _at_random(env: VecEnv) -> Act:
-    """Uniform play, the same for the same seed, episode and step."""
-    uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
-
-    def act(obs: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-        env.uniforms(uniform)
-        return (uniform * env.spec.num_actions).astype(np.int32)
-
-    return act
+    scripts = SCRIPTS[env.spec.name]
+    label = policy or "random"
+    if label not in scripts:
+        message = f"no policy {label!r} for {env.spec.name}; there is: {', '.join(scripts)}"
+        raise ValueError(message)
+    script = scripts[label]
+    return env, lambda _: script(env), f"{label} play"
 
 
 # ---------------------------------------------------------------------- files
