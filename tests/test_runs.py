@@ -351,3 +351,30 @@ def test_a_run_can_be_stopped_by_a_signal(tmp_path: Path, whole: Path):
     assert f"continue with: ascore resume {out}" in told
     done = len(records(out))
     assert checkpoint.load(out).update == done
+
+
+@pytest.mark.parametrize("obs_mode", ["planes", "rgb", "local"])
+def test_a_policy_sees_bytes_at_the_scale_it_was_trained_on(obs_mode: str, tmp_path: Path):
+    """Planes are 0 and 1; colours are 0 to 255 and seen divided by 255."""
+    import torch
+
+    from ascore.learner import Learner
+    from ascore.objectives import own_policy
+    from ascore.rollout import per_agent_view
+
+    params = {"num_agents": 3, "map": "PPP\nAAA", "obs_mode": obs_mode, "horizon": 4}
+    keys = KEYS | {"env": "harvest-v1", "env_params": params, "episodes": 4, "rollout_steps": 0}
+    run = ascore.train(Config(**keys), out=tmp_path / "run")
+    env = ascore.make("harvest", 5, 1, **params)
+    obs, _ = env.reset()
+    assert env.spec.obs_scale == (1.0 if obs_mode == "planes" else 1 / 255)
+    learner = Learner(Config(**keys), env.spec)
+    saved = arrays(run.path)
+    learner.load_state({k: torch.from_numpy(v.copy()) for k, v in saved.items()
+                        if k not in ("env", "running_return")})  # fmt: skip
+    with torch.no_grad():
+        seen = per_agent_view(torch.from_numpy(obs.copy()), env.spec.obs_scale)
+        assert 0.0 <= seen.min() < seen.max() == 1.0
+        ours = own_policy(learner.actor.log_probs(seen), torch.arange(3))
+    policy = ascore.load_policy(run.path)
+    np.testing.assert_allclose(policy.log_probs(obs), ours.permute(1, 0, 2).numpy(), atol=1e-6)
