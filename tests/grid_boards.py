@@ -35,6 +35,31 @@ World = Cleanup | Harvest
 IN_ORDER, REVERSED = 2**63, 0
 
 
+# The default maps as published, cut to the size that the paper gives.
+CLEANUP_TOP = """
+@@@@@@@@@@@@@@@@@@
+@RRRRRR     BBBBB@
+@HHHHHH      BBBB@
+@RRRRRR     BBBBB@
+@RRRRR  P    BBBB@
+@RRRRR    P BBBBB@
+@HHHHH       BBBB@
+@RRRRR      BBBBB@
+@HHHHHHSSSSSSBBBB@
+@HHHHHHSSSSSSBBBB@
+@@@@@@@@@@@@@@@@@@
+"""
+HARVEST_TOP = """
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@ P   P      A    P AAAAA    P  A P  @
+@  P     A P AA    P    AAA    A  A  @
+@     A AAA  AAA    A    A AA AAAA   @
+@ A  AAA A    A  A AAA  A  A   A A   @
+@AAA  A A    A  AAA A  AAA        A P@
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+"""
+
+
 class Scripted(Stream):
     """Random numbers that a test wrote down."""
 

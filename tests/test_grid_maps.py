@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from grid_boards import (
+    CLEANUP_TOP,
+    HARVEST_TOP,
     Cell,
     drawn,
     tiles,
@@ -20,29 +22,6 @@ from ascore.reference import (
     Harvest,
     HarvestParams,
 )
-
-CLEANUP_TOP = """
-@@@@@@@@@@@@@@@@@@
-@RRRRRR     BBBBB@
-@HHHHHH      BBBB@
-@RRRRRR     BBBBB@
-@RRRRR  P    BBBB@
-@RRRRR    P BBBBB@
-@HHHHH       BBBB@
-@RRRRR      BBBBB@
-@HHHHHHSSSSSSBBBB@
-@HHHHHHSSSSSSBBBB@
-@@@@@@@@@@@@@@@@@@
-"""
-HARVEST_TOP = """
-@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
-@ P   P      A    P AAAAA    P  A P  @
-@  P     A P AA    P    AAA    A  A  @
-@     A AAA  AAA    A    A AA AAAA   @
-@ A  AAA A    A  A AAA  A  A   A A   @
-@AAA  A A    A  AAA A  AAA        A P@
-@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
-"""
 
 
 def count(map_: NDArray[np.str_], letters: str) -> dict[str, int]:

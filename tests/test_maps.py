@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from grid_boards import CLEANUP_TOP, HARVEST_TOP
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -159,30 +160,7 @@ def test_a_broken_map_is_refused_with_its_place(
         ascore.make(name, **(params | {"map": "\n".join(rows)}))
 
 
-DEFAULTS = {
-    "cleanup-v1": """
-@@@@@@@@@@@@@@@@@@
-@RRRRRR     BBBBB@
-@HHHHHH      BBBB@
-@RRRRRR     BBBBB@
-@RRRRR  P    BBBB@
-@RRRRR    P BBBBB@
-@HHHHH       BBBB@
-@RRRRR      BBBBB@
-@HHHHHHSSSSSSBBBB@
-@HHHHHHSSSSSSBBBB@
-@@@@@@@@@@@@@@@@@@
-""",
-    "harvest-v1": """
-@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
-@ P   P      A    P AAAAA    P  A P  @
-@  P     A P AA    P    AAA    A  A  @
-@     A AAA  AAA    A    A AA AAAA   @
-@ A  AAA A    A  A AAA  A  A   A A   @
-@AAA  A A    A  AAA A  AAA        A P@
-@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
-""",
-}
+DEFAULTS = {"cleanup-v1": CLEANUP_TOP, "harvest-v1": HARVEST_TOP}
 
 
 @pytest.mark.parametrize("name", sorted(TILES))

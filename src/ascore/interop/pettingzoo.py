@@ -10,7 +10,8 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -20,6 +21,9 @@ from pettingzoo.utils.conversions import parallel_to_aec
 from pettingzoo.utils.env import AECEnv
 
 from ascore.envs import VecEnv, canonical_name, make
+
+if TYPE_CHECKING:
+    from ascore.interop.render import Moment
 
 Obs = npt.NDArray[Any]
 Picture = npt.NDArray[np.uint8]
@@ -109,7 +113,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         self.state_space = gymnasium.spaces.Box(*box) if spec.views == 1 else None
         self._began = False  # the running episode has been handed out by a reset
         self._seen = self._env.obs[0].copy()
-        self._before_last: Picture | None = None
+        self._moment: Moment | None = None  # what a picture would show; kept if there is a mode
 
     def observation_space(self, agent: str) -> gymnasium.spaces.Space[Obs]:
         """Box of the environment's own type; the bounds hold in every state."""
@@ -130,6 +134,8 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         self._began = True
         self.agents = list(self.possible_agents)
         self._seen = self._env.obs[0].copy()
+        if self.render_mode is not None:
+            self._moment = self._now()
         self._show()
         return self._observations(), self._infos()
 
@@ -155,15 +161,20 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         if missing:
             message = f"no action for {', '.join(missing)}; every agent acts in every step"
             raise ValueError(message)
-        if self.render_mode is not None:
-            self._before_last = self._picture()
         action = np.array([[int(actions[agent]) for agent in self.agents]], dtype=np.int32)
+        ahead: Moment | None = None
+        if self.render_mode is not None:
+            # Asked before the step, because one that ends an episode begins the next as well.
+            now, state = self._now(), self._env.inspect(0, action)
+            ahead = replace(now, state=state, time=now.time + 1, action=action[0])
         self._env.step(action)
         terminated, truncated = bool(self._env.terminated[0]), bool(self._env.truncated[0])
         ended = terminated or truncated
         acted = self.agents
         self._seen = (self._env.final_obs if ended else self._env.obs)[0].copy()
         self.agents = [] if ended else list(self.possible_agents)
+        if ahead is not None:
+            self._moment = replace(ahead, reward=self._env.reward[0].copy())
         self._show()
         return (
             self._observations(),
@@ -189,16 +200,13 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         return seen
 
     def render(self) -> Picture | None:
-        """The current state as u8 [H, W, 3], or in the terminal ("human").
-
-        After the last step it is the picture before that step: the batch has moved on already.
-        """
+        """The current state as u8 [H, W, 3], or in the terminal ("human")."""
         if self.render_mode is None:
             gymnasium.logger.warn("render() without a render_mode shows nothing")
             return None
-        over = self._before_last is not None and not self.agents
-        picture = self._before_last if over else self._picture()
-        assert picture is not None
+        from ascore.interop.render import picture as draw  # needs packages that playing does not
+
+        picture = np.asarray(draw(self._moment or self._now()))
         if self.render_mode == "rgb_array":
             return picture
         width = shutil.get_terminal_size().columns
@@ -207,10 +215,10 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         time.sleep(1 / self.metadata["render_fps"])
         return None
 
-    def _picture(self) -> Picture:
-        from ascore.interop.render import frame  # agents that play unseen need none of its packages
+    def _now(self) -> Moment:
+        from ascore.interop.render import moment
 
-        return frame(self._env)
+        return moment(self._env)
 
     def _show(self) -> None:
         if self.render_mode == "human":
