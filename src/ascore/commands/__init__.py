@@ -1,0 +1,1 @@
+"""What each command of `ascore` does: arguments in, text or JSON and an exit status out."""

@@ -1,0 +1,55 @@
+"""`ascore bench` and `ascore doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from ascore.commands.shared import EXIT_FAILED
+
+
+def bench(argv: list[str]) -> int:
+    """Times what is promised to be fast, each part in turns with its baseline."""
+    from ascore.benchmark import FULL, GROUPS, QUICK, Case, cases, run
+    from ascore.benchmark.report import as_markdown, as_text
+
+    parser = argparse.ArgumentParser(
+        prog="ascore bench",
+        description="Times everything that is promised to be fast in turns with its baseline. "
+        "Fails if a result differs from its baseline's, not if a bar is missed.",
+    )
+    parser.add_argument(
+        "--group",
+        nargs="+",
+        action="extend",
+        choices=list(GROUPS),
+        metavar="NAME",
+        help=f"only these groups of {', '.join(GROUPS)}",
+    )
+    parser.add_argument("--quick", action="store_true", help="small batches and few repeats")
+    parser.add_argument("--strict", action="store_true", help="fail if a bar is missed")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--markdown", action="store_true", help="print Markdown tables")
+    options = parser.parse_args(argv)
+
+    def report(done: int, total: int, case: Case) -> None:
+        print(f"{done}/{total} {case.group}: {case.name}", file=sys.stderr, flush=True)
+
+    outcome = run(cases(options.group or list(GROUPS)), QUICK if options.quick else FULL, report)
+    if options.json:
+        print(json.dumps(outcome.to_dict()))
+    else:
+        print(as_markdown(outcome) if options.markdown else as_text(outcome))
+    failed = outcome.differing or (options.strict and outcome.missed)
+    return EXIT_FAILED if failed else 0
+
+
+def doctor(argv: list[str]) -> int:
+    """Says what this machine offers and what stands in the way."""
+    from ascore.doctor import examine, report
+
+    found = examine()
+    print(json.dumps(found) if "--json" in argv else report(found))
+    return 0

@@ -1,0 +1,77 @@
+"""`ascore evaluate`, `ascore plot` and `ascore render`."""
+
+from __future__ import annotations
+
+import json
+
+from ascore.commands.shared import interval, parameters
+
+
+def evaluate(argv: list[str]) -> int:
+    """Plays fresh episodes with the policy of a run and prints its returns."""
+    import tyro
+
+    from ascore.evaluation import evaluate
+    from ascore.options import EvaluateOptions
+
+    options = tyro.cli(EvaluateOptions, args=argv, prog="ascore evaluate")
+    found = evaluate(
+        options.run,
+        episodes=options.episodes,
+        seed=options.seed,
+        greedy=options.greedy,
+        checkpoint=options.checkpoint,
+    )
+    if options.json:
+        print(json.dumps(found.to_dict()))
+        return 0
+    print(f"team return {interval(found.team_return)}")
+    print("per agent   " + "  ".join(f"{value:.2f}" for value in found.agent_return))
+    print(f"entropy     {found.entropy:.3f} nats per action (uniform {found.entropy_uniform:.3f})")
+    return 0
+
+
+def plot(argv: list[str]) -> int:
+    """Draws the curves of runs."""
+    import tyro
+
+    from ascore.options import PlotOptions
+    from ascore.plots import plot_runs
+
+    options = tyro.cli(PlotOptions, args=argv, prog="ascore plot")
+    plot_runs(options.runs, options.out)
+    print(f"picture written to {options.out}")
+    return 0
+
+
+def render(argv: list[str]) -> int:
+    """Draws an episode of a run or of a scripted policy."""
+    import tyro
+
+    from ascore.interop.replay import replay
+    from ascore.options import RenderOptions
+    from ascore.progress import Patience
+
+    options = tyro.cli(RenderOptions, args=argv, prog="ascore render")
+    params = parameters(options.env_param)
+    if options.num_agents is not None:
+        params["num_agents"] = options.num_agents
+    found = replay(
+        options.target,
+        options.out,
+        policy=options.policy,
+        episode=options.episode,
+        seed=options.seed,
+        greedy=options.greedy,
+        checkpoint=options.checkpoint,
+        steps=options.steps,
+        fps=options.fps,
+        env_params=params,
+        report=Patience("frames drawn").update,
+    )
+    if options.json:
+        print(json.dumps({**vars(found), "path": str(found.path)}))
+    else:
+        print(f"{found.steps} steps, team return {found.team_return:.2f}")
+        print(f"picture written to {found.path}")
+    return 0

@@ -1,0 +1,161 @@
+"""`ascore train` and `ascore resume`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ascore.commands.shared import EXIT_INTERRUPTED, interval, outcome, parameters
+from ascore.envs import ENVIRONMENTS
+from ascore.factory import anchor_values, batch, is_external
+
+if TYPE_CHECKING:
+    from ascore.config import Config, ParamValue
+    from ascore.evaluation import Evaluation
+
+
+def train(argv: list[str]) -> int:
+    """Trains, evaluates, and shows what came of it beside the anchors."""
+    import tyro
+
+    from ascore.config import Config
+    from ascore.options import TrainOptions
+
+    env, preset, algorithm = _scan(argv)
+    wants_help = any(word in ("-h", "--help") for word in argv)
+    if env is None and not wants_help:
+        message = f"train needs an environment, as in: ascore train {next(iter(ENVIRONMENTS))}"
+        raise ValueError(message)
+    if env is None:
+        default = Config()
+    elif is_external(env) and preset is None:
+        default = Config(env=env, algorithm=algorithm)
+    else:
+        default = Config.preset(env, algorithm=algorithm, preset=preset or "tuned")
+
+    given = tyro.cli(
+        TrainOptions, args=argv, prog="ascore train", default=TrainOptions(**vars(default))
+    )
+    params: dict[str, ParamValue] = {**given.env_params, **parameters(given.env_param)}
+    if given.num_agents is not None:
+        params["num_agents"] = given.num_agents
+    keys = {item.name for item in fields(Config)} - {"env", "env_params"}
+    config = default.replace(env_params=params, **{key: getattr(given, key) for key in keys})
+    names = list(dict.fromkeys([config.algorithm, *given.compare]))
+    return _train_and_show(config, names, given.out, given.evaluate, given.json)
+
+
+def _train_and_show(
+    config: Config, names: list[str], out: Path | None, episodes: int, as_json: bool
+) -> int:
+    from ascore.algorithms import get_algorithm
+    from ascore.compare import train_side_by_side
+    from ascore.evaluation import evaluate
+    from ascore.progress import Progress
+    from ascore.training import new_folder, train
+
+    for name in names:  # bad names and parameters fail here, before anything is written
+        get_algorithm(name)
+    batch(config.env, config.env_params)
+    anchors = anchor_values(config.env, config.env_params)
+    with Progress() as progress:
+        if len(names) > 1:
+            folder = new_folder(config, out, names)
+            try:
+                runs = train_side_by_side(config, names, folder, progress)
+            except KeyboardInterrupt:
+                return _interrupted([folder / name for name in names])
+        else:
+            name = names[0]
+            stop = _on_signal()
+            runs = [train(config, out, report=lambda *u: progress.update(name, *u), stop=stop)]
+            if stop():
+                return _interrupted([runs[0].path])
+    results = [(run, evaluate(run, episodes=episodes) if episodes else None) for run in runs]
+    if as_json:
+        print(json.dumps({"runs": [outcome(run, found) for run, found in results]}))
+    else:
+        _show_results(config.env, anchors, results)
+    return 0
+
+
+def resume(argv: list[str]) -> int:
+    """Continues a run from its newest checkpoint."""
+    import tyro
+
+    from ascore.options import ResumeOptions
+    from ascore.progress import Progress
+    from ascore.training import resume
+
+    options = tyro.cli(ResumeOptions, args=argv, prog="ascore resume")
+    stop = _on_signal()
+    with Progress() as progress:
+        run = resume(
+            options.run,
+            episodes=options.episodes,
+            checkpoint_name=options.checkpoint,
+            report=lambda *u: progress.update(options.run.name, *u),
+            stop=stop,
+        )
+    if stop():
+        return _interrupted([run.path])
+    print(json.dumps(outcome(run, None)) if options.json else f"run written to {run.path}")
+    return 0
+
+
+def _on_signal() -> Callable[[], bool]:
+    """After the first SIGINT or SIGTERM the running update is finished and saved."""
+    caught: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        if caught:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        caught.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return lambda: bool(caught)
+
+
+def _interrupted(folders: list[Path]) -> int:
+    for folder in folders:
+        print(f"ascore: stopped and saved; continue with: ascore resume {folder}", file=sys.stderr)
+    return EXIT_INTERRUPTED
+
+
+def _show_results(
+    env: str, anchors: list[tuple[str, float]], results: list[tuple[Any, Evaluation | None]]
+) -> None:
+    told = ", ".join(f"{label} {value:g}" for label, value in anchors)
+    print(f"\nteam return per episode on {env}" + (f" (anchors: {told})" if told else ""))
+    for run, found in results:
+        summary = run.summary
+        work = (
+            f"{summary['episodes']:,} episodes, {summary['updates']:,} updates, "
+            f"{summary['seconds']:.0f} s"
+        )
+        if found is None:
+            shown = f"{summary['team_return']:9.2f} in training"
+        else:
+            shown = interval(found.team_return, width=9)
+        print(f"  {summary['algorithm']:<6} {shown}   ({work})")
+    for run, _ in results:
+        print(f"run written to {run.path}")
+
+
+def _scan(argv: list[str]) -> tuple[str | None, str | None, str]:
+    """Finds what decides the defaults before the options are parsed: ENV, --preset, --algorithm."""
+    found = {"--preset": "", "--algorithm": "as"}
+    for index, word in enumerate(argv):
+        key, _, value = word.partition("=")
+        if key in found:
+            found[key] = value or (argv[index + 1] if index + 1 < len(argv) else "")
+    env = argv[0] if argv and not argv[0].startswith("-") else None
+    return env, found["--preset"] or None, found["--algorithm"]
