@@ -183,3 +183,13 @@ def test_states_belong_to_their_map() -> None:
     other.reset()
     with pytest.raises(ValueError, match=re.escape('map = "AAP/PAA..." (7 characters')):
         other.load_state(one.save_state())
+
+
+def test_a_stream_may_be_as_long_as_the_map() -> None:
+    tiles = "\n".join(["PPRB" + "S" * 60] * 64)
+    env = ascore.make("cleanup", map=tiles)
+    env.reset()
+    stream = env.inspect(0)["stream"]
+    assert stream.shape == (64, 64)
+    assert stream.sum() == 60 * 64
+    assert not stream[:, :4].any()

@@ -204,7 +204,7 @@ class Cleanup {
     grid::inspect(w.ground, "orchard", w.orchard, w.orchard.all, row);
     grid::inspect(w.ground, "waste", w.river, s_.waste, row);
     grid::inspect(w.ground, "river", w.river, w.river.all, row);
-    grid::inspect(w.ground, "stream", w.stream, w.stream.all, row);
+    grid::inspect(w.ground, "stream", 'S', row);
   }
 
  private:
@@ -228,7 +228,6 @@ class Cleanup {
           ground(map, p),
           orchard(map, "B"),
           river(map, "HR"),
-          stream(map, "S"),
           view(ground, p, 2, 12 + ground.num_agents) {
       for (std::size_t site = 0; site < river.cell.size(); ++site) {
         if (ground.tile[river.cell[site]] == 'H') polluted.insert(site);
@@ -248,7 +247,7 @@ class Cleanup {
 
     Params p;
     grid::Ground ground;
-    grid::Sites orchard, river, stream;
+    grid::Sites orchard, river;
     grid::View view;
     grid::SiteSet polluted;      ///< waste at reset
     std::vector<Growth> growth;  ///< by amount of waste; beyond its end nothing appears
