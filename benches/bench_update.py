@@ -17,6 +17,7 @@ from ascore.benchmark.updates import (
     gap,
     iterations,
     reference,
+    stand_still,
     workload,
 )
 
@@ -31,6 +32,7 @@ def test_update(benchmark: Any, name: str, kind: str) -> None:
         learner, rows = workload(env, layout, num_envs, **params)
         fast = iterations(learner, rows)
         if kind == "multihead":  # another network: nothing to be equal to
+            stand_still(learner)
             benchmark(fast)
             assert torch.isfinite(learner.actor.net.flat).all()
             return
@@ -39,4 +41,5 @@ def test_update(benchmark: Any, name: str, kind: str) -> None:
         fast()
         slow()
         assert gap(learner, agents) < LARGEST_GAP
+        stand_still(learner, agents)
         benchmark(slow if kind == "reference" else fast)

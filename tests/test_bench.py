@@ -322,3 +322,16 @@ def test_the_quick_look_is_a_smaller_measurement() -> None:
     assert QUICK.repeats >= 5
     assert QUICK.seconds >= 0.03
     assert QUICK.quick
+
+
+def test_timing_an_update_many_times_moves_no_weight() -> None:
+    """Otherwise ratios to the policy that drew the batch run out of range, and the update fails."""
+    pytest.importorskip("torch")
+    from ascore.benchmark.updates import iterations, stand_still, workload
+
+    learner, rows = workload("exchange", "multihead", 1)
+    stand_still(learner)
+    before = learner.actor.net.flat.detach().clone()
+    for _ in range(3):
+        iterations(learner, rows)()
+    assert (learner.actor.net.flat.detach() == before).all()

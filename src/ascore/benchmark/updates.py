@@ -82,6 +82,20 @@ def iterations(learner: Learner, rows: Rows) -> Callable[[], object]:
     return lambda: learner._iterations(rows, 0, {})
 
 
+def stand_still(learner: Learner, agents: Agents | None = None) -> None:
+    """Sets every learning rate to zero, which saves no work.
+
+    Timing repeats one update on one batch. That is no training: weights would run away from the
+    policy that drew the batch, and ratios out of range.
+    """
+    optimizers = [learner.actor_adam.adam, learner.critic_adam.adam]
+    for pair in agents.optimizers if agents is not None else []:
+        optimizers += pair
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = 0.0
+
+
 def gap(learner: Learner, agents: Agents) -> float:
     """Largest difference of an actor's weights."""
     return float((learner.actor.net.flat.detach() - agents.rows()[0]).abs().max())
@@ -100,6 +114,7 @@ def separate_against_modules(name: str, effort: Effort) -> list[Result]:
         if not gap(learner, agents) < LARGEST_GAP:
             message = f"update of {name}: weights differ by {gap(learner, agents):g}"
             raise Differs(message)
+        stand_still(learner, agents)
         timing = interleave(Work(fast), Work(slow), effort, CPU)
     return [result(name, "separate", "module per network", timing, "")]
 
@@ -109,10 +124,11 @@ def multihead_against_separate(name: str, effort: Effort) -> list[Result]:
     require_package("torch")
     env, num_envs, params = WORKLOADS[name]
     with one_torch_thread():
-        works = [
-            Work(iterations(*workload(env, layout, num_envs, **params)))
-            for layout in ("multihead", "separate")
-        ]
+        works = []
+        for layout in ("multihead", "separate"):
+            learner, rows = workload(env, layout, num_envs, **params)
+            stand_still(learner)
+            works.append(Work(iterations(learner, rows)))
         timing = interleave(works[0], works[1], effort, CPU)
     note = "fewer parameters, another function: no results to compare"
     return [result(name, "multihead", "separate", timing, note)]
