@@ -253,38 +253,23 @@ def test_every_choice_is_among_the_variants(name: str) -> None:
     assert choices >= 2
 
 
-@pytest.mark.parametrize("params", EXCHANGE, ids=str)
-def test_exchange_variant(params: Params) -> None:
+SEEDS = {
+    "cleanup-v1": 17,
+    "exchange-v1": 12,
+    "harvest-v1": 16,
+    "navigation-v1": 15,
+    "predation-v1": 13,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [(name, params) for name, variants in VARIANTS.items() for params in variants],
+    ids=str,
+)
+def test_variant(name: str, params: Params) -> None:
     params = {"horizon": 12} | params
-    twin = play("exchange-v1", params, num_envs=20, episodes=10, seed=12)
-    assert int(twin.episode.sum()) >= 200
-
-
-@pytest.mark.parametrize("params", PREDATION, ids=str)
-def test_predation_variant(params: Params) -> None:
-    params = {"horizon": 12} | params
-    twin = play("predation-v1", params, num_envs=20, episodes=10, seed=13)
-    assert int(twin.episode.sum()) >= 200
-
-
-@pytest.mark.parametrize("params", HARVEST, ids=str)
-def test_harvest_variant(params: Params) -> None:
-    params = {"horizon": 12} | params
-    twin = play("harvest-v1", params, num_envs=20, episodes=10, seed=16)
-    assert int(twin.episode.sum()) >= 200
-
-
-@pytest.mark.parametrize("params", CLEANUP, ids=str)
-def test_cleanup_variant(params: Params) -> None:
-    params = {"horizon": 12} | params
-    twin = play("cleanup-v1", params, num_envs=20, episodes=10, seed=17)
-    assert int(twin.episode.sum()) >= 200
-
-
-@pytest.mark.parametrize("params", NAVIGATION, ids=str)
-def test_navigation_variant(params: Params) -> None:
-    params = {"horizon": 12} | params
-    twin = play("navigation-v1", params, num_envs=20, episodes=10, seed=15)
+    twin = play(name, params, num_envs=20, episodes=10, seed=SEEDS[name])
     assert int(twin.episode.sum()) >= 200
 
 

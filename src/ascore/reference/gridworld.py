@@ -18,6 +18,7 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .hearing import within_radius
 from .philox import Stream
 
 __all__ = [
@@ -436,16 +437,10 @@ class GridWorld:
 
     def neighbours(self) -> NDArray[np.uint8]:
         """Return who hears whom in the current state: u8[N, N], [i, j] = 1 if i hears j."""
-        n = self.num_agents
-        heard = np.zeros((n, n), dtype=np.uint8)
-        for i in range(n):
-            for j in range(n):
-                rows = abs(self.agents[i][0] - self.agents[j][0])
-                cols = abs(self.agents[i][1] - self.agents[j][1])
-                distance = max(rows, cols) if self._shared.neigh_metric == "cheb" else rows + cols
-                near = self._shared.graph == "complete" or distance <= self._shared.neigh_radius
-                heard[i, j] = i != j and near
-        return heard
+        p = self._shared
+        everywhere = self.height + self.width  # no two cells are as far apart
+        radius = p.neigh_radius if p.graph == "radius" else everywhere
+        return within_radius(self.agents, radius, p.neigh_metric)
 
     def inspect(self) -> dict[str, NDArray[np.generic]]:
         """Return copies of the state.

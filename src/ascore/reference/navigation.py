@@ -16,6 +16,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .hearing import within_radius
 from .philox import Stream
 
 __all__ = ["Navigation", "NavigationParams"]
@@ -135,15 +136,8 @@ class Navigation:
 
     def neighbours(self) -> NDArray[np.uint8]:
         """Return who hears whom in the current state: u8[N, N], [i, j] = 1 if i hears j."""
-        n = self.num_agents
-        heard = np.zeros((n, n), dtype=np.uint8)
-        for i in range(n):
-            for j in range(n):
-                rows = abs(self.agents[i][0] - self.agents[j][0])
-                cols = abs(self.agents[i][1] - self.agents[j][1])
-                distance = max(rows, cols) if self.params.neigh_metric == "cheb" else rows + cols
-                heard[i, j] = i != j and distance <= self.params.neigh_radius
-        return heard
+        p = self.params
+        return within_radius(self.agents, p.neigh_radius, p.neigh_metric)
 
     def inspect(self) -> dict[str, NDArray[np.generic]]:
         """Return copies of the state: agents and landmarks, i32[N, 2] each, as (row, column)."""
