@@ -178,8 +178,7 @@ class Cleanup {
     const grid::Cells before = s_.agents.cell;
     w.ground.move(rng, io.action, s_.agents);
     const grid::Cells on = w.ground.standing(w.orchard, s_.agents);
-    w.ground.eat(io.action, on, s_.apples, io.reward,
-                 [&](std::size_t site) { set_apple(site, false, io.obs); });
+    eat(io, on);
     if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
     const Cleaned cleaned = clean(rng, io);
     spawn(rng, on, io.obs);
@@ -254,15 +253,23 @@ class Cleanup {
     std::vector<Growth> growth;  ///< by amount of waste; beyond its end nothing appears
   };
 
-  void set_apple(std::size_t site, bool there, std::span<Obs> obs) noexcept {
-    there ? s_.apples.insert(site) : s_.apples.erase(site);
-    w_->view.set(obs, kApple, w_->orchard.cell[site], there);
-  }
-
   void set_waste(std::size_t site, bool there, std::span<Obs> obs) noexcept {
     there ? s_.waste.insert(site) : s_.waste.erase(site);
     s_.num_waste = static_cast<std::uint16_t>(s_.num_waste + (there ? 1 : -1));
     w_->view.set(obs, kWaste, w_->river.cell[site], there);
+  }
+
+  void eat(const StepView<Obs>& io, const grid::Cells& on) noexcept {
+    const World& w = *w_;
+    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
+      const std::uint16_t site = on[i];
+      const bool eats = s_.apples.contains(site) &&
+                        (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
+      io.reward[i] = eats ? 1.0F : 0.0F;
+      if (!eats) continue;
+      s_.apples.erase(site);
+      w.view.set(io.obs, kApple, s_.agents.cell[i], 0);
+    }
   }
 
   Cleaned clean(Rng& rng, const StepView<Obs>& io) noexcept {
@@ -330,7 +337,9 @@ class Cleanup {
     const Growth& growth = w.growth[s_.num_waste];
     const grid::SiteSet bare = w.ground.vacant(w.orchard, s_.apples, on);
     growth.screen.draw(rng, bare, w.orchard.words, [&](std::size_t site, double number) {
-      if (number < growth.threshold) set_apple(site, true, obs);
+      if (number >= growth.threshold) return;
+      s_.apples.insert(site);
+      w.view.set(obs, kApple, w.orchard.cell[site], 1);
     });
     if (w.p.waste_probability > 0) add_waste(rng, obs);
   }

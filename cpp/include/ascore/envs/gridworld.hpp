@@ -377,18 +377,6 @@ class Ground {
                             std::span<const std::uint16_t>(on).first(num_agents));
   }
 
-  /// One point for every agent on an apple, in index order; `take(site)` removes it. In the
-  /// profile features an agent that turns or cleans does not eat.
-  template <class Take>
-  void eat(std::span<const std::int32_t> action, const Cells& on, const SiteSet& apples,
-           std::span<float> reward, Take&& take) const noexcept {
-    for (std::size_t i = 0; i < num_agents; ++i) {
-      const bool eats = apples.contains(on[i]) && (profile == Profile::kSsd || action[i] <= kStay);
-      reward[i] = eats ? 1.0F : 0.0F;
-      if (eats) take(std::size_t{on[i]});
-    }
-  }
-
   /// Who hears whom.
   void meet(const Agents& s, std::span<std::uint8_t> neighbours) const noexcept {
     for (std::size_t i = 0; i < num_agents; ++i) {

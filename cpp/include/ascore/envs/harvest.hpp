@@ -134,8 +134,7 @@ class Harvest {
     const grid::Cells before = s_.agents.cell;
     w.ground.move(rng, io.action, s_.agents);
     const grid::Cells on = w.ground.standing(w.sites, s_.agents);
-    w.ground.eat(io.action, on, s_.apples, io.reward,
-                 [&](std::size_t site) { set_apple(site, false, io.obs); });
+    eat(io, on);
     if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
     regrow(rng, on, io.obs);
     w.view.move(io.obs, before, s_.agents);
@@ -219,6 +218,17 @@ class Harvest {
       s_.near[other] = static_cast<std::uint8_t>(s_.near[other] + (there ? 1 : -1));
     }
     w_->view.set(obs, kApple, w_->sites.cell[site], there);
+  }
+
+  void eat(const StepView<Obs>& io, const grid::Cells& on) noexcept {
+    const World& w = *w_;
+    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
+      const std::uint16_t site = on[i];
+      const bool eats = s_.apples.contains(site) &&
+                        (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
+      io.reward[i] = eats ? 1.0F : 0.0F;
+      if (eats) set_apple(site, false, io.obs);
+    }
   }
 
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
