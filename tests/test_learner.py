@@ -206,9 +206,9 @@ def test_value_normalization_leaves_the_values_as_they_are():
     rollout = collector.collect(learner.actor)
     obs = torch.from_numpy(rollout.obs[:, :, 0].reshape(-1, 3).copy())
     with torch.no_grad():
-        before = learner._denormalize(learner.critic(obs))
-        learner.targets(rollout)  # moves mean and deviation on
-        after = learner._denormalize(learner.critic(obs))
+        before = learner.valuation.values(obs)
+        learner.prepare(rollout, 1)  # moves mean and deviation on
+        after = learner.valuation.values(obs)
     torch.testing.assert_close(before, after, rtol=1e-4, atol=1e-3)
 
 
@@ -253,8 +253,9 @@ def test_parameters_that_are_not_finite_name_the_agent():
     _, learner, _ = session()
     with torch.no_grad():
         learner.actor_adam.parameters[2, 5] = np.nan
+    networks = {"policy": learner.actor_adam.parameters}
     with pytest.raises(NonFiniteError, match="a policy parameter of agent 2 is not finite"):
-        learner._check_parameters()
+        learner.guards.parameters(networks)
 
 
 def test_more_minibatches_than_rows_is_refused():

@@ -12,8 +12,10 @@ from ascore.objectives import own_policy
 N, A, OBS, H = 3, 4, 5, (16, 8)
 
 
-def actor(layout: str, *, anticipates: bool = True, counts: list[int] | None = None) -> Actor:
-    return Actor(OBS, H, N, A, anticipates=anticipates, layout=layout, seed=7, action_counts=counts)
+def actor(layout: str, *, head_per_agent: bool = True, counts: list[int] | None = None) -> Actor:
+    return Actor(
+        OBS, H, N, A, head_per_agent=head_per_agent, layout=layout, seed=7, action_counts=counts
+    )
 
 
 def rows(m: int = 6) -> torch.Tensor:
@@ -44,7 +46,7 @@ def test_stack_equals_its_networks_one_by_one():
 @pytest.mark.parametrize("layout", ["multihead", "separate"])
 def test_own_policies_start_the_same_with_and_without_anticipations(layout):
     owners = torch.arange(N)
-    alone = actor("multihead", anticipates=False).log_probs(rows())
+    alone = actor("multihead", head_per_agent=False).log_probs(rows())
     both = actor(layout).log_probs(rows())
     torch.testing.assert_close(own_policy(both, owners), own_policy(alone, owners))
 

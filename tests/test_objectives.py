@@ -260,12 +260,3 @@ def test_with_old_equal_to_new_the_gradient_is_the_plain_policy_gradient():
     score = log_probs.gather(-1, index).squeeze(-1).sum(dim=2)
     plain = -(torch.from_numpy(problem.advantage) * score).mean(dim=1).sum()
     torch.testing.assert_close(gradient, torch.autograd.grad(plain, logits)[0])
-
-
-def test_floats_sent_by_hand():
-    """Two rows; agent 0 is heard by 1 in both, agent 1 by 0 in one; A = 2 and 3."""
-    listeners = np.array([[0, 2], [1, 0]])
-    sent = get_algorithm("as").floats_sent
-    assert sent is not None
-    # Per row agent 0 sends pi^00 (2) and pi^01 (3); agent 1 sends pi^11 (3) and pi^10 (2).
-    assert sent(listeners, [2, 3]).tolist() == [10, 5]

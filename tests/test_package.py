@@ -136,10 +136,15 @@ def test_importing_the_package_needs_numpy_only() -> None:
 ARROWS = {
     "": "_core config envs evaluation factory interop.pettingzoo policy targets training",
     "__main__": "cli",
-    "algorithms": "algorithms.anticipation algorithms.contract algorithms.ippo errors",
-    "algorithms.anticipation": "algorithms.contract algorithms.ippo config objectives",
-    "algorithms.contract": "config objectives",
+    "algorithms": "algorithms.anticipation algorithms.contract algorithms.cppo algorithms.ippo"
+    " algorithms.ps algorithms.vps algorithms.vs errors",
+    "algorithms.anticipation": "algorithms.contract algorithms.ippo config ledger objectives",
+    "algorithms.contract": "config envs ledger links objectives targets",
+    "algorithms.cppo": "algorithms.contract algorithms.ippo joint ledger",
     "algorithms.ippo": "algorithms.contract config objectives",
+    "algorithms.ps": "algorithms.contract config ledger objectives",
+    "algorithms.vps": "algorithms.contract algorithms.ippo ledger",
+    "algorithms.vs": "algorithms.contract algorithms.ippo config ledger links targets",
     "anchors": "envs evaluation scripted streams",
     "benchmark": "benchmark.suite benchmark.timing",
     "benchmark.environments": "_core benchmark.timing benchmark.worlds",
@@ -164,14 +169,15 @@ ARROWS = {
     " progress training",
     "commands.worlds": "anchors commands.shared envs interop.check options",
     "compare": "config errors progress training",
-    "config": "envs errors",
+    "config": "envs errors graph",
     "doctor": "_core",
     "envs": "_core",
     "errors": "",
     "evaluation": "factory policy streams training",
     "factory": "envs interop.external",
     "files": "errors",
-    "graph": "streams",
+    "graph": "errors streams",
+    "guards": "config errors rollout targets",
     "interop": "",
     "interop.canvas": "",
     "interop.check": "envs errors interop.external interop.loading",
@@ -182,14 +188,18 @@ ARROWS = {
     "interop.replay": "envs errors factory files interop.canvas interop.render policy scripted"
     " streams",
     "interop.scenes": "interop.canvas",
-    "learner": "algorithms algorithms.contract config envs errors graph networks objectives rollout"
-    " streams targets",
+    "joint": "_core envs errors",
+    "learner": "algorithms algorithms.contract config envs errors guards ledger links networks"
+    " objectives optimizer rollout streams targets valuation",
+    "ledger": "",
+    "links": "config graph",
     "metrics": "errors files",
     "networks": "streams",
     "objectives": "",
+    "optimizer": "networks",
     "options": "config",
     "plots": "errors factory training",
-    "policy": "checkpoint errors",
+    "policy": "checkpoint errors joint",
     "progress": "",
     "reference": "reference.cleanup reference.exchange reference.gae reference.harvest"
     " reference.navigation reference.philox reference.predation reference.vec_env",
@@ -222,6 +232,7 @@ ARROWS = {
     "targets": "_core",
     "tensorfile": "",
     "training": "checkpoint config envs errors factory files learner metrics policy rollout",
+    "valuation": "algorithms.contract config links networks rollout targets",
 }
 ALLOWED = {module: set(others.split()) for module, others in ARROWS.items()}
 

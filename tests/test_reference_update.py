@@ -15,7 +15,7 @@ def test_an_update_equals_the_reference(env: str, params: dict[str, Any]) -> Non
     start = learner.actor.net.flat.detach().clone()
     agents, run = reference(learner, rows)
     run()
-    learner._iterations(rows, 0, {})
+    learner.iterate(rows, 0, {})
     actors, critics = agents.rows()
     moved = (learner.actor.net.flat - start).abs()
     assert moved.max() > 3e-3  # six Adam steps of 1e-3 each

@@ -90,7 +90,7 @@ def test_targets_by_a_loop_over_episodes(time_limit: str, value_target: str) -> 
     finals = {(t, b): value(obs[k : k + 1])[0] for t, envs, obs in rollout.final
               for k, b in enumerate(envs)}  # fmt: skip
     assert len(finals) == NUM_ENVS  # horizon 5 within 7 steps: one end each
-    targets = learner.targets(rollout)
+    targets = learner.prepare(rollout, 0)[1]
     gamma = config.gamma
     for b in range(NUM_ENVS):
         for start in range(STEPS):

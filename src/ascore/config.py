@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from ascore.errors import ConfigError
+from ascore.graph import read_matrix
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,6 +30,9 @@ _AT_LEAST: dict[str, float] = {
     "iterations": 1,
     "minibatches": 1,
     "communicate_every": 1,
+    "joint_action_limit": 2,
+    "actor_lr": 0.0,
+    "critic_lr": 0.0,
     "penalty_weight": 0.0,
     "peer_ratio_clip": 0.0,
     "entropy_bonus": 0.0,
@@ -42,8 +46,6 @@ _AT_LEAST: dict[str, float] = {
 }
 _ABOVE: dict[str, float] = {
     "clip_epsilon": 0.0,
-    "actor_lr": 0.0,
-    "critic_lr": 0.0,
     "adam_epsilon": 0.0,
 }
 _AT_MOST: dict[str, float] = {"gamma": 1.0, "gae_lambda": 1.0, "seed": 2**64 - 1}
@@ -63,7 +65,8 @@ class Config:
     """Overrides of the environment's own parameters, such as num_agents; keyword arguments of a
     Python environment."""
     algorithm: str = "as"
-    """as (Anticipation Sharing) or ippo (independent PPO)."""
+    """as (Anticipation Sharing), ippo (independent PPO), cppo (one centre acts for all), vps (critics
+    are averaged), vs (values are shared) or ps (copies of a joint policy are averaged)."""
     seed: int = 0
     """Keys every random stream: environments, actions, initial weights, minibatches."""
     episodes: int = 10_000
@@ -92,11 +95,20 @@ class Config:
     update_order: Literal["simultaneous", "sequential"] = "simultaneous"
     """All agents step on the same messages, or one after the other (Algorithm 1 to the letter)."""
 
-    # Anticipation Sharing (Eq. 13-16)
-    graph: Literal["complete", "environment", "chain", "ring", "random_one", "none"] = "complete"
+    # Who speaks to whom, and when
+    graph: Literal["complete", "environment", "chain", "ring", "random_one", "matrix", "none"] = (
+        "complete"
+    )
     """Who hears whom; `environment` asks the environment at every step."""
+    graph_matrix: str = ""
+    """Links of `matrix`: N rows of N digits, digit j of row i is 1 where i hears j: "010,101,010"."""
+    graph_redraw: bool = True
+    """random_one draws anew in every update, or once for the whole run."""
     communicate_every: int = 1
-    """Updates per communication; in between, penalties and peer ratio are dropped (section 5.3)."""
+    """Updates per communication; in between nothing is sent: penalties and peer ratio are dropped
+    (section 5.3), values are an agent's own, parameters are not mixed."""
+
+    # Anticipation Sharing (Eq. 13-16)
     message_refresh: Literal["iteration", "minibatch"] = "iteration"
     """Messages are sent once per iteration, or anew for the rows of every minibatch."""
     penalty_weight: float = 1.0
@@ -111,6 +123,12 @@ class Config:
     """Distance of the penalties: squared L2 (Eq. 16), or KL(received || own)."""
     penalty_gate: Literal["indicator", "always"] = "indicator"
     """Penalties act where Eq. 14 says, or on every row."""
+
+    # Baselines
+    shares: Literal["value", "advantage"] = "value"
+    """What vs sends: values, or (less private) advantages."""
+    joint_action_limit: int = 4096
+    """Largest number of joint actions that cppo accepts."""
 
     # Targets (Eq. 17-18)
     gamma: float = 0.99
@@ -150,6 +168,11 @@ class Config:
             _require(key, getattr(self, key), getattr(self, key) > bound, f"above {bound}")
         for key, bound in _AT_MOST.items():
             _require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound}")
+        if self.graph == "matrix":
+            read_matrix(self.graph_matrix)
+        else:
+            rule = "empty unless graph = matrix"
+            _require("graph_matrix", self.graph_matrix, not self.graph_matrix, rule)
         for key in ("actor_hidden", "critic_hidden"):
             sizes = getattr(self, key)
             ok = len(sizes) > 0 and all(size > 0 for size in sizes)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.factory import batch
-from ascore.policy import Policy, choose, load_policy
+from ascore.policy import Policy, load_policy
 from ascore.streams import FIRST_EVALUATION_ENV
 
 if TYPE_CHECKING:
@@ -103,11 +103,9 @@ def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:
     entropy_sum = 0.0
     while running.any():
         log_probs = policy.log_probs(obs)
-        entropy_sum += float(
-            (-(np.exp(log_probs) * log_probs).sum(axis=-1)).mean(axis=1)[running].sum()
-        )
+        entropy_sum += float(policy.entropy(log_probs).mean(axis=1)[running].sum())
         env.uniforms(uniform)
-        action = choose(log_probs, None if greedy else uniform)
+        action = policy.choose(log_probs, None if greedy else uniform)
         obs, reward, terminated, truncated, _ = env.step(action)
         returns[running] += reward[running]
         length[running] += 1

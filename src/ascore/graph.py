@@ -1,10 +1,14 @@
-"""Who hears whom: neighbours[i, j] is true when agent i hears agent j; the diagonal is false."""
+"""Who hears whom: neighbours[i, j] is true when agent i hears agent j; the diagonal is false.
+
+Also how strongly parameters mix over such links.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+from ascore.errors import ConfigError
 from ascore.streams import STREAM_GRAPH, generator
 
 Mask = npt.NDArray[np.bool_]
@@ -17,21 +21,24 @@ def neighbours(
     seed: int = 0,
     update: int = 0,
     from_env: npt.NDArray[np.uint8] | None = None,
+    matrix: str = "",
 ) -> Mask:
     """Neighbour mask of one update.
 
     Args:
-        kind: complete, environment, chain, ring, random_one or none.
+        kind: complete, environment, chain, ring, random_one, matrix or none.
         num_agents: N.
         seed: keys the draws of `random_one`.
         update: number of the update; `random_one` draws anew for each.
         from_env: u8 [..., N, N], what the environment said at every step; for `environment`.
+        matrix: text of the links, as `read_matrix` takes it; for `matrix`.
 
     Returns:
         bool [N, N], or [..., N, N] for `environment`. Links are directed.
 
     Raises:
         ValueError: unknown kind; `environment` without from_env.
+        ConfigError: a matrix of another size.
 
     Source: algorithm specification, section 4; `random_one` is the paper's section 5.3.
     """
@@ -52,10 +59,82 @@ def neighbours(
             pick = generator(seed, STREAM_GRAPH, update).integers(0, n - 1, size=n)
             mask[index, pick + (pick >= index)] = True
         return mask
+    if kind == "matrix":
+        links = read_matrix(matrix)
+        if len(links) != n:
+            message = (
+                f"graph_matrix = {matrix!r} is for {len(links)} agents, the environment has {n}; "
+                f"give {n} rows of {n} digits"
+            )
+            raise ConfigError(message)
+        return links
     if kind == "environment":
         if from_env is None:
             message = "graph 'environment' needs the masks of the environment; pass from_env"
             raise ValueError(message)
         return from_env.astype(np.bool_)
-    message = f"unknown graph {kind!r}; use complete, environment, chain, ring, random_one or none"
+    message = f"unknown graph {kind!r}; use complete, environment, chain, ring, random_one, matrix or none"
     raise ValueError(message)
+
+
+def read_matrix(text: str) -> Mask:
+    """Links from rows of digits: "011,101,110" is the complete graph of three agents.
+
+    Row i, digit j: 1 where i hears j.
+
+    Raises:
+        ConfigError: not square, another character than 0 and 1, or an agent that hears itself.
+    """
+    rows = text.replace(" ", "").split(",")
+    if not text or any(len(row) != len(rows) or set(row) - {"0", "1"} for row in rows):
+        message = (
+            f"graph_matrix = {text!r} is not a square of 0 and 1; "
+            'write N rows of N digits with commas between them, as in "010,101,010"'
+        )
+        raise ConfigError(message)
+    links = np.array([[digit == "1" for digit in row] for row in rows])
+    if links.diagonal().any():
+        own = int(np.flatnonzero(links.diagonal())[0])
+        message = f"graph_matrix = {text!r} lets agent {own} hear itself; its digit {own} must be 0"
+        raise ConfigError(message)
+    return links
+
+
+def metropolis(links: Mask) -> npt.NDArray[np.float64]:
+    """Metropolis weights on the symmetrised graph: doubly stochastic, every W_ii > 0.
+
+        W_ij = 1 / (1 + max(d_i, d_j)) on links,   W_ii = 1 - sum of the others
+
+    Args:
+        links: bool [..., N, N].
+
+    Returns:
+        f64 [..., N, N].
+
+    Source: Xiao, Boyd and Lall 2005, Eq. 9, with d_i the number of neighbours.
+    """
+    both = np.logical_or(links, np.swapaxes(links, -1, -2))
+    degree = both.sum(axis=-1)
+    largest = np.maximum(degree[..., :, None], degree[..., None, :])
+    weights: npt.NDArray[np.float64] = both / (1.0 + largest)
+    index = np.arange(links.shape[-1])
+    weights[..., index, index] = 1.0 - weights.sum(axis=-1)
+    return weights
+
+
+def consensus(links: Mask) -> npt.NDArray[np.float64]:
+    """Mean Metropolis weights over all states: agents mix as much as they were in touch.
+
+    A mean of doubly stochastic matrices is one, so the agents' average is kept.
+
+    Args:
+        links: bool [..., N, N].
+
+    Returns:
+        f64 [N, N].
+    """
+    n = links.shape[-1]
+    patterns, counts = np.unique(links.reshape(-1, n * n), axis=0, return_counts=True)
+    each = metropolis(patterns.reshape(-1, n, n))
+    mean: npt.NDArray[np.float64] = np.tensordot(counts / counts.sum(), each, axes=1)
+    return mean

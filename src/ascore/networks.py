@@ -93,7 +93,9 @@ def orthogonal(
 
 
 class Actor:
-    """Policies of N agents: own policies, and anticipations of every peer when `anticipates`.
+    """Policies of N agents; with `head_per_agent` each also has one about every other agent.
+
+    Those are anticipations, or an agent's copy of a joint policy.
 
     `multihead`: per agent one trunk and one output block per subject (N networks).
     `separate`: one network per (owner, subject) (N^2 networks), the paper's layout.
@@ -107,13 +109,13 @@ class Actor:
         num_agents: int,
         num_actions: int,
         *,
-        anticipates: bool,
+        head_per_agent: bool,
         layout: str,
         seed: int,
         action_counts: Sequence[int] | None = None,
     ) -> None:
         self.num_agents, self.num_actions = num_agents, num_actions
-        self.heads = num_agents if anticipates else 1
+        self.heads = num_agents if head_per_agent else 1
         self.layout = layout
         per_network = self.heads if layout == "multihead" else 1
         self.networks_per_agent = 1 if layout == "multihead" else self.heads

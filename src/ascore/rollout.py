@@ -26,6 +26,7 @@ class Rollout:
     action: npt.NDArray[np.int32]  # [T, B, N]
     reward: npt.NDArray[np.float32]  # [T, B, N]
     neighbours: npt.NDArray[np.uint8]  # [T, B, N, N]
+    last_neighbours: npt.NDArray[np.uint8]  # [B, N, N], after the last step
     terminated: npt.NDArray[np.uint8]  # [T, B]
     truncated: npt.NDArray[np.uint8]  # [T, B]
     final: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Rollout:
             action=np.empty((steps, b, n), dtype=np.int32),
             reward=np.empty((steps, b, n), dtype=np.float32),
             neighbours=np.empty((steps, b, n, n), dtype=np.uint8),
+            last_neighbours=np.empty((b, n, n), dtype=np.uint8),
             terminated=np.empty((steps, b), dtype=np.uint8),
             truncated=np.empty((steps, b), dtype=np.uint8),
         )
@@ -96,6 +98,7 @@ class Collector:
                 rollout.episode_returns.append(self.running_return[ended])
                 self.running_return[ended] = 0.0
         rollout.last_obs[...] = env.obs
+        rollout.last_neighbours[...] = env.neighbours
         return rollout
 
 

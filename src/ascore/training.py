@@ -127,15 +127,17 @@ class _Session:
     def __init__(self, config: Config) -> None:
         torch.set_num_threads(config.torch_threads)
         self.config = config
-        self.env: VecEnv = batch(
+        outside: VecEnv = batch(
             config.env, config.env_params, config.num_envs, config.seed, config.num_threads
         )
-        self.learner = Learner(config, self.env.spec)
+        self.learner = Learner(config, outside.spec)
+        self.env = self.learner.algorithm.view.env(outside)
         self.steps = config.rollout_steps or self.env.spec.horizon
         per_update = self.steps * config.num_envs / self.env.spec.horizon  # episodes
         self.total = math.ceil(config.episodes / per_update)
         self.collector = Collector(self.env, self.steps)
-        self.done, self.episodes, self.seconds, self.bytes_sent = 0, 0, 0.0, 0
+        self.done, self.episodes, self.seconds = 0, 0, 0.0
+        self.sent: dict[str, dict[str, list[int]]] = {}
 
     def run(
         self,
@@ -181,7 +183,7 @@ class _Session:
             raise NonFiniteError(message) from error
         self.done += 1
         self.episodes += sum(len(r) for r in rollout.episode_returns)
-        self.bytes_sent += sum(metrics["bytes_sent"])
+        self._count(metrics)
         return {
             "update": self.done,
             "episodes": self.episodes,
@@ -189,27 +191,39 @@ class _Session:
             **metrics,
         }
 
+    def _count(self, metrics: dict[str, Any]) -> None:
+        """Adds an update to the ledger of the run."""
+        for key, value in metrics.items():
+            unit, _, kind = key.partition("_")
+            if unit in ("floats", "bytes") and kind != "sent":
+                total = self.sent.setdefault(kind, {}).setdefault(unit, [0] * len(value))
+                total[:] = [a + b for a, b in zip(total, value, strict=True)]
+
     def _save(self, folder: Path, log: MetricsLog) -> None:
         actor = self.learner.actor
         arrays = {key: value.numpy() for key, value in self.learner.state().items()}
         arrays["env"] = self.env.save_state()
         arrays["running_return"] = self.collector.running_return
         extra = {
-            "actor": {"sizes": list(actor.net.sizes), "layout": actor.layout, "heads": actor.heads},
+            "actor": {
+                "sizes": list(actor.net.sizes),
+                "layout": actor.layout,
+                "heads": actor.heads,
+                "agents": actor.num_agents,
+            },
             "logs": log.positions(),
             "episodes": self.episodes,
             "seconds": self.seconds,
-            "bytes_sent": self.bytes_sent,
+            "sent": self.sent,
         }
-        spec = spec_dict(self.env.spec)
+        spec = spec_dict(self.learner.outside)
         keep = self.config.keep_checkpoints
         checkpoint.save(folder, self.done, self.config.to_dict(), spec, extra, arrays, keep)
 
     def _restore(self, saved: checkpoint.Checkpoint) -> dict[str, int]:
-        if saved.spec != spec_dict(self.env.spec):
-            message = (
-                f"checkpoint {saved.path} was made for {saved.spec}, not {spec_dict(self.env.spec)}"
-            )
+        now = spec_dict(self.learner.outside)
+        if saved.spec != now:
+            message = f"checkpoint {saved.path} was made for {saved.spec}, not {now}"
             raise CheckpointError(message)
         arrays = {key: value.copy() for key, value in saved.arrays.items()}
         self.env.load_state(arrays.pop("env"))
@@ -219,7 +233,7 @@ class _Session:
         self.learner.load_state({key: torch.from_numpy(value) for key, value in arrays.items()})
         self.done = saved.update
         self.episodes, self.seconds = saved.extra["episodes"], saved.extra["seconds"]
-        self.bytes_sent = saved.extra["bytes_sent"]
+        self.sent = saved.extra["sent"]
         return {**saved.extra["logs"], "update": saved.update}
 
     def _summary(self, run: Run) -> dict[str, Any]:
@@ -235,7 +249,8 @@ class _Session:
             "seconds": self.seconds,
             "team_return": float(np.mean(means)) if means else None,
             "entropy": float(np.mean([r["entropy"] for r in tail])),
-            "bytes_sent": self.bytes_sent,
+            "bytes_sent": sum(sum(units["bytes"]) for units in self.sent.values()),
+            "sent": self.sent,
         }
 
 

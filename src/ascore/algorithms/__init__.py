@@ -6,10 +6,16 @@ import difflib
 
 from ascore.algorithms.anticipation import AS
 from ascore.algorithms.contract import Algorithm
+from ascore.algorithms.cppo import CPPO
 from ascore.algorithms.ippo import IPPO
+from ascore.algorithms.ps import PS
+from ascore.algorithms.vps import VPS
+from ascore.algorithms.vs import VS
 from ascore.errors import ConfigError
 
-ALGORITHMS: dict[str, Algorithm] = {algorithm.name: algorithm for algorithm in (AS, IPPO)}
+ALGORITHMS: dict[str, Algorithm] = {
+    algorithm.name: algorithm for algorithm in (AS, IPPO, CPPO, VPS, VS, PS)
+}
 
 
 def get_algorithm(name: str) -> Algorithm:

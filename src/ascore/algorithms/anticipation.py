@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ascore.algorithms import ippo
 from ascore.algorithms.contract import Algorithm
 from ascore.config import Config
+from ascore.ledger import I64, Traffic
 from ascore.objectives import (
     DISCREPANCIES,
     Batch,
@@ -79,20 +76,19 @@ def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Conf
     return LossTerms(policy, penalty, entropy(own), log_ratio.detach(), statistics)
 
 
-def floats_sent(
-    listeners: npt.NDArray[np.int64], action_counts: Sequence[int]
-) -> npt.NDArray[np.int64]:
-    """Per row and listener i, agent j sends pi^jj (A_j floats) and pi^ji (A_i floats)."""
-    counts = np.asarray(action_counts, dtype=np.int64)
-    floats: npt.NDArray[np.int64] = (listeners * (counts[:, None] + counts[None, :])).sum(axis=1)
-    return floats
+def sends(traffic: Traffic) -> dict[str, I64]:
+    """Per row and listener i, agent j sends pi^jj (A_j numbers) and pi^ji (A_i numbers)."""
+    sizes = traffic.action_counts[:, None] + traffic.action_counts[None, :]
+    told: I64 = (traffic.rows_heard * sizes).sum(axis=1) * traffic.rounds
+    return {"distribution": told}
 
 
 AS = Algorithm(
     name="as",
     summary="Anticipation Sharing: own and anticipated action distributions are exchanged",
     objective=objective,
-    anticipates=True,
-    shares=True,
-    floats_sent=floats_sent,
+    head_per_agent=True,
+    has_links=True,
+    sends_policies=True,
+    sends=sends,
 )

@@ -47,7 +47,7 @@ def workload(env: str, actor: str, num_envs: int, **params: Any) -> tuple[Learne
     vec.reset()
     learner = Learner(config, vec.spec)
     rollout = Collector(vec, vec.spec.horizon).collect(learner.actor)
-    return learner, learner._rows(rollout, learner.targets(rollout), 0, communicates=True)
+    return learner, learner.prepare(rollout, 0)[2]
 
 
 def reference(learner: Learner, rows: Rows) -> tuple[Agents, Callable[[], None]]:
@@ -64,7 +64,7 @@ def reference(learner: Learner, rows: Rows) -> tuple[Agents, Callable[[], None]]
     )
     agents.load(learner.actor.net.flat.detach(), learner.critic.net.flat.detach())
     parts = [
-        [part for part in learner._minibatches(count, 0, k) if part is not None]
+        [part for part in learner.minibatches(count, 0, k) if part is not None]
         for k in range(config.iterations)
     ]
 
@@ -79,7 +79,7 @@ def reference(learner: Learner, rows: Rows) -> tuple[Agents, Callable[[], None]]
 
 def iterations(learner: Learner, rows: Rows) -> Callable[[], object]:
     """The learner's K iterations as a call."""
-    return lambda: learner._iterations(rows, 0, {})
+    return lambda: learner.iterate(rows, 0, {})
 
 
 def stand_still(learner: Learner, agents: Agents | None = None) -> None:

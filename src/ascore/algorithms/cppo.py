@@ -1,0 +1,28 @@
+"""Centralised PPO: one actor over the joint action and one critic, on the team's reward."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ascore.algorithms import ippo
+from ascore.algorithms.contract import Algorithm, View
+from ascore.joint import joint_env, joint_spec
+from ascore.ledger import I64, Traffic
+
+
+def sends(traffic: Traffic) -> dict[str, I64]:
+    """Every agent tells the centre its rewards, and what it alone observes."""
+    sent = {"reward": np.full(traffic.senders, traffic.rows, dtype=np.int64)}
+    if traffic.private_obs:
+        told = traffic.states * traffic.private_obs
+        sent["observation"] = np.full(traffic.senders, told, dtype=np.int64)
+    return sent
+
+
+CPPO = Algorithm(
+    name="cppo",
+    summary="centralised PPO: one centre sees all rewards and acts for all",
+    objective=ippo.objective,
+    view=View(spec=lambda spec, config: joint_spec(spec, config.joint_action_limit), env=joint_env),
+    sends=sends,
+)

@@ -1,0 +1,45 @@
+"""Policy sharing: every agent learns a copy of the joint policy, and copies are averaged.
+
+Source: Zhang and Zavlanos 2019. Agent i acts with head i of its own copy.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ascore.algorithms.contract import Algorithm
+from ascore.config import Config
+from ascore.ledger import I64, Traffic
+from ascore.objectives import Batch, Inbox, LossTerms, clipped, entropy, own_policy, taken
+
+
+def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Config) -> LossTerms:
+    """Clipped surrogate on the ratio of joint actions, each copy against its own past.
+
+    xi = prod_j pi^{ij}(a_j|s) / pi_old^{ij}(a_j|s), with the agent's own advantage.
+    """
+    log_ratio = (taken(log_probs, batch.action, batch.owners) - batch.old_log_probs).sum(dim=2)
+    policy = clipped(log_ratio.exp(), batch.advantage, config.clip_epsilon)
+    return LossTerms(
+        policy=policy,
+        penalty=policy.new_zeros(policy.shape),
+        entropy=entropy(own_policy(log_probs, batch.owners)),
+        own_log_ratio=log_ratio.detach(),
+    )
+
+
+def sends(traffic: Traffic) -> dict[str, I64]:
+    """A whole joint policy over every link in every round of consensus."""
+    links: I64 = traffic.linked.sum(axis=1)
+    return {"parameter": links * traffic.actor_size * traffic.mixes}
+
+
+PS = Algorithm(
+    name="ps",
+    summary="policy sharing: copies of a joint policy are averaged with the neighbours'",
+    objective=objective,
+    head_per_agent=True,
+    has_links=True,
+    mixes="actor",
+    sends=sends,
+)

@@ -1,0 +1,27 @@
+"""Value parameter sharing: critics are averaged over links (Zhang et al. 2018b).
+
+Own rewards in the advantages; a critic that is averaged after each of its steps tends to the
+average of what the agents expect.
+"""
+
+from __future__ import annotations
+
+from ascore.algorithms import ippo
+from ascore.algorithms.contract import Algorithm
+from ascore.ledger import I64, Traffic
+
+
+def sends(traffic: Traffic) -> dict[str, I64]:
+    """A critic's parameters over every link in every round of consensus."""
+    links: I64 = traffic.linked.sum(axis=1)
+    return {"parameter": links * traffic.critic_size * traffic.mixes}
+
+
+VPS = Algorithm(
+    name="vps",
+    summary="value parameter sharing: critics are averaged with the neighbours'",
+    objective=ippo.objective,
+    has_links=True,
+    mixes="critic",
+    sends=sends,
+)

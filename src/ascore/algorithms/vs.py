@@ -1,0 +1,55 @@
+"""Value sharing: advantages from the neighbours' mean value (Du et al. 2022)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore.algorithms import ippo
+from ascore.algorithms.contract import F32, Algorithm, Estimate
+from ascore.config import Config
+from ascore.ledger import I64, Traffic
+from ascore.links import Links
+from ascore.targets import Targets
+
+
+def average(own: F32, heard: npt.NDArray[np.bool_]) -> F32:
+    """Mean over {i} and whom i hears: own f32 [..., N], heard bool [..., N, N] -> f32 [..., N]."""
+    total = own + np.einsum("...ij,...j->...i", heard.astype(np.float32), own)
+    mean: F32 = (total / (1.0 + heard.sum(axis=-1))).astype(np.float32)
+    return np.ascontiguousarray(mean)
+
+
+def advantages(
+    estimate: Estimate, value: F32, final_value: F32, links: Links | None, config: Config
+) -> Targets:
+    """Eq. 17 with an agent's own rewards and the mean value of those it hears.
+
+    Each critic regresses on its own agent's return. With `shares = advantage` it is the advantages
+    that are averaged. The value of an episode's last state counts whom i heard in the state before.
+    """
+    own = estimate(value, final_value)
+    if links is None:
+        return own
+    if config.shares == "advantage":
+        return dataclasses.replace(own, advantage=average(own.advantage, links.rows))
+    pooled = estimate(average(value, links.states), average(final_value, links.rows))
+    return dataclasses.replace(own, advantage=pooled.advantage)
+
+
+def sends(traffic: Traffic) -> dict[str, I64]:
+    """One value for every state and listener; advantages are as many as there are rows."""
+    told: I64 = traffic.states_heard.sum(axis=1)
+    return {"value": told}
+
+
+VS = Algorithm(
+    name="vs",
+    summary="value sharing: advantages from the neighbours' mean value",
+    objective=ippo.objective,
+    has_links=True,
+    advantages=advantages,
+    sends=sends,
+)

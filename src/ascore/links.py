@@ -1,0 +1,85 @@
+"""The links of one update: who hears whom at every state, and how strongly parameters mix.
+
+T steps, B environments, N agents, S = T*B rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ascore import graph
+from ascore.config import Config
+
+U8 = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Links:
+    """Who hears whom; [..., i, j] is true where i hears j.
+
+    Attributes:
+        states: bool [T+1, B, N, N], at every state of a rollout and after its last step. A graph
+            that does not change is a broadcast view.
+        fixed: bool [N, N] if the graph is the same at every state, else None.
+    """
+
+    states: npt.NDArray[np.bool_]
+    fixed: npt.NDArray[np.bool_] | None
+
+    @classmethod
+    def of(cls, seen: U8, last: U8, config: Config, number: int) -> Links:
+        """Links of an update.
+
+        Args:
+            seen: u8 [T, B, N, N], neighbourhoods of the environment at every step.
+            last: u8 [B, N, N], after the last step.
+            config: which graph.
+            number: of the update, from 0.
+
+        Raises:
+            ConfigError: a matrix of another size than the agents.
+        """
+        steps, b, n, _ = seen.shape
+        from_env = None
+        if config.graph == "environment":
+            from_env = np.concatenate([seen, last[None]])
+        found = graph.neighbours(
+            config.graph,
+            n,
+            seed=config.seed,
+            update=number if config.graph_redraw else 0,
+            from_env=from_env,
+            matrix=config.graph_matrix,
+        )
+        if from_env is not None:
+            return cls(found, None)
+        return cls(np.broadcast_to(found, (steps + 1, b, n, n)), found)
+
+    @property
+    def rows(self) -> npt.NDArray[np.bool_]:
+        """The states in which an action was taken, bool [T, B, N, N]."""
+        return self.states[:-1]
+
+    def tensor(self) -> Tensor:
+        """The rows owner first, bool [N, S, N]; a view, never written to."""
+        steps, b, n, _ = self.rows.shape
+        if self.fixed is not None:
+            return torch.from_numpy(self.fixed)[:, None, :].expand(n, steps * b, n)
+        return torch.from_numpy(self.rows.reshape(steps * b, n, n)).transpose(0, 1)
+
+    @cached_property
+    def linked(self) -> npt.NDArray[np.bool_]:
+        """Bool [N, N]: i and j could speak at some row, in one direction or the other."""
+        met = self.fixed if self.fixed is not None else self.rows.any(axis=(0, 1))
+        return np.logical_or(met, met.T)
+
+    @cached_property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Consensus weights W, f64 [N, N], averaged over the rows."""
+        return graph.consensus(self.rows if self.fixed is None else self.fixed)

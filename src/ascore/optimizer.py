@@ -1,0 +1,74 @@
+"""Adam over stacked networks: agents share a buffer, never a parameter, a moment or a limit."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ascore.networks import StackedMLP
+
+
+class AgentAdam:
+    """Adam over the rows of a stacked network: one parameter row, and its own moments, per agent.
+
+    Gradients are limited per agent, never across agents.
+
+    Attributes:
+        parameters: f32 [N, P], a view of the network's buffer.
+        gradients: f32 [N, P], likewise.
+    """
+
+    def __init__(
+        self, net: StackedMLP, num_agents: int, lr: float, eps: float, max_norm: float
+    ) -> None:
+        self.parameters = net.flat.view(num_agents, -1)
+        self.gradients = net.grad.view(num_agents, -1)
+        self.max_norm = max_norm
+        self.rows = [torch.nn.Parameter(row) for row in self.parameters]
+        self.adam = torch.optim.Adam(self.rows, lr=lr, eps=eps, fused=True)
+
+    def norms(self, owners: slice) -> Tensor:
+        """Gradient norm of each owner, f32 [n]."""
+        norms: Tensor = torch.linalg.vector_norm(self.gradients[owners], dim=1)
+        return norms
+
+    def step(self, owners: slice, norms: Tensor) -> None:
+        """One step of the owners' rows with the gradients now in the buffer."""
+        if self.max_norm > 0:
+            scale = (self.max_norm / (norms + 1e-12)).clamp(max=1.0)
+            self.gradients[owners] *= scale.unsqueeze(1)
+        chosen = range(len(self.rows))[owners]
+        for index, row in enumerate(self.rows):
+            row.grad = self.gradients[index] if index in chosen else None
+        self.adam.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and step counts, stacked over agents; empty moments before the first step."""
+        states = [self.adam.state.get(row, {}) for row in self.rows]
+        zero = torch.zeros_like(self.parameters[0])
+        return {
+            "exp_avg": torch.stack([s.get("exp_avg", zero) for s in states]),
+            "exp_avg_sq": torch.stack([s.get("exp_avg_sq", zero) for s in states]),
+            "step": torch.stack([s.get("step", torch.zeros(())) for s in states]),
+        }
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Restores `state()`."""
+        for index, row in enumerate(self.rows):
+            self.adam.state[row] = {key: state[key][index].clone() for key in state}
+
+    @torch.no_grad()
+    def restore(self, mask: Tensor, before: Tensor, state: dict[str, Tensor]) -> None:
+        """Puts masked parameters and their moments back; step counts stay.
+
+        A zero gradient does not hold a parameter still: Adam's momentum moves it.
+
+        Args:
+            mask: bool [N, P].
+            before: f32 [N, P], a copy of the parameters.
+            state: `state()` at the same time.
+        """
+        self.parameters.copy_(torch.where(mask, before, self.parameters))
+        now = self.state()
+        kept = {k: torch.where(mask, state[k], now[k]) for k in ("exp_avg", "exp_avg_sq")}
+        self.load_state({**kept, "step": now["step"]})
