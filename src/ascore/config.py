@@ -65,8 +65,8 @@ class Config:
     """Overrides of the environment's own parameters, such as num_agents; keyword arguments of a
     Python environment."""
     algorithm: str = "as"
-    """as (Anticipation Sharing), ippo (independent PPO), cppo (one centre acts for all), vps (critics
-    are averaged), vs (values are shared) or ps (copies of a joint policy are averaged)."""
+    """as (Anticipation Sharing), ippo (independent PPO), cppo (one centre acts for all), vps
+    (critics are averaged), vs (values are shared) or ps (joint policies are averaged)."""
     seed: int = 0
     """Keys every random stream: environments, actions, initial weights, minibatches."""
     episodes: int = 10_000
@@ -101,7 +101,7 @@ class Config:
     )
     """Who hears whom; `environment` asks the environment at every step."""
     graph_matrix: str = ""
-    """Links of `matrix`: N rows of N digits, digit j of row i is 1 where i hears j: "010,101,010"."""
+    """Links of `matrix`, such as 010,101,010: digit j of row i is 1 where i hears j."""
     graph_redraw: bool = True
     """random_one draws anew in every update, or once for the whole run."""
     communicate_every: int = 1

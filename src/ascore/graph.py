@@ -73,7 +73,10 @@ def neighbours(
             message = "graph 'environment' needs the masks of the environment; pass from_env"
             raise ValueError(message)
         return from_env.astype(np.bool_)
-    message = f"unknown graph {kind!r}; use complete, environment, chain, ring, random_one, matrix or none"
+    message = (
+        f"unknown graph {kind!r}; use complete, environment, chain, ring, random_one, matrix "
+        "or none"
+    )
     raise ValueError(message)
 
 

@@ -342,7 +342,7 @@ class Learner:
         residual = (targets.returns - targets.value).reshape(-1, n).var(axis=0)
         spread = targets.returns.reshape(-1, n).var(axis=0)
         explained = 1.0 - residual / np.maximum(spread, 1e-12)
-        sent = self.algorithm.sends(self._traffic(rollout, links))
+        sent = self.algorithm.sends(self.traffic(rollout, links))
         obs_bytes = rollout.obs.dtype.itemsize
         return {
             "team_return": float(returns.sum()),
@@ -354,7 +354,7 @@ class Learner:
             **ledger.entries(sent, self.outside.num_agents, obs_bytes),
         }
 
-    def _traffic(self, rollout: Rollout, links: Links | None) -> ledger.Traffic:
+    def traffic(self, rollout: Rollout, links: Links | None) -> ledger.Traffic:
         """What the update sent, to be counted by the algorithm."""
         config, n = self.config, self.spec.num_agents
         steps, b, _ = rollout.reward.shape

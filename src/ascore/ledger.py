@@ -60,8 +60,11 @@ def nothing(traffic: Traffic) -> dict[str, I64]:
 
 
 def listeners(heard: npt.NDArray[np.bool_]) -> I64:
-    """heard bool [..., N, N], [i, j] true where i hears j -> i64 [N, N], how often i heard j, at
-    [j, i]."""
+    """How often i heard j, i64 [N, N] at [j, i].
+
+    Args:
+        heard: bool [..., N, N], [i, j] true where i hears j.
+    """
     n = heard.shape[-1]
     count: I64 = heard.reshape(-1, n, n).sum(axis=0, dtype=np.int64).T
     return count

@@ -95,12 +95,14 @@ class CheckEnvOptions:
 
 @dataclass(frozen=True)
 class PlotOptions:
-    """Team return against training episodes, one curve per run, with the anchors."""
+    """Team return against training episodes and bytes sent, one curve per run, with the anchors."""
 
     runs: Positional[tuple[Path, ...]]
     """Run folders, or folders of runs."""
     out: Path = Path("ascore.png")
     """Picture to write; the ending chooses the format."""
+    against: Literal["both", "episodes", "bytes"] = "both"
+    """What the horizontal axis is."""
 
 
 @dataclass(frozen=True)

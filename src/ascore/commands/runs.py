@@ -39,7 +39,7 @@ def plot(argv: list[str]) -> int:
     from ascore.plots import plot_runs
 
     options = tyro.cli(PlotOptions, args=argv, prog="ascore plot")
-    plot_runs(options.runs, options.out)
+    plot_runs(options.runs, options.out, options.against)
     print(f"picture written to {options.out}")
     return 0
 
