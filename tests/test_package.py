@@ -231,6 +231,7 @@ ARROWS = {
     "streams": "",
     "targets": "_core",
     "tensorfile": "",
+    "theory": "",
     "training": "checkpoint config envs errors factory files learner metrics policy rollout",
     "valuation": "algorithms.contract config links networks rollout targets",
 }
