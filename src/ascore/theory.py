@@ -131,7 +131,7 @@ class MMDP:
         return advantage
 
     def team_return(self, policy: F64) -> float:
-        """The return eta of Eq. 1, the discounted sum of everybody's rewards, of a joint policy f64 [S, J]."""
+        """Discounted sum of everybody's rewards, eta of Eq. 1, of a joint policy f64 [S, J]."""
         return float((self.values(policy) @ self.start).sum())
 
 
