@@ -314,7 +314,8 @@ def test_the_gradient_of_a_loss_stays_at_home(algorithm):
     old = log_probs.detach().gather(
         -1, rows.action[None, :, : log_probs.shape[2], None].expand(4, -1, -1, 1)
     )
-    inbox = learner._messages(rows, log_probs.detach(), old.squeeze(-1))
+    messages = learner._messages(rows, log_probs.detach(), old.squeeze(-1))
+    inbox = messages.inbox(agents) if messages is not None else None
     data = Batch(rows.action, rows.advantage, rows.advantage_scale, old.squeeze(-1), agents)
     terms = learner.algorithm.objective(data, log_probs, inbox, learner.config)
     leaves = [leaf for layer in learner.actor.net.layers for leaf in layer]

@@ -138,11 +138,12 @@ ARROWS = {
     "__main__": "cli",
     "algorithms": "algorithms.anticipation algorithms.contract algorithms.cppo algorithms.ippo"
     " algorithms.ps algorithms.vps algorithms.vs errors",
-    "algorithms.anticipation": "algorithms.contract algorithms.ippo config ledger objectives",
-    "algorithms.contract": "config envs ledger links objectives targets",
+    "algorithms.anticipation": "algorithms.contract algorithms.ippo config kernels ledger"
+    " objectives",
+    "algorithms.contract": "config envs kernels ledger links objectives targets",
     "algorithms.cppo": "algorithms.contract algorithms.ippo joint ledger",
     "algorithms.ippo": "algorithms.contract config objectives",
-    "algorithms.ps": "algorithms.contract config ledger objectives",
+    "algorithms.ps": "algorithms.contract config kernels ledger objectives",
     "algorithms.vps": "algorithms.contract algorithms.ippo ledger",
     "algorithms.vs": "algorithms.contract algorithms.ippo config ledger links targets",
     "anchors": "envs evaluation scripted streams",
@@ -189,6 +190,8 @@ ARROWS = {
     " streams",
     "interop.scenes": "interop.canvas",
     "joint": "_core envs errors",
+    "kernels": "config kernels.compiled objectives",
+    "kernels.compiled": "",
     "learner": "algorithms algorithms.contract config envs errors guards ledger links networks"
     " objectives optimizer rollout streams targets valuation",
     "ledger": "",

@@ -147,6 +147,8 @@ class Config:
     critic_hidden: tuple[int, ...] = (128, 64)
 
     # Machine and bookkeeping
+    loss: Literal["compiled", "torch"] = "compiled"
+    """Loss and gradient by a compiled kernel, or by PyTorch: the same up to rounding."""
     num_threads: int = 0
     """Environment threads; 0 = automatic. Results do not depend on it."""
     torch_threads: int = 1

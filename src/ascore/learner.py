@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from ascore.errors import ConfigError
 from ascore.guards import Guards
 from ascore.links import Links
 from ascore.networks import ALL, Actor, Critic
-from ascore.objectives import Batch, Inbox, LossTerms, own_policy, taken
+from ascore.objectives import Batch, LossTerms, Messages, own_policy, taken
 from ascore.optimizer import AgentAdam
 from ascore.rollout import Rollout, per_agent_view
 from ascore.streams import STREAM_MINIBATCH, generator
@@ -38,7 +39,7 @@ class Rows:
     advantage: Tensor  # f32 [N, S]
     advantage_scale: Tensor  # f32 [N]
     normalized_return: Tensor  # f32 [N, S]
-    neighbours: Tensor | None  # bool [N, S, N]; None when no policy is sent in this update
+    neighbours: Tensor | None  # bool [N, S or 1, N]; None when no policy is sent in this update
     weights: Tensor | None  # f32 [N, N], consensus; None when no parameter is sent
 
 
@@ -163,22 +164,22 @@ class Learner:
         log_probs = self._log_probs(rows.obs)
         mean_probs = own_policy(log_probs, self._agents).exp().mean(dim=1)
         old = taken(log_probs, rows.action, self._agents)
-        inbox = self._messages(rows, log_probs, old)
+        messages = self._messages(rows, log_probs, old)
         for iteration in range(config.iterations):
             rereference = config.ratio_reference == "iteration"
-            resend = inbox is not None and config.message_refresh == "iteration"
+            resend = messages is not None and config.message_refresh == "iteration"
             if iteration > 0 and (rereference or resend):
                 log_probs = self._log_probs(rows.obs)
                 if rereference:
                     old = taken(log_probs, rows.action, self._agents)
-                inbox = self._messages(rows, log_probs, old)
+                messages = self._messages(rows, log_probs, old)
             last = iteration + 1 == config.iterations
             for position, owners in enumerate(groups):
                 for part in self.minibatches(rows.action.shape[0], number, iteration):
-                    self._minibatch(rows, owners, part, old, inbox, totals if last else None)
+                    self._minibatch(rows, owners, part, old, messages, totals if last else None)
                     if not sequential:
                         self._mix(rows.weights)
-                if sequential and inbox is not None and position + 1 < len(groups):
+                if sequential and messages is not None and position + 1 < len(groups):
                     # Agent i+1 already hears what agent i sends after its step (Algorithm 1).
                     log_probs = torch.cat(
                         [
@@ -187,7 +188,7 @@ class Learner:
                             log_probs[owners.stop :],
                         ]
                     )
-                    inbox = self._messages(rows, log_probs, old)
+                    messages = self._messages(rows, log_probs, old)
             if sequential:
                 self._mix(rows.weights)
         return mean_probs
@@ -207,16 +208,11 @@ class Learner:
 
     # ------------------------------------------------------------------ across agents
 
-    def _messages(self, rows: Rows, log_probs: Tensor, old: Tensor) -> Inbox | None:
+    def _messages(self, rows: Rows, log_probs: Tensor, old: Tensor) -> Messages | None:
         """The message step: own policies and anticipations reach those who hear them."""
         if rows.neighbours is None:
             return None
-        return Inbox(
-            policy=own_policy(log_probs, self._agents),
-            anticipation=log_probs.transpose(0, 2),
-            old_policy=old.diagonal(dim1=0, dim2=2),
-            neighbours=rows.neighbours,
-        )
+        return Messages(log_probs.contiguous(), old.diagonal(dim1=0, dim2=2), rows.neighbours)
 
     @torch.no_grad()
     def _mix(self, weights: Tensor | None) -> None:
@@ -236,7 +232,7 @@ class Learner:
         owners: slice,
         part: Tensor | None,
         old: Tensor,
-        inbox: Inbox | None,
+        messages: Messages | None,
         totals: dict[str, Tensor] | None,
     ) -> None:
         """One gradient step of some owners on some rows."""
@@ -254,32 +250,22 @@ class Learner:
             old_log_probs=pick(old[owners], 1),
             owners=agents,
         )
-        log_probs = self.actor.log_probs(obs, owners)
-        received = None
-        if inbox is not None:
-            received = Inbox(
-                policy=pick(inbox.policy, 1),
-                anticipation=pick(inbox.anticipation[owners], 1),
-                old_policy=pick(inbox.old_policy, 0),
-                neighbours=pick(inbox.neighbours[owners], 1),
-            )
+        logits = self.actor.logits(obs, owners)
+        heard = None
+        if messages is not None:
+            said = pick(messages.log_probs, 1)
             if self.config.message_refresh == "minibatch":
-                now = log_probs.detach()
-                if now.shape[0] < self.spec.num_agents:
-                    every = pick(rows.obs, rows.obs.dim() - 2)
-                    now = self._log_probs(every)
-                received = Inbox(
-                    policy=own_policy(now, self._agents),
-                    anticipation=now.transpose(0, 2)[owners],
-                    old_policy=received.old_policy,
-                    neighbours=received.neighbours,
-                )
-        terms = self.algorithm.objective(batch, log_probs, received, self.config)
+                every = obs if len(logits) == len(said) else pick(rows.obs, rows.obs.dim() - 2)
+                said = self._log_probs(every).contiguous()
+            links = messages.neighbours[owners]
+            heard = Messages(
+                said,
+                pick(messages.old_policy, 0),
+                pick(links, 1) if links.shape[1] > 1 else links,
+            )
+        actor_loss, terms = self._loss(logits, batch, heard)
         error = self.critic(obs, owners) - pick(rows.normalized_return[owners], 1)
         value_loss = error.square().mean(dim=1)
-        actor_loss = terms.policy + terms.penalty
-        if self.config.entropy_bonus > 0:
-            actor_loss = actor_loss - self.config.entropy_bonus * terms.entropy
         gradients = torch.autograd.grad(actor_loss.sum() + value_loss.sum(), self._leaves)
         for place, gradient in zip(self._places, gradients, strict=True):
             place.copy_(gradient)
@@ -298,6 +284,27 @@ class Learner:
         if totals is not None:
             self._accumulate(totals, owners, terms, value_loss, actor_norm, critic_norm)
 
+    def _loss(
+        self, logits: Tensor, batch: Batch, messages: Messages | None
+    ) -> tuple[Tensor, LossTerms]:
+        """Loss of the actors, f32 [n], and its terms."""
+        if self.config.loss == "compiled":
+            return self.algorithm.kernel(logits, batch, messages, self.config)
+        inbox = messages.inbox(batch.owners) if messages is not None else None
+        log_probs = torch.log_softmax(logits, dim=-1)
+        terms = self.algorithm.objective(batch, log_probs, inbox, self.config)
+        loss = terms.policy + terms.penalty
+        if self.config.entropy_bonus > 0:
+            loss = loss - self.config.entropy_bonus * terms.entropy
+        change = terms.own_log_ratio
+        ratio = change.exp()
+        statistics = {
+            "kl": (ratio - 1 - change).mean(dim=1),
+            "clip_fraction": ((ratio - 1).abs() > self.config.clip_epsilon).float().mean(dim=1),
+            **terms.statistics,
+        }
+        return loss, dataclasses.replace(terms, statistics=statistics)
+
     # ------------------------------------------------------------------ metrics
 
     @torch.no_grad()
@@ -310,14 +317,11 @@ class Learner:
         actor_norm: Tensor,
         critic_norm: Tensor,
     ) -> None:
-        ratio = terms.own_log_ratio.exp()
         values = {
             "policy_loss": terms.policy,
             "penalty": terms.penalty,
             "value_loss": value_loss,
             "entropy": terms.entropy,
-            "kl": (ratio - 1 - terms.own_log_ratio).mean(dim=1),
-            "clip_fraction": ((ratio - 1).abs() > self.config.clip_epsilon).float().mean(dim=1),
             "policy_grad_norm": actor_norm,
             "value_grad_norm": critic_norm,
             **terms.statistics,

@@ -67,10 +67,10 @@ class Links:
         return self.states[:-1]
 
     def tensor(self) -> Tensor:
-        """The rows owner first, bool [N, S, N]; a view, never written to."""
-        steps, b, n, _ = self.rows.shape
+        """The rows owner first, bool [N, S, N], or [N, 1, N] when the graph does not change."""
         if self.fixed is not None:
-            return torch.from_numpy(self.fixed)[:, None, :].expand(n, steps * b, n)
+            return torch.from_numpy(self.fixed)[:, None, :]
+        steps, b, n, _ = self.rows.shape
         return torch.from_numpy(self.rows.reshape(steps * b, n, n)).transpose(0, 1)
 
     @cached_property

@@ -34,6 +34,26 @@ class Inbox:
 
 
 @dataclass(frozen=True)
+class Messages:
+    """What everybody sent in a communication; `inbox` is what some owners get to read of it."""
+
+    log_probs: Tensor  # f32 [N, M, N, A] contiguous, log pi^{ij}(.|s): own policies, anticipations
+    old_policy: Tensor  # f32 [M, N], log pi_old^{jj}(a_j|s)
+    neighbours: Tensor  # bool [n, M, N], or [n, 1, N] when the graph is the same at every row
+
+    def inbox(self, owners: Tensor) -> Inbox:
+        """What the owners, i64 [n], received."""
+        everybody = torch.arange(len(self.log_probs))
+        rows = self.log_probs.shape[1]
+        return Inbox(
+            policy=own_policy(self.log_probs, everybody),
+            anticipation=self.log_probs.transpose(0, 2)[owners],
+            old_policy=self.old_policy,
+            neighbours=self.neighbours.expand(-1, rows, -1),
+        )
+
+
+@dataclass(frozen=True)
 class LossTerms:
     """One scalar per owner for each term of its loss; the loss is their sum."""
 

@@ -14,6 +14,7 @@ from ascore.objectives import (
     Batch,
     Inbox,
     LossTerms,
+    Messages,
     clipped,
     entropy,
     own_policy,
@@ -76,6 +77,17 @@ def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Conf
     return LossTerms(policy, penalty, entropy(own), log_ratio.detach(), statistics)
 
 
+def kernel(
+    logits: Tensor, batch: Batch, messages: Messages | None, config: Config
+) -> tuple[Tensor, LossTerms]:
+    """The same, compiled."""
+    from ascore.kernels import fused_anticipation, fused_surrogate
+
+    if messages is None:
+        return fused_surrogate(logits, batch, config)
+    return fused_anticipation(logits, batch, messages, config)
+
+
 def sends(traffic: Traffic) -> dict[str, I64]:
     """Per row and listener i, agent j sends pi^jj (A_j numbers) and pi^ji (A_i numbers)."""
     sizes = traffic.action_counts[:, None] + traffic.action_counts[None, :]
@@ -87,6 +99,7 @@ AS = Algorithm(
     name="as",
     summary="Anticipation Sharing: own and anticipated action distributions are exchanged",
     objective=objective,
+    kernel=kernel,
     head_per_agent=True,
     has_links=True,
     sends_policies=True,

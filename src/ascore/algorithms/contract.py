@@ -14,7 +14,7 @@ from ascore import ledger
 from ascore.config import Config
 from ascore.envs import Spec, VecEnv
 from ascore.links import Links
-from ascore.objectives import Batch, Inbox, LossTerms
+from ascore.objectives import Batch, Inbox, LossTerms, Messages
 from ascore.targets import Targets
 
 F32 = npt.NDArray[np.float32]
@@ -25,11 +25,23 @@ Objective = Callable[[Batch, Tensor, "Inbox | None", Config], LossTerms]
 Of other agents it reads what the inbox holds, and nothing else.
 """
 
+Kernel = Callable[[Tensor, Batch, "Messages | None", Config], tuple[Tensor, LossTerms]]
+"""(logits [n, M, H, A], rows, messages, config) -> loss [n] and terms: the objective, compiled."""
+
 Estimate = Callable[[F32, F32], Targets]
 """(value [T+1, B, N], final_value [T, B, N]) -> targets of Eq. 17-18 on the agents' own rewards."""
 
 Advantages = Callable[[Estimate, F32, F32, "Links | None", Config], Targets]
 """(estimate, value, final_value, links, config) -> targets; links are None when nothing is sent."""
+
+
+def own_ratio_kernel(
+    logits: Tensor, batch: Batch, messages: Messages | None, config: Config
+) -> tuple[Tensor, LossTerms]:
+    """Clipped surrogate of the own head."""
+    from ascore.kernels import fused_surrogate  # Numba is loaded by those who compute with it
+
+    return fused_surrogate(logits, batch, config)
 
 
 def own_values(
@@ -66,6 +78,7 @@ class Algorithm:
         name: in the configuration.
         summary: one line for help texts.
         objective: what the actor minimises.
+        kernel: the same, compiled, with its gradient.
         view: whether the agents are seen as they are, or as one centre that acts for all.
         head_per_agent: the actor grows one head per agent: anticipations, or a joint policy.
         has_links: the graph matters: something is sent over its links.
@@ -78,6 +91,7 @@ class Algorithm:
     name: str
     summary: str
     objective: Objective
+    kernel: Kernel = own_ratio_kernel
     view: View = LOCAL
     head_per_agent: bool = False
     has_links: bool = False
