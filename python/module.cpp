@@ -8,5 +8,6 @@ PYBIND11_MODULE(_core, module) {
   module.attr("__version__") = ascore::kVersion;
   ascore::python::register_environments(module);
   ascore::python::register_gae(module);
+  ascore::python::register_nn(module);
   ascore::python::register_bound(module);
 }

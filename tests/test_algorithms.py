@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from pathlib import Path
 from typing import Any
@@ -49,6 +48,13 @@ def session(**changes: Any) -> tuple[Learner, Collector]:
 def train(updates: int, **changes: Any) -> tuple[Learner, list[dict[str, Any]]]:
     learner, collector = session(**changes)
     return learner, [learner.update(collector.collect(learner.actor), k) for k in range(updates)]
+
+
+def twin(learner: Learner, **changes: Any) -> Learner:
+    """Another learner in the same state."""
+    other = Learner(learner.config.replace(**changes), learner.outside)
+    other.load_state({key: value.clone() for key, value in learner.state().items()})
+    return other
 
 
 # ---- everything trains, everything resumes ---------------------------------------------------
@@ -160,7 +166,7 @@ def test_normalised_critics_are_averaged_in_units_of_reward():
     learner, collector = session(algorithm="vps", actor_lr=0.0, critic_lr=0.0)
     rollout = collector.collect(learner.actor)
     rollout.reward[:, :, 0] += 40.0  # moments of the agents lie far apart
-    obs = torch.from_numpy(rollout.obs[0, :, 0].astype(np.float32))
+    obs = rollout.obs[0]
     learner.prepare(rollout, 0)
     learner.update(rollout, 0)
     values = learner.valuation.values(obs)
@@ -227,8 +233,7 @@ def test_on_an_empty_graph_policy_sharing_is_joint_ppo_alone():
     keys = {"algorithm": "ps", "graph": "none", "iterations": 3}
     learner, collector = session(**keys)
     rollout = collector.collect(learner.actor)
-    copy_of = copy.deepcopy(learner)
-    _, _, rows = copy_of.prepare(rollout, 0)
+    _, _, rows = twin(learner).prepare(rollout, 0)
     n, a = 4, 2
     policies = []
     for agent in range(n):
@@ -349,7 +354,7 @@ def test_shared_values_give_the_advantages_and_own_ones_the_returns(shares):
         return
     # One step of Eq. 17 at the end of an episode, by hand, with the critic as it came.
     fresh, _ = session(algorithm="ippo")
-    last = fresh.valuation.values(torch.from_numpy(rollout.final[0][2][:, 0].copy())).T.numpy()
+    last = fresh.valuation.values(rollout.final[0][2]).T.numpy()
     before = average(own.value, ring)
     gap = rollout.reward[-1] + 0.99 * average(last, ring[-1]) - before[-1]
     np.testing.assert_allclose(shared.advantage[-1], gap, rtol=1e-3, atol=1e-4)
@@ -367,8 +372,7 @@ def test_in_a_gap_nothing_is_sent_and_everybody_learns_alone(algorithm):
     assert [min(record["bytes_sent"]) > 0 for record in records] == [True, False, True]
     assert [max(record["bytes_sent"]) > 0 for record in records] == [True, False, True]
     rollout = collector.collect(learner.actor)
-    gap, empty = copy.deepcopy(learner), copy.deepcopy(learner)
-    empty.config = learner.config.replace(graph="none", communicate_every=1)
+    gap, empty = twin(learner), twin(learner, graph="none", communicate_every=1)
     gap.update(rollout, 3)
     empty.update(rollout, 3)
     torch.testing.assert_close(own(gap), own(empty), rtol=0, atol=1e-6)

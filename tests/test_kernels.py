@@ -401,7 +401,7 @@ def test_training_is_the_same_with_either_loss(algorithm: str, layout: str, orde
         train(
             20,
             algorithm=algorithm,
-            loss=loss,
+            backend=backend,
             actor=layout,
             update_order=order,
             actor_lr=1e-3,
@@ -410,7 +410,7 @@ def test_training_is_the_same_with_either_loss(algorithm: str, layout: str, orde
             iterations=2,
             entropy_bonus=0.01,
         )
-        for loss in ("torch", "compiled")
+        for backend in ("torch", "kernel")
     ]
     (a, records), (b, others) = found
     assert records[-1].keys() == others[-1].keys()

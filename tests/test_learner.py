@@ -204,7 +204,7 @@ def test_value_normalization_leaves_the_values_as_they_are():
     _, learner, collector = session()
     learner.update(collector.collect(learner.actor), 0)
     rollout = collector.collect(learner.actor)
-    obs = torch.from_numpy(rollout.obs[:, :, 0].reshape(-1, 3).copy())
+    obs = rollout.obs.reshape(-1, 1, 3)
     with torch.no_grad():
         before = learner.valuation.values(obs)
         learner.prepare(rollout, 1)  # moves mean and deviation on

@@ -138,12 +138,12 @@ ARROWS = {
     "__main__": "cli",
     "algorithms": "algorithms.anticipation algorithms.contract algorithms.cppo algorithms.ippo"
     " algorithms.ps algorithms.vps algorithms.vs errors",
-    "algorithms.anticipation": "algorithms.contract algorithms.ippo config kernels ledger"
+    "algorithms.anticipation": "algorithms.contract algorithms.ippo config fused kernels ledger"
     " objectives",
-    "algorithms.contract": "config envs kernels ledger links objectives targets",
+    "algorithms.contract": "config envs fused kernels ledger links objectives targets",
     "algorithms.cppo": "algorithms.contract algorithms.ippo joint ledger",
     "algorithms.ippo": "algorithms.contract config objectives",
-    "algorithms.ps": "algorithms.contract config kernels ledger objectives",
+    "algorithms.ps": "algorithms.contract config fused kernels ledger objectives",
     "algorithms.vps": "algorithms.contract algorithms.ippo ledger",
     "algorithms.vs": "algorithms.contract algorithms.ippo config ledger links targets",
     "anchors": "envs evaluation scripted streams",
@@ -175,6 +175,7 @@ ARROWS = {
     "envs": "_core",
     "errors": "",
     "evaluation": "factory policy streams training",
+    "fused": "_core config networks optimizer",
     "factory": "envs interop.external",
     "files": "errors",
     "graph": "errors streams",
@@ -192,8 +193,8 @@ ARROWS = {
     "joint": "_core envs errors",
     "kernels": "config kernels.compiled objectives",
     "kernels.compiled": "",
-    "learner": "algorithms algorithms.contract config envs errors guards ledger links networks"
-    " objectives optimizer rollout streams targets valuation",
+    "learner": "algorithms algorithms.contract config envs errors fused guards ledger links"
+    " networks objectives optimizer rollout streams targets valuation",
     "ledger": "",
     "links": "config graph",
     "metrics": "errors files",
@@ -236,7 +237,7 @@ ARROWS = {
     "tensorfile": "",
     "theory": "",
     "training": "checkpoint config envs errors factory files learner metrics policy rollout",
-    "valuation": "algorithms.contract config links networks rollout targets",
+    "valuation": "algorithms.contract config fused links networks rollout targets",
 }
 ALLOWED = {module: set(others.split()) for module, others in ARROWS.items()}
 

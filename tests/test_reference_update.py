@@ -9,9 +9,10 @@ import pytest
 from ascore.benchmark.updates import reference, workload
 
 
+@pytest.mark.parametrize("backend", ["torch", "kernel", "fused"])
 @pytest.mark.parametrize(("env", "params"), [("exchange", {}), ("predation", {"num_agents": 4})])
-def test_an_update_equals_the_reference(env: str, params: dict[str, Any]) -> None:
-    learner, rows = workload(env, "separate", 2, **params)
+def test_an_update_equals_the_reference(env: str, params: dict[str, Any], backend: str) -> None:
+    learner, rows = workload(env, "separate", 2, backend, **params)
     start = learner.actor.net.flat.detach().clone()
     agents, run = reference(learner, rows)
     run()
@@ -23,5 +24,5 @@ def test_an_update_equals_the_reference(env: str, params: dict[str, Any]) -> Non
     # itself near rounding error can move its parameter by a visible part of a step.
     for ours, theirs in ((learner.actor.net.flat, actors), (learner.critic.net.flat, critics)):
         gap = (ours.detach() - theirs).abs()
-        assert gap.mean() < 1e-7
-        assert gap.max() < 1e-4
+        assert gap.mean() < 5e-7
+        assert gap.max() < (6e-3 if backend == "fused" else 1e-4)  # sums in another order

@@ -95,3 +95,66 @@ def gae(
     advantage: npt.NDArray[np.float32],
     returns: npt.NDArray[np.float32],
 ) -> None: ...
+
+class Engine:
+    """Updates of stacked networks without an interpreter between the steps."""
+
+    def __init__(
+        self,
+        agents: int,
+        trunks: int,
+        heads: int,
+        actions: int,
+        actor_sizes: list[int],
+        critic_sizes: list[int],
+        actor: dict[str, Any],
+        critic: dict[str, Any],
+        threads: int,
+        instruction_set: str = "",
+    ) -> None: ...
+    def set_batch(
+        self,
+        obs: npt.NDArray[Any],
+        scale: float,
+        action: npt.NDArray[np.int32],
+        advantage: npt.NDArray[np.float32],
+        advantage_scale: npt.NDArray[np.float32],
+        target: npt.NDArray[np.float32],
+    ) -> None: ...
+    def set_messages(
+        self,
+        old: npt.NDArray[np.float32],
+        sent: npt.NDArray[np.float32] | None,
+        heard: npt.NDArray[np.uint8] | None,
+    ) -> None: ...
+    def log_probs(
+        self,
+        obs: npt.NDArray[Any],
+        scale: float,
+        first: int,
+        last: int,
+        out: npt.NDArray[np.float32],
+    ) -> None: ...
+    def values(self, obs: npt.NDArray[Any], scale: float, out: npt.NDArray[np.float32]) -> None: ...
+    def minibatch(
+        self,
+        kind: int,
+        clip: float,
+        peer_low: float,
+        peer_high: float,
+        bonus: float,
+        penalty: float,
+        printed: bool,
+        kl: bool,
+        gated: bool,
+        first: int,
+        last: int,
+        index: npt.NDArray[np.int64] | None,
+        statistics: npt.NDArray[np.float64],
+    ) -> tuple[int, int, float] | None: ...
+    @property
+    def instruction_set(self) -> str: ...
+    @property
+    def num_threads(self) -> int: ...
+
+def fma_peak(rounds: int, instruction_set: str = "") -> tuple[float, float]: ...

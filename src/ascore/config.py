@@ -147,8 +147,10 @@ class Config:
     critic_hidden: tuple[int, ...] = (128, 64)
 
     # Machine and bookkeeping
-    loss: Literal["compiled", "torch"] = "compiled"
-    """Loss and gradient by a compiled kernel, or by PyTorch: the same up to rounding."""
+    backend: Literal["auto", "fused", "kernel", "torch"] = "auto"
+    """What computes an update: whole small networks compiled (fused), PyTorch's networks with a
+    compiled loss (kernel), or PyTorch alone; auto takes the first that fits. The same up to
+    rounding."""
     num_threads: int = 0
     """Environment threads; 0 = automatic. Results do not depend on it."""
     torch_threads: int = 1

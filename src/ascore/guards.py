@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -47,10 +48,12 @@ class Guards:
         for name, value in quantities.items():
             bad = (~torch.isfinite(value.detach())).nonzero().flatten()
             if len(bad):
-                agent = int(agents[bad[0]])
-                found = float(value.detach()[bad[0]])
-                message = f"{name} of agent {agent} is {found}; {self._remedy(name)}"
-                raise NonFiniteError(message)
+                self.fail(name, int(agents[bad[0]]), float(value.detach()[bad[0]]))
+
+    def fail(self, name: str, agent: int, value: float) -> NoReturn:
+        """Reports a loss or gradient of an agent that is not finite."""
+        message = f"{name} of agent {agent} is {value}; {self._remedy(name)}"
+        raise NonFiniteError(message)
 
     def parameters(self, networks: Mapping[str, Tensor]) -> None:
         """Parameters [N, P] by the kind of network, policy or value."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from ascore.algorithms.contract import Algorithm
 from ascore.config import Config
 from ascore.envs import Spec
 from ascore.errors import ConfigError
+from ascore.fused import COLUMNS, QUANTITIES, Fused, unsupported
 from ascore.guards import Guards
 from ascore.links import Links
 from ascore.networks import ALL, Actor, Critic
@@ -34,13 +37,24 @@ Metrics = dict[str, Any]
 class Rows:
     """A batch flattened to S = T*B rows, as tensors; what all iterations read."""
 
-    obs: Tensor  # f32 [S, O] or [N, S, O]
-    action: Tensor  # i64 [S, N]
+    raw: npt.NDArray[Any]  # [S, V, O], observations as the environment gave them
+    scale: float  # what networks see is observations times this
+    joint: npt.NDArray[np.int32]  # [S, N], actions
     advantage: Tensor  # f32 [N, S]
     advantage_scale: Tensor  # f32 [N]
     normalized_return: Tensor  # f32 [N, S]
     neighbours: Tensor | None  # bool [N, S or 1, N]; None when no policy is sent in this update
     weights: Tensor | None  # f32 [N, N], consensus; None when no parameter is sent
+
+    @cached_property
+    def obs(self) -> Tensor:
+        """Observations as networks see them, f32 [S, O] or [N, S, O]."""
+        return per_agent_view(torch.from_numpy(self.raw), self.scale)
+
+    @cached_property
+    def action(self) -> Tensor:
+        """Actions as PyTorch's indices, i64 [S, N]."""
+        return torch.from_numpy(self.joint.astype(np.int64))
 
 
 class Learner:
@@ -75,9 +89,25 @@ class Learner:
         self.critic_adam = AgentAdam(self.critic.net, n, config.critic_lr, *limits)
         self.guards = Guards(config, has_peer_ratio=self.algorithm.sends_policies)
         self._agents = torch.arange(n)
+        self.fused = self._engine()
+        self.valuation.fused = self.fused
         nets = (self.actor.net, self.critic.net)
         self._leaves = [leaf for net in nets for layer in net.layers for leaf in layer]
         self._places = [place for net in nets for layer in net.gradients for place in layer]
+
+    def _engine(self) -> Fused | None:
+        """The compiled networks, where they are wanted and fit."""
+        wanted = self.config.backend
+        if wanted not in ("auto", "fused"):
+            return None
+        reason = unsupported(self.config, self.actor, self.critic)
+        if reason is None:
+            nets = self.actor, self.critic, self.actor_adam, self.critic_adam
+            return Fused(self.config, *nets, self.algorithm.engine)
+        if wanted == "fused":
+            message = f"backend = fused is not possible: {reason}; use auto"
+            raise ConfigError(message)
+        return None
 
     # ------------------------------------------------------------------ update
 
@@ -147,8 +177,9 @@ class Learner:
         if links is not None and self.algorithm.mixes != "nothing":
             weights = torch.from_numpy(links.weights).float()
         return Rows(
-            obs=per_agent_view(torch.from_numpy(rollout.obs), self.spec.obs_scale),
-            action=torch.from_numpy(rollout.action.reshape(rows, n).astype(np.int64)),
+            raw=rollout.obs.reshape(rows, *rollout.obs.shape[2:]),
+            scale=self.spec.obs_scale,
+            joint=rollout.action.reshape(rows, n),
             advantage=advantage,
             advantage_scale=scale,
             normalized_return=((returns - mean) / std).contiguous(),
@@ -161,22 +192,34 @@ class Learner:
         config = self.config
         sequential = config.update_order == "sequential"
         groups = [slice(i, i + 1) for i in range(self.spec.num_agents)] if sequential else [ALL]
-        log_probs = self._log_probs(rows.obs)
+        if self.fused is not None:
+            self.fused.begin(
+                rows.raw, rows.scale, rows.joint, rows.advantage, rows.advantage_scale,
+                rows.normalized_return,
+            )  # fmt: skip
+        log_probs = self._log_probs(rows)
         mean_probs = own_policy(log_probs, self._agents).exp().mean(dim=1)
         old = taken(log_probs, rows.action, self._agents)
         messages = self._messages(rows, log_probs, old)
+        self._refer(old, messages)
+        statistics = np.zeros((self.spec.num_agents, COLUMNS))
         for iteration in range(config.iterations):
             rereference = config.ratio_reference == "iteration"
             resend = messages is not None and config.message_refresh == "iteration"
             if iteration > 0 and (rereference or resend):
-                log_probs = self._log_probs(rows.obs)
+                log_probs = self._log_probs(rows)
                 if rereference:
                     old = taken(log_probs, rows.action, self._agents)
                 messages = self._messages(rows, log_probs, old)
+                self._refer(old, messages)
+            statistics[:] = 0.0
             last = iteration + 1 == config.iterations
             for position, owners in enumerate(groups):
                 for part in self.minibatches(rows.action.shape[0], number, iteration):
-                    self._minibatch(rows, owners, part, old, messages, totals if last else None)
+                    if self.fused is not None:
+                        self._step(self.fused, owners, part, statistics)
+                    else:
+                        self._minibatch(rows, owners, part, old, messages, totals if last else None)
                     if not sequential:
                         self._mix(rows.weights)
                 if sequential and messages is not None and position + 1 < len(groups):
@@ -184,13 +227,16 @@ class Learner:
                     log_probs = torch.cat(
                         [
                             log_probs[: owners.start],
-                            self._log_probs(rows.obs, owners),
+                            self._log_probs(rows, owners),
                             log_probs[owners.stop :],
                         ]
                     )
                     messages = self._messages(rows, log_probs, old)
+                    self._refer(old, messages)
             if sequential:
                 self._mix(rows.weights)
+        if self.fused is not None:
+            totals.update(self.fused.metrics(statistics, rows.advantage_scale))
         return mean_probs
 
     def minibatches(self, rows: int, number: int, iteration: int) -> Iterator[Tensor | None]:
@@ -203,8 +249,19 @@ class Learner:
             yield torch.from_numpy(part)
 
     @torch.no_grad()
-    def _log_probs(self, obs: Tensor, owners: slice = ALL) -> Tensor:
-        return self.actor.log_probs(obs if obs.dim() == 2 else obs[owners], owners)
+    def _log_probs(self, rows: Rows, owners: slice = ALL) -> Tensor:
+        if self.fused is not None:
+            return self.fused.log_probs(rows.raw, rows.scale, owners)
+        return self.actor.log_probs(rows.obs if rows.obs.dim() == 2 else rows.obs[owners], owners)
+
+    def _refer(self, old: Tensor, messages: Messages | None) -> None:
+        """Hands what ratios and penalties refer to over to the compiled networks."""
+        if self.fused is None:
+            return
+        if messages is None:
+            self.fused.hear(old, None, None)
+        else:
+            self.fused.hear(old, messages.log_probs, messages.neighbours)
 
     # ------------------------------------------------------------------ across agents
 
@@ -225,6 +282,19 @@ class Learner:
             self.actor_adam.parameters.copy_(weights @ self.actor_adam.parameters)
 
     # ------------------------------------------------------------------ one step
+
+    def _step(
+        self,
+        fused: Fused,
+        owners: slice,
+        part: Tensor | None,
+        statistics: npt.NDArray[np.float64],
+    ) -> None:
+        """One gradient step of some owners on some rows, compiled."""
+        failure = fused.step(owners, part, statistics)
+        if failure is not None:
+            agent, quantity, value = failure
+            self.guards.fail(QUANTITIES[quantity], agent, value)
 
     def _minibatch(
         self,
@@ -256,7 +326,8 @@ class Learner:
             said = pick(messages.log_probs, 1)
             if self.config.message_refresh == "minibatch":
                 every = obs if len(logits) == len(said) else pick(rows.obs, rows.obs.dim() - 2)
-                said = self._log_probs(every).contiguous()
+                with torch.no_grad():
+                    said = self.actor.log_probs(every).contiguous()
             links = messages.neighbours[owners]
             heard = Messages(
                 said,
@@ -288,7 +359,7 @@ class Learner:
         self, logits: Tensor, batch: Batch, messages: Messages | None
     ) -> tuple[Tensor, LossTerms]:
         """Loss of the actors, f32 [n], and its terms."""
-        if self.config.loss == "compiled":
+        if self.config.backend != "torch":
             return self.algorithm.kernel(logits, batch, messages, self.config)
         inbox = messages.inbox(batch.owners) if messages is not None else None
         log_probs = torch.log_softmax(logits, dim=-1)

@@ -11,11 +11,14 @@ from ascore.networks import StackedMLP
 class AgentAdam:
     """Adam over the rows of a stacked network: one parameter row, and its own moments, per agent.
 
-    Gradients are limited per agent, never across agents.
+    Gradients are limited per agent, never across agents. Moments and step counts are plain buffers,
+    so that compiled steps and PyTorch's can take turns.
 
     Attributes:
         parameters: f32 [N, P], a view of the network's buffer.
         gradients: f32 [N, P], likewise.
+        first, second: f32 [N, P], moments.
+        steps: f32 [N], steps taken.
     """
 
     def __init__(
@@ -23,9 +26,18 @@ class AgentAdam:
     ) -> None:
         self.parameters = net.flat.view(num_agents, -1)
         self.gradients = net.grad.view(num_agents, -1)
-        self.max_norm = max_norm
+        self.first = torch.zeros_like(self.parameters)
+        self.second = torch.zeros_like(self.parameters)
+        self.steps = torch.zeros(num_agents)
+        self.lr, self.eps, self.max_norm = lr, eps, max_norm
         self.rows = [torch.nn.Parameter(row) for row in self.parameters]
         self.adam = torch.optim.Adam(self.rows, lr=lr, eps=eps, fused=True)
+        for index, row in enumerate(self.rows):
+            self.adam.state[row] = {
+                "step": self.steps[index],
+                "exp_avg": self.first[index],
+                "exp_avg_sq": self.second[index],
+            }
 
     def norms(self, owners: slice) -> Tensor:
         """Gradient norm of each owner, f32 [n]."""
@@ -43,19 +55,18 @@ class AgentAdam:
         self.adam.step()
 
     def state(self) -> dict[str, Tensor]:
-        """Moments and step counts, stacked over agents; empty moments before the first step."""
-        states = [self.adam.state.get(row, {}) for row in self.rows]
-        zero = torch.zeros_like(self.parameters[0])
+        """Moments and step counts, stacked over agents; copies."""
         return {
-            "exp_avg": torch.stack([s.get("exp_avg", zero) for s in states]),
-            "exp_avg_sq": torch.stack([s.get("exp_avg_sq", zero) for s in states]),
-            "step": torch.stack([s.get("step", torch.zeros(())) for s in states]),
+            "exp_avg": self.first.clone(),
+            "exp_avg_sq": self.second.clone(),
+            "step": self.steps.clone(),
         }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Restores `state()`."""
-        for index, row in enumerate(self.rows):
-            self.adam.state[row] = {key: state[key][index].clone() for key in state}
+        self.first.copy_(state["exp_avg"])
+        self.second.copy_(state["exp_avg_sq"])
+        self.steps.copy_(state["step"])
 
     @torch.no_grad()
     def restore(self, mask: Tensor, before: Tensor, state: dict[str, Tensor]) -> None:
@@ -69,6 +80,5 @@ class AgentAdam:
             state: `state()` at the same time.
         """
         self.parameters.copy_(torch.where(mask, before, self.parameters))
-        now = self.state()
-        kept = {k: torch.where(mask, state[k], now[k]) for k in ("exp_avg", "exp_avg_sq")}
-        self.load_state({**kept, "step": now["step"]})
+        self.first.copy_(torch.where(mask, state["exp_avg"], self.first))
+        self.second.copy_(torch.where(mask, state["exp_avg_sq"], self.second))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from ascore.algorithms.contract import Advantages
 from ascore.config import Config
+from ascore.fused import Fused
 from ascore.links import Links
 from ascore.networks import Critic
 from ascore.rollout import Rollout, per_agent_view
@@ -26,6 +29,7 @@ class Valuation:
     def __init__(self, critic: Critic, config: Config, obs_scale: float, num_agents: int) -> None:
         self.critic, self.config, self.obs_scale = critic, config, obs_scale
         self.normalizer = ValueNormalizer(num_agents)
+        self.fused: Fused | None = None  # computes the critics, where there is one
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the targets, f32 [N, 1] each."""
@@ -33,10 +37,12 @@ class Valuation:
         return torch.from_numpy(mean).float()[:, None], torch.from_numpy(std).float()[:, None]
 
     @torch.no_grad()
-    def values(self, obs: Tensor) -> Tensor:
-        """V_i(s) in units of reward: obs [M, O] or [N, M, O] -> f32 [N, M]."""
+    def values(self, obs: npt.NDArray[Any]) -> Tensor:
+        """V_i(s) in units of reward: obs [M, V, O] of the environment -> f32 [N, M]."""
         mean, std = self.moments()
-        return self.critic(obs) * std + mean
+        if self.fused is not None:
+            return self.fused.values(obs, self.obs_scale) * std + mean
+        return self.critic(per_agent_view(torch.from_numpy(obs), self.obs_scale)) * std + mean
 
     @torch.no_grad()
     def targets(self, rollout: Rollout, advantages: Advantages, links: Links | None) -> Targets:
@@ -51,8 +57,7 @@ class Valuation:
         steps, b, n = rollout.reward.shape
         ended = [obs for _, _, obs in rollout.final]
         parts = [rollout.obs.reshape(steps * b, *rollout.obs.shape[2:]), rollout.last_obs, *ended]
-        seen = per_agent_view(torch.from_numpy(np.concatenate(parts)), self.obs_scale)
-        values = self.values(seen).T.numpy()
+        values = self.values(np.concatenate(parts)).T.numpy()
         value = np.ascontiguousarray(values[: (steps + 1) * b].reshape(steps + 1, b, n))
         final_value = np.zeros((steps, b, n), dtype=np.float32)
         at = (steps + 1) * b

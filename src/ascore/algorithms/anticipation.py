@@ -8,6 +8,7 @@ from torch import Tensor
 from ascore.algorithms import ippo
 from ascore.algorithms.contract import Algorithm
 from ascore.config import Config
+from ascore.fused import ANTICIPATION
 from ascore.ledger import I64, Traffic
 from ascore.objectives import (
     DISCREPANCIES,
@@ -100,6 +101,7 @@ AS = Algorithm(
     summary="Anticipation Sharing: own and anticipated action distributions are exchanged",
     objective=objective,
     kernel=kernel,
+    engine=ANTICIPATION,
     head_per_agent=True,
     has_links=True,
     sends_policies=True,

@@ -13,6 +13,7 @@ from torch import Tensor
 from ascore import ledger
 from ascore.config import Config
 from ascore.envs import Spec, VecEnv
+from ascore.fused import OWN
 from ascore.links import Links
 from ascore.objectives import Batch, Inbox, LossTerms, Messages
 from ascore.targets import Targets
@@ -79,6 +80,7 @@ class Algorithm:
         summary: one line for help texts.
         objective: what the actor minimises.
         kernel: the same, compiled, with its gradient.
+        engine: which objective of the compiled networks it is.
         view: whether the agents are seen as they are, or as one centre that acts for all.
         head_per_agent: the actor grows one head per agent: anticipations, or a joint policy.
         has_links: the graph matters: something is sent over its links.
@@ -92,6 +94,7 @@ class Algorithm:
     summary: str
     objective: Objective
     kernel: Kernel = own_ratio_kernel
+    engine: int = OWN
     view: View = LOCAL
     head_per_agent: bool = False
     has_links: bool = False

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ascore.algorithms.contract import Algorithm
 from ascore.config import Config
+from ascore.fused import JOINT
 from ascore.ledger import I64, Traffic
 from ascore.objectives import Batch, Inbox, LossTerms, Messages, clipped, entropy, own_policy, taken
 
@@ -48,6 +49,7 @@ PS = Algorithm(
     summary="policy sharing: copies of a joint policy are averaged with the neighbours'",
     objective=objective,
     kernel=kernel,
+    engine=JOINT,
     head_per_agent=True,
     has_links=True,
     mixes="actor",

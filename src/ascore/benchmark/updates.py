@@ -26,7 +26,9 @@ LARGEST_GAP = 1e-4
 gradient near rounding error can move its weight by a visible part of a step of 1e-3."""
 
 
-def workload(env: str, actor: str, num_envs: int, **params: Any) -> tuple[Learner, Rows]:
+def workload(
+    env: str, actor: str, num_envs: int, backend: str = "torch", **params: Any
+) -> tuple[Learner, Rows]:
     """A learner and the rows of one batch of whole episodes."""
     from ascore.config import Config
     from ascore.learner import Learner
@@ -38,6 +40,7 @@ def workload(env: str, actor: str, num_envs: int, **params: Any) -> tuple[Learne
         "num_envs": num_envs,
         "minibatches": 2,
         "actor": actor,
+        "backend": backend,
         "actor_lr": 1e-3,
         "critic_lr": 1e-3,
         "penalty_weight": 3.0,

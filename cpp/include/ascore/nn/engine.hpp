@@ -1,0 +1,306 @@
+/// Updates of stacked per-agent networks without an interpreter between the steps: forward, loss,
+/// backward, gradient limit and Adam over whole iterations, on threads that block.
+///
+/// Work is cut into (network, chunk of rows) regardless of the number of threads, and partial
+/// gradients are added in order, so results do not depend on it.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ascore/nn/job.hpp"
+#include "ascore/thread_pool.hpp"
+
+namespace ascore::nn {
+
+/// The widest instruction set of this machine, or the one asked for by name.
+inline const Passes& choose_passes(std::string_view name = "") {
+  std::vector<const Passes*> there;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+    there.push_back(&avx512_passes());
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    there.push_back(&avx2_passes());
+  }
+#endif
+  there.push_back(&portable_passes());
+  if (name.empty()) return *there.front();
+  std::string names;
+  for (const Passes* passes : there) {
+    if (name == passes->name) return *passes;
+    names += (names.empty() ? "" : ", ") + std::string(passes->name);
+  }
+  throw std::invalid_argument("instruction set \"" + std::string(name) +
+                              "\" is not one of this machine's: " + names);
+}
+
+/// Memory on a boundary of cache lines.
+class Floats {
+ public:
+  void resize(std::size_t count) {
+    if (count <= count_) return;
+    memory_.assign(count + 16, 0.0f);
+    count_ = count;
+  }
+  float* data() noexcept {
+    const auto at = reinterpret_cast<std::uintptr_t>(memory_.data());
+    return memory_.data() + (64 - at % 64) % 64 / sizeof(float);
+  }
+
+ private:
+  std::vector<float> memory_;
+  std::size_t count_ = 0;
+};
+
+/// Parameters, gradient and moments of one kind of network, K rows of P each; owned elsewhere.
+struct Stack {
+  Layers layers;
+  int networks = 0;         ///< K
+  std::ptrdiff_t size = 0;  ///< P
+  float* parameter = nullptr;
+  float* gradient = nullptr;
+  float* first = nullptr;
+  float* second = nullptr;
+  float* steps = nullptr;  ///< [N], Adam steps taken by every agent
+  float lr = 0.0f, eps = 1e-8f, max_norm = 0.0f;
+};
+
+/// What an iteration did, per owner, summed over its minibatches.
+struct Outcome {
+  double sums[kSums] = {};  ///< each divided by the rows of its minibatch, but for counts
+  double active_own = 0.0, active_peer = 0.0, gap = 0.0;  ///< shares of the links
+  double value_loss = 0.0, actor_norm = 0.0, critic_norm = 0.0;
+};
+
+/// A loss or gradient that is not a number; nothing was written.
+struct Failure {
+  int owner = -1;
+  int quantity = 0;  ///< 0 policy loss, 1 value loss, 2 policy gradient, 3 value gradient
+  double value = 0.0;
+};
+
+class Engine {
+ public:
+  Engine(const Actors& actors, const Stack& actor, const Stack& critic, std::size_t threads,
+         std::string_view instruction_set)
+      : passes_(choose_passes(instruction_set)),
+        actors_(actors),
+        actor_(actor),
+        critic_(critic),
+        sizes_(passes_.sizes(actor.layers, critic.layers, actors)),
+        pool_(threads) {
+    const auto n = static_cast<std::size_t>(actors.agents);
+    const auto trunks = static_cast<std::size_t>(actors.trunks);
+    packed_actor_.resize(n * trunks * static_cast<std::size_t>(sizes_.packed_actor));
+    packed_critic_.resize(n * static_cast<std::size_t>(sizes_.packed_critic));
+    scratch_.resize(threads);
+    for (Floats& memory : scratch_) memory.resize(static_cast<std::size_t>(sizes_.scratch));
+  }
+
+  const Passes& passes() const noexcept { return passes_; }
+  std::size_t num_threads() const noexcept { return pool_.num_threads(); }
+
+  /// Packs the parameters of some agents as they are now.
+  void pack(int first, int last) {
+    each(last - first, 1, [&](int k, float*) {
+      const int owner = first + k;
+      for (int t = 0; t < actors_.trunks; ++t) {
+        const std::ptrdiff_t net = std::ptrdiff_t{owner} * actors_.trunks + t;
+        passes_.pack(actor_.layers, actor_.parameter + net * actor_.size,
+                     packed_actor_.data() + net * sizes_.packed_actor);
+      }
+      passes_.pack(critic_.layers, critic_.parameter + owner * critic_.size,
+                   packed_critic_.data() + owner * sizes_.packed_critic);
+    });
+  }
+
+  /// Log-probabilities f32 [last - first, S, H, A] of some owners.
+  void log_probs(const Observations& obs, std::int64_t rows, int first, int last, float* out) {
+    pack(first, last);
+    const std::int64_t chunks = (rows + kChunk - 1) / kChunk;
+    const std::int64_t wide = std::int64_t{actors_.heads} * actors_.actions;
+    each((last - first) * chunks, rows, [&](std::int64_t k, float* scratch) {
+      const int owner = first + static_cast<int>(k / chunks);
+      const std::int64_t from = k % chunks * kChunk, count = std::min(kChunk, rows - from);
+      passes_.log_probs(actor_.layers, actors_, obs, owner, actor_of(owner), from, count,
+                        out + ((owner - first) * rows + from) * wide, scratch);
+    });
+  }
+
+  /// Values f32 [N, S] in the critics' own units.
+  void values(const Observations& obs, std::int64_t rows, float* out) {
+    pack(0, actors_.agents);
+    const std::int64_t chunks = (rows + kChunk - 1) / kChunk;
+    each(actors_.agents * chunks, rows, [&](std::int64_t k, float* scratch) {
+      const int owner = static_cast<int>(k / chunks);
+      const std::int64_t from = k % chunks * kChunk, count = std::min(kChunk, rows - from);
+      passes_.values(critic_.layers, obs, owner, critic_of(owner), from, count,
+                     out + owner * rows + from, scratch);
+    });
+  }
+
+  /// One gradient step of the owners first..last-1 on some rows of the batch: `index` [count], or
+  /// null for rows 0..count-1. Adds what happened to `outcome` [N].
+  Failure minibatch(const Batch& batch, const Objective& objective, int first, int last,
+                    const std::int64_t* index, std::int64_t count, Outcome* outcome) {
+    pack(first, last);
+    const int owners = last - first;
+    const std::int64_t chunks = (count + kChunk - 1) / kChunk;
+    const std::ptrdiff_t actor_size = actors_.trunks * sizes_.gradient_actor;
+    const std::ptrdiff_t size = actor_size + sizes_.gradient_critic;
+    partial_.resize(static_cast<std::size_t>(owners * chunks * size));
+    sums_.assign(static_cast<std::size_t>(owners * chunks * (kSums + 1)), 0.0);
+    each(owners * chunks, count, [&](std::int64_t k, float* scratch) {
+      const int owner = first + static_cast<int>(k / chunks);
+      const std::int64_t from = k % chunks * kChunk, part = std::min(kChunk, count - from);
+      float* gradient = partial_.data() + k * size;
+      double* sums = sums_.data() + k * (kSums + 1);
+      std::fill_n(gradient, size, 0.0f);
+      const std::int64_t* rows = index != nullptr ? index + from : nullptr;
+      passes_.actor(actor_.layers, actors_, batch, objective, owner, rows, from, part, count,
+                    actor_of(owner), gradient, sums, scratch);
+      passes_.critic(critic_.layers, batch, owner, rows, from, part, count, critic_of(owner),
+                     gradient + actor_size, sums + kSums, scratch);
+    });
+    norms_.assign(static_cast<std::size_t>(2 * owners), 0.0);
+    each(owners, count, [&](std::int64_t k, float*) {
+      const int owner = first + static_cast<int>(k);
+      float* gradient = partial_.data() + k * chunks * size;
+      double* sums = sums_.data() + k * chunks * (kSums + 1);
+      for (std::int64_t c = 1; c < chunks; ++c) {
+        passes_.add(gradient, gradient + c * size, size);
+        for (int s = 0; s <= kSums; ++s) sums[s] += sums[c * (kSums + 1) + s];
+      }
+      float* actor = actor_.gradient + std::ptrdiff_t{owner} * actors_.trunks * actor_.size;
+      for (int t = 0; t < actors_.trunks; ++t) {
+        passes_.unpack_gradient(actor_.layers, gradient + t * sizes_.gradient_actor,
+                                actor + t * actor_.size);
+      }
+      float* critic = critic_.gradient + owner * critic_.size;
+      passes_.unpack_gradient(critic_.layers, gradient + actor_size, critic);
+      norms_[static_cast<std::size_t>(2 * k)] =
+          std::sqrt(passes_.square_norm(actor, actors_.trunks * actor_.size));
+      norms_[static_cast<std::size_t>(2 * k + 1)] =
+          std::sqrt(passes_.square_norm(critic, critic_.size));
+    });
+    const Failure failure = check(batch, objective, first, last, chunks, count);
+    if (failure.owner >= 0) return failure;
+    each(owners, count, [&](std::int64_t k, float*) {
+      const int owner = first + static_cast<int>(k);
+      advance(actor_, owner, actors_.trunks, norms_[static_cast<std::size_t>(2 * k)]);
+      advance(critic_, owner, 1, norms_[static_cast<std::size_t>(2 * k + 1)]);
+    });
+    for (int k = 0; k < owners; ++k) {
+      collect(outcome[first + k], sums_.data() + k * chunks * (kSums + 1), k, count);
+    }
+    return {};
+  }
+
+ private:
+  /// Rows of a task, eight blocks of 96.
+  static constexpr std::int64_t kChunk = 768;
+  /// Rows times networks below which a hand-over costs more than it saves.
+  static constexpr std::int64_t kWorthSharing = 4096;
+
+  const float* actor_of(int owner) {
+    return packed_actor_.data() + std::ptrdiff_t{owner} * actors_.trunks * sizes_.packed_actor;
+  }
+  const float* critic_of(int owner) { return packed_critic_.data() + owner * sizes_.packed_critic; }
+
+  /// Runs body(task, scratch) for every task; shares them if the rows are many.
+  template <class Body>
+  void each(std::int64_t tasks, std::int64_t rows, Body&& body) {
+    const auto workers = static_cast<std::int64_t>(pool_.num_threads());
+    if (workers == 1 || tasks == 1 || rows * actors_.agents < kWorthSharing) {
+      for (std::int64_t k = 0; k < tasks; ++k) body(static_cast<int>(k), scratch_[0].data());
+      return;
+    }
+    auto task = [&](std::size_t worker) noexcept {
+      const auto w = static_cast<std::int64_t>(worker);
+      for (std::int64_t k = tasks * w / workers; k < tasks * (w + 1) / workers; ++k) {
+        body(static_cast<int>(k), scratch_[worker].data());
+      }
+    };
+    pool_.run(task);
+  }
+
+  Failure check(const Batch& batch, const Objective& objective, int first, int last,
+                std::int64_t chunks, std::int64_t count) const {
+    const auto rows = static_cast<double>(count);
+    for (int quantity = 0; quantity < 4; ++quantity) {
+      for (int owner = first; owner < last; ++owner) {
+        const auto k = static_cast<std::size_t>(owner - first);
+        const double* sums = sums_.data() + static_cast<std::ptrdiff_t>(k) * chunks * (kSums + 1);
+        const double scale = batch.advantage_scale != nullptr
+                                 ? static_cast<double>(batch.advantage_scale[owner])
+                                 : 0.0;
+        const double weight = static_cast<double>(objective.penalty_weight) * scale;
+        double value = 0.0;
+        if (quantity == 0) {
+          value = (sums[kPolicy] + weight * sums[kPenalty] -
+                   static_cast<double>(objective.entropy_bonus) * sums[kEntropy]) /
+                  rows;
+        } else if (quantity == 1) {
+          value = sums[kSums] / rows;
+        } else {
+          value = norms_[2 * k + static_cast<std::size_t>(quantity - 2)];
+        }
+        if (!std::isfinite(value)) return {owner, quantity, value};
+      }
+    }
+    return {};
+  }
+
+  /// torch.optim.Adam on the rows of one agent, after its gradient limit.
+  void advance(const Stack& stack, int owner, int networks, double norm) {
+    float factor = 1.0f;
+    if (stack.max_norm > 0.0f) {
+      factor = std::min(1.0f, stack.max_norm / (static_cast<float>(norm) + 1e-12f));
+    }
+    const float taken = stack.steps[owner] += 1.0f;
+    const double t = static_cast<double>(taken);
+    const AdamStep step{
+        .lr = stack.lr,
+        .beta1 = 0.9f,
+        .beta2 = 0.999f,
+        .eps = stack.eps,
+        .correction1 = static_cast<float>(1.0 - std::pow(0.9, t)),
+        .correction2_root = static_cast<float>(std::sqrt(1.0 - std::pow(0.999, t)))};
+    const std::ptrdiff_t size = networks * stack.size, at = owner * size;
+    passes_.adam(stack.parameter + at, stack.gradient + at, stack.first + at, stack.second + at,
+                 size, factor, step);
+  }
+
+  void collect(Outcome& to, const double* sums, int k, std::int64_t count) const {
+    const auto rows = static_cast<double>(count);
+    const double links = std::max(1.0, sums[kLinks]);
+    for (int s = 0; s < kSums; ++s) to.sums[s] += sums[s] / rows;
+    to.active_own += sums[kOwnActive] / links;
+    to.active_peer += sums[kPeerActive] / links;
+    to.gap += sums[kGap] / links;
+    to.value_loss += sums[kSums] / rows;
+    to.actor_norm += norms_[static_cast<std::size_t>(2 * k)];
+    to.critic_norm += norms_[static_cast<std::size_t>(2 * k + 1)];
+  }
+
+  const Passes& passes_;
+  Actors actors_;
+  Stack actor_, critic_;
+  Sizes sizes_;
+  ThreadPool pool_;
+  Floats packed_actor_, packed_critic_, partial_;
+  std::vector<Floats> scratch_;
+  std::vector<double> sums_, norms_;
+};
+
+}  // namespace ascore::nn

@@ -1,0 +1,131 @@
+/// Small matrix products whose operands stay in cache.
+///
+/// The right operand is packed into panels of kTileVectors vectors, one after the other, zero where
+/// it ends before a vector does; the left one is read element by element with any strides.
+#pragma once
+
+#include "ascore/nn/simd.hpp"
+
+namespace ascore::nn {
+inline namespace ASCORE_NN_ISA {
+
+inline constexpr int kPanel = kTileVectors * kLanes;
+
+/// What happens to a tile when its sums are complete.
+struct Finish {
+  const float* bias = nullptr;  ///< added to every row, or
+  bool add = false;             ///< added to what is there
+  bool relu = false;            ///< negative numbers become 0
+  const float* open = nullptr;  ///< laid out as the result: where it is not positive, 0 comes out
+};
+
+/// c[i][j] = sum_k a[i, k] b[k][j] for kTileRows rows and C vectors.
+template <int C, int Rows = kTileRows>
+inline void tile(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int depth,
+                 const float* b, std::ptrdiff_t b_k, float* c, std::ptrdiff_t c_row,
+                 const Finish& finish) {
+  Vector sum[Rows][C];
+  for (int i = 0; i < Rows; ++i) {
+    for (int j = 0; j < C; ++j) {
+      if (finish.add) {
+        sum[i][j] = load(c + i * c_row + j * kLanes);
+      } else if (finish.bias != nullptr) {
+        sum[i][j] = load(finish.bias + j * kLanes);
+      } else {
+        sum[i][j] = Vector{};
+      }
+    }
+  }
+  for (int k = 0; k < depth; ++k) {
+    Vector right[C];
+#pragma GCC unroll 8
+    for (int j = 0; j < C; ++j) right[j] = load(b + k * b_k + j * kLanes);
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+      const float left = a[i * a_row + k * a_k];
+#pragma GCC unroll 8
+      for (int j = 0; j < C; ++j) sum[i][j] += right[j] * left;
+    }
+  }
+  for (int i = 0; i < Rows; ++i) {
+    for (int j = 0; j < C; ++j) {
+      Vector v = sum[i][j];
+      if (finish.relu) v = v < 0.0f ? Vector{} : v;  // NaN stays NaN
+      if (finish.open != nullptr) {
+        v = load(finish.open + i * c_row + j * kLanes) > 0.0f ? v : Vector{};
+      }
+      store(c + i * c_row + j * kLanes, v);
+    }
+  }
+}
+
+/// Offers `body` the start of each panel and its number of vectors.
+template <class Body>
+inline void panels(int width, Body&& body) {
+  for (int j = 0; j < width; j += kPanel) {
+    const int left = (width - j) / kLanes;
+    body(j, left < kTileVectors ? left : kTileVectors);
+  }
+}
+
+template <int Rows = kTileRows>
+inline void any_tile(int vectors, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k,
+                     int depth, const float* b, std::ptrdiff_t b_k, float* c, std::ptrdiff_t c_row,
+                     const Finish& finish) {
+  if (vectors == 1) return tile<1, Rows>(a, a_row, a_k, depth, b, b_k, c, c_row, finish);
+  if constexpr (kTileVectors == 4) {
+    if (vectors == 2) return tile<2, Rows>(a, a_row, a_k, depth, b, b_k, c, c_row, finish);
+    if (vectors == 3) return tile<3, Rows>(a, a_row, a_k, depth, b, b_k, c, c_row, finish);
+  }
+  tile<kTileVectors, Rows>(a, a_row, a_k, depth, b, b_k, c, c_row, finish);
+}
+
+/// Packs `rows` x `columns` numbers, b[k][j] at from[k * k_step + j * j_step], for `multiply`.
+inline void pack(const float* from, int rows, int columns, std::ptrdiff_t k_step,
+                 std::ptrdiff_t j_step, float* to) {
+  panels(padded(columns, kLanes), [&](int first, int vectors) {
+    const int width = vectors * kLanes;
+    for (int k = 0; k < rows; ++k) {
+      for (int j = 0; j < width; ++j) {
+        const int column = first + j;
+        *to++ = column < columns ? from[k * k_step + column * j_step] : 0.0f;
+      }
+    }
+  });
+}
+
+/// c[i][j] = sum_k a[i][k] packed[k][j]; rows is a multiple of kTileRows, or 1; width of kLanes.
+inline void multiply(const float* a, std::ptrdiff_t a_row, int rows, int depth, const float* packed,
+                     int width, float* c, std::ptrdiff_t c_row, const Finish& finish) {
+  panels(width, [&](int first, int vectors) {
+    Finish here = finish;
+    if (here.bias != nullptr) here.bias += first;
+    const int step = vectors * kLanes;
+    if (rows == 1) {
+      any_tile<1>(vectors, a, a_row, 1, depth, packed, step, c + first, c_row, here);
+    } else {
+      for (int i = 0; i < rows; i += kTileRows) {
+        if (finish.open != nullptr) here.open = finish.open + i * c_row + first;
+        any_tile(vectors, a + i * a_row, a_row, 1, depth, packed, step, c + i * c_row + first,
+                 c_row, here);
+      }
+    }
+    packed += static_cast<std::ptrdiff_t>(depth) * step;
+  });
+}
+
+/// c[k][j] += sum_i a[i][k] d[i][j]: the gradient of weights over a block of rows. The columns of a
+/// are read up to the next multiple of kTileRows, and as many rows of c are written.
+inline void outer(const float* a, std::ptrdiff_t a_row, int columns, const float* d,
+                  std::ptrdiff_t d_row, int width, int rows, float* c, std::ptrdiff_t c_row) {
+  const Finish finish{.add = true};
+  panels(width, [&](int first, int vectors) {
+    for (int k = 0; k < columns; k += kTileRows) {
+      any_tile(vectors, a + k, 1, a_row, rows, d + first, d_row, c + k * c_row + first, c_row,
+               finish);
+    }
+  });
+}
+
+}  // namespace ASCORE_NN_ISA
+}  // namespace ascore::nn

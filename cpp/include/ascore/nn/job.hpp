@@ -1,0 +1,132 @@
+/// What a pass over a minibatch reads and writes: plain pointers, so that code compiled for
+/// different instruction sets can share it.
+///
+/// N agents, S rows of a batch, M rows of a minibatch, H heads (1, or N), A actions, V views, O
+/// observation entries. All arrays are C-contiguous.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ascore::nn {
+
+inline constexpr int kMaxLayers = 8;
+
+/// Layer sizes of a network, input first; `count` layers.
+struct Layers {
+  int count = 0;
+  int sizes[kMaxLayers + 1] = {};
+};
+
+/// The observations of a batch: bytes or floats [S, V, O], times `scale`.
+struct Observations {
+  const std::uint8_t* bytes = nullptr;
+  const float* floats = nullptr;
+  float scale = 1.0f;
+  int views = 1;
+  int size = 0;
+};
+
+/// What the objective is, and its constants; names as in the configuration.
+struct Objective {
+  enum Kind : int { kOwn, kJoint, kAnticipation };
+  int kind = kOwn;
+  float clip_epsilon = 0.2f;
+  float peer_low = 0.0f, peer_high = 0.0f;  ///< what the peer ratio is held within
+  float entropy_bonus = 0.0f;
+  float penalty_weight = 0.0f;
+  bool printed = false;  ///< the peer ratio is Eq. 13's
+  bool kl = false;       ///< the distance is KL(received || own), not squared L2
+  bool gated = true;     ///< penalties act where Eq. 14-15 say
+};
+
+/// The sizes of the actors: every agent has `trunks` networks of `heads / trunks` outputs blocks.
+struct Actors {
+  int agents = 0;
+  int trunks = 1;
+  int heads = 1;
+  int actions = 0;
+};
+
+/// A batch as the iterations of an update read it.
+struct Batch {
+  Observations obs;
+  std::int64_t rows = 0;                   ///< S
+  const std::int32_t* action = nullptr;    ///< [S, N]
+  const float* advantage = nullptr;        ///< [N, S]
+  const float* advantage_scale = nullptr;  ///< [N]
+  const float* target = nullptr;           ///< [N, S], what critics regress on
+  const float* old = nullptr;           ///< [N, S, H], log of the old probability of what was done
+  const float* sent = nullptr;          ///< [N, S, N, A], log pi^{ij} as last sent
+  const std::uint8_t* heard = nullptr;  ///< [S, N, N], or [N, N] with heard_row = 0
+  std::int64_t heard_row = 0;           ///< bytes from one row's links to the next one's
+};
+
+/// Sums over the rows of a minibatch, per owner.
+enum Sum : int {
+  kPolicy,
+  kPenalty,
+  kEntropy,
+  kPeerActive,
+  kOwnActive,
+  kGap,
+  kLinks,
+  kPeerRatio,
+  kKl,
+  kClipped,
+  kSums,
+};
+
+/// Numbers of scratch memory that one worker needs, in floats.
+struct Sizes {
+  std::ptrdiff_t packed_actor, packed_critic;      ///< one network
+  std::ptrdiff_t gradient_actor, gradient_critic;  ///< one network
+  std::ptrdiff_t scratch;                          ///< one worker
+};
+
+struct AdamStep {
+  float lr, beta1, beta2, eps;
+  float correction1, correction2_root;  ///< 1 - beta1^t, sqrt(1 - beta2^t)
+};
+
+/// The passes, compiled for one instruction set.
+struct Passes {
+  const char* name;
+  int lanes;
+  Sizes (*sizes)(const Layers& actor, const Layers& critic, const Actors& actors);
+  void (*pack)(const Layers& layers, const float* flat, float* packed);
+  void (*unpack_gradient)(const Layers& layers, const float* gradient, float* flat);
+  /// Adds the second gradient to the first.
+  void (*add)(float* to, const float* from, std::ptrdiff_t count);
+  /// Log-probabilities [rows, H, A] of one owner on rows first.. of the batch.
+  void (*log_probs)(const Layers& layers, const Actors& actors, const Observations& obs, int owner,
+                    const float* packed, std::int64_t first, std::int64_t rows, float* out,
+                    float* scratch);
+  /// Values [rows] of one agent.
+  void (*values)(const Layers& layers, const Observations& obs, int owner, const float* packed,
+                 std::int64_t first, std::int64_t rows, float* out, float* scratch);
+  /// Gradient of the objective over some rows, added to `gradient` (one per trunk); sums, added.
+  void (*actor)(const Layers& layers, const Actors& actors, const Batch& batch,
+                const Objective& objective, int owner, const std::int64_t* index,
+                std::int64_t first, std::int64_t count, std::int64_t minibatch, const float* packed,
+                float* gradient, double* sums, float* scratch);
+  /// Gradient of the squared error over some rows, likewise; the sum of squares is added.
+  void (*critic)(const Layers& layers, const Batch& batch, int owner, const std::int64_t* index,
+                 std::int64_t first, std::int64_t count, std::int64_t minibatch,
+                 const float* packed, float* gradient, double* sum, float* scratch);
+  double (*square_norm)(const float* x, std::ptrdiff_t count);
+  void (*adam)(float* parameter, const float* gradient, float* first, float* second,
+               std::ptrdiff_t count, float factor, const AdamStep& step);
+  /// Multiply-adds as fast as they go, for a measure of what the machine can do; returns a number
+  /// that depends on all of them. 2 * kTileRows * kTileVectors * lanes operations per round.
+  float (*peak)(std::int64_t rounds);
+  int peak_operations;
+};
+
+const Passes& portable_passes();
+#if defined(__x86_64__)
+const Passes& avx2_passes();
+const Passes& avx512_passes();
+#endif
+
+}  // namespace ascore::nn

@@ -1,0 +1,369 @@
+/// The objectives on a block of rows: values, gradient by the logits, statistics. Each lane of
+/// every loop is a row; nothing looks across rows.
+///
+/// Eq. 13-16 for Anticipation Sharing; the clipped surrogate of the own head, or of all heads.
+#pragma once
+
+#include "ascore/nn/job.hpp"
+#include "ascore/nn/simd.hpp"
+
+namespace ascore::nn {
+inline namespace ASCORE_NN_ISA {
+
+using Lane = float[kBlock];
+
+/// Tiles of one worker: [slot][action] lanes each.
+struct Tiles {
+  Lane* x;           ///< [H * A], logits, then log-probabilities
+  Lane* p;           ///< [H * A]
+  Lane* slope;       ///< [H * A]
+  Lane* log_policy;  ///< [N * A], what every subject sent about itself
+  Lane* policy;      ///< [N * A]
+  Lane* log_wish;    ///< [A]
+  Lane* wish;        ///< [A]
+  Lane* pull;        ///< [A]
+  Lane* acted;       ///< [N], the action as a number
+  Lane* hears;       ///< [N], 0 or 1
+  Lane* taken;       ///< [N], log pi^{jj}(a_j) as sent
+  Lane* work;        ///< kWork
+  static constexpr int kWork = 14;
+
+  static std::ptrdiff_t size(const Actors& actors) {
+    const std::ptrdiff_t n = actors.agents, a = actors.actions, h = actors.heads;
+    return kBlock * (3 * h * a + 2 * n * a + 3 * a + 3 * n + kWork);
+  }
+
+  Tiles(const Actors& actors, float* memory) {
+    const int n = actors.agents, a = actors.actions, h = actors.heads;
+    const auto next = [&](int count) {
+      Lane* here = reinterpret_cast<Lane*>(memory);
+      memory += std::ptrdiff_t{kBlock} * count;
+      return here;
+    };
+    x = next(h * a);
+    p = next(h * a);
+    slope = next(h * a);
+    log_policy = next(n * a);
+    policy = next(n * a);
+    log_wish = next(a);
+    wish = next(a);
+    pull = next(a);
+    acted = next(n);
+    hears = next(n);
+    taken = next(n);
+    work = next(kWork);
+  }
+};
+
+inline void log_softmax(Lane* x, Lane* p, int actions) {
+  Lane peak, total;
+  for (int r = 0; r < kBlock; ++r) {
+    peak[r] = x[0][r];
+    total[r] = 0.0f;
+  }
+  for (int a = 1; a < actions; ++a) {
+    for (int r = 0; r < kBlock; ++r) peak[r] = x[a][r] > peak[r] ? x[a][r] : peak[r];
+  }
+  for (int a = 0; a < actions; ++a) {
+    for (int r = 0; r < kBlock; ++r) {
+      x[a][r] -= peak[r];
+      p[a][r] = exp(x[a][r]);
+      total[r] += p[a][r];
+    }
+  }
+  for (int r = 0; r < kBlock; ++r) {
+    peak[r] = log(total[r]);
+    total[r] = 1.0f / total[r];
+  }
+  for (int a = 0; a < actions; ++a) {
+    for (int r = 0; r < kBlock; ++r) {
+      x[a][r] -= peak[r];
+      p[a][r] *= total[r];
+    }
+  }
+}
+
+/// out[r] = x[acted[r]][r].
+inline void pick(const Lane* x, int actions, const Lane& acted, Lane& out) {
+  for (int r = 0; r < kBlock; ++r) out[r] = x[0][r];
+  for (int a = 1; a < actions; ++a) {
+    for (int r = 0; r < kBlock; ++r) {
+      out[r] = acted[r] == static_cast<float>(a) ? x[a][r] : out[r];
+    }
+  }
+}
+
+/// Indicator of Eq. 14-15 as 0 or 1: ratio * A >= A, decided on signs; 0 where not heard.
+inline void gate(const Lane& ours, const Lane& theirs, const Lane& advantage, const Lane& hears,
+                 bool gated, Lane& active) {
+  if (!gated) {
+    for (int r = 0; r < kBlock; ++r) active[r] = hears[r];
+    return;
+  }
+  for (int r = 0; r < kBlock; ++r) {
+    // The smaller of gap and its sign towards A: rises with A > 0, falls with A < 0.
+    const float gap = ours[r] - theirs[r], size = advantage[r];
+    const float up = gap >= 0.0f ? 1.0f : 0.0f, down = gap <= 0.0f ? 1.0f : 0.0f;
+    const float sided = size > 0.0f ? up : down;
+    active[r] = hears[r] * (size == 0.0f ? 1.0f : sided);
+  }
+}
+
+/// distance of two distributions; where active, the pull of q on p is added to `pull`.
+inline void draw(const Lane* p, const Lane* log_p, const Lane* q, const Lane* log_q, int actions,
+                 bool kl, const Lane& active, Lane* pull, Lane& distance) {
+  for (int r = 0; r < kBlock; ++r) distance[r] = 0.0f;
+  for (int a = 0; a < actions; ++a) {
+    if (kl) {
+      for (int r = 0; r < kBlock; ++r) {
+        distance[r] += q[a][r] * (log_q[a][r] - log_p[a][r]);
+        pull[a][r] -= active[r] > 0.0f ? q[a][r] : 0.0f;
+      }
+    } else {
+      for (int r = 0; r < kBlock; ++r) {
+        const float gap = p[a][r] - q[a][r];
+        distance[r] += gap * gap;
+        pull[a][r] += active[r] > 0.0f ? gap : 0.0f;
+      }
+    }
+  }
+}
+
+/// slope = gradient on the logits of what `pull` has gathered: weight * 2 p (d - p.d) of squared
+/// L2, weight * (d - p sum(d)) of KL. Clears `pull`.
+inline void push(const Lane* p, Lane* pull, int actions, bool kl, float weight, Lane* slope) {
+  Lane total;
+  for (int r = 0; r < kBlock; ++r) total[r] = 0.0f;
+  for (int a = 0; a < actions; ++a) {
+    for (int r = 0; r < kBlock; ++r) total[r] += kl ? pull[a][r] : pull[a][r] * p[a][r];
+  }
+  for (int a = 0; a < actions; ++a) {
+    for (int r = 0; r < kBlock; ++r) {
+      const float d = pull[a][r];
+      slope[a][r] =
+          kl ? weight * (d - total[r] * p[a][r]) : weight * (2.0f * p[a][r] * (d - total[r]));
+      pull[a][r] = 0.0f;
+    }
+  }
+}
+
+/// Adds the gradient of size * log p(a) of the action taken: size * (1[a taken] - p).
+inline void step(const Lane* p, int actions, const Lane& acted, const Lane& size, Lane* slope) {
+  for (int a = 0; a < actions; ++a) {
+    for (int r = 0; r < kBlock; ++r) {
+      const float one = acted[r] == static_cast<float>(a) ? 1.0f : 0.0f;
+      slope[a][r] += size[r] * (one - p[a][r]);
+    }
+  }
+}
+
+/// Adds the lanes that are rows, in order.
+inline double total(const Lane& x, int rows) {
+  double sum = 0.0;
+  for (int r = 0; r < rows; ++r) sum += static_cast<double>(x[r]);
+  return sum;
+}
+
+/// First term of Eq. 16 and its derivatives by both log ratios, negated, over `minibatch` rows.
+/// What is clipped is decided on the ratio; outside, equal products share the gradient.
+inline void surrogate(const Lane& log_ratio, const Lane& log_peers, const Lane& advantage,
+                      const Objective& objective, float minibatch, int rows, Lane& own_size,
+                      Lane& peer_size, double* sums) {
+  const float clip = objective.clip_epsilon, low = 1.0f - clip, high = 1.0f + clip;
+  const float each = -1.0f / minibatch;
+  Lane gain, held, excess, beyond;
+  for (int r = 0; r < kBlock; ++r) {
+    const float ratio = exp(log_ratio[r]), raw = exp(log_peers[r]);
+    float peers = raw < objective.peer_low ? objective.peer_low : raw;
+    peers = peers > objective.peer_high ? objective.peer_high : peers;
+    float bounded = ratio < low ? low : ratio;
+    bounded = bounded > high ? high : bounded;
+    const bool inside = (ratio >= low) & (ratio <= high);
+    const bool free = (raw >= objective.peer_low) & (raw <= objective.peer_high);
+    const float weighted = peers * advantage[r];
+    const float first = ratio * weighted, second = bounded * weighted;
+    float least = first < second ? first : second;
+    least = first != first ? first : least;
+    float share = first == second ? 0.5f : 0.0f;
+    share = first < second ? 1.0f : share;
+    const float mixed = share * ratio + (1.0f - share) * bounded;
+    const float factor = inside ? ratio : mixed;
+    share = inside ? 1.0f : share;
+    own_size[r] = each * weighted * share * ratio;
+    peer_size[r] = free ? each * factor * advantage[r] * raw : 0.0f;
+    gain[r] = -least;
+    held[r] = peers;
+    excess[r] = ratio - 1.0f - log_ratio[r];
+    const float off = ratio - 1.0f;
+    beyond[r] = (off < 0.0f ? -off : off) > clip ? 1.0f : 0.0f;
+  }
+  sums[kPolicy] += total(gain, rows);
+  sums[kPeerRatio] += total(held, rows);
+  sums[kKl] += total(excess, rows);
+  sums[kClipped] += total(beyond, rows);
+}
+
+/// Entropy of a head and, times the bonus, its gradient.
+inline void entropy(const Lane* p, const Lane* log_p, int actions, float weight, int rows,
+                    Lane* slope, double* sums) {
+  Lane sum;
+  for (int r = 0; r < kBlock; ++r) sum[r] = 0.0f;
+  for (int a = 0; a < actions; ++a) {
+    for (int r = 0; r < kBlock; ++r) sum[r] -= p[a][r] * log_p[a][r];
+  }
+  sums[kEntropy] += total(sum, rows);
+  if (weight == 0.0f) return;
+  for (int a = 0; a < actions; ++a) {
+    for (int r = 0; r < kBlock; ++r) slope[a][r] += weight * p[a][r] * (log_p[a][r] + sum[r]);
+  }
+}
+
+/// Which rows of the batch a block holds.
+struct Block {
+  const std::int64_t* index;  ///< of the block, or null: rows first, first + 1, ...
+  std::int64_t first;
+  int rows;
+
+  std::int64_t operator[](int r) const { return index != nullptr ? index[r] : first + r; }
+};
+
+/// One distribution of a message into a tile, with its probabilities.
+inline void receive(const Batch& batch, const Actors& actors, const Block& block, int sender,
+                    int subject, Lane* log_q, Lane* q) {
+  const std::int64_t row = std::int64_t{actors.agents} * actors.actions;
+  const float* from = batch.sent + sender * batch.rows * row + subject * actors.actions;
+  for (int r = 0; r < block.rows; ++r) {
+    const float* at = from + block[r] * row;
+    for (int a = 0; a < actors.actions; ++a) log_q[a][r] = at[a];
+  }
+  for (int a = 0; a < actors.actions; ++a) {
+    for (int r = block.rows; r < kBlock; ++r) log_q[a][r] = 0.0f;
+    for (int r = 0; r < kBlock; ++r) q[a][r] = exp(log_q[a][r]);
+  }
+}
+
+/// The objective of one owner on one block. The tile `x` holds logits; `slope` receives the
+/// gradient, of lanes without a row too, where nobody may read it.
+inline void objective_on_block(const Actors& actors, const Batch& batch, const Objective& objective,
+                               int owner, const Block& block, float minibatch, Tiles& t,
+                               double* sums) {
+  const int n = actors.agents, actions = actors.actions, heads = actors.heads, rows = block.rows;
+  const bool own_head_alone = heads == 1;
+  const int own = own_head_alone ? 0 : owner;
+  Lane &advantage = t.work[0], &log_ratio = t.work[1], &log_peers = t.work[2], &fresh = t.work[3];
+  Lane &own_fresh = t.work[4], &theirs = t.work[5], &active = t.work[6], &distance = t.work[7];
+  Lane &own_size = t.work[8], &peer_size = t.work[9], &size = t.work[10], &reference = t.work[11];
+  Lane& penalty = t.work[12];
+  const auto head = [&](Lane* tile, int h) { return tile + std::ptrdiff_t{h} * actions; };
+  const auto old = [&](int agent, int r, int h) {
+    return batch.old[(agent * batch.rows + block[r]) * heads + h];
+  };
+
+  for (int r = 0; r < kBlock; ++r) {
+    advantage[r] = r < rows ? batch.advantage[owner * batch.rows + block[r]] : 0.0f;
+    log_ratio[r] = log_peers[r] = penalty[r] = 0.0f;
+  }
+  for (int j = 0; j < n; ++j) {
+    for (int r = 0; r < kBlock; ++r) {
+      t.acted[j][r] = r < rows ? static_cast<float>(batch.action[block[r] * n + j]) : 0.0f;
+    }
+  }
+  for (int h = 0; h < heads; ++h) log_softmax(head(t.x, h), head(t.p, h), actions);
+  for (int k = 0; k < heads * actions; ++k) {
+    for (int r = 0; r < kBlock; ++r) t.slope[k][r] = 0.0f;
+  }
+
+  if (objective.kind != Objective::kAnticipation) {
+    for (int h = 0; h < heads; ++h) {
+      if (objective.kind == Objective::kOwn && h != own) continue;
+      const int subject = own_head_alone ? owner : h;
+      pick(head(t.x, h), actions, t.acted[subject], fresh);
+      for (int r = 0; r < rows; ++r) log_ratio[r] += fresh[r] - old(owner, r, h);
+    }
+    surrogate(log_ratio, log_peers, advantage, objective, minibatch, rows, own_size, peer_size,
+              sums);
+    for (int h = 0; h < heads; ++h) {
+      if (objective.kind == Objective::kOwn && h != own) continue;
+      step(head(t.p, h), actions, t.acted[own_head_alone ? owner : h], own_size, head(t.slope, h));
+    }
+    entropy(head(t.p, own), head(t.x, own), actions, objective.entropy_bonus / minibatch, rows,
+            head(t.slope, own), sums);
+    return;
+  }
+
+  const float weight = objective.penalty_weight * batch.advantage_scale[owner] / minibatch;
+  for (int a = 0; a < actions; ++a) {
+    for (int r = 0; r < kBlock; ++r) t.pull[a][r] = 0.0f;
+  }
+  for (int j = 0; j < n; ++j) {
+    const std::uint8_t* link = batch.heard + std::int64_t{owner} * n + j;
+    for (int r = 0; r < kBlock; ++r) {
+      t.hears[j][r] = r < rows && link[block[r] * batch.heard_row] != 0 ? 1.0f : 0.0f;
+    }
+  }
+  pick(head(t.x, own), actions, t.acted[owner], own_fresh);
+  for (int r = 0; r < rows; ++r) log_ratio[r] = own_fresh[r] - old(owner, r, own);
+
+  // The own head against what each neighbour wishes of it.
+  double links = 0.0;
+  bool anyone[64 * 16];  // at most 1,024 agents
+  for (int j = 0; j < n; ++j) {
+    const double count = total(t.hears[j], rows);
+    links += count;
+    anyone[j] = count > 0;
+    if (!anyone[j]) continue;
+    receive(batch, actors, block, j, owner, t.log_wish, t.wish);
+    pick(t.log_wish, actions, t.acted[owner], theirs);
+    gate(own_fresh, theirs, advantage, t.hears[j], objective.gated, active);
+    sums[kOwnActive] += total(active, rows);
+    draw(head(t.p, own), head(t.x, own), t.wish, t.log_wish, actions, objective.kl, active, t.pull,
+         distance);
+    for (int r = 0; r < kBlock; ++r) penalty[r] += active[r] > 0.0f ? distance[r] : 0.0f;
+  }
+  sums[kLinks] += links;
+  push(head(t.p, own), t.pull, actions, objective.kl, weight, head(t.slope, own));
+  entropy(head(t.p, own), head(t.x, own), actions, objective.entropy_bonus / minibatch, rows,
+          head(t.slope, own), sums);
+
+  // Anticipations against what their subjects do.
+  for (int j = 0; j < n; ++j) {
+    if (!anyone[j]) continue;
+    Lane *policy = head(t.policy, j), *log_policy = head(t.log_policy, j);
+    receive(batch, actors, block, j, j, log_policy, policy);
+    pick(log_policy, actions, t.acted[j], theirs);
+    pick(head(t.x, j), actions, t.acted[j], fresh);
+    for (int r = 0; r < rows; ++r) reference[r] = old(objective.printed ? owner : j, r, j);
+    for (int r = 0; r < rows; ++r) {
+      log_peers[r] += t.hears[j][r] > 0.0f ? fresh[r] - reference[r] : 0.0f;
+    }
+    gate(fresh, theirs, advantage, t.hears[j], objective.gated, active);
+    sums[kPeerActive] += total(active, rows);
+    draw(head(t.p, j), head(t.x, j), policy, log_policy, actions, objective.kl, active, t.pull,
+         distance);
+    for (int r = 0; r < kBlock; ++r) penalty[r] += active[r] > 0.0f ? distance[r] : 0.0f;
+    if (objective.kl) {
+      for (int r = 0; r < kBlock; ++r) distance[r] = 0.0f;
+      for (int a = 0; a < actions; ++a) {
+        for (int r = 0; r < kBlock; ++r) {
+          const float gap = head(t.p, j)[a][r] - policy[a][r];
+          distance[r] += gap * gap;
+        }
+      }
+    }
+    for (int r = 0; r < kBlock; ++r) distance[r] = t.hears[j][r] > 0.0f ? distance[r] : 0.0f;
+    sums[kGap] += total(distance, rows);
+    push(head(t.p, j), t.pull, actions, objective.kl, weight, head(t.slope, j));
+  }
+  sums[kPenalty] += total(penalty, rows);
+
+  surrogate(log_ratio, log_peers, advantage, objective, minibatch, rows, own_size, peer_size, sums);
+  step(head(t.p, own), actions, t.acted[owner], own_size, head(t.slope, own));
+  for (int j = 0; j < n; ++j) {
+    if (!anyone[j]) continue;
+    for (int r = 0; r < kBlock; ++r) size[r] = t.hears[j][r] > 0.0f ? peer_size[r] : 0.0f;
+    step(head(t.p, j), actions, t.acted[j], size, head(t.slope, j));
+  }
+}
+
+}  // namespace ASCORE_NN_ISA
+}  // namespace ascore::nn

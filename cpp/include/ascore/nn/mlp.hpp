@@ -1,0 +1,136 @@
+/// ReLU networks on blocks of rows: forward, and the gradient of their parameters.
+#pragma once
+
+#include "ascore/nn/gemm.hpp"
+#include "ascore/nn/job.hpp"
+
+namespace ascore::nn {
+inline namespace ASCORE_NN_ISA {
+
+/// Where things lie in the buffers of one network; widths are padded so that no vector is cut.
+class Plan {
+ public:
+  explicit Plan(const Layers& layers) : layers_(layers) {}
+
+  int depth() const { return layers_.count; }
+  int in(int l) const { return layers_.sizes[l]; }
+  int out(int l) const { return layers_.sizes[l + 1]; }
+  /// Numbers between two rows of what layer l reads; what it writes is row(l + 1).
+  int row(int l) const {
+    const int a = padded(layers_.sizes[l], kLanes), b = padded(layers_.sizes[l], kTileRows);
+    return a > b ? padded(a, kLanes) : padded(b, kLanes);
+  }
+  int width(int l) const { return padded(out(l), kLanes); }
+
+  // Packed parameters: for each layer the bias, the weights, and from layer 1 on their transpose.
+  std::ptrdiff_t packed_layer(int l) const {
+    const std::ptrdiff_t forward = width(l) + std::ptrdiff_t{in(l)} * width(l);
+    return forward + (l > 0 ? std::ptrdiff_t{out(l)} * padded(in(l), kLanes) : 0);
+  }
+  std::ptrdiff_t packed_size() const {
+    std::ptrdiff_t total = 0;
+    for (int l = 0; l < depth(); ++l) total += packed_layer(l);
+    return total;
+  }
+
+  // Gradients: for each layer the bias, then the weights, a few rows longer than the layer.
+  std::ptrdiff_t gradient_layer(int l) const {
+    return width(l) + std::ptrdiff_t{padded(in(l), kTileRows)} * width(l);
+  }
+  std::ptrdiff_t gradient_size() const {
+    std::ptrdiff_t total = 0;
+    for (int l = 0; l < depth(); ++l) total += gradient_layer(l);
+    return total;
+  }
+
+  /// Outputs of all layers of one block.
+  std::ptrdiff_t activations_size() const {
+    std::ptrdiff_t total = 0;
+    for (int l = 0; l < depth(); ++l) total += std::ptrdiff_t{kBlock} * row(l + 1);
+    return total;
+  }
+  std::ptrdiff_t activation(int l) const {  // output of layer l
+    std::ptrdiff_t at = 0;
+    for (int k = 0; k < l; ++k) at += std::ptrdiff_t{kBlock} * row(k + 1);
+    return at;
+  }
+
+  /// Packs a row of the flat parameter buffer: per layer weight [in, out], then bias [out].
+  void pack_network(const float* flat, float* to) const {
+    for (int l = 0; l < depth(); ++l) {
+      const float* weight = flat;
+      const float* bias = flat + std::ptrdiff_t{in(l)} * out(l);
+      for (int j = 0; j < width(l); ++j) *to++ = j < out(l) ? bias[j] : 0.0f;
+      pack(weight, in(l), out(l), out(l), 1, to);
+      to += std::ptrdiff_t{in(l)} * width(l);
+      if (l > 0) {
+        pack(weight, out(l), in(l), 1, out(l), to);
+        to += std::ptrdiff_t{out(l)} * padded(in(l), kLanes);
+      }
+      flat = bias + out(l);
+    }
+  }
+
+  /// Fills the activations of a block; the last layer's are the outputs.
+  void forward(const float* packed, const float* x, int rows, float* activations) const {
+    const float* input = x;
+    for (int l = 0; l < depth(); ++l) {
+      const float* bias = packed;
+      const float* weights = packed + width(l);
+      float* output = activations + activation(l);
+      multiply(input, row(l), rows, in(l), weights, width(l), output, row(l + 1),
+               Finish{.bias = bias, .relu = l + 1 < depth()});
+      input = output;
+      packed += packed_layer(l);
+    }
+  }
+
+  /// Adds the gradient of a block to `gradient`. The last activations hold the gradient by the
+  /// outputs and are, like the others, overwritten.
+  void backward(const float* packed, const float* x, int rows, float* activations, float* gradient,
+                float* scratch) const {
+    const float* layer = packed + packed_size();
+    float* to = gradient + gradient_size();
+    float* slope = activations + activation(depth() - 1);
+    for (int l = depth() - 1; l >= 0; --l) {
+      layer -= packed_layer(l);
+      to -= gradient_layer(l);
+      const float* input = l > 0 ? activations + activation(l - 1) : x;
+      for (int j = 0; j < width(l); j += kLanes) {
+        Vector sum = load(to + j);
+        for (int i = 0; i < rows; ++i) sum += load(slope + i * row(l + 1) + j);
+        store(to + j, sum);
+      }
+      outer(input, row(l), in(l), slope, row(l + 1), width(l), rows, to + width(l), width(l));
+      if (l == 0) break;
+      const float* turned = layer + width(l) + std::ptrdiff_t{in(l)} * width(l);
+      const float* open = activations + activation(l - 1);
+      float* next = scratch;
+      multiply(slope, row(l + 1), rows, out(l), turned, padded(in(l), kLanes), next, row(l),
+               Finish{.open = open});
+      // What was read is no longer needed: the slope takes its place.
+      float* place = activations + activation(l - 1);
+      for (std::ptrdiff_t i = 0; i < std::ptrdiff_t{rows} * row(l); ++i) place[i] = next[i];
+      slope = place;
+    }
+  }
+
+  /// Gradient in the order of the flat buffer.
+  void unpack_gradient(const float* from, float* flat) const {
+    for (int l = 0; l < depth(); ++l) {
+      const float* bias = from;
+      const float* weight = from + width(l);
+      for (int k = 0; k < in(l); ++k) {
+        for (int j = 0; j < out(l); ++j) *flat++ = weight[std::ptrdiff_t{k} * width(l) + j];
+      }
+      for (int j = 0; j < out(l); ++j) *flat++ = bias[j];
+      from += gradient_layer(l);
+    }
+  }
+
+ private:
+  Layers layers_;
+};
+
+}  // namespace ASCORE_NN_ISA
+}  // namespace ascore::nn

@@ -1,0 +1,270 @@
+/// The passes over minibatches, for the instruction set of the including translation unit.
+#pragma once
+
+#include "ascore/nn/job.hpp"
+#include "ascore/nn/loss.hpp"
+#include "ascore/nn/mlp.hpp"
+
+namespace ascore::nn {
+inline namespace ASCORE_NN_ISA {
+
+/// Observations of a block as floats, rows without an observation 0.
+inline void read_block(const Observations& obs, int owner, const Block& block, int rows, int row,
+                       float* x) {
+  const std::int64_t stride = std::int64_t{obs.views} * obs.size;
+  const std::int64_t view = obs.views > 1 ? std::int64_t{owner} * obs.size : 0;
+  for (int r = 0; r < block.rows; ++r) {
+    const std::int64_t at = block[r] * stride + view;
+    float* to = x + std::int64_t{r} * row;
+    if (obs.bytes != nullptr) {
+      for (int k = 0; k < obs.size; ++k) to[k] = static_cast<float>(obs.bytes[at + k]) * obs.scale;
+    } else {
+      for (int k = 0; k < obs.size; ++k) to[k] = obs.floats[at + k] * obs.scale;
+    }
+    for (int k = obs.size; k < row; ++k) to[k] = 0.0f;
+  }
+  for (std::int64_t k = std::int64_t{block.rows} * row; k < std::int64_t{rows} * row; ++k) {
+    x[k] = 0.0f;
+  }
+}
+
+/// Rows of a block that the products run over: whole tiles, or one.
+inline int tile_rows(int rows) { return rows == 1 ? 1 : padded(rows, kTileRows); }
+
+inline std::ptrdiff_t widest(const Plan& plan) {
+  int most = 0;
+  for (int l = 0; l <= plan.depth(); ++l) most = plan.row(l) > most ? plan.row(l) : most;
+  return most;
+}
+
+inline Sizes sizes(const Layers& actor, const Layers& critic, const Actors& actors) {
+  const Plan a(actor), c(critic);
+  const std::ptrdiff_t wide = widest(a) > widest(c) ? widest(a) : widest(c);
+  const std::ptrdiff_t activations = actors.trunks * a.activations_size() > c.activations_size()
+                                         ? actors.trunks * a.activations_size()
+                                         : c.activations_size();
+  return {a.packed_size(), c.packed_size(), a.gradient_size(), c.gradient_size(),
+          2 * kBlock * wide + activations + Tiles::size(actors)};
+}
+
+/// Scratch memory of a worker, cut up.
+struct Scratch {
+  float *x, *spare, *activations, *tiles;
+
+  Scratch(float* memory, const Plan& plan, int networks) {
+    x = memory;
+    spare = x + kBlock * widest(plan);
+    activations = spare + kBlock * widest(plan);
+    tiles = activations + networks * plan.activations_size();
+  }
+};
+
+inline void pack_pass(const Layers& layers, const float* flat, float* packed) {
+  Plan(layers).pack_network(flat, packed);
+}
+
+inline void unpack_pass(const Layers& layers, const float* gradient, float* flat) {
+  Plan(layers).unpack_gradient(gradient, flat);
+}
+
+inline void add_pass(float* to, const float* from, std::ptrdiff_t count) {
+  for (std::ptrdiff_t k = 0; k < count; ++k) to[k] += from[k];
+}
+
+/// Offers `body` the blocks that `count` rows fall into.
+template <class Body>
+inline void blocks(const std::int64_t* index, std::int64_t first, std::int64_t count, Body&& body) {
+  for (std::int64_t done = 0; done < count; done += kBlock) {
+    const std::int64_t left = count - done;
+    const int rows = left < kBlock ? static_cast<int>(left) : kBlock;
+    body(Block{index != nullptr ? index + done : nullptr, first + done, rows}, done);
+  }
+}
+
+/// Runs the trunks of an owner; their outputs are in their activations.
+inline void run_trunks(const Plan& plan, const Actors& actors, const Observations& obs, int owner,
+                       const Block& block, const float* packed, Scratch& s) {
+  const int rows = tile_rows(block.rows);
+  read_block(obs, owner, block, rows, plan.row(0), s.x);
+  for (int t = 0; t < actors.trunks; ++t) {
+    plan.forward(packed + t * plan.packed_size(), s.x, rows,
+                 s.activations + t * plan.activations_size());
+  }
+}
+
+/// The outputs of head h in row r: where they begin.
+inline float* outputs(const Plan& plan, const Actors& actors, Scratch& s, int h, int r) {
+  const int trunk = actors.trunks > 1 ? h : 0, place = actors.trunks > 1 ? 0 : h;
+  return s.activations + trunk * plan.activations_size() + plan.activation(plan.depth() - 1) +
+         std::ptrdiff_t{r} * plan.row(plan.depth()) + place * actors.actions;
+}
+
+inline void log_probs_pass(const Layers& layers, const Actors& actors, const Observations& obs,
+                           int owner, const float* packed, std::int64_t first, std::int64_t count,
+                           float* out, float* memory) {
+  const Plan plan(layers);
+  Scratch s(memory, plan, actors.trunks);
+  Tiles t(actors, s.tiles);
+  const int actions = actors.actions, wide = actors.heads * actions;
+  blocks(nullptr, first, count, [&](const Block& block, std::int64_t done) {
+    run_trunks(plan, actors, obs, owner, block, packed, s);
+    for (int h = 0; h < actors.heads; ++h) {
+      for (int r = 0; r < kBlock; ++r) {
+        const float* from = outputs(plan, actors, s, h, r < block.rows ? r : 0);
+        for (int a = 0; a < actions; ++a) t.x[h * actions + a][r] = from[a];
+      }
+      log_softmax(t.x + h * actions, t.p + h * actions, actions);
+    }
+    for (int r = 0; r < block.rows; ++r) {
+      float* to = out + (done + r) * wide;
+      for (int k = 0; k < wide; ++k) to[k] = t.x[k][r];
+    }
+  });
+}
+
+inline void values_pass(const Layers& layers, const Observations& obs, int owner,
+                        const float* packed, std::int64_t first, std::int64_t count, float* out,
+                        float* memory) {
+  const Plan plan(layers);
+  Scratch s(memory, plan, 1);
+  blocks(nullptr, first, count, [&](const Block& block, std::int64_t done) {
+    const int rows = tile_rows(block.rows);
+    read_block(obs, owner, block, rows, plan.row(0), s.x);
+    plan.forward(packed, s.x, rows, s.activations);
+    const float* last = s.activations + plan.activation(plan.depth() - 1);
+    for (int r = 0; r < block.rows; ++r) {
+      out[done + r] = last[std::ptrdiff_t{r} * plan.row(plan.depth())];
+    }
+  });
+}
+
+inline void actor_pass(const Layers& layers, const Actors& actors, const Batch& batch,
+                       const Objective& objective, int owner, const std::int64_t* index,
+                       std::int64_t first, std::int64_t count, std::int64_t minibatch,
+                       const float* packed, float* gradient, double* sums, float* memory) {
+  const Plan plan(layers);
+  Scratch s(memory, plan, actors.trunks);
+  Tiles t(actors, s.tiles);
+  const int actions = actors.actions;
+  blocks(index, first, count, [&](const Block& block, std::int64_t) {
+    run_trunks(plan, actors, batch.obs, owner, block, packed, s);
+    for (int h = 0; h < actors.heads; ++h) {
+      for (int r = 0; r < kBlock; ++r) {
+        const float* from = outputs(plan, actors, s, h, r < block.rows ? r : 0);
+        for (int a = 0; a < actions; ++a) t.x[h * actions + a][r] = from[a];
+      }
+    }
+    objective_on_block(actors, batch, objective, owner, block, static_cast<float>(minibatch), t,
+                       sums);
+    const int rows = tile_rows(block.rows);
+    const int last = plan.depth() - 1;
+    for (int trunk = 0; trunk < actors.trunks; ++trunk) {
+      float* slope = s.activations + trunk * plan.activations_size() + plan.activation(last);
+      const int width = plan.row(plan.depth()), used = plan.out(last);
+      const Lane* from = t.slope + std::ptrdiff_t{trunk} * used;
+      for (int r = 0; r < rows; ++r) {
+        float* to = slope + std::ptrdiff_t{r} * width;
+        const bool live = r < block.rows;
+        for (int k = 0; k < width; ++k) to[k] = live && k < used ? from[k][r] : 0.0f;
+      }
+      plan.backward(packed + trunk * plan.packed_size(), s.x, rows,
+                    s.activations + trunk * plan.activations_size(),
+                    gradient + trunk * plan.gradient_size(), s.spare);
+    }
+  });
+}
+
+inline void critic_pass(const Layers& layers, const Batch& batch, int owner,
+                        const std::int64_t* index, std::int64_t first, std::int64_t count,
+                        std::int64_t minibatch, const float* packed, float* gradient, double* sum,
+                        float* memory) {
+  const Plan plan(layers);
+  Scratch s(memory, plan, 1);
+  blocks(index, first, count, [&](const Block& block, std::int64_t) {
+    const int rows = tile_rows(block.rows);
+    read_block(batch.obs, owner, block, rows, plan.row(0), s.x);
+    plan.forward(packed, s.x, rows, s.activations);
+    float* last = s.activations + plan.activation(plan.depth() - 1);
+    const int width = plan.row(plan.depth());
+    const float each = 2.0f / static_cast<float>(minibatch);
+    for (int r = 0; r < rows; ++r) {
+      float* to = last + std::ptrdiff_t{r} * width;
+      float error = 0.0f;
+      if (r < block.rows) error = to[0] - batch.target[owner * batch.rows + block[r]];
+      *sum += static_cast<double>(error) * static_cast<double>(error);
+      for (int k = 1; k < width; ++k) to[k] = 0.0f;
+      to[0] = each * error;
+    }
+    plan.backward(packed, s.x, rows, s.activations, gradient, s.spare);
+  });
+}
+
+inline double square_norm_pass(const float* x, std::ptrdiff_t count) {
+  double lanes[8] = {};
+  std::ptrdiff_t k = 0;
+  for (; k + 8 <= count; k += 8) {
+    for (int j = 0; j < 8; ++j) {
+      lanes[j] += static_cast<double>(x[k + j]) * static_cast<double>(x[k + j]);
+    }
+  }
+  for (; k < count; ++k) lanes[0] += static_cast<double>(x[k]) * static_cast<double>(x[k]);
+  double sum = 0.0;
+  for (const double lane : lanes) sum += lane;
+  return sum;
+}
+
+inline void adam_pass(float* parameter, const float* gradient, float* first, float* second,
+                      std::ptrdiff_t count, float factor, const AdamStep& s) {
+  const float rate = s.lr / s.correction1;
+  for (std::ptrdiff_t k = 0; k < count; ++k) {
+    const float g = gradient[k] * factor;
+    first[k] = s.beta1 * first[k] + (1.0f - s.beta1) * g;
+    second[k] = s.beta2 * second[k] + (1.0f - s.beta2) * g * g;
+    const float root = __builtin_sqrtf(second[k]) / s.correction2_root + s.eps;
+    parameter[k] -= rate * first[k] / root;
+  }
+}
+
+inline float peak_pass(std::int64_t rounds) {
+  Vector sum[kTileRows][kTileVectors];
+  for (auto& row : sum) {
+    for (auto& v : row) v = Vector{};
+  }
+  Vector right[kTileVectors];
+  for (auto& v : right) v = Vector{} + 1e-3f;
+  float left[kTileRows] = {0.5f, 0.25f, 0.125f, 0.75f, 0.375f, 0.875f};
+  for (std::int64_t k = 0; k < rounds; ++k) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kTileRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kTileVectors; ++j) sum[i][j] += right[j] * left[i];
+    }
+  }
+  Vector all{};
+  for (auto& row : sum) {
+    for (auto& v : row) all += v;
+  }
+  float out = 0.0f;
+  for (int l = 0; l < kLanes; ++l) out += all[l];
+  return out;
+}
+
+constexpr Passes passes(const char* name) {
+  return {.name = name,
+          .lanes = kLanes,
+          .sizes = &sizes,
+          .pack = &pack_pass,
+          .unpack_gradient = &unpack_pass,
+          .add = &add_pass,
+          .log_probs = &log_probs_pass,
+          .values = &values_pass,
+          .actor = &actor_pass,
+          .critic = &critic_pass,
+          .square_norm = &square_norm_pass,
+          .adam = &adam_pass,
+          .peak = &peak_pass,
+          .peak_operations = 2 * kTileRows * kTileVectors * kLanes};
+}
+
+}  // namespace ASCORE_NN_ISA
+}  // namespace ascore::nn

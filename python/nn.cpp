@@ -1,0 +1,323 @@
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "arrays.hpp"
+#include "ascore/nn/engine.hpp"
+#include "register.hpp"
+
+namespace ascore::python {
+namespace {
+
+using nn::Actors;
+using nn::Layers;
+
+Layers layers_of(const char* name, const std::vector<int>& sizes) {
+  if (sizes.size() < 2 || sizes.size() > nn::kMaxLayers + 1) {
+    throw py::value_error(std::string(name) + " has " + std::to_string(sizes.size()) +
+                          " sizes, want 2 to " + std::to_string(nn::kMaxLayers + 1));
+  }
+  Layers layers{.count = static_cast<int>(sizes.size()) - 1};
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    if (sizes[k] < 1) {
+      throw py::value_error(std::string(name) + " holds the size " + std::to_string(sizes[k]) +
+                            ", want at least 1");
+    }
+    layers.sizes[k] = sizes[k];
+  }
+  return layers;
+}
+
+std::size_t parameters_of(const Layers& layers) {
+  std::size_t total = 0;
+  for (int l = 0; l < layers.count; ++l) {
+    total += static_cast<std::size_t>(layers.sizes[l] + 1) *
+             static_cast<std::size_t>(layers.sizes[l + 1]);
+  }
+  return total;
+}
+
+/// Buffers that NumPy owns and the engine writes.
+struct Held {
+  std::vector<py::array> arrays;
+
+  float* floats(const char* name, py::handle object, std::initializer_list<std::size_t> shape) {
+    py::array array = require_array<float>(name, object, Use::kOutput);
+    require_shape(name, array, shape);
+    arrays.push_back(array);
+    return write<float>(name, arrays.back()).data();
+  }
+};
+
+nn::Stack stack_of(const char* name, const Layers& layers, std::size_t networks, std::size_t agents,
+                   const py::dict& values, Held& held) {
+  const std::size_t size = parameters_of(layers);
+  const auto at = [&](const char* key) -> py::object {
+    if (!values.contains(key)) throw py::value_error(std::string(name) + " lacks " + key);
+    return values[key];
+  };
+  return {.layers = layers,
+          .networks = static_cast<int>(networks),
+          .size = static_cast<std::ptrdiff_t>(size),
+          .parameter = held.floats("parameter", at("parameter"), {networks, size}),
+          .gradient = held.floats("gradient", at("gradient"), {networks, size}),
+          .first = held.floats("first", at("first"), {networks, size}),
+          .second = held.floats("second", at("second"), {networks, size}),
+          .steps = held.floats("steps", at("steps"), {agents}),
+          .lr = py::cast<float>(at("lr")),
+          .eps = py::cast<float>(at("eps")),
+          .max_norm = py::cast<float>(at("max_norm"))};
+}
+
+/// The engine and the arrays of the batch it is working on.
+class BoundEngine {
+ public:
+  BoundEngine(int agents, int trunks, int heads, int actions, const std::vector<int>& actor_sizes,
+              const std::vector<int>& critic_sizes, const py::dict& actor, const py::dict& critic,
+              std::size_t threads, const std::string& instruction_set) {
+    const Layers a = layers_of("actor_sizes", actor_sizes);
+    const Layers c = layers_of("critic_sizes", critic_sizes);
+    if (agents < 1 || agents > 1024) {
+      throw py::value_error("agents = " + std::to_string(agents) + ", want 1 to 1024");
+    }
+    if ((heads != 1 && heads != agents) || (trunks != 1 && trunks != heads) || actions < 1 ||
+        a.sizes[a.count] != heads / trunks * actions || c.sizes[c.count] != 1 ||
+        a.sizes[0] != c.sizes[0]) {
+      throw py::value_error("networks do not fit " + std::to_string(heads) + " heads of " +
+                            std::to_string(actions) + " actions in " + std::to_string(trunks) +
+                            " trunks, and one value");
+    }
+    if (threads < 1) throw py::value_error("threads = 0, want at least 1");
+    actors_ = {.agents = agents, .trunks = trunks, .heads = heads, .actions = actions};
+    n_ = static_cast<std::size_t>(agents);
+    obs_size_ = static_cast<std::size_t>(a.sizes[0]);
+    const nn::Stack stack_a =
+        stack_of("actor", a, n_ * static_cast<std::size_t>(trunks), n_, actor, held_);
+    const nn::Stack stack_c = stack_of("critic", c, n_, n_, critic, held_);
+    engine_ = std::make_unique<nn::Engine>(actors_, stack_a, stack_c, threads, instruction_set);
+  }
+
+  void set_batch(py::handle obs, float scale, py::handle action, py::handle advantage,
+                 py::handle advantage_scale, py::handle target) {
+    std::vector<py::array> kept;
+    nn::Batch batch;
+    batch.obs = observations(obs, scale, kept, batch.rows);
+    const auto rows = static_cast<std::size_t>(batch.rows);
+    batch.action = input<std::int32_t>("action", action, {rows, n_}, kept);
+    for (std::size_t k = 0; k < rows * n_; ++k) {
+      if (batch.action[k] < 0 || batch.action[k] >= actors_.actions) {
+        throw py::value_error("action of agent " + std::to_string(k % n_) + " in row " +
+                              std::to_string(k / n_) + " is " + std::to_string(batch.action[k]) +
+                              ", want 0.." + std::to_string(actors_.actions - 1));
+      }
+    }
+    batch.advantage = input<float>("advantage", advantage, {n_, rows}, kept);
+    batch.advantage_scale = input<float>("advantage_scale", advantage_scale, {n_}, kept);
+    batch.target = input<float>("target", target, {n_, rows}, kept);
+    batch_ = batch;
+    batch_arrays_ = std::move(kept);
+    message_arrays_.clear();
+  }
+
+  /// What ratios and penalties refer to; `sent` and `heard` may be None.
+  void set_messages(py::handle old, py::handle sent, py::handle heard) {
+    const auto rows = static_cast<std::size_t>(batch_.rows);
+    const auto heads = static_cast<std::size_t>(actors_.heads);
+    const auto actions = static_cast<std::size_t>(actors_.actions);
+    std::vector<py::array> kept;
+    nn::Batch batch = batch_;
+    batch.old = input<float>("old", old, {n_, rows, heads}, kept);
+    batch.sent = nullptr;
+    batch.heard = nullptr;
+    if (!sent.is_none()) {
+      batch.sent = input<float>("sent", sent, {n_, rows, n_, actions}, kept);
+      const py::array links = require_array<std::uint8_t>("heard", heard);
+      if (links.ndim() == 2) {
+        require_shape("heard", links, {n_, n_});
+        batch.heard_row = 0;
+      } else {
+        require_shape("heard", links, {rows, n_, n_});
+        batch.heard_row = static_cast<std::int64_t>(n_ * n_);
+      }
+      kept.push_back(links);
+      batch.heard = read<std::uint8_t>(links).data();
+    }
+    batch_ = batch;
+    message_arrays_ = std::move(kept);
+  }
+
+  void log_probs(py::handle obs, float scale, int first, int last, py::handle out) {
+    check_owners(first, last);
+    std::vector<py::array> kept;
+    std::int64_t rows = 0;
+    const nn::Observations seen = observations(obs, scale, kept, rows);
+    py::array to = require_array<float>("out", out, Use::kOutput);
+    require_shape(
+        "out", to,
+        {static_cast<std::size_t>(last - first), static_cast<std::size_t>(rows),
+         static_cast<std::size_t>(actors_.heads), static_cast<std::size_t>(actors_.actions)});
+    float* data = write<float>("out", to).data();
+    const py::gil_scoped_release unlocked;
+    engine_->log_probs(seen, rows, first, last, data);
+  }
+
+  void values(py::handle obs, float scale, py::handle out) {
+    std::vector<py::array> kept;
+    std::int64_t rows = 0;
+    const nn::Observations seen = observations(obs, scale, kept, rows);
+    py::array to = require_array<float>("out", out, Use::kOutput);
+    require_shape("out", to, {n_, static_cast<std::size_t>(rows)});
+    float* data = write<float>("out", to).data();
+    const py::gil_scoped_release unlocked;
+    engine_->values(seen, rows, data);
+  }
+
+  /// One gradient step; adds statistics to f64 [N, columns], returns (owner, quantity, value) of
+  /// what was not finite, or None.
+  py::object minibatch(int kind, float clip, float peer_low, float peer_high, float bonus,
+                       float penalty, bool printed, bool kl, bool gated, int first, int last,
+                       py::handle index, py::handle statistics) {
+    check_owners(first, last);
+    if (batch_.old == nullptr || (kind == nn::Objective::kAnticipation && batch_.sent == nullptr)) {
+      throw py::value_error("no messages were set");
+    }
+    if (kind != nn::Objective::kOwn && actors_.heads != actors_.agents) {
+      throw py::value_error("this objective needs a head per agent");
+    }
+    const nn::Objective objective{.kind = kind,
+                                  .clip_epsilon = clip,
+                                  .peer_low = peer_low,
+                                  .peer_high = peer_high,
+                                  .entropy_bonus = bonus,
+                                  .penalty_weight = penalty,
+                                  .printed = printed,
+                                  .kl = kl,
+                                  .gated = gated};
+    const std::int64_t* rows = nullptr;
+    std::int64_t count = batch_.rows;
+    std::vector<py::array> kept;
+    if (!index.is_none()) {
+      kept.push_back(require_array<std::int64_t>("index", index));
+      if (kept[0].ndim() != 1) throw py::value_error("index is no vector");
+      count = kept[0].shape(0);
+      rows = read<std::int64_t>(kept[0]).data();
+      for (std::int64_t k = 0; k < count; ++k) {
+        if (rows[k] < 0 || rows[k] >= batch_.rows) {
+          throw py::index_error("row " + std::to_string(rows[k]) + " is outside 0.." +
+                                std::to_string(batch_.rows - 1));
+        }
+      }
+    }
+    if (count == 0) throw py::value_error("a minibatch needs a row");
+    py::array to = require_array<double>("statistics", statistics, Use::kOutput);
+    require_shape("statistics", to, {n_, sizeof(nn::Outcome) / sizeof(double)});
+    static_assert(sizeof(nn::Outcome) % sizeof(double) == 0);
+    auto* outcome = reinterpret_cast<nn::Outcome*>(write<double>("statistics", to).data());
+    nn::Failure failure;
+    {
+      const py::gil_scoped_release unlocked;
+      failure = engine_->minibatch(batch_, objective, first, last, rows, count, outcome);
+    }
+    if (failure.owner < 0) return py::none();
+    return py::make_tuple(failure.owner, failure.quantity, failure.value);
+  }
+
+  std::string instruction_set() const { return engine_->passes().name; }
+  std::size_t num_threads() const { return engine_->num_threads(); }
+
+ private:
+  template <class T>
+  const T* input(const char* name, py::handle object, std::initializer_list<std::size_t> shape,
+                 std::vector<py::array>& kept) {
+    const py::array array = require_array<T>(name, object);
+    require_shape(name, array, shape);
+    kept.push_back(array);
+    return read<T>(array).data();
+  }
+
+  nn::Observations observations(py::handle object, float scale, std::vector<py::array>& kept,
+                                std::int64_t& rows) {
+    nn::Observations obs{.scale = scale};
+    const bool bytes = py::isinstance<py::array_t<std::uint8_t>>(object);
+    const py::array array =
+        bytes ? require_array<std::uint8_t>("obs", object) : require_array<float>("obs", object);
+    if (array.ndim() != 3 || (array.shape(1) != 1 && array.shape(1) != actors_.agents) ||
+        static_cast<std::size_t>(array.shape(2)) != obs_size_) {
+      throw py::value_error("obs has shape " +
+                            shape_text(array.shape(), static_cast<std::size_t>(array.ndim())) +
+                            ", want (rows, 1 or " + std::to_string(actors_.agents) + ", " +
+                            std::to_string(obs_size_) + ")");
+    }
+    rows = array.shape(0);
+    obs.views = static_cast<int>(array.shape(1));
+    obs.size = static_cast<int>(array.shape(2));
+    kept.push_back(array);
+    if (bytes) {
+      obs.bytes = read<std::uint8_t>(array).data();
+    } else {
+      obs.floats = read<float>(array).data();
+    }
+    return obs;
+  }
+
+  void check_owners(int first, int last) const {
+    if (first < 0 || last > actors_.agents || first >= last) {
+      throw py::value_error("agents " + std::to_string(first) + ".." + std::to_string(last) +
+                            " are not among " + std::to_string(actors_.agents));
+    }
+  }
+
+  Actors actors_;
+  std::size_t n_ = 0, obs_size_ = 0;
+  Held held_;
+  std::unique_ptr<nn::Engine> engine_;
+  nn::Batch batch_;
+  std::vector<py::array> batch_arrays_, message_arrays_;
+};
+
+}  // namespace
+
+void register_nn(py::module_& module) {
+  py::class_<BoundEngine>(module, "Engine",
+                          "Updates of stacked networks without an interpreter between the steps.")
+      .def(py::init<int, int, int, int, const std::vector<int>&, const std::vector<int>&,
+                    const py::dict&, const py::dict&, std::size_t, const std::string&>(),
+           py::arg("agents"), py::arg("trunks"), py::arg("heads"), py::arg("actions"),
+           py::arg("actor_sizes"), py::arg("critic_sizes"), py::arg("actor"), py::arg("critic"),
+           py::arg("threads"), py::arg("instruction_set") = "")
+      .def("set_batch", &BoundEngine::set_batch, py::arg("obs"), py::arg("scale"),
+           py::arg("action"), py::arg("advantage"), py::arg("advantage_scale"), py::arg("target"))
+      .def("set_messages", &BoundEngine::set_messages, py::arg("old"), py::arg("sent"),
+           py::arg("heard"))
+      .def("log_probs", &BoundEngine::log_probs, py::arg("obs"), py::arg("scale"), py::arg("first"),
+           py::arg("last"), py::arg("out"))
+      .def("values", &BoundEngine::values, py::arg("obs"), py::arg("scale"), py::arg("out"))
+      .def("minibatch", &BoundEngine::minibatch, py::arg("kind"), py::arg("clip"),
+           py::arg("peer_low"), py::arg("peer_high"), py::arg("bonus"), py::arg("penalty"),
+           py::arg("printed"), py::arg("kl"), py::arg("gated"), py::arg("first"), py::arg("last"),
+           py::arg("index").none(true), py::arg("statistics"))
+      .def_property_readonly("instruction_set", &BoundEngine::instruction_set)
+      .def_property_readonly("num_threads", &BoundEngine::num_threads);
+  module.def(
+      "fma_peak",
+      [](std::int64_t rounds, const std::string& instruction_set) {
+        const nn::Passes& passes = nn::choose_passes(instruction_set);
+        float result = 0.0f;
+        {
+          const py::gil_scoped_release unlocked;
+          result = passes.peak(rounds);
+        }
+        return py::make_tuple(static_cast<double>(rounds) * passes.peak_operations, result);
+      },
+      py::arg("rounds"), py::arg("instruction_set") = "",
+      "Multiply-adds as fast as they go: how many operations were done, and a number to be "
+      "ignored.");
+}
+
+}  // namespace ascore::python

@@ -1,0 +1,187 @@
+"""Small networks without an interpreter between the steps: the compiled engine and its limits.
+
+N agents, S rows of a batch, H heads, A actions, V views, O observation entries.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ascore import _core
+from ascore.config import Config
+from ascore.networks import Actor, Critic
+from ascore.optimizer import AgentAdam
+
+LARGEST = 150_000
+"""Parameters of a network above which PyTorch's products are as good: a network and its gradient
+then leave the second-level cache."""
+
+# Places in the statistics of a minibatch, as `nn::Outcome` lays them out.
+_SUMS = (
+    "policy_loss", "penalty", "entropy", "_", "_", "_", "_", "peer_ratio", "kl", "clip_fraction",
+    "active_own", "active_anticipation", "discrepancy", "value_loss", "policy_grad_norm",
+    "value_grad_norm",
+)  # fmt: skip
+COLUMNS = len(_SUMS)
+_MESSAGES = ("peer_ratio", "active_own", "active_anticipation", "discrepancy")
+
+QUANTITIES = ("policy loss", "value loss", "policy gradient", "value gradient")
+"""What can turn out not to be finite, by the number that the engine reports."""
+
+
+def unsupported(config: Config, actor: Actor, critic: Critic) -> str | None:
+    """Why the engine cannot train these networks; None if it can."""
+    largest = max(net.flat.shape[1] for net in (actor.net, critic.net))
+    if largest > LARGEST:
+        return f"a network has {largest:,} parameters, more than {LARGEST:,}"
+    if len(config.actor_hidden) > 7 or len(config.critic_hidden) > 7:
+        return "a network has more than seven hidden layers"
+    if config.message_refresh == "minibatch":
+        return "message_refresh = minibatch sends from within an iteration"
+    if actor.padding is not None:
+        return "agents have different numbers of actions"
+    return None
+
+
+class Fused:
+    """The engine on a learner's buffers; it writes parameters, gradients and moments in place."""
+
+    def __init__(
+        self,
+        config: Config,
+        actor: Actor,
+        critic: Critic,
+        actor_adam: AgentAdam,
+        critic_adam: AgentAdam,
+        kind: int,
+    ) -> None:
+        self.config, self.actor, self.kind = config, actor, kind
+        n = actor.num_agents
+        trunks = actor.networks_per_agent
+        sizes = list(actor.net.sizes)
+        self.engine = _core.Engine(
+            n,
+            trunks,
+            actor.heads,
+            actor.num_actions,
+            sizes,
+            list(critic.net.sizes),
+            _buffers(actor_adam, n * trunks),
+            _buffers(critic_adam, n),
+            config.torch_threads,
+            os.environ.get("ASCORE_SIMD", ""),
+        )
+
+    def log_probs(self, obs: npt.NDArray[Any], scale: float, owners: slice) -> Tensor:
+        """Log pi^{ij}(.|s): obs [S, V, O] of the environment -> f32 [n, S, H, A]."""
+        actor = self.actor
+        first, last, _ = owners.indices(actor.num_agents)
+        out = torch.empty(last - first, len(obs), actor.heads, actor.num_actions)
+        self.engine.log_probs(obs, scale, first, last, out.numpy())
+        return out
+
+    def values(self, obs: npt.NDArray[Any], scale: float) -> Tensor:
+        """Normalised values: obs [S, V, O] -> f32 [N, S]."""
+        out = torch.empty(self.actor.num_agents, len(obs))
+        self.engine.values(obs, scale, out.numpy())
+        return out
+
+    def begin(
+        self,
+        obs: npt.NDArray[Any],
+        scale: float,
+        action: npt.NDArray[np.int32],
+        advantage: Tensor,
+        advantage_scale: Tensor,
+        target: Tensor,
+    ) -> None:
+        """Takes a batch: obs [S, V, O], action i32 [S, N], f32 [N, S], [N], [N, S]."""
+        self.engine.set_batch(
+            obs, scale, action, advantage.numpy(), advantage_scale.numpy(), target.numpy()
+        )
+
+    def hear(self, old: Tensor, sent: Tensor | None, neighbours: Tensor | None) -> None:
+        """What ratios and penalties refer to from now on.
+
+        Args:
+            old: f32 [N, S, H], log of the old probability of the actions taken.
+            sent: f32 [N, S, N, A], log-probabilities last sent; None = nothing is sent.
+            neighbours: bool [N, S, N], or [N, 1, N] when the graph is the same at every row.
+        """
+        heard = None
+        if neighbours is not None:
+            fixed = neighbours.shape[1] == 1
+            links = neighbours[:, 0] if fixed else neighbours.transpose(0, 1)
+            heard = links.contiguous().numpy().view(np.uint8)
+        said = sent.contiguous().numpy() if sent is not None else None
+        self.speaks = sent is not None
+        self.engine.set_messages(old.contiguous().numpy(), said, heard)
+
+    def step(
+        self, owners: slice, part: Tensor | None, statistics: npt.NDArray[np.float64]
+    ) -> tuple[int, int, float] | None:
+        """One gradient step of some owners on some rows, None = all.
+
+        Adds to statistics f64 [N, COLUMNS].
+
+        Returns:
+            None, or (agent, which of QUANTITIES, value) of what is not finite: nothing moved.
+        """
+        config = self.config
+        held = config.peer_ratio_clip
+        first, last, _ = owners.indices(self.actor.num_agents)
+        failure: tuple[int, int, float] | None = self.engine.minibatch(
+            self.kind if self.speaks or self.kind != ANTICIPATION else OWN,
+            config.clip_epsilon,
+            max(1.0 - held, 0.0) if held > 0 else 0.0,
+            1.0 + held if held > 0 else math.inf,
+            config.entropy_bonus,
+            config.penalty_weight,
+            config.peer_ratio_reference == "anticipated",
+            config.discrepancy == "kl",
+            config.penalty_gate == "indicator",
+            first,
+            last,
+            part.numpy() if part is not None else None,
+            statistics,
+        )
+        return failure
+
+    def metrics(
+        self, statistics: npt.NDArray[np.float64], advantage_scale: Tensor
+    ) -> dict[str, Tensor]:
+        """Averages over the minibatches of what `step` gathered, f32 [N] each."""
+        mean = statistics / self.config.minibatches
+        found = {name: mean[:, k] for k, name in enumerate(_SUMS) if name != "_"}
+        found["penalty"] = found["penalty"] * self.config.penalty_weight * advantage_scale.numpy()
+        if not self.speaks:
+            found = {name: value for name, value in found.items() if name not in _MESSAGES}
+        return {
+            name: torch.from_numpy(np.ascontiguousarray(value)).float()
+            for name, value in found.items()
+        }
+
+
+OWN, JOINT, ANTICIPATION = range(3)
+"""Objectives of the engine: the own head alone, all heads as one ratio, Eq. 13-16."""
+
+
+def _buffers(adam: AgentAdam, networks: int) -> dict[str, Any]:
+    shape = (networks, -1)
+    return {
+        "parameter": adam.parameters.detach().view(shape).numpy(),
+        "gradient": adam.gradients.view(shape).numpy(),
+        "first": adam.first.view(shape).numpy(),
+        "second": adam.second.view(shape).numpy(),
+        "steps": adam.steps.numpy(),
+        "lr": adam.lr,
+        "eps": adam.eps,
+        "max_norm": adam.max_norm,
+    }
