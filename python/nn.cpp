@@ -10,6 +10,7 @@
 
 #include "arrays.hpp"
 #include "ascore/nn/engine.hpp"
+#include "policy.hpp"
 #include "register.hpp"
 
 namespace ascore::python {
@@ -304,6 +305,21 @@ void register_nn(py::module_& module) {
            py::arg("index").none(true), py::arg("statistics"))
       .def_property_readonly("instruction_set", &BoundEngine::instruction_set)
       .def_property_readonly("num_threads", &BoundEngine::num_threads);
+  py::class_<BoundPolicy>(module, "Policy", "Networks that act inside the compiled environments.")
+      .def(py::init([](const std::vector<int>& sizes, int agents, const std::string& set) {
+             if (agents < 1)
+               throw py::value_error("agents = " + std::to_string(agents) + ", want 1");
+             return std::make_unique<BoundPolicy>(layers_of("sizes", sizes), agents, set);
+           }),
+           py::arg("sizes"), py::arg("agents"), py::arg("instruction_set") = "")
+      .def(
+          "load",
+          [](BoundPolicy& self, py::handle flat) {
+            const py::array array = require_array<float>("flat", flat);
+            require_shape("flat", array, {static_cast<std::size_t>(self.agents()), self.size()});
+            self.load(read<float>(array));
+          },
+          py::arg("flat"), "Take parameters float32 [N, P].");
   module.def(
       "fma_peak",
       [](std::int64_t rounds, const std::string& instruction_set) {

@@ -219,7 +219,7 @@ ARROWS = {
     "reference.predation": "reference.philox",
     "reference.update": "",
     "reference.vec_env": "reference.philox",
-    "rollout": "envs networks",
+    "rollout": "_core envs networks",
     "scripted": "envs scripted.cleanup scripted.exchange scripted.harvest scripted.navigation"
     " scripted.predation scripted.uniform",
     "scripted.board": "envs scripted.reading",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import ascore
 from ascore.config import Config
 from ascore.learner import Learner
 from ascore.objectives import own_policy
-from ascore.rollout import Collector
+from ascore.rollout import Collector, Rollout
 from ascore.targets import ValueNormalizer
 
 HORIZON, STEPS, NUM_ENVS, N = 5, 7, 3, 2
@@ -130,3 +131,82 @@ def test_normalizer_starts_at_the_first_batch_and_follows() -> None:
     constant = ValueNormalizer(1)
     constant.update(np.full((3, 2, 1), 4.0, dtype=np.float32))
     assert constant.std[0] == ValueNormalizer.SMALLEST_STD
+
+
+# ---- compiled --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env", ascore.ENVIRONMENTS)
+@pytest.mark.parametrize("algorithm", ["ippo", "as"])
+@pytest.mark.parametrize("layout", ["multihead", "separate"])
+def test_compiled_rollouts_are_those_of_pytorch(env: str, algorithm: str, layout: str) -> None:
+    """The same actions but where a number falls within rounding of a border, and all that follows.
+
+    Two rollouts, the second across the ends of episodes.
+    """
+    horizon = ascore.make(env).spec.horizon
+    steps = horizon * 2 // 3
+    config = Config(env=env, algorithm=algorithm, actor=layout, num_envs=5, seed=11)
+    found = []
+    for compiled in (False, True):
+        made = ascore.make(env, 5, 11)
+        made.reset()
+        learner = Learner(config, made.spec)
+        with torch.no_grad():
+            rng = np.random.default_rng(0)
+            noise = rng.normal(0, 0.2, learner.actor.net.flat.shape).astype(np.float32)
+            learner.actor.net.flat += torch.from_numpy(noise)
+        collector = Collector(made, steps, compiled=compiled)
+        assert collector.compiled == compiled
+        for _ in range(2):
+            rollout = collector.collect(learner.actor)
+        found.append((copy.deepcopy(rollout), collector.running_return, made.save_state()))
+    (slow, running, state), (fast, running_too, state_too) = found
+    for name in ("obs", "last_obs", "action", "reward", "neighbours", "last_neighbours",
+                 "terminated", "truncated"):  # fmt: skip
+        assert np.array_equal(getattr(slow, name), getattr(fast, name)), name
+    assert len(fast.final) == 1
+    for a, b in zip(slow.final, fast.final, strict=True):
+        assert a[0] == b[0]
+        assert np.array_equal(a[1], b[1])
+        assert np.array_equal(a[2], b[2])
+    for a, b in zip(slow.episode_returns, fast.episode_returns, strict=True):
+        assert np.array_equal(a, b)
+    assert np.array_equal(running, running_too)
+    assert np.array_equal(state, state_too)
+
+
+def test_compiled_rollouts_do_not_depend_on_threads_or_batch() -> None:
+    def roll(num_envs: int, threads: int) -> Rollout:
+        env = ascore.make("cleanup", num_envs, 3, num_threads=threads)
+        env.reset()
+        config = Config(env="cleanup-v1", num_envs=num_envs, seed=3)
+        return Collector(env, 150).collect(Learner(config, env.spec).actor)
+
+    whole = roll(13, 1)
+    for num_envs, threads in ((13, 2), (13, 3), (1, 1), (6, 2)):
+        part = roll(num_envs, threads)
+        for name in ("obs", "action", "reward", "truncated"):
+            assert np.array_equal(getattr(part, name), getattr(whole, name)[:, :num_envs]), name
+
+
+def test_a_policy_that_does_not_fit_is_refused() -> None:
+    env = ascore.make("predation", 2, num_agents=3)
+    env.reset()
+    rollout = Rollout.empty(env, 4)
+    arrays = (rollout.obs, rollout.neighbours, rollout.action, rollout.reward, rollout.terminated,
+              rollout.truncated, np.zeros((2, 3)))  # fmt: skip
+    policy = ascore._core.Policy([3, 4, 2], 3)
+    with pytest.raises(ValueError, match=r"the policy has no parameters; call load\(\) first"):
+        env.rollout(policy, *arrays)
+    policy.load(np.zeros((3, 3 * 4 + 4 + 4 * 2 + 2), dtype=np.float32))
+    env.rollout(policy, *arrays)
+    with pytest.raises(ValueError, match=r"reward has shape \(4, 2, 2\), want \(4, 2, 3\)"):
+        env.rollout(policy, *arrays[:3], rollout.reward[..., :2].copy(), *arrays[4:])
+    with pytest.raises(ValueError, match=r"for 2 agents, 3 observation entries and 2 actions"):
+        env.rollout(ascore._core.Policy([3, 4, 2], 2), *arrays)
+    with pytest.raises(ValueError, match=r"flat has shape"):
+        policy.load(np.zeros((3, 5), dtype=np.float32))
+    fresh = ascore.make("predation", 2, num_agents=3)
+    with pytest.raises(ValueError, match="before the first reset"):
+        fresh.rollout(policy, *arrays)

@@ -28,6 +28,19 @@ class CoreVecEnv:
     def inspect(
         self, index: int, action: npt.NDArray[np.int32] | None = None
     ) -> dict[str, npt.NDArray[Any]]: ...
+    def rollout(
+        self,
+        policy: Policy,
+        obs: npt.NDArray[Any],
+        neighbours: npt.NDArray[np.uint8],
+        action: npt.NDArray[np.int32],
+        reward: npt.NDArray[np.float32],
+        terminated: npt.NDArray[np.uint8],
+        truncated: npt.NDArray[np.uint8],
+        running: npt.NDArray[np.float64],
+    ) -> tuple[
+        npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[np.float64]
+    ]: ...
     def save_state(self) -> npt.NDArray[np.uint8]: ...
     def load_state(self, state: npt.NDArray[np.uint8]) -> None: ...
     @property
@@ -95,6 +108,12 @@ def gae(
     advantage: npt.NDArray[np.float32],
     returns: npt.NDArray[np.float32],
 ) -> None: ...
+
+class Policy:
+    """Networks that act inside the compiled environments."""
+
+    def __init__(self, sizes: list[int], agents: int, instruction_set: str = "") -> None: ...
+    def load(self, flat: npt.NDArray[np.float32]) -> None: ...
 
 class Engine:
     """Updates of stacked networks without an interpreter between the steps."""

@@ -455,6 +455,48 @@ class VecEnv:
         self._advance(action)
         return self._outcome
 
+    @property
+    def compiled(self) -> bool:
+        """Whether `rollout` is there: not for environments in Python."""
+        return hasattr(self._core, "rollout")
+
+    def rollout(
+        self,
+        policy: _core.Policy,
+        obs: npt.NDArray[Any],
+        neighbours: U8,
+        action: npt.NDArray[np.int32],
+        reward: F32,
+        terminated: U8,
+        truncated: U8,
+        running: npt.NDArray[np.float64],
+    ) -> tuple[
+        npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[np.float64]
+    ]:
+        """Takes T steps with a policy's actions without coming back in between.
+
+        Args:
+            policy: compiled networks, one per agent.
+            obs: out, [T, B, V, O], the states that actions were chosen in.
+            neighbours: out, u8 [T, B, N, N], in these states.
+            action: out, i32 [T, B, N].
+            reward: out, f32 [T, B, N].
+            terminated: out, u8 [T, B].
+            truncated: out, u8 [T, B].
+            running: f64 [B, N], rewards of the unfinished episodes so far; continued.
+
+        Returns:
+            Of the episodes that ended, by step and environment: step i64 [k], environment i64 [k],
+            last observation [k, V, O], returns f64 [k, N].
+
+        Raises:
+            ValueError: arrays or a policy that do not fit; before the first reset.
+            TypeError: another dtype.
+        """
+        return self._core.rollout(
+            policy, obs, neighbours, action, reward, terminated, truncated, running
+        )
+
     def uniforms(self, out: F32) -> None:
         """Fills f32 [B, N] with numbers in [0, 1) for drawing actions in the current state.
 

@@ -16,12 +16,8 @@ from torch import Tensor
 
 from ascore import _core
 from ascore.config import Config
-from ascore.networks import Actor, Critic
+from ascore.networks import LARGEST, Actor, Critic
 from ascore.optimizer import AgentAdam
-
-LARGEST = 150_000
-"""Parameters of a network above which PyTorch's products are as good: a network and its gradient
-then leave the second-level cache."""
 
 # Places in the statistics of a minibatch, as `nn::Outcome` lays them out.
 _SUMS = (

@@ -20,6 +20,10 @@ from ascore.streams import STREAM_ACTOR, STREAM_CRITIC, generator
 # A padded action's logit: its probability underflows to exactly 0, without the NaN of 0 * -inf.
 PADDED_LOGIT = -1e9
 
+LARGEST = 150_000
+"""Parameters of a network above which PyTorch's products are as good as the compiled ones: a
+network and its gradient then leave the second-level cache."""
+
 ALL = slice(None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ascore import _core
 from ascore.envs import VecEnv
-from ascore.networks import PADDED_LOGIT, Actor, forward
+from ascore.networks import LARGEST, PADDED_LOGIT, Actor, forward
 
 
 @dataclass
@@ -56,8 +58,10 @@ class Collector:
         running_return: f64 [B, N], rewards of the unfinished episodes so far.
     """
 
-    def __init__(self, env: VecEnv, steps: int) -> None:
+    def __init__(self, env: VecEnv, steps: int, *, compiled: bool = True) -> None:
         self.env = env
+        self.compiled = compiled and env.compiled
+        self._policy: _core.Policy | None = None
         self.rollout = Rollout.empty(env, steps)
         self.running_return = np.zeros((env.num_envs, env.spec.num_agents))
         self._uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
@@ -68,6 +72,8 @@ class Collector:
 
         The draw depends on (seed, environment, episode, step, agent) and the policy alone.
         """
+        if self.compiled and actor.padding is None and actor.net.flat.shape[1] <= LARGEST:
+            return self._collect_compiled(actor)
         env, rollout = self.env, self.rollout
         layers = actor.own_layers()
         obs_torch = torch.from_numpy(rollout.obs)
@@ -97,6 +103,35 @@ class Collector:
                 rollout.final.append((t, ended, env.final_obs[ended]))
                 rollout.episode_returns.append(self.running_return[ended])
                 self.running_return[ended] = 0.0
+        rollout.last_obs[...] = env.obs
+        rollout.last_neighbours[...] = env.neighbours
+        return rollout
+
+    def _collect_compiled(self, actor: Actor) -> Rollout:
+        """The same in compiled code, networks included; log-probabilities differ by rounding."""
+        env, rollout = self.env, self.rollout
+        layers = actor.own_layers()
+        flat = torch.cat([x.reshape(len(x), -1) for layer in layers for x in layer], dim=1)
+        if self._policy is None:
+            sizes = [*actor.net.sizes[:-1], actor.num_actions]
+            self._policy = _core.Policy(sizes, actor.num_agents, os.environ.get("ASCORE_SIMD", ""))
+        self._policy.load(flat.numpy())
+        step, where, last, returns = env.rollout(
+            self._policy,
+            rollout.obs,
+            rollout.neighbours,
+            rollout.action,
+            rollout.reward,
+            rollout.terminated,
+            rollout.truncated,
+            self.running_return,
+        )
+        rollout.final.clear()
+        rollout.episode_returns.clear()
+        for t in np.unique(step):
+            at = np.flatnonzero(step == t)
+            rollout.final.append((int(t), where[at], last[at]))
+            rollout.episode_returns.append(returns[at])
         rollout.last_obs[...] = env.obs
         rollout.last_neighbours[...] = env.neighbours
         return rollout

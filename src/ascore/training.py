@@ -135,7 +135,7 @@ class _Session:
         self.steps = config.rollout_steps or self.env.spec.horizon
         per_update = self.steps * config.num_envs / self.env.spec.horizon  # episodes
         self.total = math.ceil(config.episodes / per_update)
-        self.collector = Collector(self.env, self.steps)
+        self.collector = Collector(self.env, self.steps, compiled=config.backend != "torch")
         self.done, self.episodes, self.seconds = 0, 0, 0.0
         self.sent: dict[str, dict[str, list[int]]] = {}
 

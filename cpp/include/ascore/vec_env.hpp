@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <span>
@@ -106,6 +107,78 @@ class VecEnv {
       }
     };
     pool_->run(slice);
+  }
+
+  /// Where `rollout` puts what happens: T steps, [T, B, ...] each, C-contiguous.
+  struct Record {
+    std::size_t steps;
+    std::span<Obs> obs;                  ///< [T, B, V, O], the state an action was chosen in
+    std::span<std::uint8_t> neighbours;  ///< [T, B, N, N], likewise
+    std::span<std::int32_t> action;      ///< [T, B, N]
+    std::span<float> reward;             ///< [T, B, N]
+    std::span<std::uint8_t> terminated, truncated;  ///< [T, B]
+    std::span<double> running;  ///< [B, N], rewards of the unfinished episodes; continued
+  };
+
+  /// An episode that ended during a rollout.
+  struct Ended {
+    std::size_t step, env;
+    std::vector<Obs> obs;         ///< [V, O], its last state
+    std::vector<double> returns;  ///< [N]
+  };
+
+  /// T steps of every environment with the actions of a policy that does not change meanwhile, so
+  /// threads need not wait for one another. `act(worker, first, count, obs, uniform, action)` draws
+  /// actions [count, N] for environments first.. from their states and uniform numbers; it must not
+  /// throw. Returns the episodes that ended, by step and environment.
+  template <class Act>
+  std::vector<Ended> rollout(const Record& to, Act& act) {
+    require_started("rollout");
+    const std::size_t n = num_agents(), view = view_size(), batch = num_envs_;
+    std::vector<std::vector<Ended>> ended(pool_->num_threads());
+    std::vector<float> uniform(batch * n);
+    auto slice = [&](std::size_t worker) noexcept {
+      const std::size_t begin = slice_begin(worker), count = slice_begin(worker + 1) - begin;
+      for (std::size_t t = 0; t < to.steps; ++t) {
+        const std::size_t row = t * batch + begin;
+        std::copy_n(obs_.data() + begin * view, count * view, to.obs.data() + row * view);
+        std::copy_n(neighbours_.data() + begin * n * n, count * n * n,
+                    to.neighbours.data() + row * n * n);
+        for (std::size_t b = begin; b < begin + count; ++b) {
+          Rng rng = stream(b, static_cast<std::uint64_t>(time_[b]), Domain::kAction);
+          for (std::size_t i = 0; i < n; ++i) uniform[b * n + i] = rng.u01_single();
+        }
+        std::int32_t* action = to.action.data() + row * n;
+        act(worker, begin, count, to.obs.data() + row * view, uniform.data() + begin * n, action);
+        const std::span<const std::int32_t> all{to.action.data() + t * batch * n, batch * n};
+        for (std::size_t b = begin; b < begin + count; ++b) {
+          step_one(b, all);
+          double* running = to.running.data() + b * n;
+          for (std::size_t i = 0; i < n; ++i) {
+            running[i] += static_cast<double>(reward_[b * n + i]);
+          }
+          if (terminated_[b] != 0 || truncated_[b] != 0) {
+            ended[worker].push_back(
+                {t,
+                 b,
+                 {final_obs_.data() + b * view, final_obs_.data() + (b + 1) * view},
+                 {running, running + n}});
+            std::fill_n(running, n, 0.0);
+          }
+        }
+        std::copy_n(reward_.data() + begin * n, count * n, to.reward.data() + row * n);
+        std::copy_n(terminated_.data() + begin, count, to.terminated.data() + row);
+        std::copy_n(truncated_.data() + begin, count, to.truncated.data() + row);
+      }
+    };
+    pool_->run(slice);
+    std::vector<Ended> all;
+    for (auto& part : ended) {
+      all.insert(all.end(), std::make_move_iterator(part.begin()),
+                 std::make_move_iterator(part.end()));
+    }
+    std::ranges::sort(all, {}, [batch](const Ended& e) { return e.step * batch + e.env; });
+    return all;
   }
 
   /// Environment b as it stands. Throws std::out_of_range if there is none.

@@ -10,57 +10,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "ascore/nn/choose.hpp"
+#include "ascore/nn/floats.hpp"
 #include "ascore/nn/job.hpp"
 #include "ascore/thread_pool.hpp"
 
 namespace ascore::nn {
-
-/// The widest instruction set of this machine, or the one asked for by name.
-inline const Passes& choose_passes(std::string_view name = "") {
-  std::vector<const Passes*> there;
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-    there.push_back(&avx512_passes());
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    there.push_back(&avx2_passes());
-  }
-#endif
-  there.push_back(&portable_passes());
-  if (name.empty()) return *there.front();
-  std::string names;
-  for (const Passes* passes : there) {
-    if (name == passes->name) return *passes;
-    names += (names.empty() ? "" : ", ") + std::string(passes->name);
-  }
-  throw std::invalid_argument("instruction set \"" + std::string(name) +
-                              "\" is not one of this machine's: " + names);
-}
-
-/// Memory on a boundary of cache lines.
-class Floats {
- public:
-  void resize(std::size_t count) {
-    if (count <= count_) return;
-    memory_.assign(count + 16, 0.0f);
-    count_ = count;
-  }
-  float* data() noexcept {
-    const auto at = reinterpret_cast<std::uintptr_t>(memory_.data());
-    return memory_.data() + (64 - at % 64) % 64 / sizeof(float);
-  }
-
- private:
-  std::vector<float> memory_;
-  std::size_t count_ = 0;
-};
 
 /// Parameters, gradient and moments of one kind of network, K rows of P each; owned elsewhere.
 struct Stack {

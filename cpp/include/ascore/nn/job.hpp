@@ -114,6 +114,10 @@ struct Passes {
   void (*critic)(const Layers& layers, const Batch& batch, int owner, const std::int64_t* index,
                  std::int64_t first, std::int64_t count, std::int64_t minibatch,
                  const float* packed, float* gradient, double* sum, float* scratch);
+  /// Actions [rows, N] of agents that act by networks of their own, one after the other in
+  /// `packed`: inverse transform of uniform numbers [rows, N].
+  void (*act)(const Layers& layers, int agents, const Observations& obs, const float* packed,
+              std::int64_t rows, const float* uniform, std::int32_t* action, float* scratch);
   double (*square_norm)(const float* x, std::ptrdiff_t count);
   void (*adam)(float* parameter, const float* gradient, float* first, float* second,
                std::ptrdiff_t count, float factor, const AdamStep& step);

@@ -199,6 +199,47 @@ inline void critic_pass(const Layers& layers, const Batch& batch, int owner,
   });
 }
 
+inline void act_pass(const Layers& layers, int agents, const Observations& obs, const float* packed,
+                     std::int64_t count, const float* uniform, std::int32_t* action,
+                     float* memory) {
+  const Plan plan(layers);
+  Scratch s(memory, plan, 1);
+  const int actions = plan.out(plan.depth() - 1), row = plan.row(plan.depth());
+  blocks(nullptr, 0, count, [&](const Block& block, std::int64_t) {
+    const int rows = tile_rows(block.rows), lanes = padded(block.rows, kLanes);
+    for (int i = 0; i < agents; ++i) {
+      if (i == 0 || obs.views > 1) read_block(obs, i, block, rows, plan.row(0), s.x);
+      plan.forward(packed + i * plan.packed_size(), s.x, rows, s.activations);
+      const float* logits = s.activations + plan.activation(plan.depth() - 1);
+      Lane* p = reinterpret_cast<Lane*>(s.tiles);  // cumulated, not normalised
+      Lane peak, threshold, chosen;
+      for (int r = 0; r < lanes; ++r) peak[r] = chosen[r] = threshold[r] = 0.0f;
+      for (int r = 0; r < block.rows; ++r) {
+        const float* from = logits + std::ptrdiff_t{r} * row;
+        float most = from[0];
+        for (int a = 1; a < actions; ++a) most = from[a] > most ? from[a] : most;
+        peak[r] = most;
+        threshold[r] = uniform[block[r] * agents + i];
+      }
+      for (int a = 0; a < actions; ++a) {
+        for (int r = 0; r < lanes; ++r) {
+          p[a][r] = r < block.rows ? logits[std::ptrdiff_t{r} * row + a] : 0.0f;
+        }
+        for (int r = 0; r < lanes; ++r) {
+          p[a][r] = exp(p[a][r] - peak[r]) + (a > 0 ? p[a - 1][r] : 0.0f);
+        }
+      }
+      for (int r = 0; r < lanes; ++r) threshold[r] *= p[actions - 1][r];
+      for (int a = 0; a + 1 < actions; ++a) {
+        for (int r = 0; r < lanes; ++r) chosen[r] += p[a][r] <= threshold[r] ? 1.0f : 0.0f;
+      }
+      for (int r = 0; r < block.rows; ++r) {
+        action[block[r] * agents + i] = static_cast<std::int32_t>(chosen[r]);
+      }
+    }
+  });
+}
+
 inline double square_norm_pass(const float* x, std::ptrdiff_t count) {
   double lanes[8] = {};
   std::ptrdiff_t k = 0;
@@ -260,6 +301,7 @@ constexpr Passes passes(const char* name) {
           .values = &values_pass,
           .actor = &actor_pass,
           .critic = &critic_pass,
+          .act = &act_pass,
           .square_norm = &square_norm_pass,
           .adam = &adam_pass,
           .peak = &peak_pass,
