@@ -72,7 +72,7 @@ def learners(
     )
     for net in (fast.actor.net, fast.critic.net):
         net.flat.data.copy_(
-            torch.from_numpy((0.4 * rng.normal(size=net.flat.shape)).astype(np.float32))
+            torch.from_numpy((0.15 * rng.normal(size=net.flat.shape)).astype(np.float32))
         )
     slow.actor.net.flat.data.copy_(fast.actor.net.flat)
     slow.critic.net.flat.data.copy_(fast.critic.net.flat)

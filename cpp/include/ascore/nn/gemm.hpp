@@ -100,18 +100,47 @@ inline void multiply(const float* a, std::ptrdiff_t a_row, int rows, int depth, 
   panels(width, [&](int first, int vectors) {
     Finish here = finish;
     if (here.bias != nullptr) here.bias += first;
+    if (here.open != nullptr) here.open += first;
     const int step = vectors * kLanes;
     if (rows == 1) {
       any_tile<1>(vectors, a, a_row, 1, depth, packed, step, c + first, c_row, here);
     } else {
       for (int i = 0; i < rows; i += kTileRows) {
-        if (finish.open != nullptr) here.open = finish.open + i * c_row + first;
         any_tile(vectors, a + i * a_row, a_row, 1, depth, packed, step, c + i * c_row + first,
                  c_row, here);
+        if (here.open != nullptr) here.open += kTileRows * c_row;
       }
     }
     packed += static_cast<std::ptrdiff_t>(depth) * step;
   });
+}
+
+/// c[j] += sum_i a[i][j]
+inline void add_rows(const float* a, std::ptrdiff_t a_row, int rows, int width, float* c) {
+  constexpr int kTogether = 8;  // sums that do not wait for one another
+  for (int j = 0; j < width; j += kTogether * kLanes) {
+    const int left = (width - j) / kLanes, vectors = left < kTogether ? left : kTogether;
+    Vector sum[kTogether];
+    for (int v = 0; v < vectors; ++v) sum[v] = load(c + j + v * kLanes);
+    if (vectors == kTogether) {
+      for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kTogether; ++v) sum[v] += load(a + i * a_row + j + v * kLanes);
+      }
+    } else {
+      for (int v = 0; v < vectors; ++v) {
+        Vector even{}, odd{};
+        int i = 0;
+        for (; i + 1 < rows; i += 2) {
+          even += load(a + i * a_row + j + v * kLanes);
+          odd += load(a + (i + 1) * a_row + j + v * kLanes);
+        }
+        if (i < rows) even += load(a + i * a_row + j + v * kLanes);
+        sum[v] += even + odd;
+      }
+    }
+    for (int v = 0; v < vectors; ++v) store(c + j + v * kLanes, sum[v]);
+  }
 }
 
 /// c[k][j] += sum_i a[i][k] d[i][j]: the gradient of weights over a block of rows. The columns of a

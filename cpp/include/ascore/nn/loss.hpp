@@ -27,10 +27,12 @@ struct Tiles {
   Lane* taken;       ///< [N], log pi^{jj}(a_j) as sent
   Lane* work;        ///< kWork
   static constexpr int kWork = 14;
+  /// Slots behind x and slope that whole blocks of four may touch.
+  static constexpr int kMargin = 3;
 
   static std::ptrdiff_t size(const Actors& actors) {
     const std::ptrdiff_t n = actors.agents, a = actors.actions, h = actors.heads;
-    return kBlock * (3 * h * a + 2 * n * a + 3 * a + 3 * n + kWork);
+    return kBlock * (3 * h * a + 2 * kMargin + 2 * n * a + 3 * a + 3 * n + kWork);
   }
 
   Tiles(const Actors& actors, float* memory) {
@@ -40,9 +42,9 @@ struct Tiles {
       memory += std::ptrdiff_t{kBlock} * count;
       return here;
     };
-    x = next(h * a);
+    x = next(h * a + kMargin);
     p = next(h * a);
-    slope = next(h * a);
+    slope = next(h * a + kMargin);
     log_policy = next(n * a);
     policy = next(n * a);
     log_wish = next(a);

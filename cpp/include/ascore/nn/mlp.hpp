@@ -87,8 +87,8 @@ class Plan {
 
   /// Adds the gradient of a block to `gradient`. The last activations hold the gradient by the
   /// outputs and are, like the others, overwritten.
-  void backward(const float* packed, const float* x, int rows, float* activations, float* gradient,
-                float* scratch) const {
+  void backward(const float* packed, const float* x, int rows, float* activations,
+                float* gradient) const {
     const float* layer = packed + packed_size();
     float* to = gradient + gradient_size();
     float* slope = activations + activation(depth() - 1);
@@ -96,21 +96,14 @@ class Plan {
       layer -= packed_layer(l);
       to -= gradient_layer(l);
       const float* input = l > 0 ? activations + activation(l - 1) : x;
-      for (int j = 0; j < width(l); j += kLanes) {
-        Vector sum = load(to + j);
-        for (int i = 0; i < rows; ++i) sum += load(slope + i * row(l + 1) + j);
-        store(to + j, sum);
-      }
+      add_rows(slope, row(l + 1), rows, width(l), to);
       outer(input, row(l), in(l), slope, row(l + 1), width(l), rows, to + width(l), width(l));
       if (l == 0) break;
       const float* turned = layer + width(l) + std::ptrdiff_t{in(l)} * width(l);
-      const float* open = activations + activation(l - 1);
-      float* next = scratch;
-      multiply(slope, row(l + 1), rows, out(l), turned, padded(in(l), kLanes), next, row(l),
-               Finish{.open = open});
-      // What was read is no longer needed: the slope takes its place.
+      // What was read is no longer needed: the slope takes its place, number by number.
       float* place = activations + activation(l - 1);
-      for (std::ptrdiff_t i = 0; i < std::ptrdiff_t{rows} * row(l); ++i) place[i] = next[i];
+      multiply(slope, row(l + 1), rows, out(l), turned, padded(in(l), kLanes), place, row(l),
+               Finish{.open = place});
       slope = place;
     }
   }

@@ -31,30 +31,22 @@ inline void read_block(const Observations& obs, int owner, const Block& block, i
 /// Rows of a block that the products run over: whole tiles, or one.
 inline int tile_rows(int rows) { return rows == 1 ? 1 : padded(rows, kTileRows); }
 
-inline std::ptrdiff_t widest(const Plan& plan) {
-  int most = 0;
-  for (int l = 0; l <= plan.depth(); ++l) most = plan.row(l) > most ? plan.row(l) : most;
-  return most;
-}
-
 inline Sizes sizes(const Layers& actor, const Layers& critic, const Actors& actors) {
   const Plan a(actor), c(critic);
-  const std::ptrdiff_t wide = widest(a) > widest(c) ? widest(a) : widest(c);
   const std::ptrdiff_t activations = actors.trunks * a.activations_size() > c.activations_size()
                                          ? actors.trunks * a.activations_size()
                                          : c.activations_size();
   return {a.packed_size(), c.packed_size(), a.gradient_size(), c.gradient_size(),
-          2 * kBlock * wide + activations + Tiles::size(actors)};
+          kBlock * a.row(0) + activations + Tiles::size(actors)};
 }
 
 /// Scratch memory of a worker, cut up.
 struct Scratch {
-  float *x, *spare, *activations, *tiles;
+  float *x, *activations, *tiles;
 
   Scratch(float* memory, const Plan& plan, int networks) {
     x = memory;
-    spare = x + kBlock * widest(plan);
-    activations = spare + kBlock * widest(plan);
+    activations = x + kBlock * plan.row(0);
     tiles = activations + networks * plan.activations_size();
   }
 };
@@ -92,11 +84,34 @@ inline void run_trunks(const Plan& plan, const Actors& actors, const Observation
   }
 }
 
-/// The outputs of head h in row r: where they begin.
-inline float* outputs(const Plan& plan, const Actors& actors, Scratch& s, int h, int r) {
-  const int trunk = actors.trunks > 1 ? h : 0, place = actors.trunks > 1 ? 0 : h;
-  return s.activations + trunk * plan.activations_size() + plan.activation(plan.depth() - 1) +
-         std::ptrdiff_t{r} * plan.row(plan.depth()) + place * actors.actions;
+/// Outputs of all heads into the tile x, a lane per row.
+inline void read_outputs(const Plan& plan, const Actors& actors, const Scratch& s, Tiles& t) {
+  const int used = plan.out(plan.depth() - 1), row = plan.row(plan.depth());
+  for (int trunk = 0; trunk < actors.trunks; ++trunk) {
+    const float* from =
+        s.activations + trunk * plan.activations_size() + plan.activation(plan.depth() - 1);
+    Lane* to = t.x + std::ptrdiff_t{trunk} * used;
+    for (int r = 0; r < kBlock; r += 4) {
+      for (int k = 0; k < used; k += 4) turn(from + r * row + k, row, &to[k][r], kBlock);
+    }
+  }
+}
+
+/// The gradient by the outputs back to where the outputs were; 0 where there is no row. Columns
+/// behind the last output receive numbers that nobody reads.
+inline void write_slopes(const Plan& plan, const Actors& actors, Scratch& s, Tiles& t, int live,
+                         int rows) {
+  const int used = plan.out(plan.depth() - 1), row = plan.row(plan.depth());
+  for (int k = 0; k < actors.trunks * used; ++k) {
+    for (int r = live; r < kBlock; ++r) t.slope[k][r] = 0.0f;
+  }
+  for (int trunk = 0; trunk < actors.trunks; ++trunk) {
+    float* to = s.activations + trunk * plan.activations_size() + plan.activation(plan.depth() - 1);
+    const Lane* from = t.slope + std::ptrdiff_t{trunk} * used;
+    for (int r = 0; r < rows; r += 4) {
+      for (int k = 0; k < used; k += 4) turn(&from[k][r], kBlock, to + r * row + k, row);
+    }
+  }
 }
 
 inline void log_probs_pass(const Layers& layers, const Actors& actors, const Observations& obs,
@@ -108,11 +123,8 @@ inline void log_probs_pass(const Layers& layers, const Actors& actors, const Obs
   const int actions = actors.actions, wide = actors.heads * actions;
   blocks(nullptr, first, count, [&](const Block& block, std::int64_t done) {
     run_trunks(plan, actors, obs, owner, block, packed, s);
+    read_outputs(plan, actors, s, t);
     for (int h = 0; h < actors.heads; ++h) {
-      for (int r = 0; r < kBlock; ++r) {
-        const float* from = outputs(plan, actors, s, h, r < block.rows ? r : 0);
-        for (int a = 0; a < actions; ++a) t.x[h * actions + a][r] = from[a];
-      }
       log_softmax(t.x + h * actions, t.p + h * actions, actions);
     }
     for (int r = 0; r < block.rows; ++r) {
@@ -145,31 +157,17 @@ inline void actor_pass(const Layers& layers, const Actors& actors, const Batch& 
   const Plan plan(layers);
   Scratch s(memory, plan, actors.trunks);
   Tiles t(actors, s.tiles);
-  const int actions = actors.actions;
   blocks(index, first, count, [&](const Block& block, std::int64_t) {
     run_trunks(plan, actors, batch.obs, owner, block, packed, s);
-    for (int h = 0; h < actors.heads; ++h) {
-      for (int r = 0; r < kBlock; ++r) {
-        const float* from = outputs(plan, actors, s, h, r < block.rows ? r : 0);
-        for (int a = 0; a < actions; ++a) t.x[h * actions + a][r] = from[a];
-      }
-    }
+    read_outputs(plan, actors, s, t);
     objective_on_block(actors, batch, objective, owner, block, static_cast<float>(minibatch), t,
                        sums);
     const int rows = tile_rows(block.rows);
-    const int last = plan.depth() - 1;
+    write_slopes(plan, actors, s, t, block.rows, rows);
     for (int trunk = 0; trunk < actors.trunks; ++trunk) {
-      float* slope = s.activations + trunk * plan.activations_size() + plan.activation(last);
-      const int width = plan.row(plan.depth()), used = plan.out(last);
-      const Lane* from = t.slope + std::ptrdiff_t{trunk} * used;
-      for (int r = 0; r < rows; ++r) {
-        float* to = slope + std::ptrdiff_t{r} * width;
-        const bool live = r < block.rows;
-        for (int k = 0; k < width; ++k) to[k] = live && k < used ? from[k][r] : 0.0f;
-      }
       plan.backward(packed + trunk * plan.packed_size(), s.x, rows,
                     s.activations + trunk * plan.activations_size(),
-                    gradient + trunk * plan.gradient_size(), s.spare);
+                    gradient + trunk * plan.gradient_size());
     }
   });
 }
@@ -195,7 +193,7 @@ inline void critic_pass(const Layers& layers, const Batch& batch, int owner,
       for (int k = 1; k < width; ++k) to[k] = 0.0f;
       to[0] = each * error;
     }
-    plan.backward(packed, s.x, rows, s.activations, gradient, s.spare);
+    plan.backward(packed, s.x, rows, s.activations, gradient);
   });
 }
 

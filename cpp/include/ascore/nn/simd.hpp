@@ -43,6 +43,22 @@ constexpr int padded(int size, int multiple) { return (size + multiple - 1) / mu
 inline float as_float(std::int32_t bits) { return __builtin_bit_cast(float, bits); }
 inline std::int32_t as_bits(float x) { return __builtin_bit_cast(std::int32_t, x); }
 
+/// Four rows of four numbers, turned: to[j][i] = from[i][j].
+inline void turn(const float* from, std::ptrdiff_t from_row, float* to, std::ptrdiff_t to_row) {
+  using Quad [[gnu::vector_size(16), gnu::aligned(4), gnu::may_alias]] = float;
+  const auto at = [&](int i) { return *reinterpret_cast<const Quad*>(from + i * from_row); };
+  const Quad a = at(0), b = at(1), c = at(2), d = at(3);
+  const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const Quad ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Quad cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  const auto put = [&](int j, Quad v) { *reinterpret_cast<Quad*>(to + j * to_row) = v; };
+  put(0, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+  put(1, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+  put(2, __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5));
+  put(3, __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7));
+}
+
 /// exp within 2 units in the last place; 0 below -104, infinite above 88.73, NaN stays NaN.
 /// Cody-Waite reduction and a minimax polynomial; written without branches, for vector loops.
 inline float exp(float x) {
