@@ -229,6 +229,8 @@ class BoundEngine {
     return py::make_tuple(failure.owner, failure.quantity, failure.value);
   }
 
+  void set_rates(float actor, float critic) { engine_->set_rates(actor, critic); }
+
   std::string instruction_set() const { return engine_->passes().name; }
   std::size_t num_threads() const { return engine_->num_threads(); }
 
@@ -303,6 +305,8 @@ void register_nn(py::module_& module) {
            py::arg("peer_low"), py::arg("peer_high"), py::arg("bonus"), py::arg("penalty"),
            py::arg("printed"), py::arg("kl"), py::arg("gated"), py::arg("first"), py::arg("last"),
            py::arg("index").none(true), py::arg("statistics"))
+      .def("set_rates", &BoundEngine::set_rates, py::arg("actor"), py::arg("critic"),
+           "Learning rates from now on.")
       .def_property_readonly("instruction_set", &BoundEngine::instruction_set)
       .def_property_readonly("num_threads", &BoundEngine::num_threads);
   py::class_<BoundPolicy>(module, "Policy", "Networks that act inside the compiled environments.")

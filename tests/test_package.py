@@ -150,10 +150,13 @@ ARROWS = {
     "benchmark": "benchmark.suite benchmark.timing",
     "benchmark.environments": "_core benchmark.timing benchmark.worlds",
     "benchmark.estimates": "_core benchmark.packages benchmark.timing reference",
+    "benchmark.learning": "_core algorithms benchmark.packages benchmark.timing benchmark.updates"
+    " config factory learner objectives reference.training reference.update rollout",
     "benchmark.machine": "doctor",
     "benchmark.packages": "benchmark.timing",
     "benchmark.report": "benchmark.suite benchmark.timing",
-    "benchmark.suite": "benchmark.environments benchmark.estimates benchmark.machine"
+    "benchmark.suite": "benchmark.environments benchmark.estimates benchmark.learning"
+    " benchmark.machine"
     " benchmark.timing benchmark.updates",
     "benchmark.timing": "errors",
     "benchmark.updates": "benchmark.packages benchmark.timing config envs learner reference.update"
@@ -217,6 +220,7 @@ ARROWS = {
     "reference.navigation": "reference.hearing reference.philox",
     "reference.philox": "",
     "reference.predation": "reference.philox",
+    "reference.training": "reference.update",
     "reference.update": "",
     "reference.vec_env": "reference.philox",
     "rollout": "_core envs networks",

@@ -20,9 +20,8 @@ from ascore.streams import STREAM_ACTOR, STREAM_CRITIC, generator
 # A padded action's logit: its probability underflows to exactly 0, without the NaN of 0 * -inf.
 PADDED_LOGIT = -1e9
 
-LARGEST = 150_000
-"""Parameters of a network above which PyTorch's products are as good as the compiled ones: a
-network and its gradient then leave the second-level cache."""
+LARGEST = 4_000_000
+"""Parameters of a network above which products are left to PyTorch: larger ones were not measured."""
 
 ALL = slice(None)
 

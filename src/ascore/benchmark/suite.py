@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import environments, estimates, updates
+from . import environments, estimates, learning, updates
 from .machine import describe_machine
 from .timing import FULL, Differs, Effort, Measure, Missing, Result
 
@@ -17,6 +17,9 @@ GROUPS: dict[str, Callable[[], list[tuple[str, Measure]]]] = {
     "call": environments.call_cases,
     "gae": estimates.cases,
     "update": updates.cases,
+    "loss": learning.loss_cases,
+    "networks": learning.network_cases,
+    "training": learning.training_cases,
 }
 """Name of a group: its cases, each with a name and how to measure it."""
 

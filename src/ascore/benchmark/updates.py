@@ -91,6 +91,8 @@ def stand_still(learner: Learner, agents: Agents | None = None) -> None:
     Timing repeats one update on one batch. That is no training: weights would run away from the
     policy that drew the batch, and ratios out of range.
     """
+    if learner.fused is not None:
+        learner.fused.engine.set_rates(0.0, 0.0)
     optimizers = [learner.actor_adam.adam, learner.critic_adam.adam]
     for pair in agents.optimizers if agents is not None else []:
         optimizers += pair

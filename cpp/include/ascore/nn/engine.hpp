@@ -68,6 +68,12 @@ class Engine {
   const Passes& passes() const noexcept { return passes_; }
   std::size_t num_threads() const noexcept { return pool_.num_threads(); }
 
+  /// Learning rates from now on.
+  void set_rates(float actor, float critic) noexcept {
+    actor_.lr = actor;
+    critic_.lr = critic;
+  }
+
   /// Packs the parameters of some agents as they are now.
   void pack(int first, int last) {
     each(last - first, 1, [&](int k, float*) {

@@ -115,6 +115,59 @@ inline void multiply(const float* a, std::ptrdiff_t a_row, int rows, int depth, 
   });
 }
 
+/// The entries of a block of rows that are not 0; row i has count[i] of them, from i * stride on.
+struct Nonzeros {
+  const std::int32_t* count;
+  const std::int32_t* index;
+  const float* value;
+  std::ptrdiff_t stride;
+};
+
+/// `multiply` of rows that are nearly all zeros.
+inline void multiply_sparse(const Nonzeros& a, int rows, int depth, const float* packed, int width,
+                            float* c, std::ptrdiff_t c_row, const Finish& finish) {
+  panels(width, [&](int first, int vectors) {
+    const int step = vectors * kLanes;
+    for (int i = 0; i < rows; ++i) {
+      Vector sum[kTileVectors];
+      for (int v = 0; v < vectors; ++v) sum[v] = load(finish.bias + first + v * kLanes);
+      const std::int32_t* index = a.index + i * a.stride;
+      const float* value = a.value + i * a.stride;
+      if (vectors == kTileVectors) {
+        for (int k = 0; k < a.count[i]; ++k) {
+          const float* from = packed + std::ptrdiff_t{index[k]} * step;
+#pragma GCC unroll 4
+          for (int v = 0; v < kTileVectors; ++v) sum[v] += load(from + v * kLanes) * value[k];
+        }
+      } else {
+        for (int k = 0; k < a.count[i]; ++k) {
+          const float* from = packed + std::ptrdiff_t{index[k]} * step;
+          for (int v = 0; v < vectors; ++v) sum[v] += load(from + v * kLanes) * value[k];
+        }
+      }
+      for (int v = 0; v < vectors; ++v) {
+        if (finish.relu) sum[v] = sum[v] < 0.0f ? Vector{} : sum[v];
+        store(c + i * c_row + first + v * kLanes, sum[v]);
+      }
+    }
+    packed += static_cast<std::ptrdiff_t>(depth) * step;
+  });
+}
+
+/// `outer` of rows that are nearly all zeros.
+inline void outer_sparse(const Nonzeros& a, const float* d, std::ptrdiff_t d_row, int width,
+                         int rows, float* c, std::ptrdiff_t c_row) {
+  for (int i = 0; i < rows; ++i) {
+    for (int k = 0; k < a.count[i]; ++k) {
+      float* to = c + a.index[i * a.stride + k] * c_row;
+      const float value = a.value[i * a.stride + k];
+      for (int j = 0; j < width; j += kLanes) {
+        store(to + j, load(to + j) + load(d + i * d_row + j) * value);
+      }
+    }
+  }
+}
+
 /// c[j] += sum_i a[i][j]
 inline void add_rows(const float* a, std::ptrdiff_t a_row, int rows, int width, float* c) {
   constexpr int kTogether = 8;  // sums that do not wait for one another

@@ -71,15 +71,21 @@ class Plan {
     }
   }
 
-  /// Fills the activations of a block; the last layer's are the outputs.
-  void forward(const float* packed, const float* x, int rows, float* activations) const {
+  /// Fills the activations of a block; the last layer's are the outputs. The inputs are x, or where
+  /// there are few of them, the entries that are not 0.
+  void forward(const float* packed, const float* x, const Nonzeros* few, int rows,
+               float* activations) const {
     const float* input = x;
     for (int l = 0; l < depth(); ++l) {
       const float* bias = packed;
       const float* weights = packed + width(l);
       float* output = activations + activation(l);
-      multiply(input, row(l), rows, in(l), weights, width(l), output, row(l + 1),
-               Finish{.bias = bias, .relu = l + 1 < depth()});
+      const Finish finish{.bias = bias, .relu = l + 1 < depth()};
+      if (l == 0 && few != nullptr) {
+        multiply_sparse(*few, rows, in(l), weights, width(l), output, row(l + 1), finish);
+      } else {
+        multiply(input, row(l), rows, in(l), weights, width(l), output, row(l + 1), finish);
+      }
       input = output;
       packed += packed_layer(l);
     }
@@ -87,8 +93,8 @@ class Plan {
 
   /// Adds the gradient of a block to `gradient`. The last activations hold the gradient by the
   /// outputs and are, like the others, overwritten.
-  void backward(const float* packed, const float* x, int rows, float* activations,
-                float* gradient) const {
+  void backward(const float* packed, const float* x, const Nonzeros* few, int rows,
+                float* activations, float* gradient) const {
     const float* layer = packed + packed_size();
     float* to = gradient + gradient_size();
     float* slope = activations + activation(depth() - 1);
@@ -97,7 +103,11 @@ class Plan {
       to -= gradient_layer(l);
       const float* input = l > 0 ? activations + activation(l - 1) : x;
       add_rows(slope, row(l + 1), rows, width(l), to);
-      outer(input, row(l), in(l), slope, row(l + 1), width(l), rows, to + width(l), width(l));
+      if (l == 0 && few != nullptr) {
+        outer_sparse(*few, slope, row(l + 1), width(l), rows, to + width(l), width(l));
+      } else {
+        outer(input, row(l), in(l), slope, row(l + 1), width(l), rows, to + width(l), width(l));
+      }
       if (l == 0) break;
       const float* turned = layer + width(l) + std::ptrdiff_t{in(l)} * width(l);
       // What was read is no longer needed: the slope takes its place, number by number.

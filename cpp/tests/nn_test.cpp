@@ -1,0 +1,235 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "ascore/nn/acting.hpp"
+#include "ascore/nn/engine.hpp"
+
+namespace {
+
+using namespace ascore::nn;
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> found;
+  for (const char* name : {"portable", "avx2", "avx512"}) {
+    try {
+      choose_passes(name);
+      found.emplace_back(name);
+    } catch (const std::invalid_argument&) {
+      continue;
+    }
+  }
+  return found;
+}
+
+std::size_t parameters(const Layers& layers) {
+  std::size_t total = 0;
+  for (int l = 0; l < layers.count; ++l) {
+    total += static_cast<std::size_t>((layers.sizes[l] + 1) * layers.sizes[l + 1]);
+  }
+  return total;
+}
+
+/// A network by its definition, in double.
+std::vector<double> naive(const Layers& layers, const float* flat, std::vector<double> x) {
+  for (int l = 0; l < layers.count; ++l) {
+    const int in = layers.sizes[l], out = layers.sizes[l + 1];
+    std::vector<double> y(static_cast<std::size_t>(out));
+    for (int j = 0; j < out; ++j) {
+      double sum = static_cast<double>(flat[in * out + j]);
+      for (int k = 0; k < in; ++k) {
+        sum += x[static_cast<std::size_t>(k)] * static_cast<double>(flat[k * out + j]);
+      }
+      y[static_cast<std::size_t>(j)] = l + 1 < layers.count && sum < 0 ? 0 : sum;
+    }
+    flat += (in + 1) * out;
+    x = std::move(y);
+  }
+  return x;
+}
+
+/// Everything an engine works on, N agents with one head each.
+struct Agents {
+  Layers actor, critic;
+  Actors actors;
+  std::vector<float> memory[8];
+  std::vector<float> steps_a, steps_c;
+
+  Agents(int n, int actions, std::vector<int> hidden, int obs) {
+    const auto layers = [&](int last) {
+      Layers made{.count = static_cast<int>(hidden.size()) + 1};
+      made.sizes[0] = obs;
+      for (std::size_t k = 0; k < hidden.size(); ++k) made.sizes[k + 1] = hidden[k];
+      made.sizes[made.count] = last;
+      return made;
+    };
+    actor = layers(actions);
+    critic = layers(1);
+    actors = {.agents = n, .trunks = 1, .heads = 1, .actions = actions};
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal(0.0F, 0.3F);
+    for (int k = 0; k < 8; ++k) {
+      const std::size_t size = parameters(k < 4 ? actor : critic) * static_cast<std::size_t>(n);
+      memory[k].assign(size, 0.0F);
+      if (k % 4 == 0) {
+        for (float& x : memory[k]) x = normal(random);
+      }
+    }
+    steps_a.assign(static_cast<std::size_t>(n), 0.0F);
+    steps_c = steps_a;
+  }
+
+  Stack stack(bool is_actor) {
+    const Layers& layers = is_actor ? actor : critic;
+    std::vector<float>* from = memory + (is_actor ? 0 : 4);
+    return {.layers = layers,
+            .networks = actors.agents,
+            .size = static_cast<std::ptrdiff_t>(parameters(layers)),
+            .parameter = from[0].data(),
+            .gradient = from[1].data(),
+            .first = from[2].data(),
+            .second = from[3].data(),
+            .steps = (is_actor ? steps_a : steps_c).data(),
+            .lr = 1e-3F};
+  }
+};
+
+/// Observations of `rows` states, one in `every` entries is not 0.
+std::vector<std::uint8_t> bytes(int rows, int size, int every) {
+  std::mt19937 random(2);
+  std::vector<std::uint8_t> out(static_cast<std::size_t>(rows * size));
+  for (auto& x : out) {
+    x = random() % static_cast<unsigned>(every) == 0 ? static_cast<std::uint8_t>(random() % 3) : 0;
+  }
+  return out;
+}
+
+TEST_CASE("values are those of the networks by their definition, on every instruction set") {
+  for (const std::string& set : instruction_sets()) {
+    for (const int rows : {1, 5, 96, 97, 800}) {
+      for (const int every : {1, 40}) {  // dense, and nearly all zeros
+        Agents agents(2, 3, {33, 7}, 45);
+        Engine engine(agents.actors, agents.stack(true), agents.stack(false), 1, set);
+        const auto obs = bytes(rows, 45, every);
+        std::vector<float> out(static_cast<std::size_t>(2 * rows));
+        engine.values({.bytes = obs.data(), .scale = 0.5F, .size = 45}, rows, out.data());
+        for (int i = 0; i < 2; ++i) {
+          for (int r = 0; r < rows; ++r) {
+            std::vector<double> x;
+            for (int k = 0; k < 45; ++k) {
+              x.push_back(0.5 * obs[static_cast<std::size_t>(r * 45 + k)]);
+            }
+            const std::size_t size = parameters(agents.critic);
+            const auto y = naive(agents.critic,
+                                 agents.memory[4].data() + static_cast<std::size_t>(i) * size, x);
+            CHECK(static_cast<double>(out[static_cast<std::size_t>(i * rows + r)]) ==
+                  doctest::Approx(y[0]).epsilon(1e-4));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the gradient of critics is that of differences") {
+  for (const std::string& set : instruction_sets()) {
+    for (const int every : {1, 40}) {
+      constexpr int kRows = 103, kObs = 21;
+      Agents agents(1, 2, {9, 6}, kObs);
+      Engine engine(agents.actors, agents.stack(true), agents.stack(false), 1, set);
+      const auto obs = bytes(kRows, kObs, every);
+      std::vector<std::int32_t> action(kRows, 1);
+      std::vector<float> zeros(kRows, 0.0F), target(kRows), scale(1, 1.0F);
+      for (int r = 0; r < kRows; ++r) {
+        target[static_cast<std::size_t>(r)] = std::sin(static_cast<float>(r));
+      }
+      const std::vector<float> before = agents.memory[4];
+      const auto loss = [&](const std::vector<float>& flat) {
+        double sum = 0;
+        for (int r = 0; r < kRows; ++r) {
+          std::vector<double> x;
+          for (int k = 0; k < kObs; ++k) x.push_back(obs[static_cast<std::size_t>(r * kObs + k)]);
+          const double error = naive(agents.critic, flat.data(), x)[0] -
+                               static_cast<double>(target[static_cast<std::size_t>(r)]);
+          sum += error * error / kRows;
+        }
+        return sum;
+      };
+      Batch batch{.obs = {.bytes = obs.data(), .size = kObs},
+                  .rows = kRows,
+                  .action = action.data(),
+                  .advantage = zeros.data(),
+                  .advantage_scale = scale.data(),
+                  .target = target.data(),
+                  .old = zeros.data()};
+      Outcome outcome;
+      CHECK(engine.minibatch(batch, {}, 0, 1, nullptr, kRows, &outcome).owner == -1);
+      CHECK(outcome.value_loss == doctest::Approx(loss(before)).epsilon(1e-4));
+      for (std::size_t k = 0; k < before.size(); k += 7) {
+        std::vector<float> up = before, down = before;
+        up[k] += 1e-3F;
+        down[k] -= 1e-3F;
+        const double step = static_cast<double>(up[k]) - static_cast<double>(down[k]);
+        const double expected = (loss(up) - loss(down)) / step;
+        CHECK(static_cast<double>(agents.memory[5][k]) ==
+              doctest::Approx(expected).epsilon(2e-2).scale(0.05));
+      }
+    }
+  }
+}
+
+TEST_CASE("threads change nothing") {
+  std::vector<float> found;
+  for (const std::size_t threads : {1, 2, 3}) {
+    constexpr int kRows = 2000, kObs = 12, kAgents = 3;
+    Agents agents(kAgents, 4, {20, 10}, kObs);
+    Engine engine(agents.actors, agents.stack(true), agents.stack(false), threads, "");
+    const auto obs = bytes(kRows, kObs, 2);
+    std::vector<std::int32_t> action(kRows * kAgents);
+    std::vector<float> advantage(kRows * kAgents), old(kRows * kAgents, -1.4F), scale(3, 1.0F);
+    for (std::size_t k = 0; k < action.size(); ++k) {
+      action[k] = static_cast<std::int32_t>(k * 7 % 4);
+      advantage[k] = std::cos(static_cast<float>(k));
+    }
+    Batch batch{.obs = {.bytes = obs.data(), .size = kObs},
+                .rows = kRows,
+                .action = action.data(),
+                .advantage = advantage.data(),
+                .advantage_scale = scale.data(),
+                .target = advantage.data(),
+                .old = old.data()};
+    std::vector<Outcome> outcome(kAgents);
+    for (int k = 0; k < 3; ++k) {
+      CHECK(engine.minibatch(batch, {}, 0, kAgents, nullptr, kRows, outcome.data()).owner == -1);
+    }
+    if (found.empty()) found = agents.memory[0];
+    CHECK(found == agents.memory[0]);
+  }
+}
+
+TEST_CASE("actions follow the probabilities") {
+  Layers layers{.count = 1, .sizes = {1, 3}};
+  Acting act(layers, 1, 1, "");
+  const std::vector<float> flat{0, 0, 0, std::log(0.2F), std::log(0.3F), std::log(0.5F)};
+  act.load(flat);
+  const float one = 1.0F;
+  for (const auto& [u, wanted] :
+       {std::pair{0.0F, 0}, {0.19F, 0}, {0.21F, 1}, {0.49F, 1}, {0.51F, 2}, {0.999999F, 2}}) {
+    std::int32_t action = -1;
+    act(0, {.floats = &one, .size = 1}, 1, &u, &action);
+    CHECK(action == wanted);
+  }
+}
+
+TEST_CASE("an instruction set that is not there is named with those that are") {
+  CHECK_THROWS_WITH_AS(choose_passes("mmx"), doctest::Contains("portable"), std::invalid_argument);
+}
+
+}  // namespace
