@@ -21,7 +21,7 @@ from ascore.streams import STREAM_ACTOR, STREAM_CRITIC, generator
 PADDED_LOGIT = -1e9
 
 LARGEST = 4_000_000
-"""Parameters of a network above which products are left to PyTorch: larger ones were not measured."""
+"""Parameters of a network above which products are left to PyTorch: not measured beyond."""
 
 ALL = slice(None)
 

@@ -85,11 +85,16 @@ inline void pack(const float* from, int rows, int columns, std::ptrdiff_t k_step
                  std::ptrdiff_t j_step, float* to) {
   panels(padded(columns, kLanes), [&](int first, int vectors) {
     const int width = vectors * kLanes;
+    const int there = columns - first < width ? columns - first : width;
     for (int k = 0; k < rows; ++k) {
-      for (int j = 0; j < width; ++j) {
-        const int column = first + j;
-        *to++ = column < columns ? from[k * k_step + column * j_step] : 0.0f;
+      const float* row = from + k * k_step + first * j_step;
+      if (j_step == 1) {
+        for (int j = 0; j < there; ++j) to[j] = row[j];
+      } else {
+        for (int j = 0; j < there; ++j) to[j] = row[j * j_step];
       }
+      for (int j = there; j < width; ++j) to[j] = 0.0f;
+      to += width;
     }
   });
 }
