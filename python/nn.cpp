@@ -188,7 +188,7 @@ class BoundEngine {
     if (batch_.old == nullptr || (kind == nn::Objective::kAnticipation && batch_.sent == nullptr)) {
       throw py::value_error("no messages were set");
     }
-    if (kind != nn::Objective::kOwn && actors_.heads != actors_.agents) {
+    if (kind != nn::Objective::kOwnHead && actors_.heads != actors_.agents) {
       throw py::value_error("this objective needs a head per agent");
     }
     const nn::Objective objective{.kind = kind,

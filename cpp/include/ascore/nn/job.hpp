@@ -29,8 +29,8 @@ struct Observations {
 
 /// What the objective is, and its constants; names as in the configuration.
 struct Objective {
-  enum Kind : int { kOwn, kJoint, kAnticipation };
-  int kind = kOwn;
+  enum Kind : int { kOwnHead, kJoint, kAnticipation };
+  int kind = kOwnHead;
   float clip_epsilon = 0.2f;
   float peer_low = 0.0f, peer_high = 0.0f;  ///< what the peer ratio is held within
   float entropy_bonus = 0.0f;

@@ -277,7 +277,7 @@ inline void objective_on_block(const Actors& actors, const Batch& batch, const O
 
   if (objective.kind != Objective::kAnticipation) {
     for (int h = 0; h < heads; ++h) {
-      if (objective.kind == Objective::kOwn && h != own) continue;
+      if (objective.kind == Objective::kOwnHead && h != own) continue;
       const int subject = own_head_alone ? owner : h;
       pick(head(t.x, h), actions, t.acted[subject], fresh);
       for (int r = 0; r < rows; ++r) log_ratio[r] += fresh[r] - old(owner, r, h);
@@ -285,7 +285,7 @@ inline void objective_on_block(const Actors& actors, const Batch& batch, const O
     surrogate(log_ratio, log_peers, advantage, objective, minibatch, rows, own_size, peer_size,
               sums);
     for (int h = 0; h < heads; ++h) {
-      if (objective.kind == Objective::kOwn && h != own) continue;
+      if (objective.kind == Objective::kOwnHead && h != own) continue;
       step(head(t.p, h), actions, t.acted[own_head_alone ? owner : h], own_size, head(t.slope, h));
     }
     entropy(head(t.p, own), head(t.x, own), actions, objective.entropy_bonus / minibatch, rows,
