@@ -147,6 +147,7 @@ ARROWS = {
     "algorithms.vps": "algorithms.contract algorithms.ippo ledger",
     "algorithms.vs": "algorithms.contract algorithms.ippo config ledger links targets",
     "anchors": "envs evaluation scripted streams",
+    "anticipations": "",
     "benchmark": "benchmark.suite benchmark.timing",
     "benchmark.environments": "_core benchmark.timing benchmark.worlds",
     "benchmark.estimates": "_core benchmark.packages benchmark.timing reference",
@@ -196,7 +197,7 @@ ARROWS = {
     "joint": "_core envs errors",
     "kernels": "config kernels.compiled objectives",
     "kernels.compiled": "",
-    "learner": "algorithms algorithms.contract config envs errors fused guards ledger links"
+    "learner": "algorithms algorithms.contract anticipations config envs errors fused guards ledger links"
     " networks objectives optimizer rollout streams targets valuation",
     "ledger": "",
     "links": "config graph",

@@ -16,6 +16,7 @@ from torch import Tensor
 from ascore import ledger
 from ascore.algorithms import get_algorithm
 from ascore.algorithms.contract import Algorithm
+from ascore.anticipations import anticipation_metrics
 from ascore.config import Config
 from ascore.envs import Spec
 from ascore.errors import ConfigError
@@ -202,6 +203,10 @@ class Learner:
         old = taken(log_probs, rows.action, self._agents)
         messages = self._messages(rows, log_probs, old)
         self._refer(old, messages)
+        if messages is not None:
+            said = (x.numpy() for x in (messages.log_probs, old, messages.neighbours))
+            found = anticipation_metrics(*said, rows.raw, self.outside.name)
+            totals.update({key: torch.from_numpy(value) for key, value in found.items()})
         statistics = np.zeros((self.spec.num_agents, COLUMNS))
         for iteration in range(config.iterations):
             rereference = config.ratio_reference == "iteration"
