@@ -37,7 +37,9 @@ def test_metrics_equal_their_definition(graph: str):
         heard[2] = False
     else:
         heard[2, :, 0] = True
-    taken = np.take_along_axis(log_probs, np.broadcast_to(action[None, :, :, None], (N, S, N, 1)), 3)
+    taken = np.take_along_axis(
+        log_probs, np.broadcast_to(action[None, :, :, None], (N, S, N, 1)), 3
+    )
     told = anticipation_metrics(log_probs, taken[..., 0], heard, obs, "predation-v1")
     assert set(told) == {"anticipation_mse", "anticipated_probs", "anticipated_towards"}
     for i in range(N):

@@ -16,9 +16,7 @@ FLAGS = ("avx2", "fma", "avx512f")
 def examine() -> dict[str, Any]:
     """Versions, processor, and a list of problems, each with its remedy."""
     packages = {name: _version(name) for name in ("numpy", *TRAINING_PACKAGES)}
-    usable = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    usable = usable_cores()
     flags = _cpu_flags()
     problems = []
     missing = [name for name, version in packages.items() if version is None]
@@ -53,6 +51,11 @@ def examine() -> dict[str, Any]:
         "packages": packages,
         "problems": problems,
     }
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(name: str) -> str | None:

@@ -204,8 +204,10 @@ class Learner:
         messages = self._messages(rows, log_probs, old)
         self._refer(old, messages)
         if messages is not None:
-            said = (x.numpy() for x in (messages.log_probs, old, messages.neighbours))
-            found = anticipation_metrics(*said, rows.raw, self.outside.name)
+            found = anticipation_metrics(
+                messages.log_probs.numpy(), old.numpy(), messages.neighbours.numpy(), rows.raw,
+                self.outside.name,
+            )  # fmt: skip
             totals.update({key: torch.from_numpy(value) for key, value in found.items()})
         statistics = np.zeros((self.spec.num_agents, COLUMNS))
         for iteration in range(config.iterations):

@@ -1,0 +1,1 @@
+"""Many processes: pools of runs on one machine."""
