@@ -181,6 +181,8 @@ def _listen(connection: Connection, worker: _Worker, progress: Progress) -> bool
         return False
     if kind == "update":
         progress.update(worker.name, *content)
+    elif kind == "fault":
+        print(f"{worker.name}: {content}", file=sys.stderr, flush=True)
     else:
         worker.outcome = Outcome(worker.name, kind, **content)
     return True
@@ -222,7 +224,6 @@ def _work(
     if core is not None:
         os.sched_setaffinity(0, {core})
     last = -math.inf
-    answer: dict[str, Any] = {}
 
     def report(done: int, total: int, record: dict[str, Any]) -> None:
         nonlocal last
@@ -235,17 +236,21 @@ def _work(
     def stop() -> bool:
         return bool(asked) or connection.poll()  # a word from the pool, or its end
 
+    def say(kind: str, content: Any) -> None:
+        with contextlib.suppress(OSError):
+            connection.send((kind, content))
+
+    def failed(reason: str) -> None:
+        say("failed", {"reason": reason, "cpu_seconds": time.process_time()})
+
     try:
         result = work(task, report, stop)
+        if isinstance(result, str) and result == STOPPED:
+            say("stopped", {"cpu_seconds": time.process_time()})
+        else:
+            say("done", {"result": result, "cpu_seconds": time.process_time()})
     except (AscoreError, ValueError, OSError) as error:
-        kind, answer["reason"] = "failed", str(error)
-    except Exception as error:  # a fault of the program: name it, with where it happened
-        traceback.print_exc(file=sys.stderr)
-        kind, answer["reason"] = "failed", f"{type(error).__name__}: {error}"
-    else:
-        stopped = isinstance(result, str) and result == STOPPED
-        kind = "stopped" if stopped else "done"
-        answer["result"] = None if stopped else result
-    answer["cpu_seconds"] = time.process_time()
-    with contextlib.suppress(OSError):
-        connection.send((kind, answer))
+        failed(str(error))
+    except Exception as error:  # a fault of the program: the pool shows where it happened
+        say("fault", traceback.format_exc())
+        failed(f"{type(error).__name__}: {error}")
