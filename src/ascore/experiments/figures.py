@@ -17,6 +17,7 @@ from ascore.plots import COLOURS, OTHER
 COLUMNS = 3
 # Series of one algorithm differ in a penalty weight: from light to dark as it grows.
 SHADES = ("#9ecae1", "#0072B2", "#08306b")
+LABEL_HEIGHT = 0.05  # of a panel; lines closer than that share their words
 AGENTS = ("#0072B2", "#D55E00")
 
 
@@ -109,22 +110,35 @@ def _curve(axes: Any, x: Any, curves: Any, label: str | None, colour: str) -> No
 
 
 def _anchor_lines(axes: Any, anchors: dict[str, float]) -> None:
-    """Lines where scripted policies stand, as far as they do not squeeze the curves together."""
+    """Lines where scripted policies stand; random play only where the curves come near it."""
     low, high = axes.get_ylim()
-    for label, value in anchors.items():
-        if label == "random" and not low <= value <= high:
-            continue
+    shown = {k: v for k, v in anchors.items() if k != "random" or low <= v <= high}
+    for value in shown.values():
         axes.axhline(value, color="0.45", linewidth=0.9, linestyle="--")
-        axes.annotate(
-            f"{label} {value:g}",
-            (0.0, value),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 2),
-            textcoords="offset points",
-            fontsize=7,
-            color="0.3",
-        )
     axes.margins(y=0.08)
+    low, high = axes.get_ylim()
+    groups: list[list[tuple[float, str]]] = []
+    for value, label in sorted((value, label) for label, value in shown.items()):
+        if groups and value - groups[-1][-1][0] < LABEL_HEIGHT * (high - low):
+            groups[-1].append((value, label))
+        else:
+            groups.append([(value, label)])
+    for group in groups:
+        told = ", ".join(f"{label} {value:g}" for value, label in reversed(group))
+        _note(axes, group[-1][0], told)
+
+
+def _note(axes: Any, value: float, text: str) -> None:
+    """Small words on a horizontal line, at its left end."""
+    axes.annotate(
+        text,
+        (0.0, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(4, 2),
+        textcoords="offset points",
+        fontsize=7,
+        color="0.3",
+    )
 
 
 def _bars(axes: Any, findings: Findings) -> None:
@@ -156,15 +170,7 @@ def _bars(axes: Any, findings: Findings) -> None:
     axes.set_xticks(range(len(names)), names, fontsize=8)
     for value, label in ((0.0, "selfish"), (1.0, "cooperative")):
         axes.axhline(value, color="0.45", linewidth=0.9, linestyle="--")
-        axes.annotate(
-            label,
-            (0.0, value),
-            xycoords=("axes fraction", "data"),
-            xytext=(3, 2),
-            textcoords="offset points",
-            fontsize=7,
-            color="0.3",
-        )
+        _note(axes, value, label)
     axes.set_ylabel("normalised final return")
     axes.set_title("Final team return, normalised", fontsize=11)
     axes.grid(alpha=0.25, axis="y")
