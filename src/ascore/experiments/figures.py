@@ -10,14 +10,14 @@ import numpy as np
 
 from ascore.errors import RunError
 from ascore.experiments.results import Findings
-from ascore.experiments.statistics import band, estimate
+from ascore.experiments.statistics import Estimate, band, estimate
 from ascore.experiments.tables import overall
 from ascore.plots import COLOURS, OTHER
 
 COLUMNS = 3
 # Series of one algorithm differ in a penalty weight: from light to dark as it grows.
 SHADES = ("#9ecae1", "#0072B2", "#08306b")
-LABEL_HEIGHT = 0.05  # of a panel; lines closer than that share their words
+LABEL_HEIGHT = 0.045  # of a panel; lines closer than that share their words
 AGENTS = ("#0072B2", "#D55E00")
 
 
@@ -71,6 +71,10 @@ def _panels(findings: Findings, plt: Any) -> Any:
         squeeze=False,
     )
     places = list(grid.flat)
+    legends = [
+        [s["label"] for s in entry["series"].values()] for entry in record["panels"].values()
+    ]
+    alike = all(labels == legends[0] for labels in legends)
     for axes, (panel, entry) in zip(places, record["panels"].items(), strict=False):
         colours = _colours(entry["series"])
         for key, series in entry["series"].items():
@@ -81,12 +85,15 @@ def _panels(findings: Findings, plt: Any) -> Any:
         axes.set_title(entry["title"], fontsize=11)
         axes.set_xlabel("training episodes")
         axes.set_ylabel("team return")
-        if record["kind"] == "curves" and any(axes.get_legend_handles_labels()[1]):
+        if not alike and any(axes.get_legend_handles_labels()[1]):
             axes.legend(fontsize=8, loc="best", framealpha=0.9, edgecolor="white")
     if with_bars:
         _bars(places[count - 1], findings)
     for axes in places[count:]:
         axes.axis("off")
+    if alike:
+        lines, labels = places[0].get_legend_handles_labels()
+        figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     return figure
 
 
@@ -124,18 +131,19 @@ def _anchor_lines(axes: Any, anchors: dict[str, float]) -> None:
         else:
             groups.append([(value, label)])
     for group in groups:
-        told = ", ".join(f"{label} {value:g}" for value, label in reversed(group))
-        _note(axes, group[-1][0], told)
+        told = "\n".join(f"{label} {value:g}" for value, label in reversed(group))
+        _note(axes, (group[0][0] + group[-1][0]) / 2, told)
 
 
 def _note(axes: Any, value: float, text: str) -> None:
-    """Small words on a horizontal line, at its left end."""
+    """Small words beside the right end of a horizontal line, where no curve runs through them."""
     axes.annotate(
         text,
-        (0.0, value),
+        (1.0, value),
         xycoords=("axes fraction", "data"),
-        xytext=(4, 2),
+        xytext=(3, 0),
         textcoords="offset points",
+        va="center",
         fontsize=7,
         color="0.3",
     )
@@ -150,35 +158,45 @@ def _bars(axes: Any, findings: Findings) -> None:
     together = overall(findings)
     width = 0.8 / len(series)
     for column, key in enumerate(series):
-        label = record["panels"][groups[0]]["series"][key]["label"]
         for group, panel in enumerate(groups):
             scores = findings.scores(panel, key)
             if not len(scores) or np.isnan(scores).any():
                 continue
             x = group + (column - (len(series) - 1) / 2) * width
             found = estimate([scores])
-            _bar(axes, x, width, found, colours[key], label if group == 0 else None)
+            _bar(axes, x, width, found, colours[key])
             axes.plot(np.full(len(scores), x), scores, ".", color="0.2", markersize=2.5, zorder=3)
         if key in together:
             x = len(groups) + (column - (len(series) - 1) / 2) * width
-            _bar(axes, x, width, together[key], colours[key], None)
-    names = [record["panels"][panel]["title"].replace("C. ", "C.\n", 1) for panel in groups]
-    names = [name.replace(", ", ",\n") for name in names]
+            _bar(axes, x, width, together[key], colours[key])
+    names = [record["panels"][panel]["title"].partition(",")[0] for panel in groups]
+    if len(set(names)) < len(names):
+        names = [record["panels"][panel]["title"].partition(", ")[2] for panel in groups]
+    others = {record["panels"][panel]["zero"] for panel in groups} - {"selfish"}
+    names = [
+        name if record["panels"][panel]["zero"] == "selfish" else f"{name} *"
+        for name, panel in zip(names, groups, strict=True)
+    ]
+    if others:
+        axes.set_xlabel(f"* 0 = {', '.join(sorted(others))}", fontsize=8)
     if together:
         names.append("all")
         axes.axvline(len(groups) - 0.5, color="0.7", linewidth=0.8)
     axes.set_xticks(range(len(names)), names, fontsize=8)
+    if len(names) > COLUMNS:
+        axes.tick_params(axis="x", rotation=30)
+        for tick in axes.get_xticklabels():
+            tick.set(ha="right", rotation_mode="anchor")
     for value, label in ((0.0, "selfish"), (1.0, "cooperative")):
         axes.axhline(value, color="0.45", linewidth=0.9, linestyle="--")
         _note(axes, value, label)
     axes.set_ylabel("normalised final return")
     axes.set_title("Final team return, normalised", fontsize=11)
     axes.grid(alpha=0.25, axis="y")
-    axes.legend(fontsize=8, loc="best", framealpha=0.9, edgecolor="white", ncols=2)
 
 
-def _bar(axes: Any, x: float, width: float, found: Any, colour: str, label: str | None) -> None:
-    axes.bar(x, found.iqm, 0.92 * width, color=colour, alpha=0.8, label=label)
+def _bar(axes: Any, x: float, width: float, found: Estimate, colour: str) -> None:
+    axes.bar(x, found.iqm, 0.92 * width, color=colour, alpha=0.8)
     if found.ci95 is not None:
         axes.vlines(x, *found.ci95, color="black", linewidth=1.2, zorder=4)
 

@@ -133,7 +133,8 @@ def gather(
                     continue
                 where = {"panel": panel, "series": series.key, "seed": seed}
                 finals.append(where | _final(found, anchors, world.zero))
-                curves += [where | point for point in _curves(folder, METRICS[study.kind])]
+                told = _curves(folder, METRICS[study.kind], config.communicate_every)
+                curves += [where | point for point in told]
                 cpu += found["seconds"]
         panels[panel] = entry
     record = {
@@ -186,13 +187,18 @@ def _final(found: dict[str, Any], anchors: Mapping[str, float], zero: str) -> di
     return row
 
 
-def _curves(folder: Path, metrics: Iterable[str]) -> list[dict[str, Any]]:
-    """Means over equal stretches of training; lists are one metric per agent."""
+def _curves(folder: Path, metrics: Iterable[str], period: int) -> list[dict[str, Any]]:
+    """Means over equal stretches of training; lists are one metric per agent.
+
+    A stretch holds whole periods of `period` updates: with gaps in communication, updates with and
+    without it differ, and stretches that hold now more of these, now of those would show waves.
+    """
     with open(folder / "metrics.jsonl", encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
+    starts = np.arange(0, len(records), period)
     points = []
-    for part in np.array_split(np.arange(len(records)), min(POINTS, len(records))):
-        here = [records[i] for i in part]
+    for part in np.array_split(starts, min(POINTS, len(starts))):
+        here = records[part[0] : part[-1] + period]
         for metric in metrics:
             told = [r[metric] for r in here if r.get(metric) is not None]
             if not told:
