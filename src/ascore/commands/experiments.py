@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +131,8 @@ def reproduce(argv: list[str]) -> int:
     write_list(options.out, listed)
     if options.slurm:
         return _slurm(options.out, listed)
+    import matplotlib  # noqa: F401 (where it is missing, say so now and not after hours)
+
     outcomes, status = _run(listed, options.out, options.workers, options.pin)
     if status != EXIT_INTERRUPTED:
         _tell_figures(options, argv, outcomes)
@@ -193,8 +197,10 @@ def _run(cells: Sequence[Cell], out: Path, workers: int, pin: bool) -> tuple[lis
             file=sys.stderr,
         )
     stop = stop_on_signal()
+    start = time.monotonic()
     with Progress(total=len(cells)) as progress:
         outcomes = run_all(cells, out / RUNS, fitting, progress, stop=stop, pin=pin)
+    _tell_use(outcomes, fitting, time.monotonic() - start)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     left = [outcome for outcome in outcomes if outcome.status in ("stopped", "waiting")]
     for outcome in failed:
@@ -208,6 +214,15 @@ def _run(cells: Sequence[Cell], out: Path, workers: int, pin: bool) -> tuple[lis
         print(f"ascore: {told}; the same command tries them again", file=sys.stderr)
         return outcomes, EXIT_FAILED
     return outcomes, 0
+
+
+def _tell_use(outcomes: list[Outcome], workers: int, seconds: float) -> None:
+    """Says how well workers were used, if there was more than one thing to do."""
+    spent = [outcome.seconds for outcome in outcomes if not math.isnan(outcome.seconds)]
+    if len(spent) > 1:
+        busy = sum(spent) / (workers * seconds)
+        told = f"{len(spent)} cells, {sum(spent):.0f} s of work in {seconds:.0f} s"
+        print(f"{told}: {workers} workers, {busy:.0%} busy", file=sys.stderr)
 
 
 def _one(out: Path, number: int) -> int:

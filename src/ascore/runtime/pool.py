@@ -56,6 +56,7 @@ class Outcome:
         status: done; failed; stopped (saved, to be continued); waiting (never begun).
         reason: why it failed.
         result: what the work returned.
+        seconds: from its beginning to its end.
         cpu_seconds: processor time of its process.
     """
 
@@ -63,6 +64,7 @@ class Outcome:
     status: Literal["done", "failed", "stopped", "waiting"]
     reason: str = ""
     result: Any = None
+    seconds: float = math.nan
     cpu_seconds: float = math.nan
 
 
@@ -223,7 +225,7 @@ def _work(
     os.environ.update({k: v for k, v in environment.items() if k not in ENVIRONMENT})
     if core is not None:
         os.sched_setaffinity(0, {core})
-    last = -math.inf
+    start, last = time.monotonic(), -math.inf
 
     def report(done: int, total: int, record: dict[str, Any]) -> None:
         nonlocal last
@@ -236,21 +238,20 @@ def _work(
     def stop() -> bool:
         return bool(asked) or connection.poll()  # a word from the pool, or its end
 
-    def say(kind: str, content: Any) -> None:
+    def say(kind: str, **content: Any) -> None:
+        spent = {"seconds": time.monotonic() - start, "cpu_seconds": time.process_time()}
         with contextlib.suppress(OSError):
-            connection.send((kind, content))
-
-    def failed(reason: str) -> None:
-        say("failed", {"reason": reason, "cpu_seconds": time.process_time()})
+            connection.send((kind, content | spent))
 
     try:
         result = work(task, report, stop)
         if isinstance(result, str) and result == STOPPED:
-            say("stopped", {"cpu_seconds": time.process_time()})
+            say("stopped")
         else:
-            say("done", {"result": result, "cpu_seconds": time.process_time()})
+            say("done", result=result)
     except (AscoreError, ValueError, OSError) as error:
-        failed(str(error))
+        say("failed", reason=str(error))
     except Exception as error:  # a fault of the program: the pool shows where it happened
-        say("fault", traceback.format_exc())
-        failed(f"{type(error).__name__}: {error}")
+        with contextlib.suppress(OSError):
+            connection.send(("fault", traceback.format_exc()))
+        say("failed", reason=f"{type(error).__name__}: {error}")
