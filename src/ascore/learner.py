@@ -251,7 +251,9 @@ class Learner:
     @torch.no_grad()
     def _log_probs(self, rows: Rows, owners: slice = ALL) -> Tensor:
         if self.fused is not None:
-            return self.fused.log_probs(rows.raw, rows.scale, owners)
+            # The next step of these owners comes before any change of theirs.
+            keep = self.config.minibatches == 1
+            return self.fused.log_probs(rows.raw, rows.scale, owners, keep)
         return self.actor.log_probs(rows.obs if rows.obs.dim() == 2 else rows.obs[owners], owners)
 
     def _refer(self, old: Tensor, messages: Messages | None) -> None:
