@@ -1,6 +1,7 @@
 /// Generalised advantage estimates over whole rows of [T, B, N] arrays.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -32,11 +33,19 @@ namespace detail {
     std::size_t width, float gamma, float decay, const float* __restrict reward,
     const float* __restrict value, const float* __restrict next, const float* __restrict carry,
     float* __restrict advantage, float* __restrict returns) noexcept {
-  for (std::size_t m = 0; m < width; ++m) {
-    const float delta = (reward[m] + gamma * next[m]) - value[m];
-    advantage[m] = delta + decay * carry[m];
-    returns[m] = advantage[m] + value[m];
-  }
+  const auto entries = [=](std::size_t begin, std::size_t end) {
+    for (std::size_t m = begin; m < end; ++m) {
+      const float delta = (reward[m] + gamma * next[m]) - value[m];
+      advantage[m] = delta + decay * carry[m];
+      returns[m] = advantage[m] + value[m];
+    }
+  };
+  // Arrays usually begin at the same place within a cache line, and not at its beginning. Vectors
+  // that cross lines take a fifth longer.
+  const std::size_t past = reinterpret_cast<std::uintptr_t>(advantage) % 64 / sizeof(float);
+  const std::size_t head = std::min(width, (16 - past) % 16);
+  entries(0, head);
+  entries(head, width);
 }
 
 using GaeRow = void (*)(std::size_t, float, float, const float*, const float*, const float*,

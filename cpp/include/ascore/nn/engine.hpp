@@ -75,10 +75,10 @@ class Engine {
     critic_.lr = critic;
   }
 
-  /// Log-probabilities f32 [last - first, S, H, A] of some owners. With `keep` the next minibatch of
-  /// theirs, if it is of all these rows, starts from the activations of this pass: until then the
-  /// parameters must stay as they are. They are kept only where reading them again is quicker than
-  /// computing them.
+  /// Log-probabilities f32 [last - first, S, H, A] of some owners. With `keep` the next minibatch
+  /// of theirs, if it is of all these rows, starts from the activations of this pass: until then
+  /// the parameters must stay as they are. They are kept only where reading them again is quicker
+  /// than computing them.
   void log_probs(const Observations& obs, std::int64_t rows, int first, int last, float* out,
                  bool keep) {
     pack_actors(first, last);
