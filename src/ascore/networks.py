@@ -45,6 +45,11 @@ class StackedMLP:
         self.layers = [(w.requires_grad_(), b.requires_grad_()) for w, b in self._views(self.flat)]
         self.gradients = self._views(self.grad)
 
+    def place_gradient(self, buffer: Tensor) -> None:
+        """Moves the gradient into f32 [K, P] owned by somebody else, who may add up many at once."""
+        self.grad = buffer
+        self.gradients = self._views(buffer)
+
     def _views(self, buffer: Tensor) -> list[tuple[Tensor, Tensor]]:
         count = buffer.shape[0]
         return [

@@ -15,7 +15,8 @@ from ascore.fused import Fused
 from ascore.links import Links
 from ascore.networks import Critic
 from ascore.rollout import Rollout, per_agent_view
-from ascore.targets import Targets, ValueNormalizer, compute_targets
+from ascore.runtime.ranks import World
+from ascore.targets import Targets, ValueNormalizer, compute_targets, moments
 
 
 class Valuation:
@@ -26,8 +27,10 @@ class Valuation:
         normalizer: mean and deviation per agent; 0 and 1 without normalisation.
     """
 
-    def __init__(self, critic: Critic, config: Config, obs_scale: float, num_agents: int) -> None:
-        self.critic, self.config, self.obs_scale = critic, config, obs_scale
+    def __init__(
+        self, critic: Critic, config: Config, obs_scale: float, num_agents: int, world: World
+    ) -> None:
+        self.critic, self.config, self.obs_scale, self.world = critic, config, obs_scale, world
         self.normalizer = ValueNormalizer(num_agents)
         self.fused: Fused | None = None  # computes the critics, where there is one
 
@@ -89,7 +92,7 @@ class Valuation:
         """Moves mean and deviation on and rescales the last layer, so that V stays as it was."""
         first = self.normalizer.weight[0] == 0
         mean, std = self.normalizer.mean, self.normalizer.std
-        self.normalizer.update(targets.returns)
+        self.normalizer.update(self.world.mean(moments(targets.returns)))
         if first:
             return  # an untrained critic starts at the mean of the targets instead
         ratio = torch.from_numpy(std / self.normalizer.std).float()
