@@ -36,6 +36,8 @@ QUANTITIES = ("policy loss", "value loss", "policy gradient", "value gradient")
 
 def unsupported(config: Config, actor: Actor, critic: Critic) -> str | None:
     """Why the engine cannot train these networks; None if it can."""
+    if config.device != "cpu":
+        return f"device = {config.device}"
     largest = max(net.flat.shape[1] for net in (actor.net, critic.net))
     if largest > LARGEST:
         return f"a network has {largest:,} parameters, more than {LARGEST:,}"
@@ -159,9 +161,7 @@ class Fused:
     ) -> tuple[int, int, float] | None:
         """The rest of a step on gradients and sums of the whole minibatch; results as `step`."""
         whole = sums.double().numpy()
-        return self.engine.finish(
-            self._objective(), *self._range(owners), total, whole, statistics
-        )
+        return self.engine.finish(self._objective(), *self._range(owners), total, whole, statistics)
 
     def _range(self, owners: slice) -> tuple[int, int]:
         first, last, _ = owners.indices(self.actor.num_agents)

@@ -237,7 +237,8 @@ def joined() -> Iterator[World]:
 def restarts() -> int:
     """How often torchrun has started this run anew after a failure, or Slurm after a requeue."""
     return max(
-        int(os.environ.get(name) or 0) for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
+        int(os.environ.get(name) or 0)
+        for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
     )
 
 
