@@ -147,6 +147,7 @@ ARROWS = {
     "algorithms.vps": "algorithms.contract algorithms.ippo ledger",
     "algorithms.vs": "algorithms.contract algorithms.ippo config ledger links targets",
     "anchors": "envs evaluation scripted streams",
+    "anticipations": "",
     "benchmark": "benchmark.suite benchmark.timing",
     "benchmark.environments": "_core benchmark.timing benchmark.worlds",
     "benchmark.estimates": "_core benchmark.packages benchmark.timing reference",
@@ -163,21 +164,36 @@ ARROWS = {
     " rollout",
     "benchmark.worlds": "benchmark.timing envs reference",
     "checkpoint": "_core errors files tensorfile",
-    "cli": "_core commands.machine commands.runs commands.shared commands.training"
-    " commands.worlds errors",
+    "cli": "_core commands.experiments commands.machine commands.runs commands.shared"
+    " commands.training commands.worlds errors",
     "commands": "",
+    "commands.experiments": "algorithms benchmark.machine commands.shared config experiments"
+    " experiments.cells experiments.figures experiments.results experiments.slurm"
+    " experiments.studies experiments.sweeps experiments.tables factory files options progress"
+    " runtime.pool",
     "commands.machine": "benchmark benchmark.report commands.shared doctor",
     "commands.runs": "commands.shared evaluation interop.replay options plots progress",
     "commands.shared": "evaluation",
     "commands.training": "algorithms commands.shared compare config envs evaluation factory options"
     " progress training",
     "commands.worlds": "anchors commands.shared envs interop.check options",
-    "compare": "config errors progress training",
+    "compare": "config errors progress runtime.pool training",
     "config": "envs errors graph",
     "doctor": "_core",
     "envs": "_core",
     "errors": "",
-    "evaluation": "factory policy streams training",
+    "evaluation": "factory milestones policy streams training",
+    "experiments": "",
+    "experiments.cells": "checkpoint config errors evaluation files progress runtime.pool training",
+    "experiments.figures": "errors experiments.results experiments.statistics experiments.tables"
+    " plots",
+    "experiments.results": "errors experiments experiments.cells experiments.studies factory files",
+    "experiments.slurm": "files",
+    "experiments.statistics": "streams",
+    "experiments.studies": "config experiments.cells",
+    "experiments.sweeps": "config errors experiments experiments.cells experiments.statistics"
+    " experiments.tables",
+    "experiments.tables": "experiments.results experiments.statistics",
     "fused": "_core config networks optimizer",
     "factory": "envs interop.external",
     "files": "errors",
@@ -196,11 +212,12 @@ ARROWS = {
     "joint": "_core envs errors",
     "kernels": "config kernels.compiled objectives",
     "kernels.compiled": "",
-    "learner": "algorithms algorithms.contract config envs errors fused guards ledger links"
-    " networks objectives optimizer rollout streams targets valuation",
+    "learner": "algorithms algorithms.contract anticipations config envs errors fused guards"
+    " ledger links networks objectives optimizer rollout streams targets valuation",
     "ledger": "",
     "links": "config graph",
     "metrics": "errors files",
+    "milestones": "envs",
     "networks": "streams",
     "objectives": "",
     "optimizer": "networks",
@@ -224,6 +241,8 @@ ARROWS = {
     "reference.update": "",
     "reference.vec_env": "reference.philox",
     "rollout": "_core envs networks",
+    "runtime": "",
+    "runtime.pool": "doctor errors progress",
     "scripted": "envs scripted.cleanup scripted.exchange scripted.harvest scripted.navigation"
     " scripted.predation scripted.uniform",
     "scripted.board": "envs scripted.reading",

@@ -16,6 +16,7 @@ from torch import Tensor
 from ascore import ledger
 from ascore.algorithms import get_algorithm
 from ascore.algorithms.contract import Algorithm
+from ascore.anticipations import anticipation_metrics
 from ascore.config import Config
 from ascore.envs import Spec
 from ascore.errors import ConfigError
@@ -256,6 +257,12 @@ class Learner:
         old = taken(log_probs, rows.action, self._agents)
         messages = self._messages(rows, log_probs, old)
         self._refer(old, messages)
+        if messages is not None:
+            found = anticipation_metrics(
+                messages.log_probs.numpy(), old.numpy(), messages.neighbours.numpy(), rows.raw,
+                self.outside.name,
+            )  # fmt: skip
+            totals.update({key: torch.from_numpy(value) for key, value in found.items()})
         statistics = np.zeros((self.spec.num_agents, COLUMNS))
         for iteration in range(config.iterations):
             rereference = config.ratio_reference == "iteration"
