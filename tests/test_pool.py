@@ -76,7 +76,7 @@ def test_pinned_workers_have_a_core_each():
 
 
 def test_workers_never_outnumber_cores_or_tasks(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pool, "usable_cores", lambda: 4)
+    monkeypatch.setattr(pool, "usable_processors", lambda: 4)
     assert [pool.fit_workers(w, 100) for w in (0, 1, 3, 4, 99)] == [4, 1, 3, 4, 4]
     assert [pool.fit_workers(w, 2) for w in (0, 1, 3)] == [2, 1, 2]
     assert pool.fit_workers(0, 0) == 1

@@ -8,6 +8,7 @@ import platform
 from typing import Any
 
 from ascore._core import __version__
+from ascore.processors import usable_processors
 
 TRAINING_PACKAGES = ("torch", "numba", "tyro", "rich", "safetensors", "tomli_w")
 FLAGS = ("avx2", "fma", "avx512f")
@@ -16,7 +17,7 @@ FLAGS = ("avx2", "fma", "avx512f")
 def examine() -> dict[str, Any]:
     """Versions, processor, and a list of problems, each with its remedy."""
     packages = {name: _version(name) for name in ("numpy", *TRAINING_PACKAGES)}
-    usable = usable_cores()
+    usable = usable_processors()
     flags = _cpu_flags()
     problems = []
     missing = [name for name, version in packages.items() if version is None]
@@ -51,11 +52,6 @@ def examine() -> dict[str, Any]:
         "packages": packages,
         "problems": problems,
     }
-
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(name: str) -> str | None:

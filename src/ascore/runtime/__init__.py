@@ -1,1 +1,1 @@
-"""Many processes: pools of runs on one machine."""
+"""Many processes: one run on several ranks, and pools of runs on one machine."""

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
-from ascore.doctor import usable_cores
 from ascore.errors import AscoreError
+from ascore.processors import usable_processors
 from ascore.progress import Progress
 
 Report = Callable[[int, int, dict[str, Any]], None]
@@ -85,7 +85,7 @@ def fit_workers(wanted: int, tasks: int) -> int:
     if wanted < 0:
         message = f"workers = {wanted} is not allowed; it must be at least 0 (one per core)"
         raise ValueError(message)
-    return max(1, min(wanted or usable_cores(), usable_cores(), tasks))
+    return max(1, min(wanted or usable_processors(), usable_processors(), tasks))
 
 
 def run(
