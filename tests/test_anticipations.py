@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 import ascore
-from ascore.anticipations import MEANINGS, anticipation_metrics
+from ascore.anticipations import MEANINGS, anticipation_metrics, anticipation_sums
 from ascore.config import Config
 from ascore.envs import ENVIRONMENTS
 from ascore.scripted import SCRIPTS
@@ -37,10 +37,16 @@ def test_metrics_equal_their_definition(graph: str):
         heard[2] = False
     else:
         heard[2, :, 0] = True
-    taken = np.take_along_axis(
-        log_probs, np.broadcast_to(action[None, :, :, None], (N, S, N, 1)), 3
-    )
-    told = anticipation_metrics(log_probs, taken[..., 0], heard, obs, "predation-v1")
+    index = np.broadcast_to(action[None, :, :, None], (N, S, N, 1))
+    taken = np.take_along_axis(log_probs, index, axis=3)[..., 0]
+    sums = anticipation_sums(log_probs, taken, heard, obs, "predation-v1")
+    told = anticipation_metrics(sums, "predation-v1")
+    parts = []  # of the rows, as two ranks hold them
+    for rows in (slice(0, 3), slice(3, S)):
+        links = heard if graph == "fixed" else heard[:, rows]
+        part = log_probs[:, rows], taken[:, rows], links, obs[rows]
+        parts.append(anticipation_sums(*part, "predation-v1"))
+    np.testing.assert_allclose(parts[0] + parts[1], sums, rtol=1e-5, atol=1e-12)
     assert set(told) == {"anticipation_mse", "anticipated_probs", "anticipated_towards"}
     for i in range(N):
         links = [(s, j) for s in range(S) for j in range(N) if heard[i, s % heard.shape[1], j]]

@@ -242,7 +242,7 @@ ARROWS = {
     "reference.vec_env": "reference.philox",
     "rollout": "_core envs networks",
     "runtime": "",
-    "runtime.pool": "doctor errors progress",
+    "runtime.pool": "errors processors progress",
     "scripted": "envs scripted.cleanup scripted.exchange scripted.harvest scripted.navigation"
     " scripted.predation scripted.uniform",
     "scripted.board": "envs scripted.reading",

@@ -63,6 +63,11 @@ def test_figure_3_is_sparse():
     assert [c.config.env_params["num_agents"] for c in listed] == [20] * 4 + [30] * 4
     assert {(c.config.graph, c.config.communicate_every) for c in listed} == {("random_one", 2)}
     assert [c.config.algorithm for c in listed] == ["as", "vps", "vs", "ps"] * 2
+    rates = [c.config.actor_lr for c in listed]
+    preset = Config.preset("predation").actor_lr
+    assert rates == [preset, preset, preset, min(preset, 2e-4)] * 2
+    literal = studies.cells(["fig3"], "paper", "paper", 200, 1)
+    assert {c.config.actor_lr for c in literal} == {1e-4}
 
 
 def test_figure_4_has_the_paper_s_weights_with_the_paper_s_preset():

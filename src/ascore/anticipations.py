@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 
 # Observations [S, V, O] as the environment gave them -> the action of that meaning, [S, N].
 Meaning = Callable[[npt.NDArray[Any]], npt.NDArray[np.int64]]
@@ -23,10 +24,10 @@ MEANINGS: dict[str, dict[str, Meaning]] = {
 """By environment: actions with a meaning that their number does not tell."""
 
 
-def anticipation_metrics(
+def anticipation_sums(
     log_probs: F32, taken: F32, neighbours: npt.NDArray[np.bool_], obs: npt.NDArray[Any], env: str
-) -> dict[str, F32]:
-    """Means over the rows of a batch and over those an agent hears; nan where it heard nobody.
+) -> F64:
+    """Sums over the rows of a batch and over those an agent hears; those of several ranks add up.
 
     Args:
         log_probs: f32 [N, S, N, A], log pi^{ij}(.|s).
@@ -36,31 +37,41 @@ def anticipation_metrics(
         env: name of the environment, for the meaning of actions.
 
     Returns:
-        anticipation_mse f32 [N], (pi^{jj}(a_j|s) - pi^{ij}(a_j|s))^2;
-        anticipated_probs f32 [N, A], pi^{ij}(.|s);
-        anticipated_<meaning> f32 [N], pi^{ij} of the action of that meaning.
+        f64 [N, K]: how many were heard; (pi^{jj}(a_j|s) - pi^{ij}(a_j|s))^2; pi^{ij} of the action
+        of each meaning; pi^{ij}(.|s).
+    """
+    weight = neighbours.astype(np.float32)
+    fixed = weight.shape[1] == 1
+
+    def total(value: F32) -> F64:  # [N, S, N, ...] -> [N, ...]
+        if fixed:
+            value = value.sum(axis=1, keepdims=True)
+        found: F64 = np.einsum("isj...,isj->i...", value, weight).astype(np.float64)
+        return found
+
+    chosen, probs = np.exp(taken), np.exp(log_probs)
+    own = chosen.diagonal(axis1=0, axis2=2)  # [S, N]
+    heard = weight.sum(axis=(1, 2), dtype=np.float64) * (len(own) if fixed else 1)
+    columns = [heard, total((own - chosen) ** 2)]
+    for meaning in MEANINGS.get(env, {}).values():
+        action = np.broadcast_to(meaning(obs), taken.shape)[..., None]
+        columns.append(total(np.take_along_axis(probs, action, axis=-1)[..., 0]))
+    return np.concatenate([np.stack(columns, axis=1), total(probs)], axis=1)
+
+
+def anticipation_metrics(sums: F64, env: str) -> dict[str, F64]:
+    """Means of `anticipation_sums`; nan where an agent heard nobody.
+
+    Returns:
+        anticipation_mse [N], (pi^{jj}(a_j|s) - pi^{ij}(a_j|s))^2;
+        anticipated_probs [N, A], pi^{ij}(.|s);
+        anticipated_<meaning> [N], pi^{ij} of the action of that meaning.
 
     Source:
         Section 5.3, "Anticipated policy and policy discrepancy" (Fig. 7).
     """
-    weight = neighbours.astype(np.float32)
-    fixed = weight.shape[1] == 1
-    count = weight.sum(axis=(1, 2)) * (log_probs.shape[1] if fixed else 1)
-
-    def mean(value: F32) -> F32:  # [N, S, N, ...] -> [N, ...]
-        if fixed:
-            total = np.einsum("ij...,ij->i...", value.sum(axis=1), weight[:, 0])
-        else:
-            total = np.einsum("isj...,isj->i...", value, weight)
-        with np.errstate(invalid="ignore"):
-            average: F32 = total / count.reshape(-1, *[1] * (total.ndim - 1))
-        return average
-
-    chosen = np.exp(taken)
-    own = chosen.diagonal(axis1=0, axis2=2)  # [S, N]
-    probs = np.exp(log_probs)
-    told = {"anticipation_mse": mean((own - chosen) ** 2), "anticipated_probs": mean(probs)}
-    for name, meaning in MEANINGS.get(env, {}).items():
-        action = np.broadcast_to(meaning(obs), taken.shape)[..., None]
-        told[f"anticipated_{name}"] = mean(np.take_along_axis(probs, action, axis=-1)[..., 0])
-    return told
+    with np.errstate(invalid="ignore"):
+        means = sums[:, 1:] / sums[:, :1]
+    names = ["anticipation_mse", *(f"anticipated_{name}" for name in MEANINGS.get(env, {}))]
+    told = {name: means[:, column] for column, name in enumerate(names)}
+    return {**told, "anticipated_probs": means[:, len(names) :]}

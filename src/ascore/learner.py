@@ -16,7 +16,7 @@ from torch import Tensor
 from ascore import ledger
 from ascore.algorithms import get_algorithm
 from ascore.algorithms.contract import Algorithm
-from ascore.anticipations import anticipation_metrics
+from ascore.anticipations import anticipation_metrics, anticipation_sums
 from ascore.config import Config
 from ascore.envs import Spec
 from ascore.errors import ConfigError
@@ -258,10 +258,10 @@ class Learner:
         messages = self._messages(rows, log_probs, old)
         self._refer(old, messages)
         if messages is not None:
-            found = anticipation_metrics(
-                messages.log_probs.numpy(), old.numpy(), messages.neighbours.numpy(), rows.raw,
-                self.outside.name,
-            )  # fmt: skip
+            env, said = self.outside.name, messages.log_probs.cpu().numpy()
+            heard = messages.neighbours.cpu().numpy()
+            sums = anticipation_sums(said, old.cpu().numpy(), heard, rows.raw, env)
+            found = anticipation_metrics(self.world.total(sums), env)
             totals.update({key: torch.from_numpy(value) for key, value in found.items()})
         statistics = np.zeros((self.spec.num_agents, COLUMNS))
         for iteration in range(config.iterations):

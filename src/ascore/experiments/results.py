@@ -123,7 +123,9 @@ def gather(
                 "label": _label(study, series, config.penalty_weight),
                 "algorithm": series.algorithm,
                 "penalty_weight": config.penalty_weight,
-                "overrides": dict(series.overrides),
+                "overrides": {
+                    key: getattr(config, key) for key in (*series.overrides, *series.at_most)
+                },
                 "episodes": config.episodes,
             }
             for seed in range(seeds):

@@ -43,6 +43,7 @@ class Series:
         label: in the legend.
         algorithm: what learns.
         overrides: of the preset's keys.
+        at_most: limits to numbers of the preset.
         rho: the penalty weight as a multiple of the preset's.
     """
 
@@ -50,6 +51,7 @@ class Series:
     label: str
     algorithm: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    at_most: Mapping[str, float] = field(default_factory=dict)
     rho: float = 1.0
 
 
@@ -100,8 +102,14 @@ SPARSE = {"graph": "random_one", "communicate_every": 2}
 NO_PENALTY = Series("as-rho0", "AS, ρ = 0", "as", rho=0.0)
 
 
+# PS multiplies the ratios of all agents' actions; with 30 agents gradients stop being finite within
+# 70 updates at a rate of 5e-4.
+STEADY = {"ps": {"actor_lr": 2e-4}}
+
+
 def _sparse(series: Series) -> Series:
-    return Series(f"{series.key}-sparse", series.label, series.algorithm, SPARSE)
+    limits = STEADY.get(series.key, {})
+    return Series(f"{series.key}-sparse", series.label, series.algorithm, SPARSE, limits)
 
 
 def _weights(*factors: float) -> tuple[Series, ...]:
@@ -162,12 +170,16 @@ def config_of(world: World, series: Series, preset: str, budget: Budget, seed: i
     base = Config.preset(
         world.env, series.algorithm, preset, seed=seed, env_params=dict(world.params)
     )
+    limited = {key: min(getattr(base, key), most) for key, most in series.at_most.items()}
     episodes = PAPER_EPISODES if preset == "paper" else base.episodes
     if budget == "small":
         episodes = min(episodes, world.small)
     return one_thread(
         base.replace(
-            episodes=episodes, penalty_weight=base.penalty_weight * series.rho, **series.overrides
+            episodes=episodes,
+            penalty_weight=base.penalty_weight * series.rho,
+            **series.overrides,
+            **limited,
         )
     )
 

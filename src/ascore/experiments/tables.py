@@ -26,7 +26,7 @@ def as_markdown(findings: Findings) -> str:
     for panel, entry in record["panels"].items():
         for key, series in entry["series"].items():
             lines.append(_row(findings, panel, entry, key, series))
-    lines += ["", *_overall(findings), *_anchors(record), ""]
+    lines += ["", *_overall(findings), *_anchors(record), *_overrides(record), ""]
     lines += [
         "Team return and normalised return: interquartile mean over runs, each the mean of its "
         "evaluation episodes, with the 95% interval of a stratified bootstrap over runs.",
@@ -118,6 +118,17 @@ def _anchors(record: dict[str, Any]) -> list[str]:
         line = f"- {entry['title']}: {told}; normalised from {entry['zero']} (0) to cooperative (1)"
         lines.append(line)
     return ["Anchors:", "", *lines]
+
+
+def _overrides(record: dict[str, Any]) -> list[str]:
+    """What series change of the preset, each line once."""
+    lines: dict[str, None] = {}
+    for entry in record["panels"].values():
+        for series in entry["series"].values():
+            if series["overrides"]:
+                told = ", ".join(f"{key} = {value}" for key, value in series["overrides"].items())
+                lines[f"- {series['label']}: {told}"] = None
+    return ["", "Beside the preset:", "", *lines] if lines else []
 
 
 def _provenance(record: dict[str, Any]) -> list[str]:
