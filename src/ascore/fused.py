@@ -153,9 +153,7 @@ class Fused:
     ) -> tuple[int, int, float] | None:
         """The rest of a step on gradients and sums of the whole minibatch; results as `step`."""
         whole = sums.double().numpy()
-        return self.engine.finish(
-            self._objective(), *self._range(owners), total, whole, statistics
-        )
+        return self.engine.finish(self._objective(), *self._range(owners), total, whole, statistics)
 
     def _range(self, owners: slice) -> tuple[int, int]:
         first, last, _ = owners.indices(self.actor.num_agents)

@@ -396,7 +396,9 @@ class Learner:
             times this rank's share of the rows; those of PER_LINK times its number of `links`.
         """
         share = (len(rows.action) if part is None else len(part)) / total
-        chosen = part if share > 0 else torch.zeros(1, dtype=torch.int64)  # any row, weighted with 0
+        chosen = (
+            part if share > 0 else torch.zeros(1, dtype=torch.int64)
+        )  # any row, weighted with 0
 
         def pick(x: Tensor, dim: int) -> Tensor:
             return x if chosen is None else x.index_select(dim, chosen)
@@ -482,6 +484,7 @@ class Learner:
         earned = world.total(np.append(ended.sum(axis=0), len(ended)))
         returns = earned[:-1] / earned[-1] if earned[-1] > 0 else np.full(n, np.nan)
         both = np.stack([targets.returns - targets.value, targets.returns]).reshape(2, -1, n)
+        both = both.astype(np.float64)
         centre = world.mean(both.mean(axis=1))
         residual, spread = world.mean(np.square(both - centre[:, None]).mean(axis=1))
         explained = 1.0 - residual / np.maximum(spread, 1e-12)

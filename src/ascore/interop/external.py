@@ -412,7 +412,6 @@ class PythonCore(CoreVecEnv):
             for b in range(self.num_envs):
                 self._begin(b)
 
-
     def _require_whole(self, first: int, count: int | None) -> None:
         if (first, self.num_envs if count is None else count) != (0, self.num_envs):
             raise EnvError(
