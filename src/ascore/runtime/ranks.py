@@ -82,7 +82,7 @@ class World:
         return x
 
     def mean(self, x: Array) -> Array:
-        """Mean over the ranks; as all have as many rows, the mean of means is that over all rows."""
+        """Mean over the ranks, which have as many rows each."""
         return x
 
     def largest(self, x: Array) -> Array:
@@ -112,7 +112,7 @@ class World:
         """
 
     def claim(self) -> bool:
-        """True for the first rank that asks: it reports why the run failed, the others keep quiet."""
+        """True for the first rank that asks: it says why the run failed, the others are quiet."""
         return True
 
 
