@@ -361,9 +361,8 @@ void register_vec_env(py::module_& module, const char* class_name) {
         require_shape("state", array, {static_cast<std::size_t>(array.size())});
         const std::size_t all = self.core.num_envs();
         const std::size_t rest = first < all ? all - first : 0;
-        self.exclusively([&] {
-          self.core.load_state(read<std::uint8_t>(array), first, count.value_or(rest));
-        });
+        self.exclusively(
+            [&] { self.core.load_state(read<std::uint8_t>(array), first, count.value_or(rest)); });
       },
       py::arg("state"), py::arg("first") = 0, py::arg("count") = py::none(),
       "Go back to a saved state, every buffer included, in `count` environments from `first` on.");

@@ -149,7 +149,7 @@ ARROWS = {
     "anchors": "envs evaluation scripted streams",
     "anticipations": "",
     "benchmark": "benchmark.suite benchmark.timing",
-    "benchmark.environments": "_core benchmark.timing benchmark.worlds",
+    "benchmark.environments": "_core benchmark.timing benchmark.worlds processors",
     "benchmark.estimates": "_core benchmark.packages benchmark.timing reference",
     "benchmark.learning": "_core algorithms benchmark.packages benchmark.timing benchmark.updates"
     " config factory learner objectives reference.training reference.update rollout",
@@ -174,12 +174,12 @@ ARROWS = {
     "commands.machine": "benchmark benchmark.report commands.shared doctor",
     "commands.runs": "commands.shared evaluation interop.replay options plots progress",
     "commands.shared": "evaluation",
-    "commands.training": "algorithms commands.shared compare config envs evaluation factory options"
-    " progress training",
+    "commands.training": "algorithms commands.shared compare config envs errors evaluation factory"
+    " options progress runtime.ranks training",
     "commands.worlds": "anchors commands.shared envs interop.check options",
     "compare": "config errors progress runtime.pool training",
     "config": "envs errors graph",
-    "doctor": "_core",
+    "doctor": "_core processors",
     "envs": "_core",
     "errors": "",
     "evaluation": "factory milestones policy streams training",
@@ -213,7 +213,8 @@ ARROWS = {
     "kernels": "config kernels.compiled objectives",
     "kernels.compiled": "",
     "learner": "algorithms algorithms.contract anticipations config envs errors fused guards"
-    " ledger links networks objectives optimizer rollout streams targets valuation",
+    " ledger links networks objectives optimizer rollout runtime.gradients runtime.ranks streams"
+    " targets valuation",
     "ledger": "",
     "links": "config graph",
     "metrics": "errors files",
@@ -224,6 +225,7 @@ ARROWS = {
     "options": "config",
     "plots": "errors factory training",
     "policy": "checkpoint errors joint",
+    "processors": "",
     "progress": "",
     "reference": "reference.cleanup reference.exchange reference.gae reference.harvest"
     " reference.navigation reference.philox reference.predation reference.vec_env",
@@ -242,7 +244,9 @@ ARROWS = {
     "reference.vec_env": "reference.philox",
     "rollout": "_core envs networks",
     "runtime": "",
+    "runtime.gradients": "networks runtime.ranks",
     "runtime.pool": "errors processors progress",
+    "runtime.ranks": "errors",
     "scripted": "envs scripted.cleanup scripted.exchange scripted.harvest scripted.navigation"
     " scripted.predation scripted.uniform",
     "scripted.board": "envs scripted.reading",
@@ -259,8 +263,9 @@ ARROWS = {
     "targets": "_core",
     "tensorfile": "",
     "theory": "",
-    "training": "checkpoint config envs errors factory files learner metrics policy rollout",
-    "valuation": "algorithms.contract config fused links networks rollout targets",
+    "training": "checkpoint config envs errors factory files learner metrics policy processors"
+    " rollout runtime.ranks",
+    "valuation": "algorithms.contract config fused links networks rollout runtime.ranks targets",
 }
 ALLOWED = {module: set(others.split()) for module, others in ARROWS.items()}
 

@@ -525,6 +525,7 @@ class Learner:
         earned = world.total(np.append(ended.sum(axis=0), len(ended)))
         returns = earned[:-1] / earned[-1] if earned[-1] > 0 else np.full(n, np.nan)
         both = np.stack([targets.returns - targets.value, targets.returns]).reshape(2, -1, n)
+        both = both.astype(np.float64)
         centre = world.mean(both.mean(axis=1))
         residual, spread = world.mean(np.square(both - centre[:, None]).mean(axis=1))
         explained = 1.0 - residual / np.maximum(spread, 1e-12)

@@ -48,7 +48,7 @@ class StackedMLP:
         self.gradients = self._views(self.grad)
 
     def place_gradient(self, buffer: Tensor) -> None:
-        """Moves the gradient into f32 [K, P] owned by somebody else, who may add up many at once."""
+        """Moves the gradient into f32 [K, P] of somebody who adds up many at once."""
         self.grad = buffer
         self.gradients = self._views(buffer)
 

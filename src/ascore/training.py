@@ -67,6 +67,11 @@ class Run:
         return values
 
     @property
+    def finished(self) -> bool:
+        """Whether all its updates are done."""
+        return (self.path / "summary.json").exists()
+
+    @property
     def policy(self) -> Policy:
         """The newest checkpoint's policy."""
         return load_policy(self.path)
@@ -90,8 +95,8 @@ def train(
         stop: asked after every update; True on any rank saves a checkpoint and returns early.
         world: the ranks that share the environments, as `ascore.runtime.ranks.joined` gives them;
             None = this process alone. All must call with the same arguments.
-        restarted: an earlier attempt at the same run may have left its folder: go on from its
-            newest checkpoint.
+        restarted: on any rank, an earlier attempt at the same run may have left its folder: go on
+            from its newest checkpoint.
 
     Returns:
         The run; `ascore.resume(run.path)` continues it if it was stopped.
@@ -101,8 +106,10 @@ def train(
         NonFiniteError: training diverged; the last good checkpoint is left.
         RankError: another rank is gone.
     """
-    session = _Session(config, world or World())
-    told = session.world.told(lambda: json.dumps(_begin(config, out, restarted)))
+    world = world or World()
+    restarted = world.any(restarted)
+    session = _Session(config, world)
+    told = world.told(lambda: json.dumps(_begin(config, out, restarted)))
     path, name = json.loads(told)
     saved = checkpoint.load(Path(path), name) if name else None
     if saved is None:
@@ -200,6 +207,7 @@ class _Session:
         every = self.config.checkpoint_every or max(1, self.total // 20)
         log = Log()
         if self.world.lead:
+            (folder / "summary.json").unlink(missing_ok=True)  # it speaks of finished runs
             log = MetricsLog(folder, tensorboard=self.config.tensorboard, positions=positions)
         before = self.seconds
         start = time.perf_counter()
@@ -283,7 +291,7 @@ class _Session:
             message = f"checkpoint {saved.path} was made for {saved.spec}, not {now}"
             raise CheckpointError(message)
         arrays = {key: value.copy() for key, value in saved.arrays.items()}
-        slices = []
+        slices: list[U8] = []
         while slice_name(len(slices)) in arrays:
             slices.append(arrays.pop(slice_name(len(slices))))
         first, mine = self.world.rank * self.env.num_envs, self.env.num_envs

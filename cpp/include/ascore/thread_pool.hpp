@@ -69,7 +69,9 @@ class ThreadPool {
       return;
     }
     task_ = &task;
-    call_ = [](void* erased, std::size_t worker) noexcept { (*static_cast<Task*>(erased))(worker); };
+    call_ = [](void* erased, std::size_t worker) noexcept {
+      (*static_cast<Task*>(erased))(worker);
+    };
     running_.store(static_cast<Count>(threads_.size()), std::memory_order_relaxed);
     generation_.fetch_add(1, std::memory_order_release);
     generation_.notify_all();  // costs a look at a counter where nobody sleeps

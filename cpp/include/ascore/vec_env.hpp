@@ -469,9 +469,8 @@ class VecEnv {
 
   std::size_t payload_size(std::size_t count) const {
     std::size_t each = sizeof(State) + sizeof(time_[0]);
-    visit_buffers(*this, [&](const auto& buffer) {
-      each += std::span(buffer).size_bytes() / num_envs_;
-    });
+    visit_buffers(*this,
+                  [&](const auto& buffer) { each += std::span(buffer).size_bytes() / num_envs_; });
     return sizeof(seed_) + sizeof(started_) + count * each;
   }
 

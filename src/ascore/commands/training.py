@@ -16,6 +16,7 @@ from ascore.commands.shared import (
     stop_on_signal,
 )
 from ascore.envs import ENVIRONMENTS
+from ascore.errors import ConfigError
 from ascore.factory import anchor_values, batch, is_external
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _train_and_show(
     from ascore.compare import train_side_by_side
     from ascore.evaluation import evaluate
     from ascore.progress import Progress
+    from ascore.runtime.ranks import joined, restarts
     from ascore.training import new_folder, train
 
     for name in names:  # bad names and parameters fail here, before anything is written
@@ -68,14 +70,27 @@ def _train_and_show(
     batch(config.env, config.env_params)
     anchors = anchor_values(config.env, config.env_params)
     stop = stop_on_signal()
-    with Progress() as progress:
+    with joined() as world, Progress(quiet=not world.lead) as progress:
+        if len(names) > 1 and world.size > 1:
+            message = f"--compare {names[1]} trains side by side; ranks train one algorithm"
+            raise ConfigError(message)
         if len(names) > 1:
             folder = new_folder(config, out, names)
             runs = train_side_by_side(config, names, folder, progress, stop)
         else:
             name = names[0]
-            runs = [train(config, out, report=lambda *u: progress.update(name, *u), stop=stop)]
-    if stop():
+            run = train(
+                config,
+                out,
+                report=lambda *u: progress.update(name, *u),
+                stop=stop,
+                world=world,
+                restarted=restarts() > 0,
+            )
+            runs = [run]
+    if not world.lead:
+        return 0
+    if not all(run.finished for run in runs):
         return _interrupted([run.path for run in runs])
     results = [(run, evaluate(run, episodes=episodes) if episodes else None) for run in runs]
     if as_json:
@@ -91,19 +106,23 @@ def resume(argv: list[str]) -> int:
 
     from ascore.options import ResumeOptions
     from ascore.progress import Progress
+    from ascore.runtime.ranks import joined
     from ascore.training import resume
 
     options = tyro.cli(ResumeOptions, args=argv, prog="ascore resume")
     stop = stop_on_signal()
-    with Progress() as progress:
+    with joined() as world, Progress(quiet=not world.lead) as progress:
         run = resume(
             options.run,
             episodes=options.episodes,
             checkpoint_name=options.checkpoint,
             report=lambda *u: progress.update(options.run.name, *u),
             stop=stop,
+            world=world,
         )
-    if stop():
+    if not world.lead:
+        return 0
+    if not run.finished:
         return _interrupted([run.path])
     print(json.dumps(outcome(run, None)) if options.json else f"run written to {run.path}")
     return 0

@@ -53,5 +53,5 @@ class Gradients:
 
 
 def _split(packed: Tensor, like: list[Tensor]) -> list[Tensor]:
-    parts = packed.split([rows.numel() for rows in like])
+    parts = torch.split(packed, [rows.numel() for rows in like])
     return [part.view(rows.shape) for part, rows in zip(parts, like, strict=True)]

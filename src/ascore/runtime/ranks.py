@@ -12,16 +12,20 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 
 from ascore.errors import ConfigError, RankError
 
@@ -78,7 +82,7 @@ class World:
         return x
 
     def mean(self, x: Array) -> Array:
-        """Mean over the ranks; as all have as many rows, the mean of means is that over all rows."""
+        """Mean over the ranks, which have as many rows each."""
         return x
 
     def largest(self, x: Array) -> Array:
@@ -108,7 +112,7 @@ class World:
         """
 
     def claim(self) -> bool:
-        """True for the first rank that asks: it reports why the run failed, the others keep quiet."""
+        """True for the first rank that asks: it says why the run failed, the others are quiet."""
         return True
 
 
@@ -122,11 +126,12 @@ class Ranks(World):
         neighbours: ranks on this machine.
     """
 
-    def __init__(self, store: dist.Store, rank: int, size: int, neighbours: int) -> None:
+    def __init__(self, store: Store, rank: int, size: int, neighbours: int) -> None:
         self.rank, self.size, self.neighbours = rank, size, neighbours
         self._store = store
 
     def share(self, num_envs: int) -> int:
+        """Equal shares, so that no rank waits for another and the mean of means is the mean."""
         if num_envs % self.size:
             message = (
                 f"num_envs = {num_envs} cannot be shared equally by {self.size} ranks; "
@@ -137,6 +142,7 @@ class Ranks(World):
         return num_envs // self.size
 
     def own_rows(self, rows: npt.NDArray[np.int64], num_envs: int) -> npt.NDArray[np.int64]:
+        """Those whose environment is in this rank's slice."""
         mine = num_envs // self.size
         time, env = np.divmod(rows, num_envs)
         env -= self.rank * mine
@@ -144,23 +150,27 @@ class Ranks(World):
         return time[own] * mine + env[own]
 
     def sum_in_place(self, x: Tensor) -> None:
+        """One all-reduce."""
         self._reach(lambda: dist.all_reduce(x))
 
     def total(self, x: Array) -> Array:
+        """One all-reduce, of a copy."""
         return self._combine(x, dist.ReduceOp.SUM)
 
     def mean(self, x: Array) -> Array:
-        found = self.total(x)
-        found /= self.size
-        return found
+        """One all-reduce, of a copy."""
+        return _divided(self.total(x), self.size)
 
     def largest(self, x: Array) -> Array:
+        """One all-reduce, of a copy."""
         return self._combine(x, dist.ReduceOp.MAX)
 
     def any(self, flag: bool) -> bool:
+        """One all-reduce, of a byte."""
         return bool(self.largest(np.array([flag], dtype=np.uint8))[0])
 
     def gather(self, x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Padded to the longest on the way."""
         rows = np.zeros(self.size, dtype=np.int64)
         rows[self.rank] = len(x)
         rows = self.total(rows)
@@ -172,6 +182,7 @@ class Ranks(World):
         return [part.numpy()[:count] for part, count in zip(found or [], rows, strict=False)]
 
     def told(self, text: Callable[[], str]) -> str:
+        """Its length, then its bytes; the others add zeros."""
         said = text().encode() if self.lead else b""
         size = self.total(np.array([len(said)], dtype=np.int64))
         content = np.zeros(int(size[0]), dtype=np.uint8)
@@ -180,6 +191,7 @@ class Ranks(World):
         return self.total(content).tobytes().decode()
 
     def require_same(self, what: str, content: bytes, remedy: str) -> None:
+        """Compares digests."""
         digest = np.frombuffer(hashlib.sha256(content).digest(), dtype=np.uint8)
         both = np.stack([digest, 255 - digest])  # equal if the greatest and the least are
         largest = self.largest(both)
@@ -188,8 +200,9 @@ class Ranks(World):
             raise RankError(message)
 
     def claim(self) -> bool:
+        """Counts in the store, which outlives a rank."""
         try:
-            return self._store.add("ascore/failed", 1) == 1
+            return int(self._store.add("ascore/failed", 1)) == 1
         except RuntimeError:  # the store went down with the machine that held it
             return True
 
@@ -214,6 +227,8 @@ def joined() -> Iterator[World]:
 
     Raises:
         RankError: the variables are incomplete, or the other ranks cannot be reached.
+        SystemExit: with status 1, in place of any error on the ranks that are not the first to
+            fail. When one rank is lost all others fail as well, and one line says enough.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -221,7 +236,8 @@ def joined() -> Iterator[World]:
         return
     timeout = timedelta(seconds=float(os.environ.get(TIMEOUT, DEFAULT_TIMEOUT)))
     try:
-        store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
+        everything, rank, size = next(rendezvous("env://", timeout=timeout))
+        store = PrefixStore(_attempt(everything, rank, size, timeout), everything)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timeout)
     except (RuntimeError, ValueError) as error:
         message = (
@@ -230,23 +246,73 @@ def joined() -> Iterator[World]:
         )
         raise RankError(message) from error
     neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    yield Ranks(store, rank, size, neighbours)
+    world = Ranks(store, rank, size, neighbours)
+    try:
+        yield world
+    except Exception:
+        if world.claim():
+            raise
+        raise SystemExit(1) from None
     dist.destroy_process_group()
 
 
+def _attempt(store: Store, rank: int, size: int, timeout: timedelta) -> str:
+    """A name that the ranks of this attempt share, and no earlier attempt had.
+
+    torchrun keeps its store when it starts ranks anew, addresses of the dead included, and machines
+    count restarts apart. So every rank brings a token of its own, rank 0 answers with all tokens it
+    sees, and who finds its own among them has met a rank 0 that is alive.
+    """
+    token, end = uuid4().hex, time.monotonic() + timeout.total_seconds()
+    keys = [f"ascore/token/{other}" for other in range(1, size)]
+    if rank == 0:
+        store.wait(keys, timeout)
+        here = f"ascore/here/{token}"
+        while store.add(here, 0) < size - 1:
+            tokens = [found.decode() for found in store.multi_get(keys)]
+            store.set("ascore/attempt", " ".join([token, *tokens]))
+            _pause(end)
+        return token
+    store.set(keys[rank - 1], token)
+    while True:
+        name, *tokens = store.get("ascore/attempt").decode().split()
+        if token in tokens:
+            store.add(f"ascore/here/{name}", 1)
+            return str(name)
+        _pause(end)
+
+
+def _pause(end: float) -> None:
+    if time.monotonic() > end:
+        message = "not all of them came"
+        raise RuntimeError(message)
+    time.sleep(0.02)
+
+
 def restarts() -> int:
-    """How often torchrun has started this run anew after a failure, or Slurm after a requeue."""
+    """How often torchrun here has started this run anew after a failure, or Slurm a requeued job.
+
+    Machines count apart: a rank whose machine lost nobody counts nothing.
+    """
     return max(
         int(os.environ.get(name) or 0)
         for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
     )
 
 
+def _divided(x: Array, count: int) -> Array:
+    np.divide(x, count, out=x)
+    return x
+
+
 def _lost(rank: int, error: RuntimeError) -> str:
-    return f"rank {rank} has lost another rank: {_reason(error)}"
+    return (
+        f"rank {rank} has lost another rank ({_reason(error)}); all ranks end, and torchrun "
+        "--max-restarts starts them anew from the last checkpoint"
+    )
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong in one line, without the place in gloo's source."""
-    first = str(error).strip().partition("\n")[0]
-    return re.sub(r"^\[[^\]]*\]\s*", "", first).rstrip(". ") or type(error).__name__
+    """What went wrong in one sentence, without the place in gloo's source."""
+    first = str(error).strip().partition("\n")[0].partition(". ")[0]
+    return re.sub(r"\[/[^\]]*\]\s*", "", first).rstrip(". ") or type(error).__name__
