@@ -164,9 +164,10 @@ ARROWS = {
     " rollout",
     "benchmark.worlds": "benchmark.timing envs reference",
     "checkpoint": "_core errors files tensorfile",
-    "cli": "_core commands.experiments commands.machine commands.runs commands.shared"
-    " commands.training commands.worlds errors",
+    "cli": "_core commands.embedding commands.experiments commands.machine commands.runs"
+    " commands.shared commands.training commands.worlds errors",
     "commands": "",
+    "commands.embedding": "installed policy",
     "commands.experiments": "algorithms benchmark.machine commands.shared config experiments"
     " experiments.cells experiments.figures experiments.results experiments.slurm"
     " experiments.studies experiments.sweeps experiments.tables factory files options progress"
@@ -195,15 +196,17 @@ ARROWS = {
     " experiments.tables",
     "experiments.tables": "experiments.results experiments.statistics",
     "fused": "_core config networks optimizer",
-    "factory": "envs interop.external",
+    "factory": "envs interop.external interop.locate",
     "files": "errors",
     "graph": "errors streams",
     "guards": "config errors rollout targets",
+    "installed": "_core",
     "interop": "",
     "interop.canvas": "",
-    "interop.check": "envs errors interop.external interop.loading",
-    "interop.external": "_core errors interop.loading streams",
-    "interop.loading": "errors",
+    "interop.check": "envs errors interop.external interop.loading interop.locate",
+    "interop.external": "_core errors interop.loading interop.locate streams",
+    "interop.loading": "errors interop.locate",
+    "interop.locate": "_core errors",
     "interop.pettingzoo": "envs interop.render",
     "interop.render": "envs interop.canvas interop.scenes",
     "interop.replay": "envs errors factory files interop.canvas interop.render policy scripted"
@@ -224,7 +227,7 @@ ARROWS = {
     "optimizer": "networks",
     "options": "config",
     "plots": "errors factory training",
-    "policy": "checkpoint errors joint",
+    "policy": "_core checkpoint errors files joint tensorfile",
     "processors": "",
     "progress": "",
     "reference": "reference.cleanup reference.exchange reference.gae reference.harvest"

@@ -12,6 +12,7 @@ class CoreVecEnv:
     """What every compiled batch offers; the real classes share it by shape, not by inheritance."""
 
     name: ClassVar[str]
+    interface: ClassVar[int]
     parameter_docs: ClassVar[list[tuple[str, Any, str, str]]]
 
     def __init__(
