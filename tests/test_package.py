@@ -148,6 +148,7 @@ ARROWS = {
     "algorithms.vs": "algorithms.contract algorithms.ippo config ledger links targets",
     "anchors": "envs evaluation scripted streams",
     "benchmark": "benchmark.suite benchmark.timing",
+    "benchmark.crews": "config errors factory learner rollout runtime.ranks",
     "benchmark.environments": "_core benchmark.timing benchmark.worlds processors",
     "benchmark.estimates": "_core benchmark.packages benchmark.timing reference",
     "benchmark.learning": "_core algorithms benchmark.packages benchmark.timing benchmark.updates"
@@ -155,6 +156,8 @@ ARROWS = {
     "benchmark.machine": "doctor",
     "benchmark.packages": "benchmark.timing",
     "benchmark.report": "benchmark.suite benchmark.timing",
+    "benchmark.scaling": "benchmark.crews benchmark.environments benchmark.machine benchmark.suite"
+    " benchmark.timing benchmark.worlds processors",
     "benchmark.suite": "benchmark.environments benchmark.estimates benchmark.learning"
     " benchmark.machine"
     " benchmark.timing benchmark.updates",
@@ -166,7 +169,7 @@ ARROWS = {
     "cli": "_core commands.machine commands.runs commands.shared commands.training"
     " commands.worlds errors",
     "commands": "",
-    "commands.machine": "benchmark benchmark.report commands.shared doctor",
+    "commands.machine": "benchmark benchmark.report benchmark.scaling commands.shared doctor",
     "commands.runs": "commands.shared evaluation interop.replay options plots progress",
     "commands.shared": "evaluation",
     "commands.training": "algorithms commands.shared compare config envs errors evaluation factory"
