@@ -149,6 +149,7 @@ ARROWS = {
     "anchors": "envs evaluation scripted streams",
     "anticipations": "",
     "benchmark": "benchmark.suite benchmark.timing",
+    "benchmark.crews": "config errors factory learner rollout runtime.ranks",
     "benchmark.environments": "_core benchmark.timing benchmark.worlds processors",
     "benchmark.estimates": "_core benchmark.packages benchmark.timing reference",
     "benchmark.learning": "_core algorithms benchmark.packages benchmark.timing benchmark.updates"
@@ -156,6 +157,8 @@ ARROWS = {
     "benchmark.machine": "doctor",
     "benchmark.packages": "benchmark.timing",
     "benchmark.report": "benchmark.suite benchmark.timing",
+    "benchmark.scaling": "benchmark.crews benchmark.environments benchmark.machine benchmark.suite"
+    " benchmark.timing benchmark.worlds processors",
     "benchmark.suite": "benchmark.environments benchmark.estimates benchmark.learning"
     " benchmark.machine"
     " benchmark.timing benchmark.updates",
@@ -172,7 +175,7 @@ ARROWS = {
     " experiments.cells experiments.figures experiments.results experiments.slurm"
     " experiments.studies experiments.sweeps experiments.tables factory files options progress"
     " runtime.pool",
-    "commands.machine": "benchmark benchmark.report commands.shared doctor",
+    "commands.machine": "benchmark benchmark.report benchmark.scaling commands.shared doctor",
     "commands.runs": "commands.shared evaluation interop.replay options plots progress",
     "commands.shared": "evaluation",
     "commands.training": "algorithms commands.shared compare config envs errors evaluation factory"

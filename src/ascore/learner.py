@@ -435,8 +435,8 @@ class Learner:
         """What this rank's rows contribute to gradients, left in place, and to the sums of a step.
 
         Returns:
-            Names of the columns of `sums` f32 [n, COLUMNS]: the loss, its terms and statistics, each
-            times this rank's share of the rows; those of PER_LINK times its number of `links`.
+            Names of the columns of `sums` f32 [n, COLUMNS]: the loss, its terms and statistics,
+            each times this rank's share of the rows; those of PER_LINK times its number of `links`.
         """
         share = (len(rows.action) if part is None else len(part)) / total
         chosen = part if share > 0 else self._agents[:1] * 0  # any row, weighted with 0

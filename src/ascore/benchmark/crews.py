@@ -73,7 +73,7 @@ class Crew:
     def close(self) -> None:
         """Sends them home."""
         for member in self._members:
-            assert member.stdin is not None and member.stdout is not None
+            assert member.stdin is not None
             member.stdin.close()
         for member in self._members:
             member.wait()

@@ -240,6 +240,6 @@ def draw(found: Scaling, out: Path) -> None:
         panel.set_xlabel("processors used")
         panel.grid(alpha=0.3)
         panel.legend(frameon=False, fontsize=9, loc="upper left")
-    panels[0][0].set_ylabel("times the speed of one process of one thread")
+    panels[0][0].set_ylabel("times one process of one thread")
     figure.savefig(out, dpi=140)
     plt.close(figure)
