@@ -167,6 +167,7 @@ class Engine:
         printed: bool,
         kl: bool,
         gated: bool,
+        corrects: bool,
         first: int,
         last: int,
         index: npt.NDArray[np.int64] | None,
