@@ -183,8 +183,8 @@ class BoundEngine {
   /// One gradient step; adds statistics to f64 [N, columns], returns (owner, quantity, value) of
   /// what was not finite, or None.
   py::object minibatch(int kind, float clip, float peer_low, float peer_high, float bonus,
-                       float penalty, bool printed, bool kl, bool gated, bool corrects, int first,
-                       int last, py::handle index, py::handle statistics) {
+                       float penalty, bool printed, bool kl, bool gated, int first, int last,
+                       py::handle index, py::handle statistics) {
     check_owners(first, last);
     if (batch_.old == nullptr || (kind == nn::Objective::kAnticipation && batch_.sent == nullptr)) {
       throw py::value_error("no messages were set");
@@ -200,8 +200,7 @@ class BoundEngine {
                                   .penalty_weight = penalty,
                                   .printed = printed,
                                   .kl = kl,
-                                  .gated = gated,
-                                  .corrects = corrects};
+                                  .gated = gated};
     const std::int64_t* rows = nullptr;
     std::int64_t count = batch_.rows;
     std::vector<py::array> kept;
@@ -305,7 +304,7 @@ void register_nn(py::module_& module) {
       .def("values", &BoundEngine::values, py::arg("obs"), py::arg("scale"), py::arg("out"))
       .def("minibatch", &BoundEngine::minibatch, py::arg("kind"), py::arg("clip"),
            py::arg("peer_low"), py::arg("peer_high"), py::arg("bonus"), py::arg("penalty"),
-           py::arg("printed"), py::arg("kl"), py::arg("gated"), py::arg("corrects"), py::arg("first"), py::arg("last"),
+           py::arg("printed"), py::arg("kl"), py::arg("gated"), py::arg("first"), py::arg("last"),
            py::arg("index").none(true), py::arg("statistics"))
       .def("set_rates", &BoundEngine::set_rates, py::arg("actor"), py::arg("critic"),
            "Learning rates from now on.")

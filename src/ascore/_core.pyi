@@ -167,7 +167,6 @@ class Engine:
         printed: bool,
         kl: bool,
         gated: bool,
-        corrects: bool,
         first: int,
         last: int,
         index: npt.NDArray[np.int64] | None,

@@ -149,7 +149,6 @@ class Fused:
             config.peer_ratio_reference == "anticipated",
             config.discrepancy == "kl",
             config.penalty_gate == "indicator",
-            config.anticipation == "correction",
             first,
             last,
             part.numpy() if part is not None else None,
