@@ -156,6 +156,16 @@ class Learner:
 
     # ------------------------------------------------------------------ update
 
+    def anneal(self, share: float) -> None:
+        """Sets the learning rates of the next update, when `share` of the run is over."""
+        if self.config.lr_decay == "none":
+            return
+        factor = max(1.0 - share, 0.0)
+        self.actor_adam.set_rate(self.config.actor_lr * factor)
+        self.critic_adam.set_rate(self.config.critic_lr * factor)
+        if self.fused is not None:
+            self.fused.engine.set_rates(self.actor_adam.lr, self.critic_adam.lr)
+
     def update(self, rollout: Rollout, number: int) -> Metrics:
         """K iterations over a batch.
 
