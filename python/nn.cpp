@@ -125,6 +125,7 @@ class BoundEngine {
     batch_ = batch;
     batch_arrays_ = std::move(kept);
     message_arrays_.clear();
+    engine_->forget(0, actors_.agents);
   }
 
   /// What ratios and penalties refer to; `sent` and `heard` may be None.
@@ -154,7 +155,7 @@ class BoundEngine {
     message_arrays_ = std::move(kept);
   }
 
-  void log_probs(py::handle obs, float scale, int first, int last, py::handle out) {
+  void log_probs(py::handle obs, float scale, int first, int last, py::handle out, bool keep) {
     check_owners(first, last);
     std::vector<py::array> kept;
     std::int64_t rows = 0;
@@ -166,7 +167,7 @@ class BoundEngine {
          static_cast<std::size_t>(actors_.heads), static_cast<std::size_t>(actors_.actions)});
     float* data = write<float>("out", to).data();
     const py::gil_scoped_release unlocked;
-    engine_->log_probs(seen, rows, first, last, data);
+    engine_->log_probs(seen, rows, first, last, data, keep);
   }
 
   void values(py::handle obs, float scale, py::handle out) {
@@ -361,7 +362,7 @@ void register_nn(py::module_& module) {
       .def("set_messages", &BoundEngine::set_messages, py::arg("old"), py::arg("sent"),
            py::arg("heard"))
       .def("log_probs", &BoundEngine::log_probs, py::arg("obs"), py::arg("scale"), py::arg("first"),
-           py::arg("last"), py::arg("out"))
+           py::arg("last"), py::arg("out"), py::arg("keep") = false)
       .def("values", &BoundEngine::values, py::arg("obs"), py::arg("scale"), py::arg("out"))
       .def("minibatch", &BoundEngine::minibatch, py::arg("objective"), py::arg("first"),
            py::arg("last"), py::arg("index").none(true), py::arg("statistics"),

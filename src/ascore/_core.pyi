@@ -12,6 +12,7 @@ class CoreVecEnv:
     """What every compiled batch offers; the real classes share it by shape, not by inheritance."""
 
     name: ClassVar[str]
+    interface: ClassVar[int]
     parameter_docs: ClassVar[list[tuple[str, Any, str, str]]]
 
     def __init__(
@@ -171,6 +172,7 @@ class Engine:
         first: int,
         last: int,
         out: npt.NDArray[np.float32],
+        keep: bool = False,
     ) -> None: ...
     def values(self, obs: npt.NDArray[Any], scale: float, out: npt.NDArray[np.float32]) -> None: ...
     def minibatch(

@@ -16,6 +16,7 @@ from torch import Tensor
 from ascore import ledger
 from ascore.algorithms import get_algorithm
 from ascore.algorithms.contract import Algorithm
+from ascore.anticipations import anticipation_metrics, anticipation_sums
 from ascore.config import Config
 from ascore.envs import Spec
 from ascore.errors import ConfigError
@@ -57,12 +58,43 @@ class Rows:
     @cached_property
     def obs(self) -> Tensor:
         """Observations as networks see them, f32 [S, O] or [N, S, O]."""
-        return per_agent_view(torch.from_numpy(self.raw), self.scale)
+        return per_agent_view(torch.from_numpy(self.raw).to(self.advantage.device), self.scale)
 
     @cached_property
     def action(self) -> Tensor:
         """Actions as PyTorch's indices, i64 [S, N]."""
-        return torch.from_numpy(self.joint.astype(np.int64))
+        return torch.from_numpy(self.joint.astype(np.int64)).to(self.advantage.device)
+
+
+def usable_device(config: Config, world: World) -> torch.device:
+    """Where updates are computed.
+
+    Raises:
+        ConfigError: no such device here, or other keys that need the CPU.
+    """
+    try:
+        device = torch.device(config.device)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        message = f"device = {config.device!r} is not known; it must be cpu, cuda or cuda:N"
+        raise ConfigError(message)
+    if device.type == "cpu":
+        return device
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (device.index or 0) >= there:
+        message = (
+            f"device = {config.device} is not there: PyTorch {torch.__version__} sees {there} "
+            "GPUs; use device = cpu, or install a PyTorch built for this machine's GPU"
+        )
+        raise ConfigError(message)
+    if config.backend in ("fused", "kernel"):
+        message = f"backend = {config.backend} computes on the CPU; use auto with {config.device}"
+        raise ConfigError(message)
+    if world.size > 1:
+        message = f"device = {config.device} trains in one process; use device = cpu with ranks"
+        raise ConfigError(message)
+    return device
 
 
 class Learner:
@@ -80,6 +112,7 @@ class Learner:
     def __init__(self, config: Config, outside: Spec, world: World | None = None) -> None:
         self.config, self.outside = config, outside
         self.world = world or World()
+        self.device = usable_device(config, self.world)
         self.algorithm: Algorithm = get_algorithm(config.algorithm)
         self.spec = self.algorithm.view.spec(outside, config)
         n, size = self.spec.num_agents, int(np.prod(self.spec.obs_shape))
@@ -91,8 +124,9 @@ class Learner:
             head_per_agent=self.algorithm.head_per_agent,
             layout=config.actor,
             seed=config.seed,
+            device=self.device,
         )
-        self.critic = Critic(size, config.critic_hidden, n, seed=config.seed)
+        self.critic = Critic(size, config.critic_hidden, n, seed=config.seed, device=self.device)
         self.valuation = Valuation(self.critic, config, self.spec.obs_scale, n, self.world)
         nets = (self.actor.net, self.critic.net)
         self.gradients = Gradients(self.world, nets, n, COLUMNS)
@@ -100,7 +134,7 @@ class Learner:
         self.actor_adam = AgentAdam(self.actor.net, n, config.actor_lr, *limits)
         self.critic_adam = AgentAdam(self.critic.net, n, config.critic_lr, *limits)
         self.guards = Guards(config, has_peer_ratio=self.algorithm.sends_policies)
-        self._agents = torch.arange(n)
+        self._agents = torch.arange(n, device=self.device)
         self.fused = self._engine()
         self.valuation.fused = self.fused
         self._leaves = [leaf for net in nets for layer in net.layers for leaf in layer]
@@ -189,19 +223,19 @@ class Learner:
             scale = torch.from_numpy(world.mean(size.mean(dim=1).numpy()))
         else:
             scale = torch.from_numpy(world.largest(size.amax(dim=1).numpy()))
-        returns = torch.from_numpy(targets.returns.reshape(rows, n)).T
+        returns = torch.from_numpy(targets.returns.reshape(rows, n)).T.to(self.device)
         mean, std = self.valuation.moments()
         heard = weights = None
         if links is not None and self.algorithm.sends_policies:
-            heard = links.tensor()
+            heard = links.tensor().to(self.device)
         if links is not None and self.algorithm.mixes != "nothing":
-            weights = torch.from_numpy(world.mean(links.weights)).float()
+            weights = torch.from_numpy(world.mean(links.weights)).float().to(self.device)
         return Rows(
             raw=rollout.obs.reshape(rows, *rollout.obs.shape[2:]),
             scale=self.spec.obs_scale,
             joint=rollout.action.reshape(rows, n),
-            advantage=advantage,
-            advantage_scale=scale,
+            advantage=advantage.to(self.device),
+            advantage_scale=scale.to(self.device),
             normalized_return=((returns - mean) / std).contiguous(),
             neighbours=heard,
             weights=weights,
@@ -219,10 +253,16 @@ class Learner:
             )  # fmt: skip
         log_probs = self._log_probs(rows)
         own = own_policy(log_probs, self._agents).exp().mean(dim=1)
-        mean_probs = torch.from_numpy(self.world.mean(own.numpy()))
+        mean_probs = torch.from_numpy(self.world.mean(own.cpu().numpy()))
         old = taken(log_probs, rows.action, self._agents)
         messages = self._messages(rows, log_probs, old)
         self._refer(old, messages)
+        if messages is not None:
+            env, said = self.outside.name, messages.log_probs.cpu().numpy()
+            heard = messages.neighbours.cpu().numpy()
+            sums = anticipation_sums(said, old.cpu().numpy(), heard, rows.raw, env)
+            found = anticipation_metrics(self.world.total(sums), env)
+            totals.update({key: torch.from_numpy(value) for key, value in found.items()})
         statistics = np.zeros((self.spec.num_agents, COLUMNS))
         for iteration in range(config.iterations):
             rereference = config.ratio_reference == "iteration"
@@ -282,12 +322,15 @@ class Learner:
             return
         order = generator(config.seed, STREAM_MINIBATCH, number, iteration).permutation(total)
         for part in np.array_split(order, config.minibatches):
-            yield torch.from_numpy(world.own_rows(part, config.num_envs)), len(part)
+            mine = torch.from_numpy(world.own_rows(part, config.num_envs))
+            yield mine.to(self.device), len(part)
 
     @torch.no_grad()
     def _log_probs(self, rows: Rows, owners: slice = ALL) -> Tensor:
         if self.fused is not None:
-            return self.fused.log_probs(rows.raw, rows.scale, owners)
+            # The next step of these owners comes before any change of theirs.
+            keep = self.config.minibatches == 1
+            return self.fused.log_probs(rows.raw, rows.scale, owners, keep)
         return self.actor.log_probs(rows.obs if rows.obs.dim() == 2 else rows.obs[owners], owners)
 
     def _refer(self, old: Tensor, messages: Messages | None) -> None:
@@ -376,7 +419,7 @@ class Learner:
             norms = {"policy_grad_norm": actor_norm, "value_grad_norm": critic_norm}
             for key, value in {**values, **norms}.items():
                 if key not in totals:
-                    totals[key] = torch.zeros(self.spec.num_agents)
+                    totals[key] = torch.zeros(self.spec.num_agents, device=self.device)
                 totals[key][owners] += value / self.config.minibatches
 
     def _differentiate(
@@ -396,9 +439,7 @@ class Learner:
             each times this rank's share of the rows; those of PER_LINK times its number of `links`.
         """
         share = (len(rows.action) if part is None else len(part)) / total
-        chosen = (
-            part if share > 0 else torch.zeros(1, dtype=torch.int64)
-        )  # any row, weighted with 0
+        chosen = part if share > 0 else self._agents[:1] * 0  # any row, weighted with 0
 
         def pick(x: Tensor, dim: int) -> Tensor:
             return x if chosen is None else x.index_select(dim, chosen)
@@ -414,7 +455,7 @@ class Learner:
             owners=agents,
         )
         logits = self.actor.logits(obs, owners)
-        heard, links = None, torch.zeros(len(agents))
+        heard, links = None, torch.zeros(len(agents), device=self.device)
         if messages is not None:
             said = pick(messages.log_probs, 1)
             if self.config.message_refresh == "minibatch":
@@ -451,7 +492,7 @@ class Learner:
         self, logits: Tensor, batch: Batch, messages: Messages | None
     ) -> tuple[Tensor, LossTerms]:
         """Loss of the actors, f32 [n], and its terms."""
-        if self.config.backend != "torch":
+        if self.config.backend != "torch" and self.device.type == "cpu":
             return self.algorithm.kernel(logits, batch, messages, self.config)
         inbox = messages.inbox(batch.owners) if messages is not None else None
         log_probs = torch.log_softmax(logits, dim=-1)
@@ -544,7 +585,7 @@ class Learner:
             tensors |= {f"{name}.{key}": value for key, value in adam.state().items()}
         normalizer = self.valuation.normalizer.state()
         tensors |= {f"normalizer.{k}": torch.from_numpy(v) for k, v in normalizer.items()}
-        return {key: value.detach() for key, value in tensors.items()}
+        return {key: value.detach().cpu() for key, value in tensors.items()}
 
     @torch.no_grad()
     def load_state(self, tensors: dict[str, Tensor]) -> None:

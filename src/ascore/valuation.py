@@ -36,16 +36,21 @@ class Valuation:
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the targets, f32 [N, 1] each."""
-        mean, std = self.normalizer.mean, self.normalizer.std
-        return torch.from_numpy(mean).float()[:, None], torch.from_numpy(std).float()[:, None]
+        mean, std = self._there(self.normalizer.mean), self._there(self.normalizer.std)
+        return mean[:, None], std[:, None]
+
+    def _there(self, x: npt.NDArray[np.float64]) -> Tensor:
+        """As f32 where the critics are."""
+        return torch.from_numpy(x).float().to(self.critic.net.flat.device)
 
     @torch.no_grad()
     def values(self, obs: npt.NDArray[Any]) -> Tensor:
-        """V_i(s) in units of reward: obs [M, V, O] of the environment -> f32 [N, M]."""
+        """V_i(s) in units of reward: obs [M, V, O] of the environment -> f32 [N, M], on the CPU."""
         mean, std = self.moments()
         if self.fused is not None:
             return self.fused.values(obs, self.obs_scale) * std + mean
-        return self.critic(per_agent_view(torch.from_numpy(obs), self.obs_scale)) * std + mean
+        seen = torch.from_numpy(obs).to(std.device)
+        return (self.critic(per_agent_view(seen, self.obs_scale)) * std + mean).cpu()
 
     @torch.no_grad()
     def targets(self, rollout: Rollout, advantages: Advantages, links: Links | None) -> Targets:
@@ -95,8 +100,8 @@ class Valuation:
         self.normalizer.update(self.world.mean(moments(targets.returns)))
         if first:
             return  # an untrained critic starts at the mean of the targets instead
-        ratio = torch.from_numpy(std / self.normalizer.std).float()
-        shift = torch.from_numpy((mean - self.normalizer.mean) / self.normalizer.std).float()
+        ratio = self._there(std / self.normalizer.std)
+        shift = self._there((mean - self.normalizer.mean) / self.normalizer.std)
         weight, bias = self.critic.net.layers[-1]
         weight.mul_(ratio[:, None, None])
         bias.mul_(ratio[:, None]).add_(shift[:, None])

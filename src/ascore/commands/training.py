@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ascore.commands.shared import EXIT_INTERRUPTED, interval, outcome, parameters
+from ascore.commands.shared import (
+    EXIT_INTERRUPTED,
+    interval,
+    outcome,
+    parameters,
+    stop_on_signal,
+)
 from ascore.envs import ENVIRONMENTS
 from ascore.errors import ConfigError
 from ascore.factory import anchor_values, batch, is_external
@@ -66,19 +69,16 @@ def _train_and_show(
         get_algorithm(name)
     batch(config.env, config.env_params)
     anchors = anchor_values(config.env, config.env_params)
+    stop = stop_on_signal()
     with joined() as world, Progress(quiet=not world.lead) as progress:
         if len(names) > 1 and world.size > 1:
             message = f"--compare {names[1]} trains side by side; ranks train one algorithm"
             raise ConfigError(message)
         if len(names) > 1:
             folder = new_folder(config, out, names)
-            try:
-                runs = train_side_by_side(config, names, folder, progress)
-            except KeyboardInterrupt:
-                return _interrupted([folder / name for name in names])
+            runs = train_side_by_side(config, names, folder, progress, stop)
         else:
             name = names[0]
-            stop = _on_signal()
             run = train(
                 config,
                 out,
@@ -90,8 +90,8 @@ def _train_and_show(
             runs = [run]
     if not world.lead:
         return 0
-    if len(names) == 1 and not runs[0].finished:
-        return _interrupted([runs[0].path])
+    if not all(run.finished for run in runs):
+        return _interrupted([run.path for run in runs])
     results = [(run, evaluate(run, episodes=episodes) if episodes else None) for run in runs]
     if as_json:
         print(json.dumps({"runs": [outcome(run, found) for run, found in results]}))
@@ -110,7 +110,7 @@ def resume(argv: list[str]) -> int:
     from ascore.training import resume
 
     options = tyro.cli(ResumeOptions, args=argv, prog="ascore resume")
-    stop = _on_signal()
+    stop = stop_on_signal()
     with joined() as world, Progress(quiet=not world.lead) as progress:
         run = resume(
             options.run,
@@ -126,21 +126,6 @@ def resume(argv: list[str]) -> int:
         return _interrupted([run.path])
     print(json.dumps(outcome(run, None)) if options.json else f"run written to {run.path}")
     return 0
-
-
-def _on_signal() -> Callable[[], bool]:
-    """After the first SIGINT or SIGTERM the running update is finished and saved."""
-    caught: list[int] = []
-
-    def handle(number: int, frame: object) -> None:
-        if caught:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        caught.append(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
-    return lambda: bool(caught)
 
 
 def _interrupted(folders: list[Path]) -> int:

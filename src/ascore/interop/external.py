@@ -20,7 +20,8 @@ from gymnasium.spaces.utils import flatten
 from gymnasium.utils import EzPickle
 
 from ascore.errors import EnvError
-from ascore.interop.loading import Layout, build, crash, layout, load
+from ascore.interop.loading import Layout, build, layout
+from ascore.interop.locate import crash, load
 from ascore.streams import action_uniforms, episode_seed
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""One run on many processes."""
+"""Many processes: one run on several ranks, and pools of runs on one machine."""

@@ -33,7 +33,7 @@ class Gradients:
         starts = [0]
         for size in sizes:
             starts.append(starts[-1] + -(-size // LINE) * LINE)
-        self._flat = torch.zeros(starts[-1])
+        self._flat = torch.zeros(starts[-1], device=nets[0].grad.device)
         parts = [self._flat[at : at + size] for at, size in zip(starts, sizes, strict=False)]
         self._agents = [part.view(num_agents, -1) for part in parts]
         self.sums = self._agents[0]
