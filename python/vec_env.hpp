@@ -304,20 +304,27 @@ py::class_<BoundVecEnv<Env>> register_vec_env(py::module_& module, const char* c
       "will hold after a step with it, before any reset.");
   cls.def(
       "save_state",
-      [](Bound& self) {
+      [](Bound& self, std::size_t first, std::optional<std::size_t> count) {
         std::vector<std::uint8_t> bytes;
-        self.exclusively([&] { bytes = self.core.save_state(); });
+        const std::size_t all = self.core.num_envs();
+        const std::size_t rest = first < all ? all - first : 0;
+        self.exclusively([&] { bytes = self.core.save_state(first, count.value_or(rest)); });
         return py::array_t<std::uint8_t>(static_cast<py::ssize_t>(bytes.size()), bytes.data());
       },
-      "Everything that changes, as uint8 [K].");
+      py::arg("first") = 0, py::arg("count") = py::none(),
+      "Everything that changes, as uint8 [K]; of `count` environments from `first` on.");
   cls.def(
       "load_state",
-      [](Bound& self, py::handle state) {
+      [](Bound& self, py::handle state, std::size_t first, std::optional<std::size_t> count) {
         const py::array array = require_array<std::uint8_t>("state", state);
         require_shape("state", array, {static_cast<std::size_t>(array.size())});
-        self.exclusively([&] { self.core.load_state(read<std::uint8_t>(array)); });
+        const std::size_t all = self.core.num_envs();
+        const std::size_t rest = first < all ? all - first : 0;
+        self.exclusively(
+            [&] { self.core.load_state(read<std::uint8_t>(array), first, count.value_or(rest)); });
       },
-      py::arg("state"), "Go back to a saved state, every buffer included.");
+      py::arg("state"), py::arg("first") = 0, py::arg("count") = py::none(),
+      "Go back to a saved state, every buffer included, in `count` environments from `first` on.");
 
   const auto view = [&cls](const char* property, const char* doc, auto get) {
     cls.def_property_readonly(property, get, doc);

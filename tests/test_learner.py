@@ -200,6 +200,26 @@ def test_gradients_are_limited_per_agent():
     assert min(records[0]["policy_grad_norm"]) > 1e-9  # the norm before the limit is what is logged
 
 
+@pytest.mark.parametrize("backend", ["fused", "kernel", "torch"])
+def test_rates_fall_linearly_to_nothing(backend):
+    _, learner, collector = session(backend=backend, lr_decay="linear")
+    rollout = collector.collect(learner.actor)
+    slow = session(backend=backend, actor_lr=2.5e-3, critic_lr=2.5e-3)[1]
+    learner.anneal(0.75)  # a quarter of 1e-2
+    learner.update(rollout, 0)
+    slow.update(rollout, 0)
+    for mine, other in ((learner.actor, slow.actor), (learner.critic, slow.critic)):
+        assert torch.equal(mine.net.flat, other.net.flat)
+    last = learner.actor.net.flat.clone()
+    learner.anneal(1.0)
+    learner.update(rollout, 1)
+    assert torch.equal(learner.actor.net.flat, last)
+    with_rest = session(backend=backend)[1]
+    with_rest.anneal(1.0)  # none: rates stay
+    with_rest.update(rollout, 0)
+    assert not torch.equal(with_rest.actor.net.flat, slow.actor.net.flat)
+
+
 def test_value_normalization_leaves_the_values_as_they_are():
     _, learner, collector = session()
     learner.update(collector.collect(learner.actor), 0)

@@ -83,6 +83,8 @@ class Config:
     """Equal parts of the batch per iteration; 1 = full batch."""
     actor_lr: float = 5e-5
     critic_lr: float = 1e-4
+    lr_decay: Literal["none", "linear"] = "none"
+    """Learning rates stay as they are, or fall linearly to 0 over the `episodes` of the run."""
     adam_epsilon: float = 1e-8
     max_grad_norm: float = 0.0
     """Gradient norm limit per agent and network kind; 0 = off (the paper)."""
@@ -151,6 +153,8 @@ class Config:
     """What computes an update: whole small networks compiled (fused), PyTorch's networks with a
     compiled loss (kernel), or PyTorch alone; auto takes the first that fits. The same up to
     rounding."""
+    device: str = "cpu"
+    """Where PyTorch computes updates: cpu, cuda or cuda:N. Away from the CPU backend is torch."""
     num_threads: int = 0
     """Environment threads; 0 = automatic. Results do not depend on it."""
     torch_threads: int = 1

@@ -28,7 +28,7 @@ class AgentAdam:
         self.gradients = net.grad.view(num_agents, -1)
         self.first = torch.zeros_like(self.parameters)
         self.second = torch.zeros_like(self.parameters)
-        self.steps = torch.zeros(num_agents)
+        self.steps = torch.zeros(num_agents, device=self.parameters.device)
         self.lr, self.eps, self.max_norm = lr, eps, max_norm
         self.rows = [torch.nn.Parameter(row) for row in self.parameters]
         self.adam = torch.optim.Adam(self.rows, lr=lr, eps=eps, fused=True)
@@ -38,6 +38,12 @@ class AgentAdam:
                 "exp_avg": self.first[index],
                 "exp_avg_sq": self.second[index],
             }
+
+    def set_rate(self, lr: float) -> None:
+        """Learning rate from now on."""
+        self.lr = lr
+        for group in self.adam.param_groups:
+            group["lr"] = lr
 
     def norms(self, owners: slice) -> Tensor:
         """Gradient norm of each owner, f32 [n]."""
