@@ -343,9 +343,7 @@ def test_a_module_of_another_interface_is_refused(
         "import orchard\n\n\nclass Orchard(orchard.Orchard):\n    interface = 0\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(
-        EnvError, match=r"old_orchard:Orchard was compiled for interface 0 "
-    ):
+    with pytest.raises(EnvError, match=r"old_orchard:Orchard was compiled for interface 0 "):
         ascore.make("old_orchard:Orchard")
     assert not examine("old_orchard:Orchard").trainable
 
