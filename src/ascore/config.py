@@ -153,6 +153,8 @@ class Config:
     """What computes an update: whole small networks compiled (fused), PyTorch's networks with a
     compiled loss (kernel), or PyTorch alone; auto takes the first that fits. The same up to
     rounding."""
+    device: str = "cpu"
+    """Where PyTorch computes updates: cpu, cuda or cuda:N. Away from the CPU backend is torch."""
     num_threads: int = 0
     """Environment threads; 0 = automatic. Results do not depend on it."""
     torch_threads: int = 1

@@ -43,7 +43,7 @@ class Messages:
 
     def inbox(self, owners: Tensor) -> Inbox:
         """What the owners, i64 [n], received."""
-        everybody = torch.arange(len(self.log_probs))
+        everybody = torch.arange(len(self.log_probs), device=self.log_probs.device)
         rows = self.log_probs.shape[1]
         return Inbox(
             policy=own_policy(self.log_probs, everybody),
