@@ -43,6 +43,13 @@ class Rng {
     return words_[used_++];
   }
 
+  /// What is left of a block, or all of the next if nothing is: the words that come next, without
+  /// passing over them. For whoever reads several at once.
+  std::span<const std::uint64_t> block() noexcept {
+    if (used_ == words_.size()) refill();
+    return std::span(words_).subspan(used_);
+  }
+
   /// Uniform on [0, 1), a multiple of 2^-53.
   double u01() noexcept { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 

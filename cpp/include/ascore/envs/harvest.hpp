@@ -95,7 +95,6 @@ class Harvest {
   struct State {
     grid::Agents agents;
     grid::SiteSet apples;
-    std::array<std::uint8_t, grid::kMaxSites> near;  ///< apples on the 8 cells around a site
   };
 
   explicit Harvest(const Params& params) : w_(std::make_shared<const World>(params)) {}
@@ -118,7 +117,6 @@ class Harvest {
     const World& w = *w_;
     w.ground.place(rng, s_.agents);
     s_.apples = w.sites.all;
-    std::ranges::copy(w.crowd, s_.near.begin());
     w.ground.meet(s_.agents, io.neighbours);
     if (w.view.mode == grid::ObsMode::kPlanes) {
       std::ranges::fill(io.obs, Obs{0});
@@ -147,14 +145,7 @@ class Harvest {
   const State& state() const noexcept { return s_; }
 
   bool admits(const State& state) const noexcept {
-    const World& w = *w_;
-    if (!w.ground.admits(state.agents) || !state.apples.within(w.sites.all)) return false;
-    for (std::size_t site = 0; site < w.sites.cell.size(); ++site) {
-      std::uint8_t near = 0;
-      for (const std::uint16_t other : w.around(site)) near += state.apples.contains(other);
-      if (state.near[site] != near) return false;
-    }
-    return true;
+    return w_->ground.admits(state.agents) && state.apples.within(w_->sites.all);
   }
 
   template <class Row>
@@ -178,16 +169,16 @@ class Harvest {
           sites(map, "A"),
           view(ground, p, 1, 10 + 2 * ground.num_agents),
           screen(std::max({p.regrowth_1, p.regrowth_2, p.regrowth_3})),
-          around_(kAround * sites.cell.size()),
-          crowd(sites.cell.size()) {
+          around(sites.cell.size()) {
       for (std::size_t site = 0; site < sites.cell.size(); ++site) {
+        around[site].fill(grid::kNoSite);
+        auto next = around[site].begin();
         const int row = ground.row(sites.cell[site]);
         const int col = ground.col(sites.cell[site]);
         for (int r = std::max(row - 1, 0); r <= std::min(row + 1, ground.height - 1); ++r) {
           for (int c = std::max(col - 1, 0); c <= std::min(col + 1, ground.width - 1); ++c) {
             const std::uint16_t other = sites.at[static_cast<std::size_t>(r * ground.width + c)];
-            if (other == grid::kNoSite || other == site) continue;
-            around_[kAround * site + crowd[site]++] = other;
+            if (other != grid::kNoSite && other != site) *next++ = other;
           }
         }
       }
@@ -197,37 +188,42 @@ class Harvest {
       }
     }
 
-    /// Sites on the 8 cells around a site.
-    std::span<const std::uint16_t> around(std::size_t site) const noexcept {
-      return std::span(around_).subspan(kAround * site, crowd[site]);
-    }
-
     Params p;
     grid::Ground ground;
     grid::Sites sites;
     grid::View view;
     grid::Screen screen;
     std::array<double, kAround + 1> regrowth;  ///< by apples around: see Screen::threshold
-    std::vector<std::uint16_t> around_;
-    std::vector<std::uint8_t> crowd;  ///< sites around each site
+    std::vector<std::array<std::uint16_t, kAround>> around;  ///< sites, kNoSite where there is none
   };
+
+  /// Apples on the 8 cells around a site.
+  std::size_t near(std::size_t site) const noexcept {
+    std::size_t count = 0;
+    for (const std::uint16_t other : w_->around[site]) count += s_.apples.contains(other) ? 1 : 0;
+    return count;
+  }
 
   void set_apple(std::size_t site, bool there, std::span<Obs> obs) noexcept {
     there ? s_.apples.insert(site) : s_.apples.erase(site);
-    for (const std::uint16_t other : w_->around(site)) {
-      s_.near[other] = static_cast<std::uint8_t>(s_.near[other] + (there ? 1 : -1));
-    }
     w_->view.set(obs, kApple, w_->sites.cell[site], there);
   }
 
   void eat(const StepView<Obs>& io, const grid::Cells& on) noexcept {
     const World& w = *w_;
-    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
-      const std::uint16_t site = on[i];
-      const bool eats = s_.apples.contains(site) &&
-                        (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
-      io.reward[i] = eats ? 1.0F : 0.0F;
-      if (eats) set_apple(site, false, io.obs);
+    const std::size_t n = w.ground.num_agents;
+    const std::int32_t last =
+        w.p.profile == grid::Profile::kSsd ? grid::kClean : grid::kStay;
+    bool any = false;  // one branch for all: who eats cannot be predicted
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool eats = s_.apples.contains(on[i]) & (io.action[i] <= last);
+      io.reward[i] = static_cast<float>(eats);
+      any |= eats;
+    }
+    for (std::size_t i = 0; any && i < n; ++i) {
+      if (io.reward[i] == 0) continue;
+      io.reward[i] = static_cast<float>(s_.apples.contains(on[i]));  // features: agents share cells
+      set_apple(on[i], false, io.obs);
     }
   }
 
@@ -237,14 +233,14 @@ class Harvest {
     const grid::SiteSet bare = w.ground.vacant(w.sites, s_.apples, on);
     if (w.p.profile == grid::Profile::kFeatures) {
       w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
-        if (number < w.regrowth[s_.near[site]]) set_apple(site, true, obs);
+        if (number < w.regrowth[near(site)]) set_apple(site, true, obs);
       });
       return;
     }
     std::array<std::uint16_t, grid::kMaxSites> grown;
     std::size_t count = 0;
     w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
-      if (number < w.regrowth[s_.near[site]]) grown[count++] = static_cast<std::uint16_t>(site);
+      if (number < w.regrowth[near(site)]) grown[count++] = static_cast<std::uint16_t>(site);
     });
     for (std::size_t k = 0; k < count; ++k) set_apple(grown[k], true, obs);
   }
