@@ -43,12 +43,13 @@ class Rng {
     return words_[used_++];
   }
 
-  /// What is left of a block, or all of the next if nothing is: the words that come next, without
-  /// passing over them. For whoever reads several at once.
-  std::span<const std::uint64_t> block() noexcept {
+  /// The block that the next word is in, without passing over it: for whoever reads several at
+  /// once. `used()` of its words have been drawn.
+  const std::array<std::uint64_t, 4>& block() noexcept {
     if (used_ == words_.size()) refill();
-    return std::span(words_).subspan(used_);
+    return words_;
   }
+  std::size_t used() const noexcept { return used_; }
 
   /// Uniform on [0, 1), a multiple of 2^-53.
   double u01() noexcept { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
@@ -109,25 +110,21 @@ class Rng {
 
   void refill() noexcept {
     ++counter_[0];  // before use, as NumPy does; a stream never gets near 2^64 blocks
-    words_ = counter_;
-    encrypt(std::span<Block, 1>(&words_, 1));
-    used_ = 0;
-  }
-
-  /// Turns counters into random words.
-  template <std::size_t kCount>
-  void encrypt(std::span<Block, kCount> blocks) const noexcept {
-    std::uint64_t k0 = key_[0];
-    std::uint64_t k1 = key_[1];
+    // In variables of their own, which stay in registers.
+    auto [c0, c1, c2, c3] = counter_;
+    auto [k0, k1] = key_;
     for (int round = 0; round < kRounds; ++round) {
-      for (Block& c : blocks) {
-        const Product p0 = multiply(kMultiplier0, c[0]);
-        const Product p1 = multiply(kMultiplier1, c[2]);
-        c = {p1.high ^ c[1] ^ k0, p1.low, p0.high ^ c[3] ^ k1, p0.low};
-      }
+      const Product p0 = multiply(kMultiplier0, c0);
+      const Product p1 = multiply(kMultiplier1, c2);
+      c0 = p1.high ^ c1 ^ k0;
+      c1 = p1.low;
+      c2 = p0.high ^ c3 ^ k1;
+      c3 = p0.low;
       k0 += kWeyl0;
       k1 += kWeyl1;
     }
+    words_ = {c0, c1, c2, c3};
+    used_ = 0;
   }
 
   // Salmon et al. 2011, table 2 (Philox4x64) and section 3.3 (Weyl increments).

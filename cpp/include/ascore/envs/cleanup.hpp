@@ -169,23 +169,29 @@ class Cleanup {
       });
       w.view.place(io.obs, s_.agents);
     }
-    spawn(rng, w.ground.standing(w.orchard, s_.agents), io.obs);
+    const std::size_t n = w.ground.num_agents;
+    spawn(n, rng, w.ground.standing(n, w.orchard, s_.agents), io.obs);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, {});
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
+    with_count(w_->ground.num_agents, [&](auto n) { play(n, rng, io); });
+    return false;
+  }
+  template <class Count>
+  void play(Count n, Rng& rng, StepView<Obs> io) noexcept {
     const World& w = *w_;
-    const grid::Cells before = s_.agents.cell;
-    w.ground.move(rng, io.action, s_.agents);
-    const grid::Cells on = w.ground.standing(w.orchard, s_.agents);
+    grid::Cells before;
+    for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
+    w.ground.move(n, rng, io.action, s_.agents);
+    const grid::Cells on = w.ground.standing(n, w.orchard, s_.agents);
     eat(io, on);
     if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
     const Cleaned cleaned = clean(rng, io);
-    spawn(rng, on, io.obs);
-    w.view.move(io.obs, before, s_.agents);
+    spawn(n, rng, on, io.obs);
+    w.view.move(n, io.obs, before, s_.agents);
     if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
-    return false;
   }
 
   State& state() noexcept { return s_; }
@@ -331,11 +337,12 @@ class Cleanup {
   }
 
   /// Apples and waste appear, both by the share of waste before either.
-  void spawn(Rng& rng, const grid::Cells& on, std::span<Obs> obs) noexcept {
+  template <class Count>
+  void spawn(Count n, Rng& rng, const grid::Cells& on, std::span<Obs> obs) noexcept {
     const World& w = *w_;
     if (s_.num_waste >= w.growth.size()) return;
     const Growth& growth = w.growth[s_.num_waste];
-    const grid::SiteSet bare = w.ground.vacant(w.orchard, s_.apples, on);
+    const grid::SiteSet bare = w.ground.vacant(n, w.orchard, s_.apples, on);
     growth.screen.draw(rng, bare, w.orchard.words, [&](std::size_t site, double number) {
       if (number >= growth.threshold) return;
       s_.apples.insert(site);
@@ -350,7 +357,7 @@ class Cleanup {
     const World& w = *w_;
     std::array<std::uint16_t, grid::kMaxSites> clean;
     std::size_t count = 0;
-    grid::SiteSet::without(w.river.all, s_.waste, w.river.words)
+    grid::SiteSet::without(std::integral_constant<std::size_t, 0>{}, w.river.all, s_.waste, w.river.words, nullptr)
         .for_each(w.river.words,
                   [&](std::size_t site) { clean[count++] = static_cast<std::uint16_t>(site); });
     const std::size_t tries =

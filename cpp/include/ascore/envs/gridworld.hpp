@@ -87,6 +87,14 @@ inline constexpr int kMaxSites = 1024;
 /// no branch: where agents go cannot be predicted.
 inline constexpr std::uint16_t kNoSite = kMaxSites;
 
+/// Without a branch or call: not every processor that this is built for has an instruction.
+constexpr std::size_t popcount(std::uint64_t x) noexcept {
+  x -= x >> 1 & 0x5555555555555555;
+  x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
+  x = (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F;
+  return x * 0x0101010101010101 >> 56;
+}
+
 /// A set of sites, which are numbered row by row, with room for kNoSite.
 class SiteSet {
  public:
@@ -102,10 +110,8 @@ class SiteSet {
   void erase(std::size_t site) noexcept { words_[site / kBits] &= ~bit(site); }
 
   std::size_t size(std::size_t words = kWords) const noexcept {
-    std::size_t total = 0;
-    for (std::size_t w = 0; w < words; ++w) {
-      total += static_cast<std::size_t>(std::popcount(words_[w]));
-    }
+    std::size_t total = popcount(words_[0]);  // apart: most sets have no other word
+    for (std::size_t w = 1; w < words; ++w) total += popcount(words_[w]);
     return total;
   }
 
@@ -123,16 +129,19 @@ class SiteSet {
   }
 
   /// What `all` has and `taken` and `sites` have not. `words` covers `all`.
-  static SiteSet without(const SiteSet& all, const SiteSet& taken, std::size_t words,
-                         std::span<const std::uint16_t> sites = {}) noexcept {
+  template <class Count>
+  static SiteSet without(Count n, const SiteSet& all, const SiteSet& taken, std::size_t words,
+                         const std::uint16_t* sites) noexcept {
     SiteSet rest{Unset{}};
-    for (std::size_t w = 0; w < words; ++w) {
+    const auto word_without = [&](std::size_t w) {
       std::uint64_t word = all.words_[w] & ~taken.words_[w];
-      for (const std::uint16_t site : sites) {
-        word &= ~(std::uint64_t{site / kBits == w} << (site % kBits));
+      for (std::size_t k = 0; k < n; ++k) {
+        word &= ~(std::uint64_t{sites[k] / kBits == w} << (sites[k] % kBits));
       }
-      rest.words_[w] = word;
-    }
+      return word;
+    };
+    rest.words_[0] = word_without(0);
+    for (std::size_t w = 1; w < words; ++w) rest.words_[w] = word_without(w);
     return rest;
   }
 
@@ -140,7 +149,7 @@ class SiteSet {
   std::size_t nth(std::size_t rank) const noexcept {
     std::size_t w = 0;
     for (std::size_t here = 0;; ++w, rank -= here) {
-      here = static_cast<std::size_t>(std::popcount(words_[w]));
+      here = static_cast<std::size_t>(popcount(words_[w]));
       if (rank < here) break;
     }
     return w * kBits + nth_bit(words_[w], rank);
@@ -161,7 +170,7 @@ class SiteSet {
     std::size_t at = 0;
     for (std::size_t half = kBits / 2; half > 0; half /= 2) {
       const std::uint64_t low = word >> at & ((std::uint64_t{1} << half) - 1);
-      const auto below = static_cast<std::size_t>(std::popcount(low));
+      const auto below = static_cast<std::size_t>(popcount(low));
       const bool beyond = rank >= below;
       at += beyond ? half : 0;
       rank -= beyond ? below : 0;
@@ -223,10 +232,11 @@ class Screen {
     std::size_t count = 0;
     std::size_t first = 0;
     do {  // a block of words at a time: how many are wanted cannot be predicted
-      const std::span<const std::uint64_t> block = rng.block();
+      const auto& block = rng.block();
       std::uint64_t low = 0;
       for (std::size_t k = 0; k < block.size(); ++k) low |= below_limit(block[k]) << 8 * k;
-      const std::size_t here = std::min(size - first, 8 * block.size());
+      low >>= 8 * rng.used();
+      const std::size_t here = std::min(size - first, 8 * (block.size() - rng.used()));
       low &= (std::uint64_t{1} << here) - 1;
       rng.discard((here + 7) / 8);
       for (; low != 0; low &= low - 1) {
@@ -355,17 +365,20 @@ class Ground {
 
   /// Moves, with the rules of the profile for agents that get in each other's way. In the profile
   /// ssd they turn as well; in features that comes later, by `turn`.
-  void move(Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
-    const std::size_t n = num_agents;  // bytes may alias anything: what a loop reads is in locals
+  template <class Count>
+  void move(Count n, Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
     const bool ssd = profile == Profile::kSsd;
-    Cells target = s.cell;  // all of it: `unhindered` reads blocks of agents
+    Cells target;
     for (std::size_t i = 0; i < n; ++i) {
       const Outcome outcome = outcome_[static_cast<std::size_t>(action[i])][s.orientation[i]];
       target[i] = next(s.cell[i], outcome.direction);
       s.orientation[i] = ssd ? outcome.orientation : s.orientation[i];
     }
     if (ssd) {
-      settle(rng, s.cell, target);
+      const Rng order = rng;
+      rng.discard(n - 1);
+      rng.block();
+      settle(n, order, s.cell, target);
       for (std::size_t i = 0; i < n; ++i) s.cell[i] = target[i];
     } else {
       claim(action, target, s.cell);
@@ -387,16 +400,17 @@ class Ground {
   }
 
   /// Sites on which agents stand, kNoSite for the others.
-  Cells standing(const Sites& sites, const Agents& s) const noexcept {
+  template <class Count>
+  Cells standing(Count n, const Sites& sites, const Agents& s) const noexcept {
     Cells on;
-    for (std::size_t i = 0; i < num_agents; ++i) on[i] = sites.at[s.cell[i]];
+    for (std::size_t i = 0; i < n; ++i) on[i] = sites.at[s.cell[i]];
     return on;
   }
 
   /// Sites that are not in `taken` and not among `on`. Read no words beyond `sites.words`.
-  SiteSet vacant(const Sites& sites, const SiteSet& taken, const Cells& on) const noexcept {
-    return SiteSet::without(sites.all, taken, sites.words,
-                            std::span<const std::uint16_t>(on).first(num_agents));
+  template <class Count>
+  SiteSet vacant(Count n, const Sites& sites, const SiteSet& taken, const Cells& on) const noexcept {
+    return SiteSet::without(n, sites.all, taken, sites.words, on.data());
   }
 
   /// Who hears whom.
@@ -449,12 +463,16 @@ class Ground {
   }
 
   /// Profile ssd: turns targets that cannot be had into staying. No two agents end on one cell.
-  void settle(Rng& rng, const Cells& from, Cells& target) const noexcept {
+  template <class Count>
+  void settle(Count n, const Rng& rng, const Cells& from, Cells& target) const noexcept {
+    if (unhindered(n, from, target)) return;
+    const Cells wish = target;
+    target = contend(rng, from, wish);
+  }
+
+  [[gnu::noinline]] Cells contend(Rng rng, const Cells& from, const Cells& wish) const noexcept {
     const std::size_t n = num_agents;
-    if (unhindered(from, target)) {  // chains and cycles of three and more move on
-      rng.discard(n - 1);            // what the permutation below takes
-      return;
-    }
+    Cells target = wish;
 
     std::array<std::uint8_t, kMaxAgents> order;
     std::array<std::uint8_t, kMaxAgents> rank;
@@ -463,7 +481,6 @@ class Ground {
 
     // Of several that want a cell only the first in the random order may have it, and none if its
     // occupant stays or wants the cell of one of them.
-    const Cells wish = target;
     for (std::size_t i = 0; i < n; ++i) {
       if (wish[i] == from[i]) continue;
       bool refused = false;
@@ -488,10 +505,12 @@ class Ground {
         }
       }
     }
+    return target;
   }
 
   /// Whether all targets differ and no two agents want each other's cells.
-  bool unhindered(const Cells& from, const Cells& target) const noexcept {
+  template <class Count>
+  bool unhindered(Count n, const Cells& from, const Cells& target) const noexcept {
     // Eight at a time: compilers do not find this by themselves. It looks at all pairs, without
     // leaving early, since who meets whom cannot be predicted.
     constexpr std::size_t kLanes = 8;
@@ -499,13 +518,15 @@ class Ground {
     using Lanes [[gnu::vector_size(kLanes * sizeof(std::int16_t))]] = std::int16_t;
     constexpr Lanes kNumbers{0, 1, 2, 3, 4, 5, 6, 7};
     Lanes clash{};
-    for (std::size_t first = 0; first < num_agents; first += kLanes) {
-      Lanes at;
-      Lanes to;
-      std::memcpy(&at, from.data() + first, sizeof(at));
-      std::memcpy(&to, target.data() + first, sizeof(to));
+    for (std::size_t first = 0; first < n; first += kLanes) {
+      Lanes at{};
+      Lanes to{};
+      for (std::size_t k = 0; k < kLanes; ++k) {
+        at[k] = static_cast<std::int16_t>(first + k < n ? from[first + k] : 0);
+        to[k] = static_cast<std::int16_t>(first + k < n ? target[first + k] : 0);
+      }
       const Lanes agent = kNumbers + static_cast<std::int16_t>(first);
-      for (std::size_t i = first + 1; i < num_agents; ++i) {
+      for (std::size_t i = first + 1; i < n; ++i) {
         const auto here = static_cast<std::int16_t>(from[i]);
         const auto there = static_cast<std::int16_t>(target[i]);
         const Lanes earlier = agent < static_cast<std::int16_t>(i);

@@ -128,17 +128,23 @@ class Harvest {
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
+    with_count(w_->ground.num_agents, [&](auto n) { play(n, rng, io); });
+    return false;
+  }
+
+  template <class Count>
+  void play(Count n, Rng& rng, StepView<Obs> io) noexcept {
     const World& w = *w_;
-    const grid::Cells before = s_.agents.cell;
-    w.ground.move(rng, io.action, s_.agents);
-    const grid::Cells on = w.ground.standing(w.sites, s_.agents);
-    eat(io, on);
+    grid::Cells before;
+    for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
+    w.ground.move(n, rng, io.action, s_.agents);
+    const grid::Cells on = w.ground.standing(n, w.sites, s_.agents);
+    eat(n, io, on);
     if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
-    regrow(rng, on, io.obs);
-    w.view.move(io.obs, before, s_.agents);
+    regrow(n, rng, on, io.obs);
+    w.view.move(n, io.obs, before, s_.agents);
     if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
-    return false;
   }
 
   State& state() noexcept { return s_; }
@@ -209,9 +215,9 @@ class Harvest {
     w_->view.set(obs, kApple, w_->sites.cell[site], there);
   }
 
-  void eat(const StepView<Obs>& io, const grid::Cells& on) noexcept {
+  template <class Count>
+  void eat(Count n, const StepView<Obs>& io, const grid::Cells& on) noexcept {
     const World& w = *w_;
-    const std::size_t n = w.ground.num_agents;
     const std::int32_t last =
         w.p.profile == grid::Profile::kSsd ? grid::kClean : grid::kStay;
     bool any = false;  // one branch for all: who eats cannot be predicted
@@ -228,9 +234,10 @@ class Harvest {
   }
 
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
-  void regrow(Rng& rng, const grid::Cells& on, std::span<Obs> obs) noexcept {
+  template <class Count>
+  void regrow(Count n, Rng& rng, const grid::Cells& on, std::span<Obs> obs) noexcept {
     const World& w = *w_;
-    const grid::SiteSet bare = w.ground.vacant(w.sites, s_.apples, on);
+    const grid::SiteSet bare = w.ground.vacant(n, w.sites, s_.apples, on);
     if (w.p.profile == grid::Profile::kFeatures) {
       w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
         if (number < w.regrowth[near(site)]) set_apple(site, true, obs);
