@@ -401,10 +401,14 @@ class VecEnv {
                                   " entries, want " + std::to_string(num_envs_ * n));
     }
     const auto limit = static_cast<std::uint32_t>(spec_.num_actions());
-    // Unsigned, so that negative actions are too large; without a branch, so that it vectorises.
-    bool bad = false;
-    for (const std::int32_t a : action) bad |= static_cast<std::uint32_t>(a) >= limit;
-    if (!bad) return;
+    // The top bit is set in an action below 0 or in its distance to the last one: no branch and
+    // no comparison of unsigned numbers, so that it vectorises.
+    std::uint32_t bad = 0;
+    for (const std::int32_t a : action) {
+      const auto bits = static_cast<std::uint32_t>(a);
+      bad |= bits | (limit - 1 - bits);
+    }
+    if (bad >> 31 == 0) return;
     const auto found = std::ranges::find_if(
         action, [limit](std::int32_t a) { return static_cast<std::uint32_t>(a) >= limit; });
     const auto at = static_cast<std::size_t>(found - action.begin());

@@ -87,13 +87,24 @@ inline constexpr int kMaxSites = 1024;
 /// no branch: where agents go cannot be predicted.
 inline constexpr std::uint16_t kNoSite = kMaxSites;
 
-/// Without a branch or call: not every processor that this is built for has an instruction.
-constexpr std::size_t popcount(std::uint64_t x) noexcept {
-  x -= x >> 1 & 0x5555555555555555;
-  x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
-  x = (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F;
-  return x * 0x0101010101010101 >> 56;
-}
+/// Eight counts in the bytes of a word, of up to 127 each. No branch and no call: how many there are
+/// cannot be predicted, and not every processor that this is built for counts bits.
+struct Bytes {
+  static constexpr std::uint64_t kOnes = 0x0101010101010101;
+  static constexpr std::uint64_t kTops = 0x80 * kOnes;
+
+  /// Byte k: how many bits of `x` are set in byte k and below.
+  static constexpr std::uint64_t running_counts(std::uint64_t x) noexcept {
+    x -= x >> 1 & 0x5555555555555555;
+    x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
+    return ((x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F) * kOnes;
+  }
+
+  /// How many bytes are at most `limit`.
+  static constexpr std::size_t at_most(std::uint64_t limit, std::uint64_t bytes) noexcept {
+    return ((((limit * kOnes | kTops) - bytes) & kTops) >> 7) * kOnes >> 56;
+  }
+};
 
 /// A set of sites, which are numbered row by row, with room for kNoSite.
 class SiteSet {
@@ -110,8 +121,8 @@ class SiteSet {
   void erase(std::size_t site) noexcept { words_[site / kBits] &= ~bit(site); }
 
   std::size_t size(std::size_t words = kWords) const noexcept {
-    std::size_t total = popcount(words_[0]);  // apart: most sets have no other word
-    for (std::size_t w = 1; w < words; ++w) total += popcount(words_[w]);
+    std::size_t total = count(words_[0]);  // apart: most sets have no other word
+    for (std::size_t w = 1; w < words; ++w) total += count(words_[w]);
     return total;
   }
 
@@ -147,12 +158,12 @@ class SiteSet {
 
   /// The member that `rank` others precede; needs rank < size().
   std::size_t nth(std::size_t rank) const noexcept {
-    std::size_t w = 0;
-    for (std::size_t here = 0;; ++w, rank -= here) {
-      here = static_cast<std::size_t>(popcount(words_[w]));
-      if (rank < here) break;
+    for (std::size_t w = 0;; ++w) {
+      const std::uint64_t counts = Bytes::running_counts(words_[w]);
+      const std::size_t here = counts >> 56;
+      if (rank < here) return w * kBits + nth_bit(words_[w], counts, rank);
+      rank -= here;
     }
-    return w * kBits + nth_bit(words_[w], rank);
   }
 
   template <class Visitor>
@@ -165,17 +176,17 @@ class SiteSet {
   }
 
  private:
-  /// The bit that `rank` lower ones precede, by halves: no branch, since ranks cannot be predicted.
-  static std::size_t nth_bit(std::uint64_t word, std::size_t rank) noexcept {
-    std::size_t at = 0;
-    for (std::size_t half = kBits / 2; half > 0; half /= 2) {
-      const std::uint64_t low = word >> at & ((std::uint64_t{1} << half) - 1);
-      const auto below = static_cast<std::size_t>(popcount(low));
-      const bool beyond = rank >= below;
-      at += beyond ? half : 0;
-      rank -= beyond ? below : 0;
-    }
-    return at;
+  static std::size_t count(std::uint64_t word) noexcept {
+    return Bytes::running_counts(word) >> 56;
+  }
+
+  /// The bit that `rank` lower ones precede: first its byte, then its place there.
+  static std::size_t nth_bit(std::uint64_t word, std::uint64_t counts, std::size_t rank) noexcept {
+    const std::size_t from = 8 * Bytes::at_most(rank, counts);
+    const std::uint64_t left = rank - (counts << 8 >> from & 0xFF);
+    const std::uint64_t spread = (word >> from & 0xFF) * Bytes::kOnes & 0x8040201008040201;
+    const std::uint64_t ones = (spread + (Bytes::kTops - Bytes::kOnes)) >> 7 & Bytes::kOnes;
+    return from + Bytes::at_most(left, ones * Bytes::kOnes);
   }
 
   static std::uint64_t bit(std::size_t site) noexcept { return std::uint64_t{1} << (site % kBits); }
