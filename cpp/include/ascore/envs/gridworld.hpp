@@ -121,9 +121,8 @@ class SiteSet {
   void erase(std::size_t site) noexcept { words_[site / kBits] &= ~bit(site); }
 
   std::size_t size(std::size_t words = kWords) const noexcept {
-    std::size_t total = count(words_[0]);  // apart: most sets have no other word
-    for (std::size_t w = 1; w < words; ++w) total += count(words_[w]);
-    return total;
+    const std::size_t first = count(words_[0]);  // apart: most sets have no other word
+    return words == 1 ? first : first + size_beyond(words);
   }
 
   bool within(const SiteSet& all) const noexcept {
@@ -158,12 +157,8 @@ class SiteSet {
 
   /// The member that `rank` others precede; needs rank < size().
   std::size_t nth(std::size_t rank) const noexcept {
-    for (std::size_t w = 0;; ++w) {
-      const std::uint64_t counts = Bytes::running_counts(words_[w]);
-      const std::size_t here = counts >> 56;
-      if (rank < here) return w * kBits + nth_bit(words_[w], counts, rank);
-      rank -= here;
-    }
+    const std::uint64_t counts = Bytes::running_counts(words_[0]);
+    return rank < counts >> 56 ? nth_bit(words_[0], counts, rank) : nth_beyond(rank);
   }
 
   template <class Visitor>
@@ -176,6 +171,23 @@ class SiteSet {
   }
 
  private:
+  [[gnu::noinline]] std::size_t size_beyond(std::size_t words) const noexcept {
+    std::size_t total = 0;
+    for (std::size_t w = 1; w < words; ++w) total += count(words_[w]);
+    return total;
+  }
+
+  /// `nth` where it is not in the first word. Never inlined: compilers would count the bits of all
+  /// words in advance.
+  [[gnu::noinline]] std::size_t nth_beyond(std::size_t rank) const noexcept {
+    for (std::size_t w = 0;; ++w) {
+      const std::uint64_t counts = Bytes::running_counts(words_[w]);
+      const std::size_t here = counts >> 56;
+      if (rank < here) return w * kBits + nth_bit(words_[w], counts, rank);
+      rank -= here;
+    }
+  }
+
   static std::size_t count(std::uint64_t word) noexcept {
     return Bytes::running_counts(word) >> 56;
   }
