@@ -63,18 +63,18 @@ class Rng {
 
   /// Passes over `count` words without computing those of whole blocks.
   void discard(std::size_t count) noexcept {
-    const std::size_t left = kWords - used_;
-    if (count <= left) {
+    if (count <= kWords - used_) {
       used_ += count;
-      return;
+    } else {
+      seek(drawn() + count);
     }
-    count -= left;
-    counter_[0] += count / kWords;
-    used_ = kWords;
-    if (count % kWords != 0) {
-      refill();
-      used_ = count % kWords;
-    }
+  }
+
+  /// The same stream `count` words ago.
+  Rng ago(std::size_t count) const noexcept {
+    Rng earlier = *this;
+    earlier.seek(drawn() - count);
+    return earlier;
   }
 
   /// Fills `out` with a uniform permutation of 0..n-1 (Fisher-Yates, descending), n-1 draws.
@@ -108,10 +108,21 @@ class Rng {
   static constexpr std::size_t kWords = 4;
   using Block = std::array<std::uint64_t, kWords>;
 
-  void refill() noexcept {
+  /// Words drawn so far.
+  std::uint64_t drawn() const noexcept { return kWords * counter_[0] - (kWords - used_); }
+
+  void seek(std::uint64_t drawn) noexcept {
+    counter_[0] = drawn / kWords;
+    used_ = kWords;
+    if (drawn % kWords != 0) {
+      refill();
+      used_ = drawn % kWords;
+    }
+  }
+
+  [[gnu::noinline]] void refill() noexcept {
     ++counter_[0];  // before use, as NumPy does; a stream never gets near 2^64 blocks
-    // In variables of their own, which stay in registers.
-    auto [c0, c1, c2, c3] = counter_;
+    auto [c0, c1, c2, c3] = counter_;  // in variables of their own, which stay in registers
     auto [k0, k1] = key_;
     for (int round = 0; round < kRounds; ++round) {
       const Product p0 = multiply(kMultiplier0, c0);
@@ -123,7 +134,11 @@ class Rng {
       k0 += kWeyl0;
       k1 += kWeyl1;
     }
-    words_ = {c0, c1, c2, c3};
+    // One by one: a block stored in parts and copied in vectors would wait for the stores.
+    words_[0] = c0;
+    words_[1] = c1;
+    words_[2] = c2;
+    words_[3] = c3;
     used_ = 0;
   }
 

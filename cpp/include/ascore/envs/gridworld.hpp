@@ -238,7 +238,8 @@ struct Sites {
 class Screen {
  public:
   explicit Screen(double top = 0) noexcept
-      : limit_(static_cast<unsigned>(std::ceil(top * 256.0))) {}
+      : limit_(static_cast<unsigned>(std::ceil(top * 256.0))),
+        half_(limit_ <= 128 ? limit_ * Bytes::kOnes : (limit_ - 128) * Bytes::kOnes) {}
 
   /// What a site of probability `chance` <= top has to stay below once it is through.
   double threshold(double chance) const noexcept {
@@ -275,16 +276,14 @@ class Screen {
   /// Bit k says whether byte k is below the limit: eight comparisons in one word, by subtracting
   /// from bytes whose top bit is set, so that none borrows from the next.
   std::uint64_t below_limit(std::uint64_t bytes) const noexcept {
-    constexpr std::uint64_t kOnes = 0x0101010101010101;
-    constexpr std::uint64_t kTops = 0x80 * kOnes;
-    const std::uint64_t below =
-        limit_ <= 128 ? ~bytes & ~((bytes | kTops) - limit_ * kOnes)
-                      : ~bytes | ~((bytes | kTops) - (limit_ - 128) * kOnes);
+    const std::uint64_t rest = (bytes | Bytes::kTops) - half_;
+    const std::uint64_t not_below = limit_ <= 128 ? bytes | rest : bytes & rest;
     constexpr std::uint64_t kGather = 0x0102040810204080;  // top bits side by side
-    return ((below & kTops) >> 7) * kGather >> 56;
+    return (~not_below >> 7 & Bytes::kOnes) * kGather >> 56;
   }
 
   unsigned limit_;
+  std::uint64_t half_;  ///< in every byte, the limit, or by how much it is beyond 128
 };
 
 // ---- agents ----------------------------------------------------------------------------------
@@ -327,8 +326,7 @@ class Ground {
         radius(p.neigh_radius),
         metric(p.neigh_metric),
         tile(map.cells()),
-        offset_{static_cast<std::int16_t>(-width), 1, static_cast<std::int16_t>(width), -1, 0},
-        open_(cells) {
+        next_(cells) {
     const bool egocentric = p.move_frame == Frame::kEgo ||
                             (p.move_frame == Frame::kProfile && p.profile == Profile::kSsd);
     for (std::size_t a = 0; a < kActionNames.size(); ++a) {
@@ -343,22 +341,25 @@ class Ground {
       for (int col = 0; col < width; ++col) {
         const auto c = static_cast<std::size_t>(row * width + col);
         if (tile[c] == 'P') spawns.push_back(static_cast<std::uint16_t>(c));
-        open_[c] = static_cast<std::uint8_t>(
-            free(map, row - 1, col) << kUp | free(map, row, col + 1) << kRight |
-            free(map, row + 1, col) << kDown | free(map, row, col - 1) << kLeft | 1 << kNowhere);
+        const auto beside = [&](int r, int k) {
+          const bool inside = r >= 0 && k >= 0 && r < height && k < width;
+          return static_cast<std::uint16_t>(inside && map.at(r, k) != '@' ? r * width + k
+                                                                          : row * width + col);
+        };
+        next_[c] = {beside(row - 1, col), beside(row, col + 1), beside(row + 1, col),
+                    beside(row, col - 1), static_cast<std::uint16_t>(c)};
       }
     }
   }
 
   /// Whether there is a cell without wall next to `cell` in this direction.
   bool open(std::size_t cell, std::size_t direction) const noexcept {
-    return (open_[cell] >> direction & 1) != 0;
+    return next_[cell][direction] != cell;
   }
 
   /// The cell next to `cell` in this direction, or itself at a wall or the edge of the map.
   std::uint16_t next(std::size_t cell, std::size_t direction) const noexcept {
-    const int step = offset_[direction] * (open_[cell] >> direction & 1);
-    return static_cast<std::uint16_t>(static_cast<int>(cell) + step);
+    return next_[cell][direction];
   }
 
   int row(std::size_t cell) const noexcept { return static_cast<int>(cell) / width; }
@@ -398,10 +399,9 @@ class Ground {
       s.orientation[i] = ssd ? outcome.orientation : s.orientation[i];
     }
     if (ssd) {
-      const Rng order = rng;
       rng.discard(n - 1);
       rng.block();
-      settle(n, order, s.cell, target);
+      if (!unhindered(n, s.cell, target)) target = contend(rng.ago(n - 1), s.cell, target);
       for (std::size_t i = 0; i < n; ++i) s.cell[i] = target[i];
     } else {
       claim(action, target, s.cell);
@@ -480,19 +480,7 @@ class Ground {
   static constexpr std::array<std::size_t, 4> kBase{kLeft, kRight, kUp, kDown};
   static constexpr std::array<std::uint8_t, 8> kTurn{0, 0, 0, 0, 0, 1, 3, 0};
 
-  static int free(const GridMap& map, int row, int col) noexcept {
-    const bool inside = row >= 0 && col >= 0 && row < map.height() && col < map.width();
-    return inside && map.at(row, col) != '@' ? 1 : 0;
-  }
-
   /// Profile ssd: turns targets that cannot be had into staying. No two agents end on one cell.
-  template <class Count>
-  void settle(Count n, const Rng& rng, const Cells& from, Cells& target) const noexcept {
-    if (unhindered(n, from, target)) return;
-    const Cells wish = target;
-    target = contend(rng, from, wish);
-  }
-
   [[gnu::noinline]] Cells contend(Rng rng, const Cells& from, const Cells& wish) const noexcept {
     const std::size_t n = num_agents;
     Cells target = wish;
@@ -586,8 +574,7 @@ class Ground {
     }
   }
 
-  std::array<std::int16_t, 5> offset_;
-  std::vector<std::uint8_t> open_;  ///< one bit per direction
+  std::vector<std::array<std::uint16_t, 8>> next_;  ///< by direction and kNowhere; eight for speed
   /// By action and orientation. Tables and no branches: actions cannot be predicted.
   std::array<std::array<Outcome, 4>, kActionNames.size()> outcome_{};
 };
