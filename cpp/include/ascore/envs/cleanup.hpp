@@ -179,7 +179,7 @@ class Cleanup {
     return false;
   }
   template <class Count>
-  void play(Count n, Rng& rng, StepView<Obs> io) noexcept {
+  void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
     const World& w = *w_;
     grid::Cells before;
     for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];

@@ -133,7 +133,7 @@ class Harvest {
   }
 
   template <class Count>
-  void play(Count n, Rng& rng, StepView<Obs> io) noexcept {
+  void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
     const World& w = *w_;
     grid::Cells before;
     for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
@@ -220,14 +220,14 @@ class Harvest {
     const World& w = *w_;
     const std::int32_t last =
         w.p.profile == grid::Profile::kSsd ? grid::kClean : grid::kStay;
-    bool any = false;  // one branch for all: who eats cannot be predicted
+    std::uint64_t eaters = 0;  // one branch for all: who eats cannot be predicted
     for (std::size_t i = 0; i < n; ++i) {
       const bool eats = s_.apples.contains(on[i]) & (io.action[i] <= last);
       io.reward[i] = static_cast<float>(eats);
-      any |= eats;
+      eaters |= std::uint64_t{eats} << i;
     }
-    for (std::size_t i = 0; any && i < n; ++i) {
-      if (io.reward[i] == 0) continue;
+    for (; eaters != 0; eaters &= eaters - 1) {
+      const auto i = static_cast<std::size_t>(std::countr_zero(eaters));
       io.reward[i] = static_cast<float>(s_.apples.contains(on[i]));  // features: agents share cells
       set_apple(on[i], false, io.obs);
     }
