@@ -170,7 +170,7 @@ class Cleanup {
       w.view.place(io.obs, s_.agents);
     }
     const std::size_t n = w.ground.num_agents;
-    spawn(n, rng, w.ground.standing(n, w.orchard, s_.agents), io.obs);
+    spawn(n, rng, io.obs);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, {});
   }
 
@@ -184,11 +184,10 @@ class Cleanup {
     grid::Cells before;
     for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
     w.ground.move(n, rng, io.action, s_.agents);
-    const grid::Cells on = w.ground.standing(n, w.orchard, s_.agents);
-    eat(io, on);
+    eat(io);
     if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
     const Cleaned cleaned = clean(rng, io);
-    spawn(n, rng, on, io.obs);
+    spawn(n, rng, io.obs);
     w.view.move(n, io.obs, before, s_.agents);
     if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
@@ -265,10 +264,10 @@ class Cleanup {
     w_->view.set(obs, kWaste, w_->river.cell[site], there);
   }
 
-  void eat(const StepView<Obs>& io, const grid::Cells& on) noexcept {
+  void eat(const StepView<Obs>& io) noexcept {
     const World& w = *w_;
     for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
-      const std::uint16_t site = on[i];
+      const std::uint16_t site = w.orchard.at[s_.agents.cell[i]];
       const bool eats = s_.apples.contains(site) &&
                         (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
       io.reward[i] = eats ? 1.0F : 0.0F;
@@ -338,11 +337,11 @@ class Cleanup {
 
   /// Apples and waste appear, both by the share of waste before either.
   template <class Count>
-  void spawn(Count n, Rng& rng, const grid::Cells& on, std::span<Obs> obs) noexcept {
+  void spawn(Count n, Rng& rng, std::span<Obs> obs) noexcept {
     const World& w = *w_;
     if (s_.num_waste >= w.growth.size()) return;
     const Growth& growth = w.growth[s_.num_waste];
-    const grid::SiteSet bare = w.ground.vacant(n, w.orchard, s_.apples, on);
+    const grid::SiteSet bare = grid::SiteSet::without(w.orchard.all, s_.apples, w.orchard.on(n, s_.agents.cell.data()), w.orchard.words);
     growth.screen.draw(rng, bare, w.orchard.words, [&](std::size_t site, double number) {
       if (number >= growth.threshold) return;
       s_.apples.insert(site);
@@ -357,7 +356,7 @@ class Cleanup {
     const World& w = *w_;
     std::array<std::uint16_t, grid::kMaxSites> clean;
     std::size_t count = 0;
-    grid::SiteSet::without(std::integral_constant<std::size_t, 0>{}, w.river.all, s_.waste, w.river.words, nullptr)
+    grid::SiteSet::without(w.river.all, s_.waste, {}, w.river.words)
         .for_each(w.river.words,
                   [&](std::size_t site) { clean[count++] = static_cast<std::uint16_t>(site); });
     const std::size_t tries =

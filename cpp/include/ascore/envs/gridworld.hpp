@@ -138,20 +138,13 @@ class SiteSet {
     return all;
   }
 
-  /// What `all` has and `taken` and `sites` have not. `words` covers `all`.
-  template <class Count>
-  static SiteSet without(Count n, const SiteSet& all, const SiteSet& taken, std::size_t words,
-                         const std::uint16_t* sites) noexcept {
+  /// What `all` has and neither `taken` nor `closed`. `words` covers `all`.
+  static SiteSet without(const SiteSet& all, const SiteSet& taken, const SiteSet& closed,
+                         std::size_t words) noexcept {
     SiteSet rest{Unset{}};
-    const auto word_without = [&](std::size_t w) {
-      std::uint64_t word = all.words_[w] & ~taken.words_[w];
-      for (std::size_t k = 0; k < n; ++k) {
-        word &= ~(std::uint64_t{sites[k] / kBits == w} << (sites[k] % kBits));
-      }
-      return word;
-    };
-    rest.words_[0] = word_without(0);
-    for (std::size_t w = 1; w < words; ++w) rest.words_[w] = word_without(w);
+    rest.for_words(words, [&](std::size_t w) {
+      rest.words_[w] = all.words_[w] & ~(taken.words_[w] | closed.words_[w]);
+    });
     return rest;
   }
 
@@ -171,6 +164,15 @@ class SiteSet {
   }
 
  private:
+  friend struct Sites;
+
+  /// f(w) for every word in use, the first apart: most sets have no other.
+  template <class F>
+  static void for_words(std::size_t words, F&& f) noexcept {
+    f(0);
+    for (std::size_t w = 1; w < words; ++w) f(w);
+  }
+
   [[gnu::noinline]] std::size_t size_beyond(std::size_t words) const noexcept {
     std::size_t total = 0;
     for (std::size_t w = 1; w < words; ++w) total += count(words_[w]);
@@ -214,17 +216,35 @@ class SiteSet {
 /// The cells of one kind, in row-major order.
 struct Sites {
   Sites(const GridMap& map, std::string_view kinds)
-      : at(static_cast<std::size_t>(map.size()), kNoSite) {
+      : at(static_cast<std::size_t>(map.size()), kNoSite), bit(at.size()) {
     for (std::size_t c = 0; c < at.size(); ++c) {
       if (kinds.find(map.cells()[c]) == std::string_view::npos) continue;
       at[c] = static_cast<std::uint16_t>(cell.size());
+      bit[c] = SiteSet::bit(cell.size());
       cell.push_back(static_cast<std::uint16_t>(c));
     }
     all = SiteSet::first(std::min<std::size_t>(cell.size(), kMaxSites));
     words = (cell.size() + SiteSet::kBits - 1) / SiteSet::kBits;
   }
 
+  /// The sites of these cells.
+  template <class Count>
+  SiteSet on(Count n, const std::uint16_t* cells) const noexcept {
+    SiteSet found{SiteSet::Unset{}};
+    if (words == 1) {
+      found.words_[0] = 0;
+      for (std::size_t i = 0; i < n; ++i) found.words_[0] |= bit[cells[i]];
+      return found;
+    }
+    found = {};
+    for (std::size_t i = 0; i < n; ++i) {
+      found.words_[at[cells[i]] / SiteSet::kBits] |= bit[cells[i]];
+    }
+    return found;
+  }
+
   std::vector<std::uint16_t> at;    ///< site on a cell, or kNoSite
+  std::vector<std::uint64_t> bit;   ///< of that site in its word of a set, or 0
   std::vector<std::uint16_t> cell;  ///< cell of a site
   SiteSet all;
   std::size_t words = 0;  ///< of a SiteSet that are in use
@@ -420,20 +440,6 @@ class Ground {
     bool found = false;
     for (std::size_t i = 0; i < num_agents; ++i) found |= s.cell[i] == cell;
     return found;
-  }
-
-  /// Sites on which agents stand, kNoSite for the others.
-  template <class Count>
-  Cells standing(Count n, const Sites& sites, const Agents& s) const noexcept {
-    Cells on;
-    for (std::size_t i = 0; i < n; ++i) on[i] = sites.at[s.cell[i]];
-    return on;
-  }
-
-  /// Sites that are not in `taken` and not among `on`. Read no words beyond `sites.words`.
-  template <class Count>
-  SiteSet vacant(Count n, const Sites& sites, const SiteSet& taken, const Cells& on) const noexcept {
-    return SiteSet::without(n, sites.all, taken, sites.words, on.data());
   }
 
   /// Who hears whom.

@@ -138,10 +138,9 @@ class Harvest {
     grid::Cells before;
     for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
     w.ground.move(n, rng, io.action, s_.agents);
-    const grid::Cells on = w.ground.standing(n, w.sites, s_.agents);
-    eat(n, io, on);
+    eat(n, io);
     if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
-    regrow(n, rng, on, io.obs);
+    regrow(n, rng, io.obs);
     w.view.move(n, io.obs, before, s_.agents);
     if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
@@ -216,28 +215,35 @@ class Harvest {
   }
 
   template <class Count>
-  void eat(Count n, const StepView<Obs>& io, const grid::Cells& on) noexcept {
+  void eat(Count n, const StepView<Obs>& io) noexcept {
     const World& w = *w_;
-    const std::int32_t last =
-        w.p.profile == grid::Profile::kSsd ? grid::kClean : grid::kStay;
+    if (w.p.profile == grid::Profile::kFeatures) {
+      for (std::size_t i = 0; i < n; ++i) {  // one after the other: they may share a cell
+        const std::uint16_t site = w.sites.at[s_.agents.cell[i]];
+        const bool eats = s_.apples.contains(site) && io.action[i] <= grid::kStay;
+        io.reward[i] = eats ? 1.0F : 0.0F;
+        if (eats) set_apple(site, false, io.obs);
+      }
+      return;
+    }
     std::uint64_t eaters = 0;  // one branch for all: who eats cannot be predicted
     for (std::size_t i = 0; i < n; ++i) {
-      const bool eats = s_.apples.contains(on[i]) & (io.action[i] <= last);
+      const bool eats = s_.apples.contains(w.sites.at[s_.agents.cell[i]]);
       io.reward[i] = static_cast<float>(eats);
       eaters |= std::uint64_t{eats} << i;
     }
     for (; eaters != 0; eaters &= eaters - 1) {
-      const auto i = static_cast<std::size_t>(std::countr_zero(eaters));
-      io.reward[i] = static_cast<float>(s_.apples.contains(on[i]));  // features: agents share cells
-      set_apple(on[i], false, io.obs);
+      const std::size_t cell = s_.agents.cell[static_cast<std::size_t>(std::countr_zero(eaters))];
+      set_apple(w.sites.at[cell], false, io.obs);
     }
   }
 
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
   template <class Count>
-  void regrow(Count n, Rng& rng, const grid::Cells& on, std::span<Obs> obs) noexcept {
+  void regrow(Count n, Rng& rng, std::span<Obs> obs) noexcept {
     const World& w = *w_;
-    const grid::SiteSet bare = w.ground.vacant(n, w.sites, s_.apples, on);
+    const grid::SiteSet bare =
+        grid::SiteSet::without(w.sites.all, s_.apples, w.sites.on(n, s_.agents.cell.data()), w.sites.words);
     if (w.p.profile == grid::Profile::kFeatures) {
       w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
         if (number < w.regrowth[near(site)]) set_apple(site, true, obs);
