@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <ranges>
-#include <span>
 #include <utility>
 
 namespace ascore {
@@ -43,12 +42,13 @@ class Rng {
     return words_[used_++];
   }
 
-  /// The block that the next word is in, without passing over it: for whoever reads several at
-  /// once. `used()` of its words have been drawn.
+  /// The block that the next word is in, without passing over it, for whoever reads several at
+  /// once or wants it computed ahead of time. The first `used()` of its words have been drawn.
   const std::array<std::uint64_t, 4>& block() noexcept {
     if (used_ == words_.size()) refill();
     return words_;
   }
+
   std::size_t used() const noexcept { return used_; }
 
   /// Uniform on [0, 1), a multiple of 2^-53.
@@ -111,6 +111,7 @@ class Rng {
   /// Words drawn so far.
   std::uint64_t drawn() const noexcept { return kWords * counter_[0] - (kWords - used_); }
 
+  /// Goes to where so many words have been drawn.
   void seek(std::uint64_t drawn) noexcept {
     counter_[0] = drawn / kWords;
     used_ = kWords;
@@ -120,6 +121,7 @@ class Rng {
     }
   }
 
+  /// Never inlined: it is long, and called from many places, most of them rarely.
   [[gnu::noinline]] void refill() noexcept {
     ++counter_[0];  // before use, as NumPy does; a stream never gets near 2^64 blocks
     auto [c0, c1, c2, c3] = counter_;  // in variables of their own, which stay in registers
@@ -134,7 +136,7 @@ class Rng {
       k0 += kWeyl0;
       k1 += kWeyl1;
     }
-    // One by one: a block stored in parts and copied in vectors would wait for the stores.
+    // In place, since copying a block in vectors has to wait for the stores of its words.
     words_[0] = c0;
     words_[1] = c1;
     words_[2] = c2;

@@ -425,7 +425,7 @@ class VecEnv {
 
   /// Whose state it is: format, environment, batch and every parameter.
   std::string identity() const {
-    std::string text = "ascore state 1, " + std::string(spec_.name) +
+    std::string text = "ascore state 2, " + std::string(spec_.name) +
                        ", num_envs = " + std::to_string(num_envs_) +
                        ", first_env = " + std::to_string(first_env_);
     Params::visit(params_, [&text](std::string_view name, const auto& value, const auto& allowed,

@@ -169,8 +169,7 @@ class Cleanup {
       });
       w.view.place(io.obs, s_.agents);
     }
-    const std::size_t n = w.ground.num_agents;
-    spawn(n, rng, io.obs);
+    spawn(w.ground.num_agents, rng, io.obs);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, {});
   }
 
@@ -178,21 +177,6 @@ class Cleanup {
     with_count(w_->ground.num_agents, [&](auto n) { play(n, rng, io); });
     return false;
   }
-  template <class Count>
-  void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
-    const World& w = *w_;
-    grid::Cells before;
-    for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
-    w.ground.move(n, rng, io.action, s_.agents);
-    eat(io);
-    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
-    const Cleaned cleaned = clean(rng, io);
-    spawn(n, rng, io.obs);
-    w.view.move(n, io.obs, before, s_.agents);
-    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
-    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
-  }
-
   State& state() noexcept { return s_; }
   const State& state() const noexcept { return s_; }
 
@@ -257,6 +241,22 @@ class Cleanup {
     grid::SiteSet polluted;      ///< waste at reset
     std::vector<Growth> growth;  ///< by amount of waste; beyond its end nothing appears
   };
+
+  /// A step of n agents: see `with_count`.
+  template <class Count>
+  void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
+    const World& w = *w_;
+    grid::Cells before;  // one by one, into registers: a block would go through memory
+    for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
+    w.ground.move(n, rng, io.action, s_.agents);
+    eat(io);
+    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
+    const Cleaned cleaned = clean(rng, io);
+    spawn(n, rng, io.obs);
+    w.view.move(n, io.obs, before, s_.agents);
+    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
+    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
+  }
 
   void set_waste(std::size_t site, bool there, std::span<Obs> obs) noexcept {
     there ? s_.waste.insert(site) : s_.waste.erase(site);
@@ -341,7 +341,8 @@ class Cleanup {
     const World& w = *w_;
     if (s_.num_waste >= w.growth.size()) return;
     const Growth& growth = w.growth[s_.num_waste];
-    const grid::SiteSet bare = grid::SiteSet::without(w.orchard.all, s_.apples, w.orchard.on(n, s_.agents.cell.data()), w.orchard.words);
+    const grid::SiteSet bare = grid::SiteSet::without(
+        w.orchard.all, s_.apples, w.orchard.on(n, s_.agents.cell.data()), w.orchard.words);
     growth.screen.draw(rng, bare, w.orchard.words, [&](std::size_t site, double number) {
       if (number >= growth.threshold) return;
       s_.apples.insert(site);

@@ -87,8 +87,9 @@ inline constexpr int kMaxSites = 1024;
 /// no branch: where agents go cannot be predicted.
 inline constexpr std::uint16_t kNoSite = kMaxSites;
 
-/// Eight counts in the bytes of a word, of up to 127 each. No branch and no call: how many there are
-/// cannot be predicted, and not every processor that this is built for counts bits.
+/// Eight numbers below 128 in the bytes of a word. Neither branches, since what they would depend
+/// on cannot be predicted, nor std::popcount, which is a call unless it is built for one kind of
+/// processor.
 struct Bytes {
   static constexpr std::uint64_t kOnes = 0x0101010101010101;
   static constexpr std::uint64_t kTops = 0x80 * kOnes;
@@ -121,7 +122,7 @@ class SiteSet {
   void erase(std::size_t site) noexcept { words_[site / kBits] &= ~bit(site); }
 
   std::size_t size(std::size_t words = kWords) const noexcept {
-    const std::size_t first = count(words_[0]);  // apart: most sets have no other word
+    const std::size_t first = count(words_[0]);
     return words == 1 ? first : first + size_beyond(words);
   }
 
@@ -142,9 +143,11 @@ class SiteSet {
   static SiteSet without(const SiteSet& all, const SiteSet& taken, const SiteSet& closed,
                          std::size_t words) noexcept {
     SiteSet rest{Unset{}};
-    rest.for_words(words, [&](std::size_t w) {
-      rest.words_[w] = all.words_[w] & ~(taken.words_[w] | closed.words_[w]);
-    });
+    const auto word = [&](std::size_t w) {
+      return all.words_[w] & ~(taken.words_[w] | closed.words_[w]);
+    };
+    rest.words_[0] = word(0);  // apart: most sets have no other
+    for (std::size_t w = 1; w < words; ++w) rest.words_[w] = word(w);
     return rest;
   }
 
@@ -166,12 +169,8 @@ class SiteSet {
  private:
   friend struct Sites;
 
-  /// f(w) for every word in use, the first apart: most sets have no other.
-  template <class F>
-  static void for_words(std::size_t words, F&& f) noexcept {
-    f(0);
-    for (std::size_t w = 1; w < words; ++w) f(w);
-  }
+  // What lies beyond the first word is apart and never inlined: most sets have no other, and
+  // compilers would count the bits of all words in advance.
 
   [[gnu::noinline]] std::size_t size_beyond(std::size_t words) const noexcept {
     std::size_t total = 0;
@@ -179,8 +178,6 @@ class SiteSet {
     return total;
   }
 
-  /// `nth` where it is not in the first word. Never inlined: compilers would count the bits of all
-  /// words in advance.
   [[gnu::noinline]] std::size_t nth_beyond(std::size_t rank) const noexcept {
     for (std::size_t w = 0;; ++w) {
       const std::uint64_t counts = Bytes::running_counts(words_[w]);
@@ -227,7 +224,7 @@ struct Sites {
     words = (cell.size() + SiteSet::kBits - 1) / SiteSet::kBits;
   }
 
-  /// The sites of these cells.
+  /// The sites of n cells, a number or a constant.
   template <class Count>
   SiteSet on(Count n, const std::uint16_t* cells) const noexcept {
     SiteSet found{SiteSet::Unset{}};
@@ -275,17 +272,17 @@ class Screen {
     std::array<std::uint16_t, kMaxSites> through;  // how many sites of the set precede
     std::size_t count = 0;
     std::size_t first = 0;
-    do {  // a block of words at a time: how many are wanted cannot be predicted
+    do {  // a block of words at a time: how many of them are wanted cannot be predicted
       const auto& block = rng.block();
-      std::uint64_t low = 0;
+      std::uint64_t low = 0;  // bit k: the site with rank first + k gets through
       for (std::size_t k = 0; k < block.size(); ++k) low |= below_limit(block[k]) << 8 * k;
       low >>= 8 * rng.used();
       const std::size_t here = std::min(size - first, 8 * (block.size() - rng.used()));
       low &= (std::uint64_t{1} << here) - 1;
       rng.discard((here + 7) / 8);
       for (; low != 0; low &= low - 1) {
-        through[count++] = static_cast<std::uint16_t>(first + static_cast<std::size_t>(
-                                                                  std::countr_zero(low)));
+        const std::size_t k = static_cast<std::size_t>(std::countr_zero(low));
+        through[count++] = static_cast<std::uint16_t>(first + k);
       }
       first += here;
     } while (first < size);
@@ -361,13 +358,14 @@ class Ground {
       for (int col = 0; col < width; ++col) {
         const auto c = static_cast<std::size_t>(row * width + col);
         if (tile[c] == 'P') spawns.push_back(static_cast<std::uint16_t>(c));
-        const auto beside = [&](int r, int k) {
+        const auto beside = [&](int down, int right) {
+          const int r = row + down;
+          const int k = col + right;
           const bool inside = r >= 0 && k >= 0 && r < height && k < width;
           return static_cast<std::uint16_t>(inside && map.at(r, k) != '@' ? r * width + k
-                                                                          : row * width + col);
+                                                                          : static_cast<int>(c));
         };
-        next_[c] = {beside(row - 1, col), beside(row, col + 1), beside(row + 1, col),
-                    beside(row, col - 1), static_cast<std::uint16_t>(c)};
+        next_[c] = {beside(-1, 0), beside(0, 1), beside(1, 0), beside(0, -1), beside(0, 0)};
       }
     }
   }
@@ -407,8 +405,9 @@ class Ground {
     }
   }
 
-  /// Moves, with the rules of the profile for agents that get in each other's way. In the profile
-  /// ssd they turn as well; in features that comes later, by `turn`.
+  /// Moves all n agents, a number or a constant, with the rules of the profile for agents that get
+  /// in each other's way. In the profile ssd they turn as well; in features that comes later, by
+  /// `turn`.
   template <class Count>
   void move(Count n, Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
     const bool ssd = profile == Profile::kSsd;
@@ -419,8 +418,8 @@ class Ground {
       s.orientation[i] = ssd ? outcome.orientation : s.orientation[i];
     }
     if (ssd) {
-      rng.discard(n - 1);
-      rng.block();
+      rng.discard(n - 1);  // what a random order takes
+      rng.block();         // nearly always drawn from in this step: computed while agents move
       if (!unhindered(n, s.cell, target)) target = contend(rng.ago(n - 1), s.cell, target);
       for (std::size_t i = 0; i < n; ++i) s.cell[i] = target[i];
     } else {
@@ -486,7 +485,8 @@ class Ground {
   static constexpr std::array<std::size_t, 4> kBase{kLeft, kRight, kUp, kDown};
   static constexpr std::array<std::uint8_t, 8> kTurn{0, 0, 0, 0, 0, 1, 3, 0};
 
-  /// Profile ssd: turns targets that cannot be had into staying. No two agents end on one cell.
+  /// Profile ssd: wishes, with staying in the place of those that cannot be had. No two agents end
+  /// on one cell. `rng` is where the random order is drawn from.
   [[gnu::noinline]] Cells contend(Rng rng, const Cells& from, const Cells& wish) const noexcept {
     const std::size_t n = num_agents;
     Cells target = wish;
@@ -525,7 +525,8 @@ class Ground {
     return target;
   }
 
-  /// Whether all targets differ and no two agents want each other's cells.
+  /// Whether `contend` would grant every wish: all targets differ, and no two agents want each
+  /// other's cells.
   template <class Count>
   bool unhindered(Count n, const Cells& from, const Cells& target) const noexcept {
     // Eight at a time: compilers do not find this by themselves. It looks at all pairs, without
@@ -580,7 +581,8 @@ class Ground {
     }
   }
 
-  std::vector<std::array<std::uint16_t, 8>> next_;  ///< by direction and kNowhere; eight for speed
+  /// The cell next to a cell, by direction and kNowhere; padded, so that indices are shifts.
+  std::vector<std::array<std::uint16_t, 8>> next_;
   /// By action and orientation. Tables and no branches: actions cannot be predicted.
   std::array<std::array<Outcome, 4>, kActionNames.size()> outcome_{};
 };

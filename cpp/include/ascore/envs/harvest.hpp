@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -132,20 +133,6 @@ class Harvest {
     return false;
   }
 
-  template <class Count>
-  void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
-    const World& w = *w_;
-    grid::Cells before;
-    for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
-    w.ground.move(n, rng, io.action, s_.agents);
-    eat(n, io);
-    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
-    regrow(n, rng, io.obs);
-    w.view.move(n, io.obs, before, s_.agents);
-    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
-    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
-  }
-
   State& state() noexcept { return s_; }
   const State& state() const noexcept { return s_; }
 
@@ -209,6 +196,21 @@ class Harvest {
     return count;
   }
 
+  /// A step of n agents: see `with_count`.
+  template <class Count>
+  void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
+    const World& w = *w_;
+    grid::Cells before;  // one by one, into registers: a block would go through memory
+    for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
+    w.ground.move(n, rng, io.action, s_.agents);
+    eat(n, io);
+    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
+    regrow(n, rng, io.obs);
+    w.view.move(n, io.obs, before, s_.agents);
+    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
+    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
+  }
+
   void set_apple(std::size_t site, bool there, std::span<Obs> obs) noexcept {
     there ? s_.apples.insert(site) : s_.apples.erase(site);
     w_->view.set(obs, kApple, w_->sites.cell[site], there);
@@ -242,8 +244,8 @@ class Harvest {
   template <class Count>
   void regrow(Count n, Rng& rng, std::span<Obs> obs) noexcept {
     const World& w = *w_;
-    const grid::SiteSet bare =
-        grid::SiteSet::without(w.sites.all, s_.apples, w.sites.on(n, s_.agents.cell.data()), w.sites.words);
+    const grid::SiteSet bare = grid::SiteSet::without(
+        w.sites.all, s_.apples, w.sites.on(n, s_.agents.cell.data()), w.sites.words);
     if (w.p.profile == grid::Profile::kFeatures) {
       w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
         if (number < w.regrowth[near(site)]) set_apple(site, true, obs);
