@@ -113,8 +113,9 @@ class Config:
     """Messages are sent once per iteration, or anew for the rows of every minibatch."""
     penalty_weight: float = 1.0
     """rho of Eq. 16."""
-    advantage_scale: Literal["mean", "max"] = "mean"
-    """kappa: mean |A| over the batch (the paper's practice) or max |A| (its theory)."""
+    advantage_scale: Literal["mean", "max", "unit"] = "mean"
+    """kappa: mean |A| over the batch (the paper's practice), max |A| (its theory), or 1, one unit
+    of reward for everybody."""
     peer_ratio_reference: Literal["true", "anticipated"] = "true"
     """Denominator of the peer ratio: the policy that drew a_j, or the old anticipation (Eq. 13)."""
     peer_ratio_clip: float = 0.0

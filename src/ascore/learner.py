@@ -57,6 +57,14 @@ class Rows:
         return torch.from_numpy(self.joint.astype(np.int64))
 
 
+def advantage_scale(advantage: Tensor, rule: str) -> Tensor:
+    """kappa of every agent, f32 [N], from its advantages, f32 [N, S], by a rule of the config."""
+    if rule == "unit":
+        return torch.ones(len(advantage))
+    size = advantage.abs()
+    return size.mean(dim=1) if rule == "mean" else size.amax(dim=1)
+
+
 class Learner:
     """N agents that never share parameters, trained by one algorithm.
 
@@ -167,8 +175,7 @@ class Learner:
         if config.advantage_normalization:
             centred = advantage - advantage.mean(dim=1, keepdim=True)
             advantage = centred / (advantage.std(dim=1, keepdim=True) + 1e-8)
-        size = advantage.abs()
-        scale = size.mean(dim=1) if config.advantage_scale == "mean" else size.amax(dim=1)
+        scale = advantage_scale(advantage, config.advantage_scale)
         returns = torch.from_numpy(targets.returns.reshape(rows, n)).T
         mean, std = self.valuation.moments()
         heard = weights = None
