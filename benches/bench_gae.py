@@ -12,7 +12,7 @@ import pytest
 from ascore.benchmark.estimates import BASELINES, Task, bits, compiled
 from ascore.benchmark.packages import one_torch_thread
 
-SIDES = {"compiled": compiled, **{name: build for name, (_, build) in BASELINES.items()}}
+SIDES = {"compiled": compiled, **{name: build for name, (_, build, _) in BASELINES.items()}}
 ROUNDS = {"compiled": 100, "Numba loop": 50, "torch loop": 10, "plain Python": 3}
 
 

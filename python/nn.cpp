@@ -124,6 +124,7 @@ class BoundEngine {
     batch_ = batch;
     batch_arrays_ = std::move(kept);
     message_arrays_.clear();
+    engine_->forget(0, actors_.agents);
   }
 
   /// What ratios and penalties refer to; `sent` and `heard` may be None.
@@ -153,7 +154,7 @@ class BoundEngine {
     message_arrays_ = std::move(kept);
   }
 
-  void log_probs(py::handle obs, float scale, int first, int last, py::handle out) {
+  void log_probs(py::handle obs, float scale, int first, int last, py::handle out, bool keep) {
     check_owners(first, last);
     std::vector<py::array> kept;
     std::int64_t rows = 0;
@@ -165,7 +166,7 @@ class BoundEngine {
          static_cast<std::size_t>(actors_.heads), static_cast<std::size_t>(actors_.actions)});
     float* data = write<float>("out", to).data();
     const py::gil_scoped_release unlocked;
-    engine_->log_probs(seen, rows, first, last, data);
+    engine_->log_probs(seen, rows, first, last, data, keep);
   }
 
   void values(py::handle obs, float scale, py::handle out) {
@@ -182,8 +183,8 @@ class BoundEngine {
   /// One gradient step; adds statistics to f64 [N, columns], returns (owner, quantity, value) of
   /// what was not finite, or None.
   py::object minibatch(int kind, float clip, float peer_low, float peer_high, float bonus,
-                       float penalty, bool printed, bool kl, bool gated, int first, int last,
-                       py::handle index, py::handle statistics) {
+                       float penalty, bool printed, bool kl, bool gated, bool corrects, int first,
+                       int last, py::handle index, py::handle statistics) {
     check_owners(first, last);
     if (batch_.old == nullptr || (kind == nn::Objective::kAnticipation && batch_.sent == nullptr)) {
       throw py::value_error("no messages were set");
@@ -199,7 +200,8 @@ class BoundEngine {
                                   .penalty_weight = penalty,
                                   .printed = printed,
                                   .kl = kl,
-                                  .gated = gated};
+                                  .gated = gated,
+                                  .corrects = corrects};
     const std::int64_t* rows = nullptr;
     std::int64_t count = batch_.rows;
     std::vector<py::array> kept;
@@ -299,11 +301,11 @@ void register_nn(py::module_& module) {
       .def("set_messages", &BoundEngine::set_messages, py::arg("old"), py::arg("sent"),
            py::arg("heard"))
       .def("log_probs", &BoundEngine::log_probs, py::arg("obs"), py::arg("scale"), py::arg("first"),
-           py::arg("last"), py::arg("out"))
+           py::arg("last"), py::arg("out"), py::arg("keep") = false)
       .def("values", &BoundEngine::values, py::arg("obs"), py::arg("scale"), py::arg("out"))
       .def("minibatch", &BoundEngine::minibatch, py::arg("kind"), py::arg("clip"),
            py::arg("peer_low"), py::arg("peer_high"), py::arg("bonus"), py::arg("penalty"),
-           py::arg("printed"), py::arg("kl"), py::arg("gated"), py::arg("first"), py::arg("last"),
+           py::arg("printed"), py::arg("kl"), py::arg("gated"), py::arg("corrects"), py::arg("first"), py::arg("last"),
            py::arg("index").none(true), py::arg("statistics"))
       .def("set_rates", &BoundEngine::set_rates, py::arg("actor"), py::arg("critic"),
            "Learning rates from now on.")

@@ -153,6 +153,7 @@ class Engine:
         first: int,
         last: int,
         out: npt.NDArray[np.float32],
+        keep: bool = False,
     ) -> None: ...
     def values(self, obs: npt.NDArray[Any], scale: float, out: npt.NDArray[np.float32]) -> None: ...
     def minibatch(
@@ -166,6 +167,7 @@ class Engine:
         printed: bool,
         kl: bool,
         gated: bool,
+        corrects: bool,
         first: int,
         last: int,
         index: npt.NDArray[np.int64] | None,

@@ -75,12 +75,18 @@ class Fused:
             os.environ.get("ASCORE_SIMD", ""),
         )
 
-    def log_probs(self, obs: npt.NDArray[Any], scale: float, owners: slice) -> Tensor:
-        """Log pi^{ij}(.|s): obs [S, V, O] of the environment -> f32 [n, S, H, A]."""
+    def log_probs(
+        self, obs: npt.NDArray[Any], scale: float, owners: slice, keep: bool = False
+    ) -> Tensor:
+        """Log pi^{ij}(.|s): obs [S, V, O] of the environment -> f32 [n, S, H, A].
+
+        With `keep` the owners' next step starts from the activations of this pass, if it is on all
+        of these rows; the actors' parameters must not change before it.
+        """
         actor = self.actor
         first, last, _ = owners.indices(actor.num_agents)
         out = torch.empty(last - first, len(obs), actor.heads, actor.num_actions)
-        self.engine.log_probs(obs, scale, first, last, out.numpy())
+        self.engine.log_probs(obs, scale, first, last, out.numpy(), keep)
         return out
 
     def values(self, obs: npt.NDArray[Any], scale: float) -> Tensor:
@@ -143,6 +149,7 @@ class Fused:
             config.peer_ratio_reference == "anticipated",
             config.discrepancy == "kl",
             config.penalty_gate == "indicator",
+            config.anticipation == "correction",
             first,
             last,
             part.numpy() if part is not None else None,

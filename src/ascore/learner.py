@@ -23,7 +23,14 @@ from ascore.fused import COLUMNS, QUANTITIES, Fused, unsupported
 from ascore.guards import Guards
 from ascore.links import Links
 from ascore.networks import ALL, Actor, Critic
-from ascore.objectives import Batch, LossTerms, Messages, own_policy, taken
+from ascore.objectives import (
+    Batch,
+    LossTerms,
+    Messages,
+    corrections_base,
+    own_policy,
+    taken,
+)
 from ascore.optimizer import AgentAdam
 from ascore.rollout import Rollout, per_agent_view
 from ascore.streams import STREAM_MINIBATCH, generator
@@ -97,6 +104,7 @@ class Learner:
         self.critic_adam = AgentAdam(self.critic.net, n, config.critic_lr, *limits)
         self.guards = Guards(config, has_peer_ratio=self.algorithm.sends_policies)
         self._agents = torch.arange(n)
+        self._corrects = self.algorithm.sends_policies and config.anticipation == "correction"
         self.fused = self._engine()
         self.valuation.fused = self.fused
         nets = (self.actor.net, self.critic.net)
@@ -118,6 +126,16 @@ class Learner:
         return None
 
     # ------------------------------------------------------------------ update
+
+    def anneal(self, share: float) -> None:
+        """Sets the learning rates of the next update, when `share` of the run is over."""
+        if self.config.lr_decay == "none":
+            return
+        factor = max(1.0 - share, 0.0)
+        self.actor_adam.set_rate(self.config.actor_lr * factor)
+        self.critic_adam.set_rate(self.config.critic_lr * factor)
+        if self.fused is not None:
+            self.fused.engine.set_rates(self.actor_adam.lr, self.critic_adam.lr)
 
     def update(self, rollout: Rollout, number: int) -> Metrics:
         """K iterations over a batch.
@@ -204,7 +222,7 @@ class Learner:
                 rows.raw, rows.scale, rows.joint, rows.advantage, rows.advantage_scale,
                 rows.normalized_return,
             )  # fmt: skip
-        log_probs = self._log_probs(rows)
+        log_probs = self._reply(self._log_probs(rows))
         mean_probs = own_policy(log_probs, self._agents).exp().mean(dim=1)
         old = taken(log_probs, rows.action, self._agents)
         messages = self._messages(rows, log_probs, old)
@@ -214,7 +232,7 @@ class Learner:
             rereference = config.ratio_reference == "iteration"
             resend = messages is not None and config.message_refresh == "iteration"
             if iteration > 0 and (rereference or resend):
-                log_probs = self._log_probs(rows)
+                log_probs = self._reply(self._log_probs(rows))
                 if rereference:
                     old = taken(log_probs, rows.action, self._agents)
                 messages = self._messages(rows, log_probs, old)
@@ -258,8 +276,18 @@ class Learner:
     @torch.no_grad()
     def _log_probs(self, rows: Rows, owners: slice = ALL) -> Tensor:
         if self.fused is not None:
-            return self.fused.log_probs(rows.raw, rows.scale, owners)
+            # The next step of these owners comes before any change of theirs.
+            keep = self.config.minibatches == 1
+            return self.fused.log_probs(rows.raw, rows.scale, owners, keep)
         return self.actor.log_probs(rows.obs if rows.obs.dim() == 2 else rows.obs[owners], owners)
+
+    @torch.no_grad()
+    def _reply(self, log_probs: Tensor) -> Tensor:
+        """Anticipations as others will hear them: corrections of the policies just heard."""
+        if not self._corrects:
+            return log_probs
+        base = corrections_base(own_policy(log_probs, self._agents), self._agents)
+        return torch.log_softmax(base.add_(log_probs), dim=-1)
 
     def _refer(self, old: Tensor, messages: Messages | None) -> None:
         """Hands what ratios and penalties refer to over to the compiled networks."""
@@ -334,13 +362,15 @@ class Learner:
             if self.config.message_refresh == "minibatch":
                 every = obs if len(logits) == len(said) else pick(rows.obs, rows.obs.dim() - 2)
                 with torch.no_grad():
-                    said = self.actor.log_probs(every).contiguous()
+                    said = self._reply(self.actor.log_probs(every)).contiguous()
             links = messages.neighbours[owners]
             heard = Messages(
                 said,
                 pick(messages.old_policy, 0),
                 pick(links, 1) if links.shape[1] > 1 else links,
             )
+        if heard is not None and self._corrects:
+            logits = logits + corrections_base(own_policy(heard.log_probs, self._agents), agents)
         actor_loss, terms = self._loss(logits, batch, heard)
         error = self.critic(obs, owners) - pick(rows.normalized_return[owners], 1)
         value_loss = error.square().mean(dim=1)

@@ -61,6 +61,7 @@ class Engine {
     const auto trunks = static_cast<std::size_t>(actors.trunks);
     packed_actor_.resize(n * trunks * static_cast<std::size_t>(sizes_.packed_actor));
     packed_critic_.resize(n * static_cast<std::size_t>(sizes_.packed_critic));
+    kept_of_.assign(n, nullptr);
     scratch_.resize(threads);
     for (Floats& memory : scratch_) memory.resize(static_cast<std::size_t>(sizes_.scratch));
   }
@@ -74,36 +75,41 @@ class Engine {
     critic_.lr = critic;
   }
 
-  /// Packs the parameters of some agents as they are now.
-  void pack(int first, int last) {
-    each(last - first, 1, [&](int k, float*) {
-      const int owner = first + k;
-      for (int t = 0; t < actors_.trunks; ++t) {
-        const std::ptrdiff_t net = std::ptrdiff_t{owner} * actors_.trunks + t;
-        passes_.pack(actor_.layers, actor_.parameter + net * actor_.size,
-                     packed_actor_.data() + net * sizes_.packed_actor);
-      }
-      passes_.pack(critic_.layers, critic_.parameter + owner * critic_.size,
-                   packed_critic_.data() + owner * sizes_.packed_critic);
-    });
-  }
-
-  /// Log-probabilities f32 [last - first, S, H, A] of some owners.
-  void log_probs(const Observations& obs, std::int64_t rows, int first, int last, float* out) {
-    pack(first, last);
+  /// Log-probabilities f32 [last - first, S, H, A] of some owners. With `keep` the next minibatch of
+  /// theirs, if it is of all these rows, starts from the activations of this pass: until then the
+  /// parameters must stay as they are. They are kept only where reading them again is quicker than
+  /// computing them.
+  void log_probs(const Observations& obs, std::int64_t rows, int first, int last, float* out,
+                 bool keep) {
+    pack_actors(first, last);
     const std::int64_t chunks = (rows + kChunk - 1) / kChunk;
     const std::int64_t wide = std::int64_t{actors_.heads} * actors_.actions;
+    const std::ptrdiff_t size = (rows + sizes_.block - 1) / sizes_.block * sizes_.kept;
+    forget(first, last);
+    if (keep && actors_.agents * size <= kMostKept) {
+      kept_.resize(static_cast<std::size_t>(actors_.agents * size));
+      kept_rows_ = rows;
+      for (int owner = first; owner < last; ++owner) {
+        kept_of_[static_cast<std::size_t>(owner)] = kept_.data() + owner * size;
+      }
+    }
     each((last - first) * chunks, rows, [&](std::int64_t k, float* scratch) {
       const int owner = first + static_cast<int>(k / chunks);
       const std::int64_t from = k % chunks * kChunk, count = std::min(kChunk, rows - from);
       passes_.log_probs(actor_.layers, actors_, obs, owner, actor_of(owner), from, count,
-                        out + ((owner - first) * rows + from) * wide, scratch);
+                        out + ((owner - first) * rows + from) * wide, kept_at(owner, from),
+                        scratch);
     });
+  }
+
+  /// Drops activations that were kept.
+  void forget(int first, int last) {
+    std::fill(kept_of_.begin() + first, kept_of_.begin() + last, nullptr);
   }
 
   /// Values f32 [N, S] in the critics' own units.
   void values(const Observations& obs, std::int64_t rows, float* out) {
-    pack(0, actors_.agents);
+    pack_critics(0, actors_.agents);
     const std::int64_t chunks = (rows + kChunk - 1) / kChunk;
     each(actors_.agents * chunks, rows, [&](std::int64_t k, float* scratch) {
       const int owner = static_cast<int>(k / chunks);
@@ -117,7 +123,12 @@ class Engine {
   /// null for rows 0..count-1. Adds what happened to `outcome` [N].
   Failure minibatch(const Batch& batch, const Objective& objective, int first, int last,
                     const std::int64_t* index, std::int64_t count, Outcome* outcome) {
-    pack(first, last);
+    if (index != nullptr || count != kept_rows_) forget(first, last);
+    // What was kept was computed with the actors packed as they are.
+    const bool packed = std::all_of(kept_of_.begin() + first, kept_of_.begin() + last,
+                                    [](const float* kept) { return kept != nullptr; });
+    if (!packed) pack_actors(first, last);
+    pack_critics(first, last);
     const int owners = last - first;
     const std::int64_t chunks = (count + kChunk - 1) / kChunk;
     const std::ptrdiff_t actor_size = actors_.trunks * sizes_.gradient_actor;
@@ -132,10 +143,11 @@ class Engine {
       std::fill_n(gradient, size, 0.0f);
       const std::int64_t* rows = index != nullptr ? index + from : nullptr;
       passes_.actor(actor_.layers, actors_, batch, objective, owner, rows, from, part, count,
-                    actor_of(owner), gradient, sums, scratch);
+                    actor_of(owner), kept_at(owner, from), gradient, sums, scratch);
       passes_.critic(critic_.layers, batch, owner, rows, from, part, count, critic_of(owner),
                      gradient + actor_size, sums + kSums, scratch);
     });
+    forget(first, last);
     norms_.assign(static_cast<std::size_t>(2 * owners), 0.0);
     each(owners, count, [&](std::int64_t k, float*) {
       const int owner = first + static_cast<int>(k);
@@ -171,10 +183,34 @@ class Engine {
   }
 
  private:
-  /// Rows of a task, eight blocks of 96.
-  static constexpr std::int64_t kChunk = 768;
   /// Rows times networks below which a hand-over costs more than it saves.
   static constexpr std::int64_t kWorthSharing = 4096;
+  /// Floats of activations that are kept at most: what fits the caches.
+  static constexpr std::ptrdiff_t kMostKept = 1 << 20;
+
+  void pack_actors(int first, int last) {
+    each(last - first, 1, [&](int k, float*) {
+      for (int t = 0; t < actors_.trunks; ++t) {
+        const std::ptrdiff_t net = std::ptrdiff_t{first + k} * actors_.trunks + t;
+        passes_.pack(actor_.layers, actor_.parameter + net * actor_.size,
+                     packed_actor_.data() + net * sizes_.packed_actor);
+      }
+    });
+  }
+
+  void pack_critics(int first, int last) {
+    each(last - first, 1, [&](int k, float*) {
+      const std::ptrdiff_t owner = first + k;
+      passes_.pack(critic_.layers, critic_.parameter + owner * critic_.size,
+                   packed_critic_.data() + owner * sizes_.packed_critic);
+    });
+  }
+
+  /// Kept activations of an owner from a row on that begins a block, or null.
+  float* kept_at(int owner, std::int64_t row) {
+    float* kept = kept_of_[static_cast<std::size_t>(owner)];
+    return kept != nullptr ? kept + row / sizes_.block * sizes_.kept : nullptr;
+  }
 
   const float* actor_of(int owner) {
     return packed_actor_.data() + std::ptrdiff_t{owner} * actors_.trunks * sizes_.packed_actor;
@@ -262,7 +298,9 @@ class Engine {
   Stack actor_, critic_;
   Sizes sizes_;
   ThreadPool pool_;
-  Floats packed_actor_, packed_critic_, partial_;
+  Floats packed_actor_, packed_critic_, partial_, kept_;
+  std::vector<float*> kept_of_;  ///< per owner, into kept_; null where nothing is kept
+  std::int64_t kept_rows_ = 0;
   std::vector<Floats> scratch_;
   std::vector<double> sums_, norms_;
 };

@@ -38,6 +38,7 @@ struct Objective {
   bool printed = false;  ///< the peer ratio is Eq. 13's
   bool kl = false;       ///< the distance is KL(received || own), not squared L2
   bool gated = true;     ///< penalties act where Eq. 14-15 say
+  bool corrects = false;  ///< anticipations correct what was received, logits on log-probabilities
 };
 
 /// The sizes of the actors: every agent has `trunks` networks of `heads / trunks` outputs blocks.
@@ -77,11 +78,16 @@ enum Sum : int {
   kSums,
 };
 
+/// Rows of a task: whole blocks, whatever the instruction set.
+inline constexpr std::int64_t kChunk = 768;
+
 /// Numbers of scratch memory that one worker needs, in floats.
 struct Sizes {
   std::ptrdiff_t packed_actor, packed_critic;      ///< one network
   std::ptrdiff_t gradient_actor, gradient_critic;  ///< one network
   std::ptrdiff_t scratch;                          ///< one worker
+  std::ptrdiff_t kept;                             ///< activations of an owner's trunks, a block
+  std::int64_t block;                              ///< rows of a block
 };
 
 struct AdamStep {
@@ -98,18 +104,20 @@ struct Passes {
   void (*unpack_gradient)(const Layers& layers, const float* gradient, float* flat);
   /// Adds the second gradient to the first.
   void (*add)(float* to, const float* from, std::ptrdiff_t count);
-  /// Log-probabilities [rows, H, A] of one owner on rows first.. of the batch.
+  /// Log-probabilities [rows, H, A] of one owner on rows first.. of the batch. Activations are left
+  /// in `keep`, block by block, unless it is null.
   void (*log_probs)(const Layers& layers, const Actors& actors, const Observations& obs, int owner,
                     const float* packed, std::int64_t first, std::int64_t rows, float* out,
-                    float* scratch);
+                    float* keep, float* scratch);
   /// Values [rows] of one agent.
   void (*values)(const Layers& layers, const Observations& obs, int owner, const float* packed,
                  std::int64_t first, std::int64_t rows, float* out, float* scratch);
   /// Gradient of the objective over some rows, added to `gradient` (one per trunk); sums, added.
+  /// `kept` is null or what `log_probs` kept of these rows; it is used up.
   void (*actor)(const Layers& layers, const Actors& actors, const Batch& batch,
                 const Objective& objective, int owner, const std::int64_t* index,
                 std::int64_t first, std::int64_t count, std::int64_t minibatch, const float* packed,
-                float* gradient, double* sums, float* scratch);
+                float* kept, float* gradient, double* sums, float* scratch);
   /// Gradient of the squared error over some rows, likewise; the sum of squares is added.
   void (*critic)(const Layers& layers, const Batch& batch, int owner, const std::int64_t* index,
                  std::int64_t first, std::int64_t count, std::int64_t minibatch,

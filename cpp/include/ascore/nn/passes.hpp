@@ -8,6 +8,8 @@
 namespace ascore::nn {
 inline namespace ASCORE_NN_ISA {
 
+static_assert(kChunk % kBlock == 0);
+
 /// The inputs of a block: all as floats, or only those that are not 0.
 struct Inputs {
   float* x;
@@ -92,8 +94,13 @@ inline Sizes sizes(const Layers& actor, const Layers& critic, const Actors& acto
   const std::ptrdiff_t activations = actors.trunks * a.activations_size() > c.activations_size()
                                          ? actors.trunks * a.activations_size()
                                          : c.activations_size();
-  return {a.packed_size(), c.packed_size(), a.gradient_size(), c.gradient_size(),
-          3 * kBlock * a.row(0) + kSlack + activations + Tiles::size(actors)};
+  return {a.packed_size(),
+          c.packed_size(),
+          a.gradient_size(),
+          c.gradient_size(),
+          3 * kBlock * a.row(0) + kSlack + activations + Tiles::size(actors),
+          actors.trunks * a.activations_size(),
+          kBlock};
 }
 
 /// Scratch memory of a worker, cut up.
@@ -176,12 +183,16 @@ inline void write_slopes(const Plan& plan, const Actors& actors, Scratch& s, Til
 
 inline void log_probs_pass(const Layers& layers, const Actors& actors, const Observations& obs,
                            int owner, const float* packed, std::int64_t first, std::int64_t count,
-                           float* out, float* memory) {
+                           float* out, float* keep, float* memory) {
   const Plan plan(layers);
   Scratch s(memory, plan, actors.trunks);
   Tiles t(actors, s.tiles);
   const int actions = actors.actions, wide = actors.heads * actions;
   blocks(nullptr, first, count, [&](const Block& block, std::int64_t done) {
+    if (keep != nullptr) {
+      s.activations = keep;
+      keep += actors.trunks * plan.activations_size();
+    }
     run_trunks(plan, actors, obs, owner, block, packed, s);
     read_outputs(plan, actors, s, t);
     for (int h = 0; h < actors.heads; ++h) {
@@ -213,12 +224,19 @@ inline void values_pass(const Layers& layers, const Observations& obs, int owner
 inline void actor_pass(const Layers& layers, const Actors& actors, const Batch& batch,
                        const Objective& objective, int owner, const std::int64_t* index,
                        std::int64_t first, std::int64_t count, std::int64_t minibatch,
-                       const float* packed, float* gradient, double* sums, float* memory) {
+                       const float* packed, float* kept, float* gradient, double* sums,
+                       float* memory) {
   const Plan plan(layers);
   Scratch s(memory, plan, actors.trunks);
   Tiles t(actors, s.tiles);
   blocks(index, first, count, [&](const Block& block, std::int64_t) {
-    run_trunks(plan, actors, batch.obs, owner, block, packed, s);
+    if (kept != nullptr) {
+      read_block(batch.obs, owner, block, tile_rows(block.rows), plan.row(0), s.in);
+      s.activations = kept;
+      kept += actors.trunks * plan.activations_size();
+    } else {
+      run_trunks(plan, actors, batch.obs, owner, block, packed, s);
+    }
     read_outputs(plan, actors, s, t);
     objective_on_block(actors, batch, objective, owner, block, static_cast<float>(minibatch), t,
                        sums);
