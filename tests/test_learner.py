@@ -13,7 +13,7 @@ import torch
 import ascore
 from ascore.config import Config
 from ascore.errors import ConfigError, NonFiniteError
-from ascore.learner import Learner
+from ascore.learner import Learner, advantage_scale
 from ascore.rollout import Collector, Rollout
 
 SMALL: dict[str, Any] = {
@@ -172,6 +172,7 @@ def test_environment_graph_sends_what_the_environment_allows():
         {"discrepancy": "kl", "penalty_gate": "always"},
         {"peer_ratio_reference": "anticipated", "peer_ratio_clip": 0.2},
         {"advantage_scale": "max", "advantage_normalization": True},
+        {"advantage_scale": "unit"},
         {"value_normalization": False, "value_target": "monte_carlo", "time_limit": "terminal"},
         {"entropy_bonus": 0.01, "max_grad_norm": 0.5, "adam_epsilon": 1e-5},
         {"rollout_steps": 7, "num_envs": 5},
@@ -187,6 +188,15 @@ def test_every_key_trains_and_changes_something(keys):
     assert all(np.isfinite(records[-1]["policy_loss"]))
     same_shape = learner.actor.net.flat.shape == usual.actor.net.flat.shape
     assert not (same_shape and torch.equal(learner.actor.net.flat, usual.actor.net.flat))
+
+
+def test_advantage_scale_is_the_mean_the_greatest_or_one():
+    advantage = torch.tensor([[1.0, -3.0, 2.0], [0.0, 0.5, -0.25]])
+    assert advantage_scale(advantage, "mean").tolist() == [2.0, 0.25]
+    assert advantage_scale(advantage, "max").tolist() == [3.0, 0.5]
+    assert advantage_scale(advantage, "unit").tolist() == [1.0, 1.0]
+    _, records = train(1, advantage_scale="unit")
+    assert records[0]["advantage_scale"] == [1.0, 1.0, 1.0]
 
 
 def test_gradients_are_limited_per_agent():
