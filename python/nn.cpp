@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -182,53 +183,40 @@ class BoundEngine {
 
   /// One gradient step; adds statistics to f64 [N, columns], returns (owner, quantity, value) of
   /// what was not finite, or None.
-  py::object minibatch(int kind, float clip, float peer_low, float peer_high, float bonus,
-                       float penalty, bool printed, bool kl, bool gated, bool corrects, int first,
-                       int last, py::handle index, py::handle statistics) {
-    check_owners(first, last);
-    if (batch_.old == nullptr || (kind == nn::Objective::kAnticipation && batch_.sent == nullptr)) {
-      throw py::value_error("no messages were set");
+  py::object minibatch(const nn::Objective& objective, int first, int last, py::handle index,
+                       py::handle statistics) {
+    check_step(objective, first, last);
+    const Chosen chosen = rows_of(index);
+    if (chosen.count == 0) throw py::value_error("a minibatch needs a row");
+    nn::Outcome* outcome = outcome_of(statistics);
+    return failure_of([&] {
+      return engine_->minibatch(batch_, objective, first, last, chosen.rows, chosen.count, outcome);
+    });
+  }
+
+  /// What some rows of a minibatch of `total` contribute to its gradients and sums f64 [n, sums].
+  void gradient(const nn::Objective& objective, int first, int last, py::handle index,
+                std::int64_t total, py::handle sums) {
+    check_step(objective, first, last);
+    const Chosen chosen = rows_of(index);
+    if (total < std::max<std::int64_t>(1, chosen.count)) {
+      throw py::value_error("a minibatch of " + std::to_string(total) + " rows cannot hold " +
+                            std::to_string(chosen.count));
     }
-    if (kind != nn::Objective::kOwnHead && actors_.heads != actors_.agents) {
-      throw py::value_error("this objective needs a head per agent");
-    }
-    const nn::Objective objective{.kind = kind,
-                                  .clip_epsilon = clip,
-                                  .peer_low = peer_low,
-                                  .peer_high = peer_high,
-                                  .entropy_bonus = bonus,
-                                  .penalty_weight = penalty,
-                                  .printed = printed,
-                                  .kl = kl,
-                                  .gated = gated,
-                                  .corrects = corrects};
-    const std::int64_t* rows = nullptr;
-    std::int64_t count = batch_.rows;
-    std::vector<py::array> kept;
-    if (!index.is_none()) {
-      kept.push_back(require_array<std::int64_t>("index", index));
-      if (kept[0].ndim() != 1) throw py::value_error("index is no vector");
-      count = kept[0].shape(0);
-      rows = read<std::int64_t>(kept[0]).data();
-      for (std::int64_t k = 0; k < count; ++k) {
-        if (rows[k] < 0 || rows[k] >= batch_.rows) {
-          throw py::index_error("row " + std::to_string(rows[k]) + " is outside 0.." +
-                                std::to_string(batch_.rows - 1));
-        }
-      }
-    }
-    if (count == 0) throw py::value_error("a minibatch needs a row");
-    py::array to = require_array<double>("statistics", statistics, Use::kOutput);
-    require_shape("statistics", to, {n_, sizeof(nn::Outcome) / sizeof(double)});
-    static_assert(sizeof(nn::Outcome) % sizeof(double) == 0);
-    auto* outcome = reinterpret_cast<nn::Outcome*>(write<double>("statistics", to).data());
-    nn::Failure failure;
-    {
-      const py::gil_scoped_release unlocked;
-      failure = engine_->minibatch(batch_, objective, first, last, rows, count, outcome);
-    }
-    if (failure.owner < 0) return py::none();
-    return py::make_tuple(failure.owner, failure.quantity, failure.value);
+    double* to = sums_of(sums, first, last, Use::kOutput);
+    const py::gil_scoped_release unlocked;
+    engine_->gradient(batch_, objective, first, last, chosen.rows, chosen.count, total, to);
+  }
+
+  /// The rest of the step, with gradients and sums as they are now; results as `minibatch`.
+  py::object finish(const nn::Objective& objective, int first, int last, std::int64_t total,
+                    py::handle sums, py::handle statistics) {
+    check_step(objective, first, last);
+    if (total < 1) throw py::value_error("a minibatch needs a row");
+    const double* from = sums_of(sums, first, last, Use::kInput);
+    nn::Outcome* outcome = outcome_of(statistics);
+    return failure_of(
+        [&] { return engine_->finish(batch_, objective, first, last, total, from, outcome); });
   }
 
   void set_rates(float actor, float critic) { engine_->set_rates(actor, critic); }
@@ -237,6 +225,63 @@ class BoundEngine {
   std::size_t num_threads() const { return engine_->num_threads(); }
 
  private:
+  /// Rows of the batch: `count` indices, or null for the first `count`.
+  struct Chosen {
+    const std::int64_t* rows = nullptr;
+    std::int64_t count = 0;
+    py::object kept;
+  };
+
+  void check_step(const nn::Objective& objective, int first, int last) const {
+    check_owners(first, last);
+    if (batch_.old == nullptr ||
+        (objective.kind == nn::Objective::kAnticipation && batch_.sent == nullptr)) {
+      throw py::value_error("no messages were set");
+    }
+    if (objective.kind != nn::Objective::kOwnHead && actors_.heads != actors_.agents) {
+      throw py::value_error("this objective needs a head per agent");
+    }
+  }
+
+  Chosen rows_of(py::handle index) const {
+    if (index.is_none()) return {.count = batch_.rows};
+    const py::array array = require_array<std::int64_t>("index", index);
+    if (array.ndim() != 1) throw py::value_error("index is no vector");
+    const Chosen chosen{
+        .rows = read<std::int64_t>(array).data(), .count = array.shape(0), .kept = array};
+    for (std::int64_t k = 0; k < chosen.count; ++k) {
+      if (chosen.rows[k] < 0 || chosen.rows[k] >= batch_.rows) {
+        throw py::index_error("row " + std::to_string(chosen.rows[k]) + " is outside 0.." +
+                              std::to_string(batch_.rows - 1));
+      }
+    }
+    return chosen;
+  }
+
+  nn::Outcome* outcome_of(py::handle statistics) const {
+    py::array to = require_array<double>("statistics", statistics, Use::kOutput);
+    require_shape("statistics", to, {n_, sizeof(nn::Outcome) / sizeof(double)});
+    static_assert(sizeof(nn::Outcome) % sizeof(double) == 0);
+    return reinterpret_cast<nn::Outcome*>(write<double>("statistics", to).data());
+  }
+
+  double* sums_of(py::handle sums, int first, int last, Use use) const {
+    py::array array = require_array<double>("sums", sums, use);
+    require_shape("sums", array, {static_cast<std::size_t>(last - first), nn::Engine::kColumns});
+    return write<double>("sums", array).data();
+  }
+
+  template <class Step>
+  static py::object failure_of(Step&& step) {
+    nn::Failure failure;
+    {
+      const py::gil_scoped_release unlocked;
+      failure = step();
+    }
+    if (failure.owner < 0) return py::none();
+    return py::make_tuple(failure.owner, failure.quantity, failure.value);
+  }
+
   template <class T>
   const T* input(const char* name, py::handle object, std::initializer_list<std::size_t> shape,
                  std::vector<py::array>& kept) {
@@ -289,6 +334,22 @@ class BoundEngine {
 }  // namespace
 
 void register_nn(py::module_& module) {
+  py::class_<nn::Objective>(module, "Objective", "What is minimised, and its constants.")
+      .def(py::init([](int kind, float clip, float peer_low, float peer_high, float bonus,
+                       float penalty, bool printed, bool kl, bool gated) {
+             return nn::Objective{.kind = kind,
+                                  .clip_epsilon = clip,
+                                  .peer_low = peer_low,
+                                  .peer_high = peer_high,
+                                  .entropy_bonus = bonus,
+                                  .penalty_weight = penalty,
+                                  .printed = printed,
+                                  .kl = kl,
+                                  .gated = gated};
+           }),
+           py::arg("kind"), py::arg("clip"), py::arg("peer_low"), py::arg("peer_high"),
+           py::arg("bonus"), py::arg("penalty"), py::arg("printed"), py::arg("kl"),
+           py::arg("gated"));
   py::class_<BoundEngine>(module, "Engine",
                           "Updates of stacked networks without an interpreter between the steps.")
       .def(py::init<int, int, int, int, const std::vector<int>&, const std::vector<int>&,
@@ -303,10 +364,17 @@ void register_nn(py::module_& module) {
       .def("log_probs", &BoundEngine::log_probs, py::arg("obs"), py::arg("scale"), py::arg("first"),
            py::arg("last"), py::arg("out"), py::arg("keep") = false)
       .def("values", &BoundEngine::values, py::arg("obs"), py::arg("scale"), py::arg("out"))
-      .def("minibatch", &BoundEngine::minibatch, py::arg("kind"), py::arg("clip"),
-           py::arg("peer_low"), py::arg("peer_high"), py::arg("bonus"), py::arg("penalty"),
-           py::arg("printed"), py::arg("kl"), py::arg("gated"), py::arg("corrects"), py::arg("first"), py::arg("last"),
-           py::arg("index").none(true), py::arg("statistics"))
+      .def("minibatch", &BoundEngine::minibatch, py::arg("objective"), py::arg("first"),
+           py::arg("last"), py::arg("index").none(true), py::arg("statistics"),
+           "One gradient step; returns (owner, quantity, value) of what was not finite, or None.")
+      .def("gradient", &BoundEngine::gradient, py::arg("objective"), py::arg("first"),
+           py::arg("last"), py::arg("index").none(true), py::arg("total"), py::arg("sums"),
+           "What some rows of a minibatch contribute: gradients in place, sums float64 [n, sums].")
+      .def("finish", &BoundEngine::finish, py::arg("objective"), py::arg("first"), py::arg("last"),
+           py::arg("total"), py::arg("sums"), py::arg("statistics"),
+           "The rest of the step on gradients and sums of the whole minibatch; as `minibatch`.")
+      .def_property_readonly_static(
+          "num_sums", [](py::handle) { return static_cast<int>(nn::Engine::kColumns); })
       .def("set_rates", &BoundEngine::set_rates, py::arg("actor"), py::arg("critic"),
            "Learning rates from now on.")
       .def_property_readonly("instruction_set", &BoundEngine::instruction_set)

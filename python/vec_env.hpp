@@ -1,4 +1,11 @@
-/// One template that binds `ascore::VecEnv<Env>` for any environment.
+/// One template that binds `ascore::VecEnv<Env>` for any environment, those of other people
+/// included:
+///
+///     PYBIND11_MODULE(orchard, module) {
+///       ascore::python::register_vec_env<Orchard>(module, "Orchard");
+///     }
+///
+/// makes `ascore.make("orchard:Orchard")` and `ascore train orchard:Orchard` work.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -24,7 +31,6 @@
 #include "arrays.hpp"
 #include "ascore/env.hpp"
 #include "ascore/vec_env.hpp"
-#include "policy.hpp"
 
 namespace ascore::python {
 
@@ -217,8 +223,12 @@ class BoundVecEnv {
   std::atomic<bool> busy_{false};
 };
 
+/// Grows when the Python package asks something else of a batch than it did: a module compiled from
+/// older headers is then refused by name.
+inline constexpr int kInterface = 1;
+
 template <class Env>
-void register_vec_env(py::module_& module, const char* class_name) {
+py::class_<BoundVecEnv<Env>> register_vec_env(py::module_& module, const char* class_name) {
   using Bound = BoundVecEnv<Env>;
   using Params = typename Env::Params;
   const Spec defaults = Env(Params{}).spec();
@@ -229,6 +239,7 @@ void register_vec_env(py::module_& module, const char* class_name) {
       ("A batch of " + name + " environments; arrays are views that the next step overwrites.")
           .c_str());
   cls.attr("name") = name;
+  cls.attr("interface") = kInterface;
   cls.attr("parameter_docs") = parameter_docs<Params>();
 
   cls.def(py::init([name](py::ssize_t num_envs, std::uint64_t seed, std::uint64_t first_env,
@@ -267,58 +278,6 @@ void register_vec_env(py::module_& module, const char* class_name) {
       },
       py::arg("out"),
       "Fill float32 [B, N] with the numbers in [0, 1) that draw actions in the current state.");
-  cls.def(
-      "rollout",
-      [](Bound& self, BoundPolicy& policy, py::handle obs, py::handle neighbours, py::handle action,
-         py::handle reward, py::handle terminated, py::handle truncated, py::handle running) {
-        using Core = VecEnv<Env>;
-        using Obs = typename Env::Obs;
-        const Spec& spec = self.core.spec();
-        const std::size_t b = self.core.num_envs(), n = self.core.num_agents();
-        const auto views = static_cast<std::size_t>(spec.views);
-        const auto size = static_cast<std::size_t>(spec.obs_size);
-        policy.require(static_cast<int>(n), spec.obs_size, spec.num_actions());
-        py::array seen = require_array<Obs>("obs", obs, Use::kOutput);
-        if (seen.ndim() < 1) throw py::value_error("obs has no axes");
-        const auto t = static_cast<std::size_t>(seen.shape(0));
-        require_shape("obs", seen, {t, b, views, size});
-        const auto out = [](const char* name, py::handle object, auto zero,
-                            std::initializer_list<std::size_t> shape) {
-          py::array array = require_array<decltype(zero)>(name, object, Use::kOutput);
-          require_shape(name, array, shape);
-          return write<decltype(zero)>(name, array);
-        };
-        const typename Core::Record record{
-            .steps = t,
-            .obs = write<Obs>("obs", seen),
-            .neighbours = out("neighbours", neighbours, std::uint8_t{}, {t, b, n, n}),
-            .action = out("action", action, std::int32_t{}, {t, b, n}),
-            .reward = out("reward", reward, float{}, {t, b, n}),
-            .terminated = out("terminated", terminated, std::uint8_t{}, {t, b}),
-            .truncated = out("truncated", truncated, std::uint8_t{}, {t, b}),
-            .running = out("running", running, double{}, {b, n})};
-        std::vector<typename Core::Ended> ended;
-        self.exclusively([&] {
-          auto act = policy.acting(spec, self.core.num_threads());
-          ended = self.core.rollout(record, act);
-        });
-        py::array_t<std::int64_t> step(static_cast<py::ssize_t>(ended.size()));
-        py::array_t<std::int64_t> env(static_cast<py::ssize_t>(ended.size()));
-        py::array_t<Obs> last({ended.size(), views, size});
-        py::array_t<double> returns({ended.size(), n});
-        for (std::size_t k = 0; k < ended.size(); ++k) {
-          step.mutable_data()[k] = static_cast<std::int64_t>(ended[k].step);
-          env.mutable_data()[k] = static_cast<std::int64_t>(ended[k].env);
-          std::copy_n(ended[k].obs.data(), views * size, last.mutable_data() + k * views * size);
-          std::copy_n(ended[k].returns.data(), n, returns.mutable_data() + k * n);
-        }
-        return py::make_tuple(step, env, last, returns);
-      },
-      py::arg("policy"), py::arg("obs"), py::arg("neighbours"), py::arg("action"),
-      py::arg("reward"), py::arg("terminated"), py::arg("truncated"), py::arg("running"),
-      "Take T steps with a policy's actions and fill [T, B, ...] arrays; returns step, "
-      "environment, "
-      "last observation and returns of the episodes that ended.");
   static_assert(Inspectable<Env>, "a bound environment has a member inspect(row); see env.hpp");
   cls.def(
       "inspect",
@@ -345,20 +304,27 @@ void register_vec_env(py::module_& module, const char* class_name) {
       "will hold after a step with it, before any reset.");
   cls.def(
       "save_state",
-      [](Bound& self) {
+      [](Bound& self, std::size_t first, std::optional<std::size_t> count) {
         std::vector<std::uint8_t> bytes;
-        self.exclusively([&] { bytes = self.core.save_state(); });
+        const std::size_t all = self.core.num_envs();
+        const std::size_t rest = first < all ? all - first : 0;
+        self.exclusively([&] { bytes = self.core.save_state(first, count.value_or(rest)); });
         return py::array_t<std::uint8_t>(static_cast<py::ssize_t>(bytes.size()), bytes.data());
       },
-      "Everything that changes, as uint8 [K].");
+      py::arg("first") = 0, py::arg("count") = py::none(),
+      "Everything that changes, as uint8 [K]; of `count` environments from `first` on.");
   cls.def(
       "load_state",
-      [](Bound& self, py::handle state) {
+      [](Bound& self, py::handle state, std::size_t first, std::optional<std::size_t> count) {
         const py::array array = require_array<std::uint8_t>("state", state);
         require_shape("state", array, {static_cast<std::size_t>(array.size())});
-        self.exclusively([&] { self.core.load_state(read<std::uint8_t>(array)); });
+        const std::size_t all = self.core.num_envs();
+        const std::size_t rest = first < all ? all - first : 0;
+        self.exclusively(
+            [&] { self.core.load_state(read<std::uint8_t>(array), first, count.value_or(rest)); });
       },
-      py::arg("state"), "Go back to a saved state, every buffer included.");
+      py::arg("state"), py::arg("first") = 0, py::arg("count") = py::none(),
+      "Go back to a saved state, every buffer included, in `count` environments from `first` on.");
 
   const auto view = [&cls](const char* property, const char* doc, auto get) {
     cls.def_property_readonly(property, get, doc);
@@ -421,6 +387,7 @@ void register_vec_env(py::module_& module, const char* class_name) {
     }
     return py::tuple(names);
   });
+  return cls;
 }
 
 }  // namespace ascore::python

@@ -282,6 +282,47 @@ def test_doctor_says_what_is_wrong(
     assert "problem: OMP_WAIT_POLICY is 'active'" in text
 
 
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"OMP_NUM_THREADS": "64", "LOCAL_WORLD_SIZE": "32"},
+         "OMP_NUM_THREADS is 64 in each of the 32 processes that torchrun starts here"),
+        ({"LOCAL_WORLD_SIZE": "999"}, "one thread in each of the 999 processes that torchrun"),
+        ({"SLURM_NTASKS_PER_NODE": "999"}, "one thread in each of the 999 processes that Slurm"),
+        ({"GOMP_SPINCOUNT": "1000000"}, "GOMP_SPINCOUNT is '1000000'; unset it"),
+        ({"OMP_NUM_THREADS": "1", "LOCAL_WORLD_SIZE": "1"}, None),
+    ],
+)  # fmt: skip
+def test_doctor_counts_threads_of_all_processes(
+    variables: dict[str, str], problem: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    from ascore import doctor
+
+    every = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", *doctor.PROCESSES.values())
+    for name in every:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = doctor.examine()
+    told = [line for line in found["problems"] if "thread" in line]
+    if problem is None:
+        assert told == []
+    else:
+        assert len(told) == 1
+        assert problem in told[0]
+
+
+def test_doctor_sees_a_cuda_build_and_an_old_processor(monkeypatch: pytest.MonkeyPatch):
+    from ascore import doctor
+
+    monkeypatch.setattr(doctor, "_cpu_flags", lambda: {"avx2": False})
+    monkeypatch.setattr(doctor, "_version", lambda name: "2.13.0+cu130")
+    monkeypatch.setattr(doctor.os.path, "exists", lambda path: False)
+    problems = "\n".join(doctor.examine()["problems"])
+    assert "the processor has no AVX2" in problems
+    assert "torch 2.13.0+cu130 is a CUDA build and no NVIDIA device is here" in problems
+
+
 def test_without_the_training_packages_the_remedy_is_told():
     program = "import sys; sys.modules['tyro'] = None\nfrom ascore.cli import main\n"
     train = program + "sys.exit(main(['train', 'predation']))"

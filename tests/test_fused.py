@@ -144,10 +144,10 @@ def test_one_step(
     messages = slow._messages(data, sent, old)
     totals: dict[str, torch.Tensor] = {}
     everybody = slice(None)
-    slow._minibatch(data, everybody, None, old, messages, totals)
+    slow._minibatch(data, everybody, None, rows, old, messages, totals)
     statistics = np.zeros((agents, 16))
     fast._refer(old, messages)
-    fast._step(fast.fused, everybody, None, statistics)
+    fast._step(fast.fused, everybody, None, rows, statistics)
     found = fast.fused.metrics(statistics, data.advantage_scale)
     assert found.keys() == totals.keys()
     for name, value in totals.items():
@@ -325,10 +325,8 @@ def call(**changes: Any) -> None:
     )
     if given["old"] is not None:
         made.set_messages(given["old"], given["sent"], given["heard"])
-    made.minibatch(
-        given["kind"], 0.2, 0.0, np.inf, 0.0, 1.0, False, False, True, 0, given["last"],
-        given["index"], given["statistics"],
-    )  # fmt: skip
+    objective = _core.Objective(given["kind"], 0.2, 0.0, np.inf, 0.0, 1.0, False, False, True)
+    made.minibatch(objective, 0, given["last"], given["index"], given["statistics"])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from ascore.config import Config
 from ascore.errors import ConfigError, NonFiniteError
 from ascore.learner import Learner, advantage_scale
 from ascore.rollout import Collector, Rollout
+from ascore.runtime.ranks import World
 
 SMALL: dict[str, Any] = {
     "env": "predation-v1",
@@ -192,9 +193,9 @@ def test_every_key_trains_and_changes_something(keys):
 
 def test_advantage_scale_is_the_mean_the_greatest_or_one():
     advantage = torch.tensor([[1.0, -3.0, 2.0], [0.0, 0.5, -0.25]])
-    assert advantage_scale(advantage, "mean").tolist() == [2.0, 0.25]
-    assert advantage_scale(advantage, "max").tolist() == [3.0, 0.5]
-    assert advantage_scale(advantage, "unit").tolist() == [1.0, 1.0]
+    assert advantage_scale(advantage, "mean", World()).tolist() == [2.0, 0.25]
+    assert advantage_scale(advantage, "max", World()).tolist() == [3.0, 0.5]
+    assert advantage_scale(advantage, "unit", World()).tolist() == [1.0, 1.0]
     _, records = train(1, advantage_scale="unit")
     assert records[0]["advantage_scale"] == [1.0, 1.0, 1.0]
 
@@ -208,6 +209,26 @@ def test_gradients_are_limited_per_agent():
     assert (moved <= 1.01e-2 * 1e-9).all()  # lr x limit, since Adam's epsilon dwarfs the moments
     assert (free.actor_adam.parameters - start.actor_adam.parameters).norm(dim=1).min() > 1e-3
     assert min(records[0]["policy_grad_norm"]) > 1e-9  # the norm before the limit is what is logged
+
+
+@pytest.mark.parametrize("backend", ["fused", "kernel", "torch"])
+def test_rates_fall_linearly_to_nothing(backend):
+    _, learner, collector = session(backend=backend, lr_decay="linear")
+    rollout = collector.collect(learner.actor)
+    slow = session(backend=backend, actor_lr=2.5e-3, critic_lr=2.5e-3)[1]
+    learner.anneal(0.75)  # a quarter of 1e-2
+    learner.update(rollout, 0)
+    slow.update(rollout, 0)
+    for mine, other in ((learner.actor, slow.actor), (learner.critic, slow.critic)):
+        assert torch.equal(mine.net.flat, other.net.flat)
+    last = learner.actor.net.flat.clone()
+    learner.anneal(1.0)
+    learner.update(rollout, 1)
+    assert torch.equal(learner.actor.net.flat, last)
+    with_rest = session(backend=backend)[1]
+    with_rest.anneal(1.0)  # none: rates stay
+    with_rest.update(rollout, 0)
+    assert not torch.equal(with_rest.actor.net.flat, slow.actor.net.flat)
 
 
 def test_value_normalization_leaves_the_values_as_they_are():

@@ -147,14 +147,18 @@ ARROWS = {
     "algorithms.vps": "algorithms.contract algorithms.ippo ledger",
     "algorithms.vs": "algorithms.contract algorithms.ippo config ledger links targets",
     "anchors": "envs evaluation scripted streams",
+    "anticipations": "",
     "benchmark": "benchmark.suite benchmark.timing",
-    "benchmark.environments": "_core benchmark.timing benchmark.worlds",
+    "benchmark.crews": "config errors factory learner rollout runtime.ranks",
+    "benchmark.environments": "_core benchmark.timing benchmark.worlds processors",
     "benchmark.estimates": "_core benchmark.packages benchmark.timing reference",
     "benchmark.learning": "_core algorithms benchmark.packages benchmark.timing benchmark.updates"
     " config factory learner objectives reference.training reference.update rollout",
     "benchmark.machine": "doctor",
     "benchmark.packages": "benchmark.timing",
     "benchmark.report": "benchmark.suite benchmark.timing",
+    "benchmark.scaling": "benchmark.crews benchmark.environments benchmark.machine benchmark.suite"
+    " benchmark.timing benchmark.worlds processors",
     "benchmark.suite": "benchmark.environments benchmark.estimates benchmark.learning"
     " benchmark.machine"
     " benchmark.timing benchmark.updates",
@@ -163,31 +167,49 @@ ARROWS = {
     " rollout",
     "benchmark.worlds": "benchmark.timing envs reference",
     "checkpoint": "_core errors files tensorfile",
-    "cli": "_core commands.machine commands.runs commands.shared commands.training"
-    " commands.worlds errors",
+    "cli": "_core commands.embedding commands.experiments commands.machine commands.runs"
+    " commands.shared commands.training commands.worlds errors",
     "commands": "",
-    "commands.machine": "benchmark benchmark.report commands.shared doctor",
+    "commands.embedding": "installed policy",
+    "commands.experiments": "algorithms benchmark.machine commands.shared config experiments"
+    " experiments.cells experiments.figures experiments.results experiments.slurm"
+    " experiments.studies experiments.sweeps experiments.tables factory files options progress"
+    " runtime.pool",
+    "commands.machine": "benchmark benchmark.report benchmark.scaling commands.shared doctor",
     "commands.runs": "commands.shared evaluation interop.replay options plots progress",
     "commands.shared": "evaluation",
-    "commands.training": "algorithms commands.shared compare config envs evaluation factory options"
-    " progress training",
+    "commands.training": "algorithms commands.shared compare config envs errors evaluation factory"
+    " options progress runtime.ranks training",
     "commands.worlds": "anchors commands.shared envs interop.check options",
-    "compare": "config errors progress training",
+    "compare": "config errors progress runtime.pool training",
     "config": "envs errors graph",
-    "doctor": "_core",
+    "doctor": "_core processors",
     "envs": "_core",
     "errors": "",
-    "evaluation": "factory policy streams training",
+    "evaluation": "factory milestones policy streams training",
+    "experiments": "",
+    "experiments.cells": "checkpoint config errors evaluation files progress runtime.pool training",
+    "experiments.figures": "errors experiments.results experiments.statistics experiments.tables"
+    " plots",
+    "experiments.results": "errors experiments experiments.cells experiments.studies factory files",
+    "experiments.slurm": "files",
+    "experiments.statistics": "streams",
+    "experiments.studies": "config experiments.cells",
+    "experiments.sweeps": "config errors experiments experiments.cells experiments.statistics"
+    " experiments.tables",
+    "experiments.tables": "experiments.results experiments.statistics",
     "fused": "_core config networks optimizer",
-    "factory": "envs interop.external",
+    "factory": "envs interop.external interop.locate",
     "files": "errors",
     "graph": "errors streams",
     "guards": "config errors rollout targets",
+    "installed": "_core",
     "interop": "",
     "interop.canvas": "",
-    "interop.check": "envs errors interop.external interop.loading",
-    "interop.external": "_core errors interop.loading streams",
-    "interop.loading": "errors",
+    "interop.check": "envs errors interop.external interop.loading interop.locate",
+    "interop.external": "_core errors interop.loading interop.locate streams",
+    "interop.loading": "errors interop.locate",
+    "interop.locate": "_core errors",
     "interop.pettingzoo": "envs interop.render",
     "interop.render": "envs interop.canvas interop.scenes",
     "interop.replay": "envs errors factory files interop.canvas interop.render policy scripted"
@@ -196,17 +218,20 @@ ARROWS = {
     "joint": "_core envs errors",
     "kernels": "config kernels.compiled objectives",
     "kernels.compiled": "",
-    "learner": "algorithms algorithms.contract config envs errors fused guards ledger links"
-    " networks objectives optimizer rollout streams targets valuation",
+    "learner": "algorithms algorithms.contract anticipations config envs errors fused guards"
+    " ledger links networks objectives optimizer rollout runtime.gradients runtime.ranks streams"
+    " targets valuation",
     "ledger": "",
     "links": "config graph",
     "metrics": "errors files",
+    "milestones": "envs",
     "networks": "streams",
     "objectives": "",
     "optimizer": "networks",
     "options": "config",
     "plots": "errors factory training",
-    "policy": "checkpoint errors joint",
+    "policy": "_core checkpoint errors files joint tensorfile",
+    "processors": "",
     "progress": "",
     "reference": "reference.cleanup reference.exchange reference.gae reference.harvest"
     " reference.navigation reference.philox reference.predation reference.vec_env",
@@ -224,6 +249,10 @@ ARROWS = {
     "reference.update": "",
     "reference.vec_env": "reference.philox",
     "rollout": "_core envs networks",
+    "runtime": "",
+    "runtime.gradients": "networks runtime.ranks",
+    "runtime.pool": "errors processors progress",
+    "runtime.ranks": "errors",
     "scripted": "envs scripted.cleanup scripted.exchange scripted.harvest scripted.navigation"
     " scripted.predation scripted.uniform",
     "scripted.board": "envs scripted.reading",
@@ -240,8 +269,9 @@ ARROWS = {
     "targets": "_core",
     "tensorfile": "",
     "theory": "",
-    "training": "checkpoint config envs errors factory files learner metrics policy rollout",
-    "valuation": "algorithms.contract config fused links networks rollout targets",
+    "training": "checkpoint config envs errors factory files learner metrics policy processors"
+    " rollout runtime.ranks",
+    "valuation": "algorithms.contract config fused links networks rollout runtime.ranks targets",
 }
 ALLOWED = {module: set(others.split()) for module, others in ARROWS.items()}
 

@@ -14,7 +14,7 @@ from ascore.config import Config
 from ascore.learner import Learner
 from ascore.objectives import own_policy
 from ascore.rollout import Collector, Rollout
-from ascore.targets import ValueNormalizer
+from ascore.targets import ValueNormalizer, moments
 
 HORIZON, STEPS, NUM_ENVS, N = 5, 7, 3, 2
 PARAMS: dict[str, Any] = {"num_agents": N, "horizon": HORIZON}
@@ -117,19 +117,19 @@ def test_normalizer_starts_at_the_first_batch_and_follows() -> None:
     rng = np.random.default_rng(0)
     normalizer = ValueNormalizer(2)
     batch = rng.normal([3.0, -50.0], [2.0, 10.0], size=(400, 5, 2)).astype(np.float32)
-    normalizer.update(batch)
+    normalizer.update(moments(batch))
     flat = batch.reshape(-1, 2).astype(np.float64)
     np.testing.assert_allclose(normalizer.mean, flat.mean(axis=0))
     np.testing.assert_allclose(normalizer.std, flat.std(axis=0))
     for _ in range(400):
-        normalizer.update(batch + 7.0)
+        normalizer.update(moments(batch + 7.0))
     np.testing.assert_allclose(normalizer.mean, flat.mean(axis=0) + 7.0, rtol=1e-3)
     copy = ValueNormalizer(2)
     copy.load_state(normalizer.state())
     np.testing.assert_array_equal(copy.mean, normalizer.mean)
     np.testing.assert_array_equal(copy.std, normalizer.std)
     constant = ValueNormalizer(1)
-    constant.update(np.full((3, 2, 1), 4.0, dtype=np.float32))
+    constant.update(moments(np.full((3, 2, 1), 4.0, dtype=np.float32)))
     assert constant.std[0] == ValueNormalizer.SMALLEST_STD
 
 

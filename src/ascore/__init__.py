@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from ascore.config import Config
     from ascore.evaluation import Evaluation, evaluate
     from ascore.interop.pettingzoo import parallel_env
-    from ascore.policy import Policy, load_policy
+    from ascore.policy import Policy, export_policy, load_policy
     from ascore.training import Run, resume, train
 
 _LAZY = {
     "Config": "config",
     "Evaluation": "evaluation",
     "evaluate": "evaluation",
+    "export_policy": "policy",
     "parallel_env": "interop.pettingzoo",
     "Policy": "policy",
     "load_policy": "policy",
@@ -48,6 +49,7 @@ __all__ = [
     "VecEnv",
     "__version__",
     "evaluate",
+    "export_policy",
     "gae",
     "load_policy",
     "make",

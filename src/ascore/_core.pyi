@@ -12,6 +12,7 @@ class CoreVecEnv:
     """What every compiled batch offers; the real classes share it by shape, not by inheritance."""
 
     name: ClassVar[str]
+    interface: ClassVar[int]
     parameter_docs: ClassVar[list[tuple[str, Any, str, str]]]
 
     def __init__(
@@ -41,8 +42,10 @@ class CoreVecEnv:
     ) -> tuple[
         npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[np.float64]
     ]: ...
-    def save_state(self) -> npt.NDArray[np.uint8]: ...
-    def load_state(self, state: npt.NDArray[np.uint8]) -> None: ...
+    def save_state(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.uint8]: ...
+    def load_state(
+        self, state: npt.NDArray[np.uint8], first: int = 0, count: int | None = None
+    ) -> None: ...
     @property
     def obs(self) -> npt.NDArray[Any]: ...
     @property
@@ -115,8 +118,24 @@ class Policy:
     def __init__(self, sizes: list[int], agents: int, instruction_set: str = "") -> None: ...
     def load(self, flat: npt.NDArray[np.float32]) -> None: ...
 
+class Objective:
+    def __init__(
+        self,
+        kind: int,
+        clip: float,
+        peer_low: float,
+        peer_high: float,
+        bonus: float,
+        penalty: float,
+        printed: bool,
+        kl: bool,
+        gated: bool,
+    ) -> None: ...
+
 class Engine:
     """Updates of stacked networks without an interpreter between the steps."""
+
+    num_sums: ClassVar[int]
 
     def __init__(
         self,
@@ -158,19 +177,28 @@ class Engine:
     def values(self, obs: npt.NDArray[Any], scale: float, out: npt.NDArray[np.float32]) -> None: ...
     def minibatch(
         self,
-        kind: int,
-        clip: float,
-        peer_low: float,
-        peer_high: float,
-        bonus: float,
-        penalty: float,
-        printed: bool,
-        kl: bool,
-        gated: bool,
-        corrects: bool,
+        objective: Objective,
         first: int,
         last: int,
         index: npt.NDArray[np.int64] | None,
+        statistics: npt.NDArray[np.float64],
+    ) -> tuple[int, int, float] | None: ...
+    def gradient(
+        self,
+        objective: Objective,
+        first: int,
+        last: int,
+        index: npt.NDArray[np.int64] | None,
+        total: int,
+        sums: npt.NDArray[np.float64],
+    ) -> None: ...
+    def finish(
+        self,
+        objective: Objective,
+        first: int,
+        last: int,
+        total: int,
+        sums: npt.NDArray[np.float64],
         statistics: npt.NDArray[np.float64],
     ) -> tuple[int, int, float] | None: ...
     def set_rates(self, actor: float, critic: float) -> None: ...

@@ -101,12 +101,11 @@ def folders(run: Path) -> list[Path]:
     return sorted(p for p in parent.glob("[0-9]*") if p.is_dir()) if parent.is_dir() else []
 
 
-def load(run: Path, name: str | None = None) -> Checkpoint:
-    """Reads the newest checkpoint of a run, or the one called `name` ("00000120" or "120").
+def find(run: Path, name: str | None = None) -> Path:
+    """Folder of the newest checkpoint of a run, or of the one called `name`.
 
     Raises:
-        CheckpointError: none there, damaged (checksum, format, missing file), or of a newer
-            format; names the file and what else could be loaded.
+        CheckpointError: none there.
     """
     run = Path(run)
     if not run.is_dir():
@@ -119,7 +118,18 @@ def load(run: Path, name: str | None = None) -> Checkpoint:
         which = f"checkpoint {name}" if name else "checkpoints"
         message = f"{run} holds no {which}; give a folder written by `ascore train`"
         raise CheckpointError(message)
-    path = there[-1]
+    return there[-1]
+
+
+def load(run: Path, name: str | None = None) -> Checkpoint:
+    """Reads the newest checkpoint of a run, or the one called `name` ("00000120" or "120").
+
+    Raises:
+        CheckpointError: none there, damaged (checksum, format, missing file), or of a newer
+            format; names the file and what else could be loaded.
+    """
+    run = Path(run)
+    path = find(run, name)
     others = [p.name for p in folders(run) if p != path]
     remedy = (
         f"use --checkpoint {others[-1]} instead" if others else "there is no older one; train anew"

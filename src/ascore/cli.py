@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from ascore.commands import machine, runs, training, worlds
+from ascore.commands import embedding, experiments, machine, runs, training, worlds
 from ascore.commands.shared import EXIT_FAILED, EXIT_USAGE
 from ascore.errors import AscoreError
 
@@ -21,12 +21,16 @@ usage: ascore COMMAND ...
   evaluate RUN     return of a trained policy over fresh episodes
   plot RUN...      team return against episodes, as a picture
   render RUN|ENV   an episode as a moving picture; without a run, of random play
+  sweep ENV        algorithms, settings and seeds over worker processes, or as a Slurm array
+  reproduce FIG    the paper's experiments: fig2 to fig7, or all
+  export RUN       its policy as one file, for C++, C and Cython
   envs             the environments, their sizes, parameters and anchors; plays the anchors
   bench            how fast this machine runs it, as ratios to baselines timed beside
   check-env ENV    whether a Python environment (MODULE:CALLABLE) can be trained on
   doctor           what this machine offers and what stands in the way
 
-`ascore COMMAND --help` lists the options of a command.
+`ascore COMMAND --help` lists the options of a command. `ascore --cmake-dir` and `--include-dir` say
+where CMake and compilers find what other programs build against.
 """
 
 # What commands import at first use, and the extra of this package that brings it.
@@ -84,6 +88,11 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": runs.evaluate,
     "plot": runs.plot,
     "render": runs.render,
+    "sweep": experiments.sweep,
+    "reproduce": experiments.reproduce,
+    "export": embedding.export,
+    "--cmake-dir": embedding.cmake_dir,
+    "--include-dir": embedding.include_dir,
     "envs": worlds.envs,
     "bench": machine.bench,
     "check-env": worlds.check_env,

@@ -8,6 +8,7 @@ import platform
 from typing import Any
 
 from ascore._core import __version__
+from ascore.processors import usable_processors
 
 TRAINING_PACKAGES = ("torch", "numba", "tyro", "rich", "safetensors", "tomli_w")
 FLAGS = ("avx2", "fma", "avx512f")
@@ -16,9 +17,7 @@ FLAGS = ("avx2", "fma", "avx512f")
 def examine() -> dict[str, Any]:
     """Versions, processor, and a list of problems, each with its remedy."""
     packages = {name: _version(name) for name in ("numpy", *TRAINING_PACKAGES)}
-    usable = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    usable = usable_processors()
     flags = _cpu_flags()
     problems = []
     missing = [name for name, version in packages.items() if version is None]
@@ -41,9 +40,10 @@ def examine() -> dict[str, Any]:
     policy = os.environ.get("OMP_WAIT_POLICY", "").lower()
     if policy != "passive":
         problems.append(f"OMP_WAIT_POLICY is {policy!r}; unset it, waiting threads should not spin")
-    threads = os.environ.get("OMP_NUM_THREADS")
-    if threads is not None and threads.isdigit() and int(threads) > usable:
-        problems.append(f"OMP_NUM_THREADS is {threads} on {usable} usable cores; unset or lower it")
+    spins = os.environ.get("GOMP_SPINCOUNT", "0")
+    if spins != "0":
+        problems.append(f"GOMP_SPINCOUNT is {spins!r}; unset it, waiting threads should not spin")
+    problems += _oversubscribed(usable)
     return {
         "ascore": __version__,
         "python": platform.python_version(),
@@ -53,6 +53,30 @@ def examine() -> dict[str, Any]:
         "packages": packages,
         "problems": problems,
     }
+
+
+# Who starts several processes on a machine, and where it says how many.
+PROCESSES = {"torchrun": "LOCAL_WORLD_SIZE", "Slurm": "SLURM_NTASKS_PER_NODE"}
+
+
+def _oversubscribed(usable: int) -> list[str]:
+    """More threads than cores, counted over all processes that were started together here."""
+    threads, processes, starter = _count("OMP_NUM_THREADS"), 1, ""
+    for name, variable in PROCESSES.items():
+        if _count(variable) > processes:
+            processes, starter = _count(variable), name
+    if threads * processes <= usable:
+        return []
+    found = f"OMP_NUM_THREADS is {threads}" if "OMP_NUM_THREADS" in os.environ else "one thread"
+    if starter:
+        found += f" in each of the {processes} processes that {starter} starts here"
+    return [f"{found}, on {usable} usable cores; use no more threads times processes than cores"]
+
+
+def _count(variable: str) -> int:
+    """A whole number in the environment; 1 where there is none."""
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdigit() else 1
 
 
 def _version(name: str) -> str | None:

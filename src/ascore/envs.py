@@ -532,17 +532,34 @@ class VecEnv:
             raise IndexError(message)
         return self._core.inspect(index, action)
 
-    def save_state(self) -> U8:
-        """Everything that changes, every buffer included, as u8 [K]."""
-        return self._core.save_state()
+    def save_state(self, first: int = 0, count: int | None = None) -> U8:
+        """Everything that changes, every buffer included, as u8 [K].
 
-    def load_state(self, state: U8) -> None:
-        """Goes back to a saved state.
+        Args:
+            first: first environment to save.
+            count: how many; None = the rest. What is saved is what a batch of these alone, with its
+                `first_env` to match, would save.
 
         Raises:
-            ValueError: damaged, or of another environment, parameter set or batch size.
+            IndexError: there are no such environments.
+            EnvError: a part of a batch of Python environments.
         """
-        self._core.load_state(state)
+        return self._core.save_state(first, count)
+
+    def load_state(self, state: U8, first: int = 0, count: int | None = None) -> None:
+        """Goes back to a saved state.
+
+        Args:
+            state: from `save_state`.
+            first: first environment that it is of.
+            count: how many it is of; None = the rest.
+
+        Raises:
+            ValueError: damaged, or of another environment, parameter set, batch size or number.
+            IndexError: there are no such environments.
+            EnvError: a part of a batch of Python environments.
+        """
+        self._core.load_state(state, first, count)
 
 
 def check_place(num_envs: int, seed: int, first_env: int, num_threads: int) -> None:

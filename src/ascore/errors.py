@@ -35,3 +35,7 @@ class EnvError(AscoreError, ValueError):
     def __init__(self, topic: str, found: str, remedy: str) -> None:
         super().__init__(f"{found}; {remedy}")
         self.topic, self.found, self.remedy = topic, found, remedy
+
+
+class RankError(AscoreError, ConnectionError):
+    """The processes of a run cannot meet, have lost one of them, or do not agree."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.factory import batch
+from ascore.milestones import Watch
 from ascore.policy import Policy, load_policy
 from ascore.streams import FIRST_EVALUATION_ENV
 
@@ -31,6 +32,19 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """When a milestone was reached.
+
+    Attributes:
+        reached: share of the episodes in which it was.
+        steps: until then; an episode without it counts with its whole length.
+    """
+
+    reached: float
+    steps: Interval
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Outcome of `evaluate`.
 
@@ -41,6 +55,7 @@ class Evaluation:
         entropy: mean entropy of the policies along the way, nats.
         entropy_uniform: entropy of uniform play, for comparison.
         greedy: most probable actions instead of sampled ones.
+        milestones: by event of `ascore.milestones`, how often and how soon it happened.
         team_returns: f64 [n], every episode.
     """
 
@@ -50,6 +65,7 @@ class Evaluation:
     entropy: float
     entropy_uniform: float
     greedy: bool
+    milestones: dict[str, Timing]
     team_returns: npt.NDArray[np.float64]
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,6 +73,8 @@ class Evaluation:
         values = asdict(self)
         del values["team_returns"]
         values["team_return"]["ci95"] = list(self.team_return.ci95)
+        for name, timing in self.milestones.items():
+            values["milestones"][name]["steps"]["ci95"] = list(timing.steps.ci95)
         return values
 
 
@@ -101,24 +119,38 @@ def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:
     returns = np.zeros((episodes, n))
     length = np.zeros(episodes)
     entropy_sum = 0.0
+    watch = Watch(env)
     while running.any():
         log_probs = policy.log_probs(obs)
         entropy_sum += float(policy.entropy(log_probs).mean(axis=1)[running].sum())
         env.uniforms(uniform)
         action = policy.choose(log_probs, None if greedy else uniform)
+        watch.step(action, running)
         obs, reward, terminated, truncated, _ = env.step(action)
         returns[running] += reward[running]
         length[running] += 1
         running &= ~(terminated | truncated)
     team = returns.sum(axis=1)
-    error = float(team.std(ddof=1) / math.sqrt(episodes)) if episodes > 1 else math.nan
-    mean = float(team.mean())
     return Evaluation(
-        team_return=Interval(mean, (mean - Z95 * error, mean + Z95 * error), episodes),
+        team_return=_interval(team),
         agent_return=returns.mean(axis=0).tolist(),
         episode_length=float(length.mean()),
         entropy=entropy_sum / float(length.sum()),
         entropy_uniform=math.log(env.spec.num_actions),
         greedy=greedy,
+        milestones={
+            name: Timing(
+                reached=float((first >= 0).mean()),
+                steps=_interval(np.where(first < 0, length, first)),
+            )
+            for name, first in watch.first.items()
+        },
         team_returns=team,
     )
+
+
+def _interval(values: npt.NDArray[np.float64]) -> Interval:
+    """Mean of f64 [n] with its 95% interval; not a number of a single value."""
+    n, mean = len(values), float(values.mean())
+    error = float(values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return Interval(mean, (mean - Z95 * error, mean + Z95 * error), n)

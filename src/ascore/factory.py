@@ -1,4 +1,4 @@
-"""The one door to every environment: compiled ones by name, Python ones by MODULE:CALLABLE.
+"""The one door to every environment: built-in ones by name, other people's by MODULE:CALLABLE.
 
 What comes out is a `VecEnv` in either case, so nobody behind this door asks where it came from.
 """
@@ -13,7 +13,7 @@ from ascore.envs import VecEnv
 
 
 def is_external(name: str) -> bool:
-    """Whether a name is MODULE:CALLABLE, a Python environment, and not one of the table."""
+    """Whether a name is MODULE:CALLABLE, somebody else's environment, and not one of the table."""
     return isinstance(name, str) and ":" in name
 
 
@@ -28,8 +28,9 @@ def make(
     """A batch of environments.
 
     Args:
-        name: environment, with or without its version; or MODULE:CALLABLE of a function or class
-            that returns a PettingZoo `ParallelEnv` (needs the extra `pettingzoo`).
+        name: environment, with or without its version; or MODULE:CALLABLE of a class compiled from
+            a C++ environment, or of a function or class that returns a PettingZoo `ParallelEnv`
+            (needs the extra `pettingzoo`).
         num_envs: B, at least 1.
         seed: 0..2**64-1; with the number of an environment it keys all that environment draws.
         num_threads: 0 = as many as the work is worth; results do not depend on it. Python
@@ -42,7 +43,8 @@ def make(
         ValueError: unknown name or parameter, or a value out of range; names the value and what is
             allowed.
         TypeError: a parameter of another type.
-        EnvError: a Python environment that cannot be trained on; `ascore check-env` explains.
+        EnvError: somebody else's environment that cannot be loaded or trained on; `ascore
+            check-env` explains.
     """
     return batch(name, params, num_envs, seed, num_threads, first_env)
 
@@ -59,6 +61,12 @@ def batch(
     if not is_external(name):
         return envs.make(name, num_envs, seed, num_threads, first_env, **params)
     envs.check_place(num_envs, seed, first_env, num_threads)
+    from ascore.interop.locate import build_compiled, is_compiled, load
+
+    found = load(name)
+    if is_compiled(found):
+        core = build_compiled(found, name, params, num_envs, seed, num_threads, first_env)
+        return VecEnv(core, name)
     from ascore.interop.external import PythonCore
 
     return VecEnv(PythonCore(name, num_envs, seed, first_env, params), name)

@@ -26,6 +26,8 @@ _SUMS = (
     "value_grad_norm",
 )  # fmt: skip
 COLUMNS = len(_SUMS)
+SUMS: int = _core.Engine.num_sums
+"""Sums of a step per owner that processes add up beside the gradients."""
 _MESSAGES = ("peer_ratio", "active_own", "active_anticipation", "discrepancy")
 
 QUANTITIES = ("policy loss", "value loss", "policy gradient", "value gradient")
@@ -34,6 +36,8 @@ QUANTITIES = ("policy loss", "value loss", "policy gradient", "value gradient")
 
 def unsupported(config: Config, actor: Actor, critic: Critic) -> str | None:
     """Why the engine cannot train these networks; None if it can."""
+    if config.device != "cpu":
+        return f"device = {config.device}"
     largest = max(net.flat.shape[1] for net in (actor.net, critic.net))
     if largest > LARGEST:
         return f"a network has {largest:,} parameters, more than {LARGEST:,}"
@@ -59,6 +63,7 @@ class Fused:
         kind: int,
     ) -> None:
         self.config, self.actor, self.kind = config, actor, kind
+        self._speaking, self._silent = _objective(config, kind), _objective(config, OWN)
         n = actor.num_agents
         trunks = actor.networks_per_agent
         sizes = list(actor.net.sizes)
@@ -136,26 +141,34 @@ class Fused:
         Returns:
             None, or (agent, which of QUANTITIES, value) of what is not finite: nothing moved.
         """
-        config = self.config
-        held = config.peer_ratio_clip
+        chosen = part.numpy() if part is not None else None
+        return self.engine.minibatch(self._objective(), *self._range(owners), chosen, statistics)
+
+    def gradient(self, owners: slice, part: Tensor | None, total: int) -> Tensor:
+        """What some rows of a minibatch of `total` contribute to its gradients, left in place.
+
+        Returns:
+            f32 [n, SUMS], what they contribute to the sums of the step.
+        """
+        first, last = self._range(owners)
+        sums = np.empty((last - first, SUMS))
+        chosen = part.numpy() if part is not None else None
+        self.engine.gradient(self._objective(), first, last, chosen, total, sums)
+        return torch.from_numpy(sums).float()
+
+    def finish(
+        self, owners: slice, total: int, sums: Tensor, statistics: npt.NDArray[np.float64]
+    ) -> tuple[int, int, float] | None:
+        """The rest of a step on gradients and sums of the whole minibatch; results as `step`."""
+        whole = sums.double().numpy()
+        return self.engine.finish(self._objective(), *self._range(owners), total, whole, statistics)
+
+    def _range(self, owners: slice) -> tuple[int, int]:
         first, last, _ = owners.indices(self.actor.num_agents)
-        failure: tuple[int, int, float] | None = self.engine.minibatch(
-            self.kind if self.speaks or self.kind != ANTICIPATION else OWN,
-            config.clip_epsilon,
-            max(1.0 - held, 0.0) if held > 0 else 0.0,
-            1.0 + held if held > 0 else math.inf,
-            config.entropy_bonus,
-            config.penalty_weight,
-            config.peer_ratio_reference == "anticipated",
-            config.discrepancy == "kl",
-            config.penalty_gate == "indicator",
-            config.anticipation == "correction",
-            first,
-            last,
-            part.numpy() if part is not None else None,
-            statistics,
-        )
-        return failure
+        return first, last
+
+    def _objective(self) -> _core.Objective:
+        return self._silent if self.kind == ANTICIPATION and not self.speaks else self._speaking
 
     def metrics(
         self, statistics: npt.NDArray[np.float64], advantage_scale: Tensor
@@ -174,6 +187,21 @@ class Fused:
 
 OWN, JOINT, ANTICIPATION = range(3)
 """Objectives of the engine: the own head alone, all heads as one ratio, Eq. 13-16."""
+
+
+def _objective(config: Config, kind: int) -> _core.Objective:
+    held = config.peer_ratio_clip
+    return _core.Objective(
+        kind=kind,
+        clip=config.clip_epsilon,
+        peer_low=max(1.0 - held, 0.0) if held > 0 else 0.0,
+        peer_high=1.0 + held if held > 0 else math.inf,
+        bonus=config.entropy_bonus,
+        penalty=config.penalty_weight,
+        printed=config.peer_ratio_reference == "anticipated",
+        kl=config.discrepancy == "kl",
+        gated=config.penalty_gate == "indicator",
+    )
 
 
 def _buffers(adam: AgentAdam, networks: int) -> dict[str, Any]:

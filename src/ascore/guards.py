@@ -36,7 +36,9 @@ class Guards:
             "advantage": (targets.advantage, self._remedy("value")),
         }
         for name, (array, remedy) in quantities.items():
-            if np.isfinite(array.sum(dtype=np.float64)):  # one number that is not finite makes the sum so
+            if np.isfinite(
+                array.sum(dtype=np.float64)
+            ):  # one number that is not finite makes the sum so
                 continue
             finite = np.isfinite(array).all(axis=(0, 1))
             if not finite.all():

@@ -132,11 +132,11 @@ class JointCore(CoreVecEnv):
         """As the environment, which takes the agents' own actions i32 [B, N]."""
         return self._env.inspect(index, action)
 
-    def save_state(self) -> U8:
+    def save_state(self, first: int = 0, count: int | None = None) -> U8:
         """As the environment."""
-        return self._env.save_state()
+        return self._env.save_state(first, count)
 
-    def load_state(self, state: U8) -> None:
+    def load_state(self, state: U8, first: int = 0, count: int | None = None) -> None:
         """As the environment."""
-        self._env.load_state(state)
+        self._env.load_state(state, first, count)
         self._env.reward.sum(axis=1, keepdims=True, out=self.reward)

@@ -16,33 +16,35 @@ from torch import Tensor
 from ascore import ledger
 from ascore.algorithms import get_algorithm
 from ascore.algorithms.contract import Algorithm
+from ascore.anticipations import anticipation_metrics, anticipation_sums
 from ascore.config import Config
 from ascore.envs import Spec
 from ascore.errors import ConfigError
-from ascore.fused import COLUMNS, QUANTITIES, Fused, unsupported
+from ascore.fused import COLUMNS, QUANTITIES, SUMS, Fused, unsupported
 from ascore.guards import Guards
 from ascore.links import Links
 from ascore.networks import ALL, Actor, Critic
-from ascore.objectives import (
-    Batch,
-    LossTerms,
-    Messages,
-    corrections_base,
-    own_policy,
-    taken,
-)
+from ascore.objectives import Batch, LossTerms, Messages, own_policy, taken
 from ascore.optimizer import AgentAdam
 from ascore.rollout import Rollout, per_agent_view
+from ascore.runtime.gradients import Gradients
+from ascore.runtime.ranks import World
 from ascore.streams import STREAM_MINIBATCH, generator
 from ascore.targets import Targets
 from ascore.valuation import Valuation
 
 Metrics = dict[str, Any]
 
+PER_LINK = ("active_anticipation", "active_own", "discrepancy")
+"""Statistics that are averages over links, all others over rows."""
+
 
 @dataclass(frozen=True)
 class Rows:
-    """A batch flattened to S = T*B rows, as tensors; what all iterations read."""
+    """A batch flattened to S = T*B rows, as tensors; what all iterations read.
+
+    With several ranks, B and so S count the environments of one of them.
+    """
 
     raw: npt.NDArray[Any]  # [S, V, O], observations as the environment gave them
     scale: float  # what networks see is observations times this
@@ -56,20 +58,62 @@ class Rows:
     @cached_property
     def obs(self) -> Tensor:
         """Observations as networks see them, f32 [S, O] or [N, S, O]."""
-        return per_agent_view(torch.from_numpy(self.raw), self.scale)
+        return per_agent_view(torch.from_numpy(self.raw).to(self.advantage.device), self.scale)
 
     @cached_property
     def action(self) -> Tensor:
         """Actions as PyTorch's indices, i64 [S, N]."""
-        return torch.from_numpy(self.joint.astype(np.int64))
+        return torch.from_numpy(self.joint.astype(np.int64)).to(self.advantage.device)
 
 
-def advantage_scale(advantage: Tensor, rule: str) -> Tensor:
-    """kappa of every agent, f32 [N], from its advantages, f32 [N, S], by a rule of the config."""
-    if rule == "unit":
-        return torch.ones(len(advantage))
+def usable_device(config: Config, world: World) -> torch.device:
+    """Where updates are computed.
+
+    Raises:
+        ConfigError: no such device here, or other keys that need the CPU.
+    """
+    try:
+        device = torch.device(config.device)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        message = f"device = {config.device!r} is not known; it must be cpu, cuda or cuda:N"
+        raise ConfigError(message)
+    if device.type == "cpu":
+        return device
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (device.index or 0) >= there:
+        message = (
+            f"device = {config.device} is not there: PyTorch {torch.__version__} sees {there} "
+            "GPUs; use device = cpu, or install a PyTorch built for this machine's GPU"
+        )
+        raise ConfigError(message)
+    if config.backend in ("fused", "kernel"):
+        message = f"backend = {config.backend} computes on the CPU; use auto with {config.device}"
+        raise ConfigError(message)
+    if world.size > 1:
+        message = f"device = {config.device} trains in one process; use device = cpu with ranks"
+        raise ConfigError(message)
+    return device
+
+
+def advantage_scale(advantage: Tensor, rule: str, world: World) -> Tensor:
+    """kappa of every agent over the batches of all processes.
+
+    Args:
+        advantage: f32 [N, S], of this process.
+        rule: "mean" or "max" of the absolute advantages, or "unit".
+        world: the processes of the run.
+
+    Returns:
+        f32 [N], units of reward.
+    """
     size = advantage.abs()
-    return size.mean(dim=1) if rule == "mean" else size.amax(dim=1)
+    if rule == "unit":
+        return torch.ones(len(size))
+    if rule == "mean":
+        return torch.from_numpy(world.mean(size.mean(dim=1).numpy()))
+    return torch.from_numpy(world.largest(size.amax(dim=1).numpy()))
 
 
 class Learner:
@@ -78,13 +122,16 @@ class Learner:
     Args:
         config: everything the update depends on.
         outside: sizes of the environment; `spec` is what the algorithm makes of them.
+        world: the ranks that train together; None = this process alone.
 
     Raises:
         ConfigError: an unknown algorithm, or one that cannot act in this environment.
     """
 
-    def __init__(self, config: Config, outside: Spec) -> None:
+    def __init__(self, config: Config, outside: Spec, world: World | None = None) -> None:
         self.config, self.outside = config, outside
+        self.world = world or World()
+        self.device = usable_device(config, self.world)
         self.algorithm: Algorithm = get_algorithm(config.algorithm)
         self.spec = self.algorithm.view.spec(outside, config)
         n, size = self.spec.num_agents, int(np.prod(self.spec.obs_shape))
@@ -96,18 +143,19 @@ class Learner:
             head_per_agent=self.algorithm.head_per_agent,
             layout=config.actor,
             seed=config.seed,
+            device=self.device,
         )
-        self.critic = Critic(size, config.critic_hidden, n, seed=config.seed)
-        self.valuation = Valuation(self.critic, config, self.spec.obs_scale, n)
+        self.critic = Critic(size, config.critic_hidden, n, seed=config.seed, device=self.device)
+        self.valuation = Valuation(self.critic, config, self.spec.obs_scale, n, self.world)
+        nets = (self.actor.net, self.critic.net)
+        self.gradients = Gradients(self.world, nets, n, COLUMNS)
         limits = config.adam_epsilon, config.max_grad_norm
         self.actor_adam = AgentAdam(self.actor.net, n, config.actor_lr, *limits)
         self.critic_adam = AgentAdam(self.critic.net, n, config.critic_lr, *limits)
         self.guards = Guards(config, has_peer_ratio=self.algorithm.sends_policies)
-        self._agents = torch.arange(n)
-        self._corrects = self.algorithm.sends_policies and config.anticipation == "correction"
+        self._agents = torch.arange(n, device=self.device)
         self.fused = self._engine()
         self.valuation.fused = self.fused
-        nets = (self.actor.net, self.critic.net)
         self._leaves = [leaf for net in nets for layer in net.layers for leaf in layer]
         self._places = [place for net in nets for layer in net.gradients for place in layer]
 
@@ -181,32 +229,38 @@ class Learner:
     def _rows(self, rollout: Rollout, targets: Targets, links: Links | None) -> Rows:
         """The batch as tensors."""
         config = self.config
+        world = self.world
         steps, b, n = rollout.reward.shape
         rows = steps * b
-        if config.minibatches > rows:
+        if config.minibatches > rows * world.size:
             message = (
-                f"minibatches = {config.minibatches} exceeds the {rows} rows of a batch; "
+                f"minibatches = {config.minibatches} exceeds the {rows * world.size} rows of a "
+                "batch; "
                 "lower it or raise num_envs or rollout_steps"
             )
             raise ConfigError(message)
         advantage = torch.from_numpy(targets.advantage.reshape(rows, n)).T.contiguous()
         if config.advantage_normalization:
-            centred = advantage - advantage.mean(dim=1, keepdim=True)
-            advantage = centred / (advantage.std(dim=1, keepdim=True) + 1e-8)
-        scale = advantage_scale(advantage, config.advantage_scale)
-        returns = torch.from_numpy(targets.returns.reshape(rows, n)).T
+            total = rows * world.size
+            centre = world.mean(advantage.mean(dim=1).numpy())
+            centred = advantage - torch.from_numpy(centre)[:, None]
+            square = world.mean(centred.square().mean(dim=1).numpy())
+            spread = torch.from_numpy(square * (total / max(total - 1, 1))).sqrt()
+            advantage = centred / (spread[:, None] + 1e-8)
+        scale = advantage_scale(advantage, config.advantage_scale, world)
+        returns = torch.from_numpy(targets.returns.reshape(rows, n)).T.to(self.device)
         mean, std = self.valuation.moments()
         heard = weights = None
         if links is not None and self.algorithm.sends_policies:
-            heard = links.tensor()
+            heard = links.tensor().to(self.device)
         if links is not None and self.algorithm.mixes != "nothing":
-            weights = torch.from_numpy(links.weights).float()
+            weights = torch.from_numpy(world.mean(links.weights)).float().to(self.device)
         return Rows(
             raw=rollout.obs.reshape(rows, *rollout.obs.shape[2:]),
             scale=self.spec.obs_scale,
             joint=rollout.action.reshape(rows, n),
-            advantage=advantage,
-            advantage_scale=scale,
+            advantage=advantage.to(self.device),
+            advantage_scale=scale.to(self.device),
             normalized_return=((returns - mean) / std).contiguous(),
             neighbours=heard,
             weights=weights,
@@ -222,17 +276,24 @@ class Learner:
                 rows.raw, rows.scale, rows.joint, rows.advantage, rows.advantage_scale,
                 rows.normalized_return,
             )  # fmt: skip
-        log_probs = self._reply(self._log_probs(rows))
-        mean_probs = own_policy(log_probs, self._agents).exp().mean(dim=1)
+        log_probs = self._log_probs(rows)
+        own = own_policy(log_probs, self._agents).exp().mean(dim=1)
+        mean_probs = torch.from_numpy(self.world.mean(own.cpu().numpy()))
         old = taken(log_probs, rows.action, self._agents)
         messages = self._messages(rows, log_probs, old)
         self._refer(old, messages)
+        if messages is not None:
+            env, said = self.outside.name, messages.log_probs.cpu().numpy()
+            heard = messages.neighbours.cpu().numpy()
+            sums = anticipation_sums(said, old.cpu().numpy(), heard, rows.raw, env)
+            found = anticipation_metrics(self.world.total(sums), env)
+            totals.update({key: torch.from_numpy(value) for key, value in found.items()})
         statistics = np.zeros((self.spec.num_agents, COLUMNS))
         for iteration in range(config.iterations):
             rereference = config.ratio_reference == "iteration"
             resend = messages is not None and config.message_refresh == "iteration"
             if iteration > 0 and (rereference or resend):
-                log_probs = self._reply(self._log_probs(rows))
+                log_probs = self._log_probs(rows)
                 if rereference:
                     old = taken(log_probs, rows.action, self._agents)
                 messages = self._messages(rows, log_probs, old)
@@ -240,11 +301,12 @@ class Learner:
             statistics[:] = 0.0
             last = iteration + 1 == config.iterations
             for position, owners in enumerate(groups):
-                for part in self.minibatches(rows.action.shape[0], number, iteration):
+                for part, total in self.minibatches(rows.action.shape[0], number, iteration):
                     if self.fused is not None:
-                        self._step(self.fused, owners, part, statistics)
+                        self._step(self.fused, owners, part, total, statistics)
                     else:
-                        self._minibatch(rows, owners, part, old, messages, totals if last else None)
+                        into = totals if last else None
+                        self._minibatch(rows, owners, part, total, old, messages, into)
                     if not sequential:
                         self._mix(rows.weights)
                 if sequential and messages is not None and position + 1 < len(groups):
@@ -264,14 +326,29 @@ class Learner:
             totals.update(self.fused.metrics(statistics, rows.advantage_scale))
         return mean_probs
 
-    def minibatches(self, rows: int, number: int, iteration: int) -> Iterator[Tensor | None]:
-        """Row indices of the parts of an iteration; None stands for all rows, in place."""
-        if self.config.minibatches == 1:
-            yield None
+    def minibatches(
+        self, rows: int, number: int, iteration: int
+    ) -> Iterator[tuple[Tensor | None, int]]:
+        """The parts of an iteration over the batch of all ranks, the same for any number of them.
+
+        Args:
+            rows: S, of this rank.
+            number: of the update.
+            iteration: 0..K-1.
+
+        Yields:
+            This rank's rows of a part i64 [m], None for all in place; how many rows the part has in
+            all, on this rank and the others.
+        """
+        world, config = self.world, self.config
+        total = rows * world.size
+        if config.minibatches == 1:
+            yield None, total
             return
-        order = generator(self.config.seed, STREAM_MINIBATCH, number, iteration).permutation(rows)
-        for part in np.array_split(order, self.config.minibatches):
-            yield torch.from_numpy(part)
+        order = generator(config.seed, STREAM_MINIBATCH, number, iteration).permutation(total)
+        for part in np.array_split(order, config.minibatches):
+            mine = torch.from_numpy(world.own_rows(part, config.num_envs))
+            yield mine.to(self.device), len(part)
 
     @torch.no_grad()
     def _log_probs(self, rows: Rows, owners: slice = ALL) -> Tensor:
@@ -280,14 +357,6 @@ class Learner:
             keep = self.config.minibatches == 1
             return self.fused.log_probs(rows.raw, rows.scale, owners, keep)
         return self.actor.log_probs(rows.obs if rows.obs.dim() == 2 else rows.obs[owners], owners)
-
-    @torch.no_grad()
-    def _reply(self, log_probs: Tensor) -> Tensor:
-        """Anticipations as others will hear them: corrections of the policies just heard."""
-        if not self._corrects:
-            return log_probs
-        base = corrections_base(own_policy(log_probs, self._agents), self._agents)
-        return torch.log_softmax(base.add_(log_probs), dim=-1)
 
     def _refer(self, old: Tensor, messages: Messages | None) -> None:
         """Hands what ratios and penalties refer to over to the compiled networks."""
@@ -323,10 +392,17 @@ class Learner:
         fused: Fused,
         owners: slice,
         part: Tensor | None,
+        total: int,
         statistics: npt.NDArray[np.float64],
     ) -> None:
-        """One gradient step of some owners on some rows, compiled."""
-        failure = fused.step(owners, part, statistics)
+        """One gradient step of some owners on some rows, compiled: alone, in one call."""
+        if self.world.size == 1:
+            failure = fused.step(owners, part, statistics)
+        else:
+            sums = self.gradients.sums[owners, :SUMS]
+            sums.copy_(fused.gradient(owners, part, total))
+            self.gradients.add_up(owners)
+            failure = fused.finish(owners, total, sums, statistics)
         if failure is not None:
             agent, quantity, value = failure
             self.guards.fail(QUANTITIES[quantity], agent, value)
@@ -336,14 +412,62 @@ class Learner:
         rows: Rows,
         owners: slice,
         part: Tensor | None,
+        total: int,
         old: Tensor,
         messages: Messages | None,
         totals: dict[str, Tensor] | None,
     ) -> None:
-        """One gradient step of some owners on some rows."""
+        """One gradient step of some owners on a minibatch of `total` rows, of which this rank has
+        `part`.
+        """
+        sums = self.gradients.sums[owners]
+        names = self._differentiate(rows, owners, part, total, old, messages, sums)
+        self.gradients.add_up(owners)
+        values = dict(zip(names, sums.T, strict=False))
+        links = values.pop("links").clamp(min=1.0)
+        for key in PER_LINK:
+            if key in values:
+                values[key] = values[key] / links
+        actor_norm, critic_norm = self.actor_adam.norms(owners), self.critic_adam.norms(owners)
+        self.guards.step(
+            self._agents[owners],
+            {
+                "policy loss": values.pop("loss"),
+                "value loss": values["value_loss"],
+                "policy gradient": actor_norm,
+                "value gradient": critic_norm,
+            },
+        )
+        self.actor_adam.step(owners, actor_norm)
+        self.critic_adam.step(owners, critic_norm)
+        if totals is not None:
+            norms = {"policy_grad_norm": actor_norm, "value_grad_norm": critic_norm}
+            for key, value in {**values, **norms}.items():
+                if key not in totals:
+                    totals[key] = torch.zeros(self.spec.num_agents, device=self.device)
+                totals[key][owners] += value / self.config.minibatches
+
+    def _differentiate(
+        self,
+        rows: Rows,
+        owners: slice,
+        part: Tensor | None,
+        total: int,
+        old: Tensor,
+        messages: Messages | None,
+        sums: Tensor,
+    ) -> list[str]:
+        """What this rank's rows contribute to gradients, left in place, and to the sums of a step.
+
+        Returns:
+            Names of the columns of `sums` f32 [n, COLUMNS]: the loss, its terms and statistics,
+            each times this rank's share of the rows; those of PER_LINK times its number of `links`.
+        """
+        share = (len(rows.action) if part is None else len(part)) / total
+        chosen = part if share > 0 else self._agents[:1] * 0  # any row, weighted with 0
 
         def pick(x: Tensor, dim: int) -> Tensor:
-            return x if part is None else x.index_select(dim, part)
+            return x if chosen is None else x.index_select(dim, chosen)
 
         agents = self._agents[owners]
         obs = rows.obs if rows.obs.dim() == 2 else rows.obs[owners]
@@ -356,47 +480,44 @@ class Learner:
             owners=agents,
         )
         logits = self.actor.logits(obs, owners)
-        heard = None
+        heard, links = None, torch.zeros(len(agents), device=self.device)
         if messages is not None:
             said = pick(messages.log_probs, 1)
             if self.config.message_refresh == "minibatch":
                 every = obs if len(logits) == len(said) else pick(rows.obs, rows.obs.dim() - 2)
                 with torch.no_grad():
-                    said = self._reply(self.actor.log_probs(every)).contiguous()
-            links = messages.neighbours[owners]
-            heard = Messages(
-                said,
-                pick(messages.old_policy, 0),
-                pick(links, 1) if links.shape[1] > 1 else links,
-            )
-        if heard is not None and self._corrects:
-            logits = logits + corrections_base(own_policy(heard.log_probs, self._agents), agents)
+                    said = self.actor.log_probs(every).contiguous()
+            linked = messages.neighbours[owners]
+            linked = pick(linked, 1) if linked.shape[1] > 1 else linked
+            heard = Messages(said, pick(messages.old_policy, 0), linked)
+            if share > 0:
+                links = linked.expand(-1, len(batch.action), -1).sum(dim=(1, 2)).float()
         actor_loss, terms = self._loss(logits, batch, heard)
         error = self.critic(obs, owners) - pick(rows.normalized_return[owners], 1)
         value_loss = error.square().mean(dim=1)
-        gradients = torch.autograd.grad(actor_loss.sum() + value_loss.sum(), self._leaves)
+        loss = (actor_loss.sum() + value_loss.sum()) * share
+        gradients = torch.autograd.grad(loss, self._leaves)
         for place, gradient in zip(self._places, gradients, strict=True):
             place.copy_(gradient)
-        actor_norm, critic_norm = self.actor_adam.norms(owners), self.critic_adam.norms(owners)
-        self.guards.step(
-            agents,
-            {
-                "policy loss": actor_loss,
-                "value loss": value_loss,
-                "policy gradient": actor_norm,
-                "value gradient": critic_norm,
-            },
-        )
-        self.actor_adam.step(owners, actor_norm)
-        self.critic_adam.step(owners, critic_norm)
-        if totals is not None:
-            self._accumulate(totals, owners, terms, value_loss, actor_norm, critic_norm)
+        values = {
+            "loss": actor_loss,
+            "policy_loss": terms.policy,
+            "penalty": terms.penalty,
+            "value_loss": value_loss,
+            "entropy": terms.entropy,
+            **terms.statistics,
+        }
+        sums.zero_()
+        for column, (key, value) in enumerate(values.items()):
+            sums[:, column] = value.detach() * (links if key in PER_LINK else share)
+        sums[:, len(values)] = links
+        return [*values, "links"]
 
     def _loss(
         self, logits: Tensor, batch: Batch, messages: Messages | None
     ) -> tuple[Tensor, LossTerms]:
         """Loss of the actors, f32 [n], and its terms."""
-        if self.config.backend != "torch":
+        if self.config.backend != "torch" and self.device.type == "cpu":
             return self.algorithm.kernel(logits, batch, messages, self.config)
         inbox = messages.inbox(batch.owners) if messages is not None else None
         log_probs = torch.log_softmax(logits, dim=-1)
@@ -415,30 +536,6 @@ class Learner:
 
     # ------------------------------------------------------------------ metrics
 
-    @torch.no_grad()
-    def _accumulate(
-        self,
-        totals: dict[str, Tensor],
-        owners: slice,
-        terms: LossTerms,
-        value_loss: Tensor,
-        actor_norm: Tensor,
-        critic_norm: Tensor,
-    ) -> None:
-        values = {
-            "policy_loss": terms.policy,
-            "penalty": terms.penalty,
-            "value_loss": value_loss,
-            "entropy": terms.entropy,
-            "policy_grad_norm": actor_norm,
-            "value_grad_norm": critic_norm,
-            **terms.statistics,
-        }
-        for key, value in values.items():
-            if key not in totals:
-                totals[key] = torch.zeros(self.spec.num_agents)
-            totals[key][owners] += value.detach() / self.config.minibatches
-
     def _metrics(
         self,
         rollout: Rollout,
@@ -448,11 +545,14 @@ class Learner:
         totals: dict[str, Tensor],
         mean_probs: Tensor,
     ) -> Metrics:
-        n = self.spec.num_agents
-        ended = rollout.episode_returns
-        returns = np.concatenate(ended).mean(axis=0) if ended else np.full(n, np.nan)
-        residual = (targets.returns - targets.value).reshape(-1, n).var(axis=0)
-        spread = targets.returns.reshape(-1, n).var(axis=0)
+        world, n = self.world, self.spec.num_agents
+        ended = np.concatenate([np.zeros((0, n)), *rollout.episode_returns])
+        earned = world.total(np.append(ended.sum(axis=0), len(ended)))
+        returns = earned[:-1] / earned[-1] if earned[-1] > 0 else np.full(n, np.nan)
+        both = np.stack([targets.returns - targets.value, targets.returns]).reshape(2, -1, n)
+        both = both.astype(np.float64)
+        centre = world.mean(both.mean(axis=1))
+        residual, spread = world.mean(np.square(both - centre[:, None]).mean(axis=1))
         explained = 1.0 - residual / np.maximum(spread, 1e-12)
         sent = self.algorithm.sends(self.traffic(rollout, links))
         obs_bytes = rollout.obs.dtype.itemsize
@@ -467,7 +567,7 @@ class Learner:
         }
 
     def traffic(self, rollout: Rollout, links: Links | None) -> ledger.Traffic:
-        """What the update sent, to be counted by the algorithm."""
+        """What the update sent on all ranks, to be counted by the algorithm."""
         config, n = self.config, self.spec.num_agents
         steps, b, _ = rollout.reward.shape
         # States whose value closes a sum of rewards that the batch cuts off.
@@ -481,15 +581,19 @@ class Learner:
             if config.shares == "value":
                 states_heard = rows_heard + ledger.listeners(links.rows[closing])
                 states_heard = states_heard + ledger.listeners(links.states[-1][running])
+        closed = np.full((n, n), closing.sum() + running.sum())
+        counted = np.stack([rows_heard, states_heard, linked.astype(np.int64), closed])
+        rows_heard, states_heard, linked_at, closed = self.world.total(counted)
+        rows = steps * b * self.world.size
         parts = 1 if config.update_order == "sequential" else config.minibatches
         return ledger.Traffic(
-            rows=steps * b,
-            states=steps * b + int(closing.sum()) + int(running.sum()),
+            rows=rows,
+            states=rows + int(closed[0, 0]),
             rows_heard=rows_heard,
             states_heard=states_heard,
             rounds=config.iterations,
             mixes=config.iterations * parts if links is not None else 0,
-            linked=linked,
+            linked=linked_at > 0,
             action_counts=np.full(n, self.spec.num_actions, dtype=np.int64),
             actor_size=self.actor_adam.parameters.shape[1],
             critic_size=self.critic_adam.parameters.shape[1],
@@ -506,7 +610,7 @@ class Learner:
             tensors |= {f"{name}.{key}": value for key, value in adam.state().items()}
         normalizer = self.valuation.normalizer.state()
         tensors |= {f"normalizer.{k}": torch.from_numpy(v) for k, v in normalizer.items()}
-        return {key: value.detach() for key, value in tensors.items()}
+        return {key: value.detach().cpu() for key, value in tensors.items()}
 
     @torch.no_grad()
     def load_state(self, tensors: dict[str, Tensor]) -> None:

@@ -14,7 +14,21 @@ from ascore.errors import CheckpointError, ConfigError
 from ascore.files import unwritable
 
 
-class MetricsLog:
+class Log:
+    """What nobody writes down: the log of all ranks but the first."""
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Takes a record."""
+
+    def positions(self) -> dict[str, int]:
+        """Sizes of the files in bytes: there are none."""
+        return {}
+
+    def close(self) -> None:
+        """Ends the log."""
+
+
+class MetricsLog(Log):
     """Appends one record per update to `metrics.jsonl` and `metrics.csv`.
 
     Lists become one CSV column per entry (`return_0`, `action_probs_1_0`). On resume both files

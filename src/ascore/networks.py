@@ -36,14 +36,21 @@ class StackedMLP:
         gradients: the same views of `grad`.
     """
 
-    def __init__(self, count: int, sizes: Sequence[int]) -> None:
+    def __init__(
+        self, count: int, sizes: Sequence[int], device: torch.device | str = "cpu"
+    ) -> None:
         self.sizes = tuple(sizes)
         self.slots = layer_slots(self.sizes)
         size = self.slots[-1][1].stop
-        self.flat = torch.zeros(count, size)
-        self.grad = torch.zeros(count, size)
+        self.flat = torch.zeros(count, size, device=device)
+        self.grad = torch.zeros_like(self.flat)
         self.layers = [(w.requires_grad_(), b.requires_grad_()) for w, b in self._views(self.flat)]
         self.gradients = self._views(self.grad)
+
+    def place_gradient(self, buffer: Tensor) -> None:
+        """Moves the gradient into f32 [K, P] of somebody who adds up many at once."""
+        self.grad = buffer
+        self.gradients = self._views(buffer)
 
     def _views(self, buffer: Tensor) -> list[tuple[Tensor, Tensor]]:
         count = buffer.shape[0]
@@ -116,6 +123,7 @@ class Actor:
         layout: str,
         seed: int,
         action_counts: Sequence[int] | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.num_agents, self.num_actions = num_agents, num_actions
         self.heads = num_agents if head_per_agent else 1
@@ -123,11 +131,14 @@ class Actor:
         per_network = self.heads if layout == "multihead" else 1
         self.networks_per_agent = 1 if layout == "multihead" else self.heads
         self.net = StackedMLP(
-            num_agents * self.networks_per_agent, (obs_size, *hidden, num_actions * per_network)
+            num_agents * self.networks_per_agent,
+            (obs_size, *hidden, num_actions * per_network),
+            device,
         )
         counts = torch.tensor(list(action_counts or [num_actions] * num_agents))
         padded = torch.arange(num_actions)[None, :] >= counts[:, None]
-        self.padding: Tensor | None = padded if bool(padded.any()) else None  # [subject, A]
+        # [subject, A]
+        self.padding: Tensor | None = padded.to(device) if bool(padded.any()) else None
         self.last_action = counts - 1
         self._initialise(seed)
 
@@ -208,8 +219,16 @@ class Actor:
 class Critic:
     """N value networks V_i(s), each over its own parameters."""
 
-    def __init__(self, obs_size: int, hidden: Sequence[int], num_agents: int, *, seed: int) -> None:
-        self.net = StackedMLP(num_agents, (obs_size, *hidden, 1))
+    def __init__(
+        self,
+        obs_size: int,
+        hidden: Sequence[int],
+        num_agents: int,
+        *,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.net = StackedMLP(num_agents, (obs_size, *hidden, 1), device)
         sizes, last = self.net.sizes, len(self.net.sizes) - 2
         with torch.no_grad():
             for agent in range(num_agents):

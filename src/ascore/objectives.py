@@ -43,7 +43,7 @@ class Messages:
 
     def inbox(self, owners: Tensor) -> Inbox:
         """What the owners, i64 [n], received."""
-        everybody = torch.arange(len(self.log_probs))
+        everybody = torch.arange(len(self.log_probs), device=self.log_probs.device)
         rows = self.log_probs.shape[1]
         return Inbox(
             policy=own_policy(self.log_probs, everybody),
@@ -140,21 +140,6 @@ DISCREPANCIES = {"l2": squared_l2, "kl": kl_from_received}
 def entropy(log_p: Tensor) -> Tensor:
     """Mean entropy in nats: log_p f32 [n, M, A] -> f32 [n]."""
     return -(log_p.exp() * log_p).sum(dim=-1).mean(dim=1)
-
-
-def corrections_base(sent: Tensor, owners: Tensor) -> Tensor:
-    """What owners add to their heads where anticipations are corrections.
-
-    Args:
-        sent: log pi^{jj}(.|s) as last sent, f32 [N, M, A].
-        owners: i64 [n].
-
-    Returns:
-        f32 [n, M, N, A]; 0 in an owner's own place, whose policy is not corrected.
-    """
-    base = sent.transpose(0, 1).repeat(len(owners), 1, 1, 1)
-    base[torch.arange(len(owners)), :, owners] = 0.0
-    return base
 
 
 def own_policy(log_probs: Tensor, owners: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class AgentAdam:
         self.gradients = net.grad.view(num_agents, -1)
         self.first = torch.zeros_like(self.parameters)
         self.second = torch.zeros_like(self.parameters)
-        self.steps = torch.zeros(num_agents)
+        self.steps = torch.zeros(num_agents, device=self.parameters.device)
         self.lr, self.eps, self.max_norm = lr, eps, max_norm
         self.rows = [torch.nn.Parameter(row) for row in self.parameters]
         self.adam = torch.optim.Adam(self.rows, lr=lr, eps=eps, fused=True)

@@ -21,9 +21,9 @@ class TrainOptions(Config):
     env: Positional[str] = "predation-v1"
     """Environment; `ascore envs` lists them. MODULE:CALLABLE for a Python environment."""
     env_params: Suppress[dict[str, ParamValue]] = field(default_factory=dict)
-    preset_name: Annotated[Literal["tuned", "paper"], arg(name="preset")] = "tuned"
-    """tuned learns and holds; paper is Tables 1-2 and Eq. 13 as printed. Python environments have
-    none."""
+    preset_name: Annotated[str, arg(name="preset")] = "tuned"
+    """tuned learns and holds; paper is Tables 1-2 and Eq. 13 as printed; C. Predation also has
+    pairwise and crowd (20 agents). Python environments have none."""
     num_agents: int | None = None
     """Number of agents; default: the environment's."""
     env_param: UseAppendAction[tuple[str, ...]] = ()
@@ -136,5 +136,70 @@ class RenderOptions:
     """Number of agents, for an environment; default: the environment's."""
     env_param: UseAppendAction[tuple[str, ...]] = ()
     """NAME=VALUE of an environment parameter; may be repeated."""
+    json: bool = False
+    """Print one JSON object instead of text."""
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """Train every combination of algorithms, settings and seeds, each in a process of its own.
+
+    What is done is skipped and what was begun is continued, so the same command again finishes a
+    sweep that was stopped or killed. Without an environment, the list of cells in --out is used.
+    """
+
+    env: Positional[str] = ""
+    """Environment; `ascore envs` lists them."""
+    algorithm: tuple[str, ...] = ("as",)
+    """One or more algorithms."""
+    preset: str = "tuned"
+    """What settings start from. Python environments have none."""
+    set: UseAppendAction[tuple[str, ...]] = ()
+    """KEY=VALUE,VALUE of a key of the configuration, or of env.NAME for a parameter of the
+    environment; lists in brackets, as in actor_hidden=[64,64],[128,64]; may be repeated."""
+    seeds: str = "0..4"
+    """Seeds: 0..4, or 0,2,7."""
+    workers: int = 0
+    """Processes at a time; 0 = one per usable core, and never more."""
+    evaluate: int = 200
+    """Evaluation episodes after each training."""
+    out: Path = Path("runs/sweep")
+    """Folder of the list, the runs and the tables."""
+    slurm: bool = False
+    """Only write the list and a script for `sbatch`."""
+    cell: int | None = None
+    """Run one cell of the list in --out, by its number; what a task of the array does."""
+    pin: bool = False
+    """Bind every worker to a core; for machines that nobody else uses."""
+    json: bool = False
+    """Print one JSON object instead of text."""
+
+
+@dataclass(frozen=True)
+class ReproduceOptions:
+    """Repeat the paper's experiments: train, evaluate, and draw its figures.
+
+    What is done is skipped and what was begun is continued. Figures share runs.
+    """
+
+    figures: Positional[tuple[str, ...]] = ()
+    """fig2, fig3, fig4, fig5, fig6, fig7, or all."""
+    budget: Literal["small", "paper"] = "small"
+    """small is made for two cores and an hour, paper (all presets, full length) for a cluster."""
+    workers: int = 0
+    """Processes at a time; 0 = one per usable core, and never more."""
+    seeds: int | None = None
+    """Runs of each kind; default: five."""
+    evaluate: int = 200
+    """Evaluation episodes after each training."""
+    out: Path = Path("runs/reproduce")
+    """Folder of the runs and of a folder per figure."""
+    redraw: Path | None = None
+    """Only draw pictures and tables anew from the data in this folder; trains nothing."""
+    slurm: bool = False
+    """Only write the list of cells and a script for `sbatch`; the same command without --slurm
+    draws the figures afterwards."""
+    pin: bool = False
+    """Bind every worker to a core; for machines that nobody else uses."""
     json: bool = False
     """Print one JSON object instead of text."""

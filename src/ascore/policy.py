@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore import checkpoint
+from ascore._core import __version__
 from ascore.errors import CheckpointError
+from ascore.files import unwritable, write_atomic
 from ascore.joint import split
+from ascore.tensorfile import metadata, parse, serialize
 
 F32 = npt.NDArray[np.float32]
+
+# What an exported file calls itself, and the version of its layout.
+FORMAT_NAME, FORMAT = "ascore.policy", 1
+PARAM = "env_param."
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Policy:
         env: environment name.
         env_params: parameters the environment was made with.
         layers: per layer (weight f32 [K, in, out], bias f32 [K, out]); K = N, or 1 for a centre.
-        config: the training configuration as plain values.
+        config: the training configuration as plain values; empty for an exported policy.
         obs_scale: what the first layer sees are observations times this.
         num_agents: N.
         num_actions: A, of one agent.
@@ -56,16 +64,23 @@ class Policy:
         if obs.ndim != 3 or obs.shape[2] != size:
             message = f"obs has shape {obs.shape}; this policy needs [num_envs, views, {size}]"
             raise ValueError(message)
-        hidden = obs.astype(np.float32).transpose(1, 0, 2)  # [V, B, O]
-        if self.obs_scale != 1.0:
-            hidden = hidden * np.float32(self.obs_scale)
-        for index, (weight, bias) in enumerate(self.layers):
+        seen = obs.astype(np.float32).transpose(1, 0, 2) * np.float32(self.obs_scale)  # [V, B, O]
+        # In double precision, rounded once: then the order of the sums, which differs between
+        # libraries, machines and the policy in C++, is not seen in the result.
+        hidden = seen.astype(np.float64)
+        for index, (weight, bias) in enumerate(self._wide_layers):
             hidden = hidden @ weight + bias[:, None, :]
             if index + 1 < len(self.layers):
                 hidden = np.maximum(hidden, 0.0)
         logits = hidden - hidden.max(axis=-1, keepdims=True)
         log_sum = np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-        return np.ascontiguousarray((logits - log_sum).transpose(1, 0, 2))
+        return np.ascontiguousarray((logits - log_sum).transpose(1, 0, 2), dtype=np.float32)
+
+    @functools.cached_property
+    def _wide_layers(self) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+        return [
+            (weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in self.layers
+        ]
 
     def act(self, obs: npt.NDArray[Any], uniform: F32 | None = None) -> npt.NDArray[np.int32]:
         """Actions i32 [B, N]: drawn with uniform numbers f32 [B, N], or the most probable."""
@@ -99,12 +114,97 @@ def choose(log_probs: F32, uniform: F32 | None) -> npt.NDArray[np.int32]:
 
 
 def load_policy(run: str | Path, name: str | None = None) -> Policy:
-    """The policy of a run's newest checkpoint, or of the one called `name`.
+    """The policy of a run's newest checkpoint, or of the one called `name`; or an exported file's.
 
     Raises:
-        CheckpointError: no checkpoint, or a damaged one.
+        CheckpointError: no checkpoint, or a damaged one; a file that holds no policy.
     """
-    return from_checkpoint(checkpoint.load(Path(run), name))
+    path = Path(run)
+    return from_file(path) if path.is_file() else from_checkpoint(checkpoint.load(path, name))
+
+
+def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
+    """Writes one safetensors file that `load_policy`, `ascore::Policy` and `ascore.h` load.
+
+    Per layer l it holds `layers.l.weight` f32 [K, in, out] and `layers.l.bias` f32 [K, out], and
+    as texts: format, version, env, env_param.NAME, obs_scale, num_agents, num_actions, ascore.
+
+    Args:
+        policy: a policy, or the folder of a run, whose newest checkpoint is taken.
+        out: the file; its folder is made.
+
+    Raises:
+        CheckpointError: as `load_policy`.
+        RunError: the file cannot be written.
+    """
+    if not isinstance(policy, Policy):
+        policy = load_policy(policy)
+    about = {
+        "format": FORMAT_NAME,
+        "version": str(FORMAT),
+        "ascore": __version__,
+        "env": policy.env,
+        "obs_scale": repr(float(policy.obs_scale)),
+        "num_agents": str(policy.num_agents),
+        "num_actions": str(policy.num_actions),
+        **{f"{PARAM}{key}": _as_text(value) for key, value in policy.env_params.items()},
+    }
+    arrays = {}
+    for index, (weight, bias) in enumerate(policy.layers):
+        arrays[f"layers.{index}.weight"] = weight
+        arrays[f"layers.{index}.bias"] = bias
+    path = Path(out)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    write_atomic(path, serialize(arrays, about))
+    return path
+
+
+def from_file(path: Path) -> Policy:
+    """Reads what `export_policy` wrote."""
+    try:
+        data = path.read_bytes()
+        about, arrays = metadata(data), parse(data)
+        if about["format"] != FORMAT_NAME or int(about["version"]) != FORMAT:
+            message = f"{about['format']} {about['version']}, want {FORMAT_NAME} {FORMAT}"
+            raise ValueError(message)
+        layers = [
+            (arrays[f"layers.{k}.weight"], arrays[f"layers.{k}.bias"])
+            for k in range(len(arrays) // 2)
+        ]
+        return Policy(
+            env=about["env"],
+            env_params={
+                key[len(PARAM) :]: _as_value(text)
+                for key, text in about.items()
+                if key.startswith(PARAM)
+            },
+            layers=layers,
+            config={},
+            obs_scale=float(about["obs_scale"]),
+            num_agents=int(about["num_agents"]),
+            num_actions=int(about["num_actions"]),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        message = f"{path} does not hold a policy ({error}); write it with `ascore export`"
+        raise CheckpointError(message) from error
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _as_value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
 
 
 def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:

@@ -9,14 +9,22 @@ from types import TracebackType
 from typing import Any
 
 LINE_SECONDS = 5.0
+SPARSE_SECONDS = 60.0
 PATIENCE_SECONDS = 2.0
 
 
 class Progress:
-    """Progress of named runs; use as a context manager and call `update` as often as you like."""
+    """Progress of named runs; use as a context manager and call `update` as often as you like.
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
+    Args:
+        quiet: show nothing.
+        total: number of runs of which only a few go on at a time; 0 = those there are go on
+            together. With a total, runs that have ended leave the view and are counted.
+    """
+
+    def __init__(self, *, quiet: bool = False, total: int = 0) -> None:
+        self.quiet, self.total = quiet, total
+        self.ended = 0
         self.live = sys.stderr.isatty() and not quiet
         self._rich: Any = None
         self._tasks: dict[str, Any] = {}
@@ -38,6 +46,8 @@ class Progress:
                 console=Console(stderr=True),
             )
             self._rich.start()
+            if self.total:
+                self._tasks[""] = self._rich.add_task("runs", total=self.total, detail="")
         return self
 
     def __exit__(
@@ -59,12 +69,40 @@ class Progress:
             )
             return
         now = time.monotonic()
-        due = now - self._last.get(name, -math.inf) >= LINE_SECONDS
-        first_or_last = name not in self._last or done == total
+        if self.total and name not in self._last:
+            self._last[name] = now
+        pause = SPARSE_SECONDS if self.total else LINE_SECONDS
+        due = now - self._last.get(name, -math.inf) >= pause
+        first_or_last = not self.total and (name not in self._last or done == total)
         if not self.quiet and (due or (first_or_last and done > 0)) and record is not None:
             self._last[name] = now if done < total else math.inf
             line = f"{name}: update {done}/{total}, {_detail(record)}, {now - self._start:.0f} s"
             print(line, file=sys.stderr, flush=True)
+
+    def end(self, name: str, told: str) -> None:
+        """Shows how run `name` ended; of many runs, takes it off the view."""
+        if not self.total or self.quiet:
+            return
+        self.ended += 1
+        line = f"{self.ended}/{self.total} {name}: {told}"
+        if self._rich is None:
+            print(f"{line}, {time.monotonic() - self._start:.0f} s", file=sys.stderr, flush=True)
+            return
+        self._rich.console.print(line, highlight=False, markup=False)
+        self._rich.update(self._tasks[""], completed=self.ended)
+        if name in self._tasks:
+            self._rich.remove_task(self._tasks.pop(name))
+
+    def skip(self, count: int) -> None:
+        """Counts runs that had ended before."""
+        self.ended += count
+        if count and not self.quiet:
+            told = f"{count} of {self.total} runs were done before"
+            if self._rich is None:
+                print(told, file=sys.stderr, flush=True)
+            else:
+                self._rich.console.print(told, highlight=False)
+                self._rich.update(self._tasks[""], completed=self.ended)
 
 
 class Patience:

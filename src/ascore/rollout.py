@@ -75,7 +75,8 @@ class Collector:
         if self.compiled and actor.padding is None and actor.net.flat.shape[1] <= LARGEST:
             return self._collect_compiled(actor)
         env, rollout = self.env, self.rollout
-        layers = actor.own_layers()
+        layers = [(weight.cpu(), bias.cpu()) for weight, bias in actor.own_layers()]
+        padding = actor.padding.cpu() if actor.padding is not None else None
         obs_torch = torch.from_numpy(rollout.obs)
         action_torch = torch.from_numpy(rollout.action)
         uniform = torch.from_numpy(self._uniform).T.unsqueeze(-1)  # [N, B, 1]
@@ -86,11 +87,11 @@ class Collector:
             rollout.neighbours[t] = env.neighbours
             env.uniforms(self._uniform)
             logits = forward(layers, per_agent_view(obs_torch[t], env.spec.obs_scale))
-            if actor.padding is not None:
-                logits = logits.masked_fill(actor.padding[:, None, :], PADDED_LOGIT)
+            if padding is not None:
+                logits = logits.masked_fill(padding[:, None, :], PADDED_LOGIT)
             cdf = torch.softmax(logits, dim=-1).cumsum(dim=-1)
             action = (cdf[..., :-1] <= uniform * cdf[..., -1:]).sum(dim=-1)
-            if actor.padding is not None:
+            if padding is not None:
                 action = torch.minimum(action, actor.last_action[:, None])
             action_torch[t] = action.T
             env.step(rollout.action[t])
@@ -115,7 +116,7 @@ class Collector:
         if self._policy is None:
             sizes = [*actor.net.sizes[:-1], actor.num_actions]
             self._policy = _core.Policy(sizes, actor.num_agents, os.environ.get("ASCORE_SIMD", ""))
-        self._policy.load(flat.numpy())
+        self._policy.load(flat.cpu().numpy())
         step, where, last, returns = env.rollout(
             self._policy,
             rollout.obs,

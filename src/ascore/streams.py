@@ -14,6 +14,7 @@ STREAM_CRITIC = 2
 STREAM_MINIBATCH = 3
 STREAM_GRAPH = 4
 STREAM_EPISODE_SEED = 5
+STREAM_BOOTSTRAP = 6
 
 _ACTIONS = 1  # domain word of the numbers that agents draw actions with, as in the compiled core
 

@@ -102,6 +102,12 @@ def compute_targets(
     return Targets(advantage, returns, value[:-1])
 
 
+def moments(returns: F32) -> npt.NDArray[np.float64]:
+    """Mean and mean square of targets f32 [T, B, N], f64 [2, N]."""
+    flat = returns.reshape(-1, returns.shape[-1]).astype(np.float64)
+    return np.stack([flat.mean(axis=0), np.square(flat).mean(axis=0)])
+
+
 class ValueNormalizer:
     """Running mean and deviation of the targets, per agent (PopArt, van Hasselt et al. 2016).
 
@@ -120,12 +126,10 @@ class ValueNormalizer:
         self.mean = np.zeros(num_agents)
         self.std = np.ones(num_agents)
 
-    def update(self, returns: F32) -> None:
-        """Takes in the targets of one update, f32 [T, B, N]."""
-        flat = returns.reshape(-1, returns.shape[-1]).astype(np.float64)
+    def update(self, of_batch: npt.NDArray[np.float64]) -> None:
+        """Takes in the `moments` f64 [2, N] of one update's targets."""
         self.weight = self.DECAY * self.weight + (1 - self.DECAY)
-        moments = np.stack([flat.mean(axis=0), np.square(flat).mean(axis=0)])
-        self.sums = self.DECAY * self.sums + (1 - self.DECAY) * moments
+        self.sums = self.DECAY * self.sums + (1 - self.DECAY) * of_batch
         self._refresh()
 
     def _refresh(self) -> None:

@@ -1,4 +1,4 @@
-"""Reads safetensors files with NumPy alone, so that a policy acts where nothing else is installed.
+"""Safetensors files with NumPy alone, so that a policy acts where nothing else is installed.
 
 Format: eight bytes of header length, a JSON header {name: {dtype, shape, data_offsets}}, raw data
 (https://github.com/huggingface/safetensors#format).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,7 @@ def parse(data: bytes) -> dict[str, npt.NDArray[Any]]:
     Raises:
         ValueError: the bytes are not a whole safetensors file.
     """
-    if len(data) < 8:
-        message = f"{len(data)} bytes are too few for a safetensors file"
-        raise ValueError(message)
-    size = int.from_bytes(data[:8], "little")
-    if 8 + size > len(data):
-        message = f"the header asks for {size} bytes, the file has {len(data) - 8}"
-        raise ValueError(message)
-    header = json.loads(data[8 : 8 + size])
-    body = memoryview(data)[8 + size :]
+    header, body = _split(data)
     arrays = {}
     for name, entry in header.items():
         if name == "__metadata__":
@@ -45,3 +38,44 @@ def parse(data: bytes) -> dict[str, npt.NDArray[Any]]:
             raise ValueError(message)
         arrays[name] = np.frombuffer(body[start:stop], dtype).reshape(entry["shape"])
     return arrays
+
+
+def metadata(data: bytes) -> dict[str, str]:
+    """The texts a safetensors file carries beside its arrays.
+
+    Raises:
+        ValueError: the bytes are not a whole safetensors file.
+    """
+    found: dict[str, str] = _split(data)[0].get("__metadata__", {})
+    return found
+
+
+def serialize(arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, str]) -> bytes:
+    """The bytes of a safetensors file with these arrays and texts."""
+    names = {np.dtype(kind).str: name for name, kind in DTYPES.items()}
+    header: dict[str, Any] = {"__metadata__": dict(about)}
+    parts, at = [], 0
+    for name, array in arrays.items():
+        raw = np.ascontiguousarray(array).tobytes()
+        header[name] = {
+            "dtype": names[array.dtype.str],
+            "shape": list(array.shape),
+            "data_offsets": [at, at + len(raw)],
+        }
+        parts.append(raw)
+        at += len(raw)
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # so that the data are aligned
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+
+
+def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
+    """Header and data."""
+    if len(data) < 8:
+        message = f"{len(data)} bytes are too few for a safetensors file"
+        raise ValueError(message)
+    size = int.from_bytes(data[:8], "little")
+    if 8 + size > len(data):
+        message = f"the header asks for {size} bytes, the file has {len(data) - 8}"
+        raise ValueError(message)
+    return json.loads(data[8 : 8 + size]), memoryview(data)[8 + size :]

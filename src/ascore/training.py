@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ascore import checkpoint
@@ -21,12 +22,20 @@ from ascore.errors import CheckpointError, NonFiniteError, RunError
 from ascore.factory import batch
 from ascore.files import unwritable, write_atomic
 from ascore.learner import Learner
-from ascore.metrics import MetricsLog
+from ascore.metrics import Log, MetricsLog
 from ascore.policy import Policy, load_policy
+from ascore.processors import usable_processors
 from ascore.rollout import Collector
+from ascore.runtime.ranks import World
 
 Report = Callable[[int, int, dict[str, Any]], None]
 """(updates done, updates in all, metrics of the last) -> None, called after every update."""
+
+U8 = npt.NDArray[np.uint8]
+
+ROUND_ALIKE = (
+    "their processors round differently; set ASCORE_SIMD and ATEN_CPU_CAPABILITY to avx2 for all"
+)
 
 # Share of the last updates that a summary's return averages over.
 SUMMARY_SHARE = 0.1
@@ -58,6 +67,11 @@ class Run:
         return values
 
     @property
+    def finished(self) -> bool:
+        """Whether all its updates are done."""
+        return (self.path / "summary.json").exists()
+
+    @property
     def policy(self) -> Policy:
         """The newest checkpoint's policy."""
         return load_policy(self.path)
@@ -69,14 +83,20 @@ def train(
     *,
     report: Report | None = None,
     stop: Callable[[], bool] | None = None,
+    world: World | None = None,
+    restarted: bool = False,
 ) -> Run:
     """Trains from scratch; sets the number of PyTorch threads of this process.
 
     Args:
         config: everything the run depends on.
         out: a new folder; None = `runs/<env>-<algorithm>-s<seed>`, numbered when taken.
-        report: called after every update.
-        stop: asked after every update; True saves a checkpoint and returns early.
+        report: called after every update, on rank 0.
+        stop: asked after every update; True on any rank saves a checkpoint and returns early.
+        world: the ranks that share the environments, as `ascore.runtime.ranks.joined` gives them;
+            None = this process alone. All must call with the same arguments.
+        restarted: on any rank, an earlier attempt at the same run may have left its folder: go on
+            from its newest checkpoint.
 
     Returns:
         The run; `ascore.resume(run.path)` continues it if it was stopped.
@@ -84,12 +104,32 @@ def train(
     Raises:
         RunError: the folder holds a run already, cannot be written, or the disk is full.
         NonFiniteError: training diverged; the last good checkpoint is left.
+        RankError: another rank is gone.
     """
-    session = _Session(config)
+    world = world or World()
+    restarted = world.any(restarted)
+    session = _Session(config, world)
+    told = world.told(lambda: json.dumps(_begin(config, out, restarted)))
+    path, name = json.loads(told)
+    saved = checkpoint.load(Path(path), name) if name else None
+    if saved is None:
+        session.env.reset()
+    return session.run(Path(path), saved, report, stop)
+
+
+def _begin(config: Config, out: str | Path | None, restarted: bool) -> tuple[str, str]:
+    """The folder to write into, a new one or what an earlier attempt at the same run left.
+
+    Returns:
+        The folder, and the name of the checkpoint to go on from; "" = none.
+    """
+    left = _left_behind(config, out) if restarted else None
+    if left is not None:
+        names = [folder.name for folder in checkpoint.folders(left)]
+        return str(left), names[-1] if names else ""
     folder = new_folder(config, out, [config.algorithm])
     write_atomic(folder / "config.toml", config.dump().encode())
-    session.env.reset()
-    return session.run(folder, None, report, stop)
+    return str(folder), ""
 
 
 def resume(
@@ -99,6 +139,7 @@ def resume(
     checkpoint_name: str | None = None,
     report: Report | None = None,
     stop: Callable[[], bool] | None = None,
+    world: World | None = None,
 ) -> Run:
     """Continues a run from a checkpoint, bit for bit as if it had never stopped.
 
@@ -108,29 +149,39 @@ def resume(
         checkpoint_name: which checkpoint; None = the newest.
         report: as in `train`.
         stop: as in `train`.
+        world: as in `train`; there may be more or fewer ranks than before. Sums are then added in
+            another order, so the run equals an undisturbed one up to rounding.
 
     Raises:
         CheckpointError: no whole checkpoint, or logs shorter than it remembers.
+        RankError: another rank is gone.
     """
+    world = world or World()
     folder = Path(path)
-    saved = checkpoint.load(folder, checkpoint_name)
+    # Rank 0 looks, so that all take the same one, whatever their view of a shared disk.
+    name = world.told(lambda: checkpoint.find(folder, checkpoint_name).name)
+    saved = checkpoint.load(folder, name)
     config = Config.from_dict(saved.config, str(saved.path))
     if episodes is not None:
         config = config.replace(episodes=episodes)
-        write_atomic(folder / "config.toml", config.dump().encode())
-    return _Session(config).run(folder, saved, report, stop)
+        if world.lead:
+            write_atomic(folder / "config.toml", config.dump().encode())
+    return _Session(config, world).run(folder, saved, report, stop)
 
 
 class _Session:
-    """Environment, learner and counters of a running training."""
+    """Environment, learner and counters of a running training, on one of the ranks."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, world: World) -> None:
         torch.set_num_threads(config.torch_threads)
-        self.config = config
-        outside: VecEnv = batch(
-            config.env, config.env_params, config.num_envs, config.seed, config.num_threads
-        )
-        self.learner = Learner(config, outside.spec)
+        self.config, self.world = config, world
+        share = world.share(config.num_envs)
+        world.require_same("configuration", config.dump().encode(), "start all by one command")
+        outside = self._batch(world.rank * share, share, config.num_threads)
+        limit = max(1, usable_processors() // world.neighbours)
+        if config.num_threads == 0 and outside.num_threads > limit:
+            outside = self._batch(world.rank * share, share, limit)
+        self.learner = Learner(config, outside.spec, world)
         self.env = self.learner.algorithm.view.env(outside)
         self.steps = config.rollout_steps or self.env.spec.horizon
         per_update = self.steps * config.num_envs / self.env.spec.horizon  # episodes
@@ -138,6 +189,10 @@ class _Session:
         self.collector = Collector(self.env, self.steps, compiled=config.backend != "torch")
         self.done, self.episodes, self.seconds = 0, 0, 0.0
         self.sent: dict[str, dict[str, list[int]]] = {}
+
+    def _batch(self, first: int, count: int, threads: int) -> VecEnv:
+        config = self.config
+        return batch(config.env, config.env_params, count, config.seed, threads, first_env=first)
 
     def run(
         self,
@@ -150,7 +205,10 @@ class _Session:
         if saved is not None:
             positions = self._restore(saved)
         every = self.config.checkpoint_every or max(1, self.total // 20)
-        log = MetricsLog(folder, tensorboard=self.config.tensorboard, positions=positions)
+        log = Log()
+        if self.world.lead:
+            (folder / "summary.json").unlink(missing_ok=True)  # it speaks of finished runs
+            log = MetricsLog(folder, tensorboard=self.config.tensorboard, positions=positions)
         before = self.seconds
         start = time.perf_counter()
         try:
@@ -158,17 +216,17 @@ class _Session:
                 record = self._update(folder)
                 self.seconds = before + time.perf_counter() - start
                 log.write({**record, "seconds": self.seconds})
-                stopping = stop is not None and stop()
+                stopping = self.world.any(stop is not None and stop())
                 if self.done % every == 0 or self.done == self.total or stopping:
                     self._save(folder, log)
-                if report is not None:
+                if report is not None and self.world.lead:
                     report(self.done, self.total, record)
                 if stopping:
                     break
         finally:
             log.close()
         run = Run(folder, self.config)
-        if self.done >= self.total:
+        if self.done >= self.total and self.world.lead:
             write_atomic(folder / "summary.json", json.dumps(self._summary(run), indent=1).encode())
         return run
 
@@ -183,7 +241,8 @@ class _Session:
             message = f"update {self.done}: {error} ({last})"
             raise NonFiniteError(message) from error
         self.done += 1
-        self.episodes += sum(len(r) for r in rollout.episode_returns)
+        ended = sum(len(r) for r in rollout.episode_returns)
+        self.episodes += int(self.world.total(np.array([ended]))[0])
         self._count(metrics)
         return {
             "update": self.done,
@@ -200,11 +259,17 @@ class _Session:
                 total = self.sent.setdefault(kind, {}).setdefault(unit, [0] * len(value))
                 total[:] = [a + b for a, b in zip(total, value, strict=True)]
 
-    def _save(self, folder: Path, log: MetricsLog) -> None:
-        actor = self.learner.actor
+    def _save(self, folder: Path, log: Log) -> None:
+        world, actor = self.world, self.learner.actor
         arrays = {key: value.numpy() for key, value in self.learner.state().items()}
-        arrays["env"] = self.env.save_state()
-        arrays["running_return"] = self.collector.running_return
+        content = b"".join(value.tobytes() for value in arrays.values())
+        world.require_same("parameters", content, ROUND_ALIKE)
+        slices = world.gather(self.env.save_state())
+        returns = world.gather(self.collector.running_return)
+        if not world.lead:
+            return
+        arrays |= {slice_name(k): state for k, state in enumerate(slices)}
+        arrays["running_return"] = np.concatenate(returns)
         extra = {
             "actor": {
                 "sizes": list(actor.net.sizes),
@@ -227,8 +292,12 @@ class _Session:
             message = f"checkpoint {saved.path} was made for {saved.spec}, not {now}"
             raise CheckpointError(message)
         arrays = {key: value.copy() for key, value in saved.arrays.items()}
-        self.env.load_state(arrays.pop("env"))
-        self.collector.running_return[...] = arrays.pop("running_return")
+        slices: list[U8] = []
+        while slice_name(len(slices)) in arrays:
+            slices.append(arrays.pop(slice_name(len(slices))))
+        first, mine = self.world.rank * self.env.num_envs, self.env.num_envs
+        self._restore_envs(slices, first)
+        self.collector.running_return[...] = arrays.pop("running_return")[first : first + mine]
         # An environment that cannot be saved has begun a fresh episode.
         self.collector.running_return[self.env.time == 0] = 0.0
         self.learner.load_state({key: torch.from_numpy(value) for key, value in arrays.items()})
@@ -236,6 +305,23 @@ class _Session:
         self.episodes, self.seconds = saved.extra["episodes"], saved.extra["seconds"]
         self.sent = saved.extra["sent"]
         return {**saved.extra["logs"], "update": saved.update}
+
+    def _restore_envs(self, slices: list[U8], first: int) -> None:
+        """Takes environments first.. out of the slices that some number of ranks saved."""
+        mine, each = self.env.num_envs, self.config.num_envs // len(slices)
+        if mine == each:
+            self.env.load_state(slices[first // each])
+            return
+        view = self.learner.algorithm.view
+        for number, state in enumerate(slices):
+            start = number * each
+            low, high = max(first, start), min(first + mine, start + each)
+            if low >= high:
+                continue
+            theirs = view.env(self._batch(start, each, 1))
+            theirs.load_state(state)
+            part = theirs.save_state(low - start, high - low)
+            self.env.load_state(part, low - first, high - low)
 
     def _summary(self, run: Run) -> dict[str, Any]:
         tail = run.metrics[-max(1, int(SUMMARY_SHARE * len(run.metrics))) :]
@@ -255,10 +341,36 @@ class _Session:
         }
 
 
+def slice_name(rank: int) -> str:
+    """What a checkpoint calls the environments of a rank."""
+    return "env" if rank == 0 else f"env.{rank}"
+
+
 def spec_dict(spec: Spec) -> dict[str, Any]:
     """Sizes of an environment as JSON holds them."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(spec)))
     return values
+
+
+def _left_behind(config: Config, out: str | Path | None) -> Path | None:
+    """The folder of an earlier attempt at the same run; None where there is none."""
+    if out is not None:
+        folders = [Path(out)]
+    else:
+        folders = sorted(Path("runs").glob(f"{_stem(config, [config.algorithm])}*"), key=_age)
+    for folder in folders:
+        if (folder / "config.toml").exists() and Config.load(folder / "config.toml") == config:
+            return folder
+    return None
+
+
+def _age(folder: Path) -> float:
+    return -folder.stat().st_mtime
+
+
+def _stem(config: Config, algorithms: Sequence[str]) -> str:
+    env = config.env.rsplit("-v", 1)[0].replace(":", "-")
+    return f"{env}-{'+'.join(algorithms)}-s{config.seed}"
 
 
 def new_folder(config: Config, out: str | Path | None, algorithms: Sequence[str]) -> Path:
@@ -268,8 +380,7 @@ def new_folder(config: Config, out: str | Path | None, algorithms: Sequence[str]
         RunError: it holds a run already, or cannot be created.
     """
     if out is None:
-        env = config.env.rsplit("-v", 1)[0].replace(":", "-")
-        stem = f"{env}-{'+'.join(algorithms)}-s{config.seed}"
+        stem = _stem(config, algorithms)
         folder, number = Path("runs") / stem, 1
         while folder.exists():
             number += 1

@@ -15,7 +15,8 @@ from ascore.fused import Fused
 from ascore.links import Links
 from ascore.networks import Critic
 from ascore.rollout import Rollout, per_agent_view
-from ascore.targets import Targets, ValueNormalizer, compute_targets
+from ascore.runtime.ranks import World
+from ascore.targets import Targets, ValueNormalizer, compute_targets, moments
 
 
 class Valuation:
@@ -26,23 +27,30 @@ class Valuation:
         normalizer: mean and deviation per agent; 0 and 1 without normalisation.
     """
 
-    def __init__(self, critic: Critic, config: Config, obs_scale: float, num_agents: int) -> None:
-        self.critic, self.config, self.obs_scale = critic, config, obs_scale
+    def __init__(
+        self, critic: Critic, config: Config, obs_scale: float, num_agents: int, world: World
+    ) -> None:
+        self.critic, self.config, self.obs_scale, self.world = critic, config, obs_scale, world
         self.normalizer = ValueNormalizer(num_agents)
         self.fused: Fused | None = None  # computes the critics, where there is one
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the targets, f32 [N, 1] each."""
-        mean, std = self.normalizer.mean, self.normalizer.std
-        return torch.from_numpy(mean).float()[:, None], torch.from_numpy(std).float()[:, None]
+        mean, std = self._there(self.normalizer.mean), self._there(self.normalizer.std)
+        return mean[:, None], std[:, None]
+
+    def _there(self, x: npt.NDArray[np.float64]) -> Tensor:
+        """As f32 where the critics are."""
+        return torch.from_numpy(x).float().to(self.critic.net.flat.device)
 
     @torch.no_grad()
     def values(self, obs: npt.NDArray[Any]) -> Tensor:
-        """V_i(s) in units of reward: obs [M, V, O] of the environment -> f32 [N, M]."""
+        """V_i(s) in units of reward: obs [M, V, O] of the environment -> f32 [N, M], on the CPU."""
         mean, std = self.moments()
         if self.fused is not None:
             return self.fused.values(obs, self.obs_scale) * std + mean
-        return self.critic(per_agent_view(torch.from_numpy(obs), self.obs_scale)) * std + mean
+        seen = torch.from_numpy(obs).to(std.device)
+        return (self.critic(per_agent_view(seen, self.obs_scale)) * std + mean).cpu()
 
     @torch.no_grad()
     def targets(self, rollout: Rollout, advantages: Advantages, links: Links | None) -> Targets:
@@ -89,11 +97,11 @@ class Valuation:
         """Moves mean and deviation on and rescales the last layer, so that V stays as it was."""
         first = self.normalizer.weight[0] == 0
         mean, std = self.normalizer.mean, self.normalizer.std
-        self.normalizer.update(targets.returns)
+        self.normalizer.update(self.world.mean(moments(targets.returns)))
         if first:
             return  # an untrained critic starts at the mean of the targets instead
-        ratio = torch.from_numpy(std / self.normalizer.std).float()
-        shift = torch.from_numpy((mean - self.normalizer.mean) / self.normalizer.std).float()
+        ratio = self._there(std / self.normalizer.std)
+        shift = self._there((mean - self.normalizer.mean) / self.normalizer.std)
         weight, bias = self.critic.net.layers[-1]
         weight.mul_(ratio[:, None, None])
         bias.mul_(ratio[:, None]).add_(shift[:, None])

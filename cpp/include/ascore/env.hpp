@@ -106,6 +106,9 @@ struct Range {
   bool admits(T value) const noexcept { return low <= value && value <= high; }
 };
 
+template <class T>
+Range(T, T) -> Range<T>;  // for compilers that do not deduce aggregates, such as Clang 14
+
 /// Allowed values of an enumeration, by name; the enumerators count up from 0 in this order.
 template <std::size_t kCount>
 struct OneOf {

@@ -12,7 +12,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "ascore/env.hpp"
@@ -220,9 +219,14 @@ class VecEnv {
   }
 
   /// Everything that changes, in native byte order, behind a line of text that says whose it is.
-  std::vector<std::uint8_t> save_state() const {
-    const std::string owner = identity();
-    const std::size_t payload = payload_size();
+  std::vector<std::uint8_t> save_state() const { return save_state(0, num_envs_); }
+
+  /// The same of environments first..first + count - 1, as a batch of them alone would save it.
+  /// Throws std::out_of_range if they are not all here.
+  std::vector<std::uint8_t> save_state(std::size_t first, std::size_t count) const {
+    require_part(first, count);
+    const std::string owner = identity(first, count);
+    const std::size_t payload = payload_size(count);
     std::vector<std::uint8_t> out(sizeof(Header) + owner.size() + payload);
     std::uint8_t* const body = out.data() + sizeof(Header) + owner.size();
     std::uint8_t* to = body;
@@ -232,9 +236,12 @@ class VecEnv {
     };
     put(&seed_, 1);
     put(&started_, 1);
-    for (const Env& env : envs_) put(&env.state(), 1);
-    put(time_.data(), time_.size());
-    visit_buffers(*this, [&put](const auto& buffer) { put(buffer.data(), buffer.size()); });
+    for (std::size_t b = first; b < first + count; ++b) put(&envs_[b].state(), 1);
+    put(time_.data() + first, count);
+    visit_buffers(*this, [&](const auto& buffer) {
+      const std::size_t each = buffer.size() / num_envs_;
+      put(buffer.data() + first * each, count * each);
+    });
     const Header header{owner.size(), checksum({body, payload})};
     std::memcpy(out.data(), &header, sizeof(header));
     std::memcpy(out.data() + sizeof(header), owner.data(), owner.size());
@@ -244,8 +251,13 @@ class VecEnv {
   /// Goes back to a saved state, every buffer included. Throws std::invalid_argument, leaving
   /// everything as it was, if the bytes are damaged or belong to another environment, parameter
   /// set, batch size or first_env.
-  void load_state(std::span<const std::uint8_t> bytes) {
-    const std::string owner = identity();
+  void load_state(std::span<const std::uint8_t> bytes) { load_state(bytes, 0, num_envs_); }
+
+  /// The same for environments first..first + count - 1; the others stay as they are. Throws
+  /// std::out_of_range if they are not all here.
+  void load_state(std::span<const std::uint8_t> bytes, std::size_t first, std::size_t count) {
+    require_part(first, count);
+    const std::string owner = identity(first, count);
     Header header{};
     if (bytes.size() < sizeof(header)) throw std::invalid_argument("state is truncated");
     std::memcpy(&header, bytes.data(), sizeof(header));
@@ -259,10 +271,10 @@ class VecEnv {
                                   "\", not to this \"" + owner + "\"");
     }
     bytes = bytes.subspan(header.owner_size);
-    if (bytes.size() != payload_size()) {
+    if (bytes.size() != payload_size(count)) {
       throw std::invalid_argument("state is truncated: " + std::to_string(bytes.size()) +
                                   " bytes after its heading, want " +
-                                  std::to_string(payload_size()));
+                                  std::to_string(payload_size(count)));
     }
     if (checksum(bytes) != header.checksum) {
       throw std::invalid_argument("state is damaged: its checksum does not match");
@@ -275,24 +287,28 @@ class VecEnv {
     };
     std::uint64_t seed = 0;
     std::uint8_t started = 0;
-    std::vector<State> states(num_envs_);
+    std::vector<State> states(count);
     get(&seed, 1);
     get(&started, 1);
     for (State& state : states) get(&state, 1);
-    std::vector<std::int32_t> time(num_envs_);
-    get(time.data(), num_envs_);
-    for (std::size_t b = 0; b < num_envs_; ++b) {
-      const bool in_time = time[b] >= 0 && time[b] < spec_.horizon;
-      if (started != 0 && !(in_time && envs_[b].admits(states[b]))) {
-        throw std::invalid_argument("state of environment " + std::to_string(b) +
+    std::vector<std::int32_t> time(count);
+    get(time.data(), count);
+    for (std::size_t k = 0; k < count; ++k) {
+      const bool in_time = time[k] >= 0 && time[k] < spec_.horizon;
+      if (started != 0 && !(in_time && envs_[first + k].admits(states[k]))) {
+        throw std::invalid_argument("state of environment " + std::to_string(first + k) +
                                     " is impossible in " + std::string(spec_.name));
       }
     }
     seed_ = seed;
     started_ = started;
-    std::ranges::copy(time, time_.begin());  // in place: others hold views of the buffers
-    for (std::size_t b = 0; b < num_envs_; ++b) envs_[b].state() = states[b];
-    visit_buffers(*this, [&get](auto& buffer) { get(buffer.data(), buffer.size()); });
+    // In place: others hold views of the buffers.
+    std::ranges::copy(time, time_.begin() + static_cast<std::ptrdiff_t>(first));
+    for (std::size_t k = 0; k < count; ++k) envs_[first + k].state() = states[k];
+    visit_buffers(*this, [&](auto& buffer) {
+      const std::size_t each = buffer.size() / num_envs_;
+      get(buffer.data() + first * each, count * each);
+    });
   }
 
   const Spec& spec() const noexcept { return spec_; }
@@ -326,7 +342,7 @@ class VecEnv {
 
   std::size_t worthwhile_threads() const noexcept {
     const double work = static_cast<double>(num_envs_) * spec_.step_ns / kHandOverNs;
-    const double hardware = std::max(1U, std::thread::hardware_concurrency());
+    const auto hardware = static_cast<double>(usable_processors());
     return static_cast<std::size_t>(std::clamp(work, 1.0, hardware));
   }
 
@@ -387,6 +403,14 @@ class VecEnv {
     }
   }
 
+  void require_part(std::size_t first, std::size_t count) const {
+    if (count < 1 || first >= num_envs_ || count > num_envs_ - first) {
+      throw std::out_of_range(std::to_string(count) + " environments from " +
+                              std::to_string(first) + " on are not among " +
+                              std::to_string(num_envs_));
+    }
+  }
+
   void require_started(const char* what) const {
     if (started_ == 0) {
       throw std::invalid_argument(std::string(what) + " before the first reset of " +
@@ -420,10 +444,10 @@ class VecEnv {
   }
 
   /// Whose state it is: format, environment, batch and every parameter.
-  std::string identity() const {
+  std::string identity(std::size_t first, std::size_t count) const {
     std::string text = "ascore state 1, " + std::string(spec_.name) +
-                       ", num_envs = " + std::to_string(num_envs_) +
-                       ", first_env = " + std::to_string(first_env_);
+                       ", num_envs = " + std::to_string(count) +
+                       ", first_env = " + std::to_string(first_env_ + first);
     Params::visit(params_, [&text](std::string_view name, const auto& value, const auto& allowed,
                                    std::string_view, std::string_view) {
       text += ", " + std::string(name) + " = " + describe_value(value, allowed);
@@ -443,11 +467,11 @@ class VecEnv {
     visitor(self.truncated_);
   }
 
-  std::size_t payload_size() const {
-    std::size_t size = sizeof(seed_) + sizeof(started_) + num_envs_ * sizeof(State) +
-                       std::span(time_).size_bytes();
-    visit_buffers(*this, [&size](const auto& buffer) { size += std::span(buffer).size_bytes(); });
-    return size;
+  std::size_t payload_size(std::size_t count) const {
+    std::size_t each = sizeof(State) + sizeof(time_[0]);
+    visit_buffers(*this,
+                  [&](const auto& buffer) { each += std::span(buffer).size_bytes() / num_envs_; });
+    return sizeof(seed_) + sizeof(started_) + count * each;
   }
 
   /// FNV-1a, 64 bits: guards against damage, not against malice.

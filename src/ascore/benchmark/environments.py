@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 from ascore import _core
+from ascore.processors import usable_processors
 
 from .timing import CPU, WALL, Effort, Measure, Missing, Result, Timing, Work, interleave
 from .worlds import (
@@ -31,16 +31,9 @@ CALL_NS = 1_500.0
 """What a call of `step` on one environment may cost beyond the environment."""
 
 
-def cores() -> int:
-    """Processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def require_two_cores() -> None:
     """Raises Missing where two threads would share one core."""
-    if cores() < 2:
+    if usable_processors() < 2:
         message = "two threads need two cores; this process may use one"
         raise Missing(message)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ascore.factory import batch
 
@@ -172,12 +176,61 @@ def arithmetic(name: str, effort: Effort) -> list[Result]:
     return [
         Result.of(
             timing,
-            group="arithmetic",
+            group="networks",
             name=f"{name}, 1 thread",
             baseline="multiply-adds in registers",
             unit="operation",
             bar=0.5,
             note="messages, losses and Adam take time and count no operations",
+        )
+    ]
+
+
+def products(name: str, effort: Effort) -> list[Result]:
+    """An update of large networks, against the bare matrix products it is made of, by PyTorch.
+
+    Observations without zeros take the place of the environment's, since those are so sparse that
+    most of the first layer's products are never computed.
+    """
+    require_package("torch")
+    import torch
+
+    with one_torch_thread():
+        learner, collector = learner_of({**TRAININGS[name][0], "actor_lr": 0.0, "critic_lr": 0.0})
+        config, agents = learner.config, learner.spec.num_agents
+        rows = learner.prepare(collector.collect(learner.actor), 0)[2]
+        draw = np.random.default_rng(0)
+        raw = draw.integers(1, 3, rows.raw.shape, dtype=rows.raw.dtype)
+        rows = dataclasses.replace(rows, raw=raw)
+        part = len(raw) // config.minibatches
+        calls = []
+        for net in (learner.actor.net, learner.critic.net):
+            for layer, (n_in, n_out) in enumerate(itertools.pairwise(net.sizes)):
+                x, weight, slope = (
+                    torch.randn(shape) for shape in ((part, n_in), (n_in, n_out), (part, n_out))
+                )
+                y, back, gradient = map(torch.empty_like, (slope, x, weight))
+                calls.append(partial(torch.mm, x, weight, out=y))
+                calls.append(partial(torch.mm, x.T, slope, out=gradient))
+                if layer > 0:  # nobody asks for the gradient by the observations
+                    calls.append(partial(torch.mm, slope, weight.T, out=back))
+        repeats = config.iterations * config.minibatches * agents
+
+        def bare() -> None:
+            for _ in range(repeats):
+                for call in calls:
+                    call()
+
+        timing = interleave(Work(lambda: learner.iterate(rows, 0, {})), Work(bare), effort, CPU)
+    return [
+        Result.of(
+            timing,
+            group="networks",
+            name=f"update, {name}, no zeros observed, 1 thread",
+            baseline="its products alone, by torch.mm",
+            unit="update",
+            bar=0.6,
+            note="losses, messages and Adam take time on one side only",
         )
     ]
 
@@ -244,9 +297,9 @@ def training_cases() -> list[tuple[str, Measure]]:
 
 def network_cases() -> list[tuple[str, Measure]]:
     """Large and small batches, and the share of the machine."""
-    name = "predation, 8 agents x 64 envs"
     return [
         ("networks, 4096 rows", partial(networks, 4096)),
         ("networks, 64 rows", partial(networks, 64)),
-        ("arithmetic", partial(arithmetic, name)),
+        ("arithmetic", partial(arithmetic, "predation, 8 agents x 64 envs")),
+        ("products", partial(products, "cleanup, 2 agents x 16 envs, (1024, 256)")),
     ]

@@ -67,7 +67,7 @@ def reference(learner: Learner, rows: Rows) -> tuple[Agents, Callable[[], None]]
     )
     agents.load(learner.actor.net.flat.detach(), learner.critic.net.flat.detach())
     parts = [
-        [part for part in learner.minibatches(count, 0, k) if part is not None]
+        [part for part, _ in learner.minibatches(count, 0, k) if part is not None]
         for k in range(config.iterations)
     ]
 

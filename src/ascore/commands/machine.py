@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from ascore.commands.shared import EXIT_FAILED
 
@@ -27,12 +28,23 @@ def bench(argv: list[str]) -> int:
         metavar="NAME",
         help=f"only these groups of {', '.join(GROUPS)}",
     )
+    parser.add_argument(
+        "--scaling",
+        action="store_true",
+        help="measure threads, processes and ranks instead, and say which split to use",
+    )
+    parser.add_argument(
+        "--picture", type=Path, default=Path("scaling.png"), help="what --scaling draws into"
+    )
     parser.add_argument("--quick", action="store_true", help="small batches and few repeats")
     parser.add_argument("--strict", action="store_true", help="fail if a bar is missed")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object")
     form.add_argument("--markdown", action="store_true", help="print Markdown tables")
     options = parser.parse_args(argv)
+
+    if options.scaling:
+        return _scaling(options)
 
     def report(done: int, total: int, case: Case) -> None:
         print(f"{done}/{total} {case.group}: {case.name}", file=sys.stderr, flush=True)
@@ -44,6 +56,24 @@ def bench(argv: list[str]) -> int:
         print(as_markdown(outcome) if options.markdown else as_text(outcome))
     failed = outcome.differing or (options.strict and outcome.missed)
     return EXIT_FAILED if failed else 0
+
+
+def _scaling(options: argparse.Namespace) -> int:
+    from ascore.benchmark import FULL, QUICK
+    from ascore.benchmark.report import as_markdown, as_text
+    from ascore.benchmark.scaling import draw, measure
+
+    found = measure(
+        QUICK if options.quick else FULL, lambda what: print(what, file=sys.stderr, flush=True)
+    )
+    if options.json:
+        print(json.dumps(found.to_dict()))
+    else:
+        table = as_markdown(found.outcome) if options.markdown else as_text(found.outcome)
+        print(table, "", *found.advice, sep="\n")
+    draw(found, options.picture)
+    print(f"picture written to {options.picture}", file=sys.stderr)
+    return EXIT_FAILED if options.strict and found.outcome.missed else 0
 
 
 def doctor(argv: list[str]) -> int:

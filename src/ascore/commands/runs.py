@@ -28,6 +28,9 @@ def evaluate(argv: list[str]) -> int:
     print(f"team return {interval(found.team_return)}")
     print("per agent   " + "  ".join(f"{value:.2f}" for value in found.agent_return))
     print(f"entropy     {found.entropy:.3f} nats per action (uniform {found.entropy_uniform:.3f})")
+    for name, timing in found.milestones.items():
+        steps = timing.steps.mean
+        print(f"{name:<11} in {timing.reached:.0%} of the episodes, after {steps:.1f} steps")
     return 0
 
 

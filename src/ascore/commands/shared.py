@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ def interval(found: Interval, width: int = 0) -> str:
 
 
 def parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """NAME=VALUE pairs as values: numbers, true and false where they read so, else text.
+    """NAME=VALUE pairs as values.
 
     Raises:
         ValueError: no equals sign.
@@ -38,9 +41,32 @@ def parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
         if not equals:
             message = f"--env-param {pair!r} is not NAME=VALUE"
             raise ValueError(message)
-        word = {"true": "True", "false": "False"}.get(text, text)
-        try:
-            values[key] = ast.literal_eval(word)
-        except (ValueError, SyntaxError):
-            values[key] = text
+        values[key] = value(text)
     return values
+
+
+def value(text: str) -> Any:
+    """A number, true, false or a list where a text reads so, else the text."""
+    word = {"true": "True", "false": "False"}.get(text, text)
+    try:
+        return ast.literal_eval(word)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def stop_on_signal() -> Callable[[], bool]:
+    """Asks whether SIGINT or SIGTERM has come: time to finish the update and save.
+
+    A second one ends the process as if nobody had listened.
+    """
+    caught: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        if caught:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        caught.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return lambda: bool(caught)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ascore.commands.shared import EXIT_INTERRUPTED, interval, outcome, parameters
+from ascore.commands.shared import (
+    EXIT_INTERRUPTED,
+    interval,
+    outcome,
+    parameters,
+    stop_on_signal,
+)
 from ascore.envs import ENVIRONMENTS
+from ascore.errors import ConfigError
 from ascore.factory import anchor_values, batch, is_external
 
 if TYPE_CHECKING:
@@ -58,25 +62,36 @@ def _train_and_show(
     from ascore.compare import train_side_by_side
     from ascore.evaluation import evaluate
     from ascore.progress import Progress
+    from ascore.runtime.ranks import joined, restarts
     from ascore.training import new_folder, train
 
     for name in names:  # bad names and parameters fail here, before anything is written
         get_algorithm(name)
     batch(config.env, config.env_params)
     anchors = anchor_values(config.env, config.env_params)
-    with Progress() as progress:
+    stop = stop_on_signal()
+    with joined() as world, Progress(quiet=not world.lead) as progress:
+        if len(names) > 1 and world.size > 1:
+            message = f"--compare {names[1]} trains side by side; ranks train one algorithm"
+            raise ConfigError(message)
         if len(names) > 1:
             folder = new_folder(config, out, names)
-            try:
-                runs = train_side_by_side(config, names, folder, progress)
-            except KeyboardInterrupt:
-                return _interrupted([folder / name for name in names])
+            runs = train_side_by_side(config, names, folder, progress, stop)
         else:
             name = names[0]
-            stop = _on_signal()
-            runs = [train(config, out, report=lambda *u: progress.update(name, *u), stop=stop)]
-            if stop():
-                return _interrupted([runs[0].path])
+            run = train(
+                config,
+                out,
+                report=lambda *u: progress.update(name, *u),
+                stop=stop,
+                world=world,
+                restarted=restarts() > 0,
+            )
+            runs = [run]
+    if not world.lead:
+        return 0
+    if not all(run.finished for run in runs):
+        return _interrupted([run.path for run in runs])
     results = [(run, evaluate(run, episodes=episodes) if episodes else None) for run in runs]
     if as_json:
         print(json.dumps({"runs": [outcome(run, found) for run, found in results]}))
@@ -91,37 +106,26 @@ def resume(argv: list[str]) -> int:
 
     from ascore.options import ResumeOptions
     from ascore.progress import Progress
+    from ascore.runtime.ranks import joined
     from ascore.training import resume
 
     options = tyro.cli(ResumeOptions, args=argv, prog="ascore resume")
-    stop = _on_signal()
-    with Progress() as progress:
+    stop = stop_on_signal()
+    with joined() as world, Progress(quiet=not world.lead) as progress:
         run = resume(
             options.run,
             episodes=options.episodes,
             checkpoint_name=options.checkpoint,
             report=lambda *u: progress.update(options.run.name, *u),
             stop=stop,
+            world=world,
         )
-    if stop():
+    if not world.lead:
+        return 0
+    if not run.finished:
         return _interrupted([run.path])
     print(json.dumps(outcome(run, None)) if options.json else f"run written to {run.path}")
     return 0
-
-
-def _on_signal() -> Callable[[], bool]:
-    """After the first SIGINT or SIGTERM the running update is finished and saved."""
-    caught: list[int] = []
-
-    def handle(number: int, frame: object) -> None:
-        if caught:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        caught.append(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
-    return lambda: bool(caught)
 
 
 def _interrupted(folders: list[Path]) -> int:

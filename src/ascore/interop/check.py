@@ -1,4 +1,4 @@
-"""Tries a Python environment out and explains what fits, what does not, and what to do about it."""
+"""Tries an environment out and explains what fits, what does not, and what to do about it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from gymnasium import spaces
 from ascore.envs import VecEnv
 from ascore.errors import EnvError
 from ascore.interop.external import PythonCore
-from ascore.interop.loading import Layout, build, crash, layout, load
+from ascore.interop.loading import Layout, build, layout
+from ascore.interop.locate import build_compiled, crash, is_compiled, load
 
 Verdict = Literal["good", "advice", "problem"]
 
@@ -110,6 +111,10 @@ def examine(
     found = Report(target, params)
     shape: Layout | None = None
     with found.asking():
+        create = load(target)
+        if is_compiled(create):
+            _compiled(found, create, steps, seed)
+            return found
         shape = _sizes(found, build(load(target), target, params))
     if shape is None:
         return found
@@ -121,6 +126,42 @@ def examine(
         _pickling(found, PythonCore(target, 1, seed, 0, params), steps)
         _own_check(found, lambda: build(load(target), target, params), steps)
     return found
+
+
+def _compiled(found: Report, create: Callable[..., Any], steps: int, seed: int) -> None:
+    """The compiler has checked the shape of a C++ environment; what is left is its behaviour."""
+    batches = [
+        VecEnv(build_compiled(create, found.env, found.env_params, 2, seed, threads), found.env)
+        for threads in (1, 2)
+    ]
+    spec = batches[0].spec
+    found.add(
+        "loading",
+        "good",
+        f"compiled for this ascore; {spec.num_agents} agents, {spec.num_actions} actions, "
+        f"{spec.obs_shape[0]} entries of {spec.obs_dtype}, horizon {spec.horizon}",
+    )
+    rng = np.random.default_rng(seed)
+    for env in batches:
+        env.reset()
+    for step in range(steps):
+        action = rng.integers(spec.num_actions, size=(2, spec.num_agents), dtype=np.int32)
+        (obs, reward, *_), other = (env.step(action) for env in batches)
+        for topic, values in (("observations", obs), ("rewards", reward)):
+            if not np.isfinite(values).all():
+                found.add(topic, "problem", f"step {step} writes {values}", "write finite numbers")
+                return
+        if not all(np.array_equal(x, y) for x, y in zip((obs, reward), other[:2], strict=True)):
+            found.add(
+                "determinism",
+                "problem",
+                f"two batches of seed {seed} differ after step {step}",
+                "draw from the Rng that reset and step are given, and keep what changes in State",
+            )
+            return
+    found.add("observations", "good", f"finite in {steps} steps")
+    found.add("rewards", "good", f"finite in {steps} steps")
+    found.add("determinism", "good", f"the same seed gave the same {steps} steps")
 
 
 # ---------------------------------------------------------------------- before the first step

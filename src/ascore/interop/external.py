@@ -20,7 +20,8 @@ from gymnasium.spaces.utils import flatten
 from gymnasium.utils import EzPickle
 
 from ascore.errors import EnvError
-from ascore.interop.loading import Layout, build, crash, layout, load
+from ascore.interop.loading import Layout, build, layout
+from ascore.interop.locate import crash, load
 from ascore.streams import action_uniforms, episode_seed
 
 if TYPE_CHECKING:
@@ -348,8 +349,13 @@ class PythonCore(CoreVecEnv):
 
     # ------------------------------------------------------------------ saving
 
-    def save_state(self) -> U8:
-        """Everything that changes, u8 [K]; the copies themselves only if they can be pickled."""
+    def save_state(self, first: int = 0, count: int | None = None) -> U8:
+        """Everything that changes, u8 [K]; the copies themselves only if they can be pickled.
+
+        Raises:
+            EnvError: asked for a part of the batch.
+        """
+        self._require_whole(first, count)
         copies, reason = pickled(self._envs)
         about = {
             "name": self._name,
@@ -366,14 +372,16 @@ class PythonCore(CoreVecEnv):
         np.savez(file, **arrays)
         return np.frombuffer(file.getvalue(), dtype=np.uint8)
 
-    def load_state(self, state: U8) -> None:
+    def load_state(self, state: U8, first: int = 0, count: int | None = None) -> None:
         """Goes back to a saved state, or begins fresh episodes where the copies were not saved.
 
         Only load what you trust: like importing the module, unpickling a copy runs its code.
 
         Raises:
             ValueError: damaged, or of another environment, arguments or batch size.
+            EnvError: asked for a part of the batch.
         """
+        self._require_whole(first, count)
         try:
             with np.load(io.BytesIO(state.tobytes()), allow_pickle=False) as file:
                 arrays = {key: file[key] for key in (*_ARRAYS, "copies", "about")}
@@ -404,6 +412,14 @@ class PythonCore(CoreVecEnv):
             )
             for b in range(self.num_envs):
                 self._begin(b)
+
+    def _require_whole(self, first: int, count: int | None) -> None:
+        if (first, self.num_envs if count is None else count) != (0, self.num_envs):
+            raise EnvError(
+                topic="saving",
+                found=f"the copies of {self._name} are saved together or not at all",
+                remedy="go on with as many ranks as the run was saved with",
+            )
 
 
 def _in_range(space: spaces.Space[Any], value: Any) -> bool:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +11,7 @@ from gymnasium import spaces
 from gymnasium.spaces.utils import flatdim
 
 from ascore.errors import EnvError
+from ascore.interop.locate import crash
 
 LONGEST = 2**31 - 1
 """Steps of an episode that are counted at most."""
@@ -42,58 +39,6 @@ class Layout:
     obs_spaces: tuple[spaces.Space[Any], ...]
     obs_sizes: tuple[int, ...]
     horizon: int
-
-
-def load(target: str) -> Callable[..., Any]:
-    """The function or class called MODULE:CALLABLE.
-
-    The current folder is searched too, as `python -m` does and an installed script does not.
-
-    Raises:
-        EnvError: no such module or name in it, or the import fails.
-    """
-    module, _, path = target.partition(":")
-    if not module or not path:
-        raise EnvError(
-            topic="loading",
-            found=f"{target!r} is not MODULE:CALLABLE",
-            remedy="write my_module:make_env",
-        )
-    here = os.getcwd()
-    if not {"", here} & set(sys.path):
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module)
-    except Exception as error:
-        absent = error.name if isinstance(error, ModuleNotFoundError) else None
-        if absent is not None and f"{module}.".startswith(f"{absent}."):
-            hint = "run from the folder that holds it, or set PYTHONPATH"
-            if module.endswith((".py", "/")) or "/" in module:
-                hint = "give the module's name (my_module), not its file"
-            raise EnvError(
-                topic="loading", found=f"there is no module {module!r}", remedy=hint
-            ) from error
-        raise EnvError(
-            topic="loading",
-            found=f"module {module!r} cannot be imported: {crash(error)}",
-            remedy="mend the import",
-        ) from error
-    for name in path.split("."):
-        if not hasattr(found, name):
-            raise EnvError(
-                topic="loading",
-                found=f"module {module!r} has no {path!r}",
-                remedy="name a function or class that returns an environment",
-            )
-        found = getattr(found, name)
-    if not callable(found):
-        raise EnvError(
-            topic="loading",
-            found=f"{target} is a {type(found).__name__}, which cannot be called",
-            remedy="name a function or class that returns a new environment",
-        )
-    result: Callable[..., Any] = found
-    return result
 
 
 def build(create: Callable[..., Any], target: str, params: Mapping[str, Any]) -> Any:
@@ -239,11 +184,3 @@ def _space(env: Any, method: str, agent: Any) -> Any:
             found=f"{method}({agent!r}) fails: {crash(error)}",
             remedy="return that agent's space",
         ) from error
-
-
-def crash(error: BaseException) -> str:
-    """An exception in one line, with the place it comes from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}{': ' if text else ''}{text}{where}"

@@ -75,10 +75,10 @@ class Engine {
     critic_.lr = critic;
   }
 
-  /// Log-probabilities f32 [last - first, S, H, A] of some owners. With `keep` the next minibatch of
-  /// theirs, if it is of all these rows, starts from the activations of this pass: until then the
-  /// parameters must stay as they are. They are kept only where reading them again is quicker than
-  /// computing them.
+  /// Log-probabilities f32 [last - first, S, H, A] of some owners. With `keep` the next minibatch
+  /// of theirs, if it is of all these rows, starts from the activations of this pass: until then
+  /// the parameters must stay as they are. They are kept only where reading them again is quicker
+  /// than computing them.
   void log_probs(const Observations& obs, std::int64_t rows, int first, int last, float* out,
                  bool keep) {
     pack_actors(first, last);
@@ -123,64 +123,38 @@ class Engine {
   /// null for rows 0..count-1. Adds what happened to `outcome` [N].
   Failure minibatch(const Batch& batch, const Objective& objective, int first, int last,
                     const std::int64_t* index, std::int64_t count, Outcome* outcome) {
-    if (index != nullptr || count != kept_rows_) forget(first, last);
-    // What was kept was computed with the actors packed as they are.
-    const bool packed = std::all_of(kept_of_.begin() + first, kept_of_.begin() + last,
-                                    [](const float* kept) { return kept != nullptr; });
-    if (!packed) pack_actors(first, last);
-    pack_critics(first, last);
-    const int owners = last - first;
-    const std::int64_t chunks = (count + kChunk - 1) / kChunk;
-    const std::ptrdiff_t actor_size = actors_.trunks * sizes_.gradient_actor;
-    const std::ptrdiff_t size = actor_size + sizes_.gradient_critic;
-    partial_.resize(static_cast<std::size_t>(owners * chunks * size));
-    sums_.assign(static_cast<std::size_t>(owners * chunks * (kSums + 1)), 0.0);
-    each(owners * chunks, count, [&](std::int64_t k, float* scratch) {
-      const int owner = first + static_cast<int>(k / chunks);
-      const std::int64_t from = k % chunks * kChunk, part = std::min(kChunk, count - from);
-      float* gradient = partial_.data() + k * size;
-      double* sums = sums_.data() + k * (kSums + 1);
-      std::fill_n(gradient, size, 0.0f);
-      const std::int64_t* rows = index != nullptr ? index + from : nullptr;
-      passes_.actor(actor_.layers, actors_, batch, objective, owner, rows, from, part, count,
-                    actor_of(owner), kept_at(owner, from), gradient, sums, scratch);
-      passes_.critic(critic_.layers, batch, owner, rows, from, part, count, critic_of(owner),
-                     gradient + actor_size, sums + kSums, scratch);
+    const std::int64_t chunks = differentiate(batch, objective, first, last, index, count, count);
+    norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
+    each(last - first, count, [&](int k, float*) {
+      add_up(first + k, k, chunks);
+      measure(first + k, k);
     });
-    forget(first, last);
-    norms_.assign(static_cast<std::size_t>(2 * owners), 0.0);
-    each(owners, count, [&](std::int64_t k, float*) {
-      const int owner = first + static_cast<int>(k);
-      float* gradient = partial_.data() + k * chunks * size;
-      double* sums = sums_.data() + k * chunks * (kSums + 1);
-      for (std::int64_t c = 1; c < chunks; ++c) {
-        passes_.add(gradient, gradient + c * size, size);
-        for (int s = 0; s <= kSums; ++s) sums[s] += sums[c * (kSums + 1) + s];
-      }
-      float* actor = actor_.gradient + std::ptrdiff_t{owner} * actors_.trunks * actor_.size;
-      for (int t = 0; t < actors_.trunks; ++t) {
-        passes_.unpack_gradient(actor_.layers, gradient + t * sizes_.gradient_actor,
-                                actor + t * actor_.size);
-      }
-      float* critic = critic_.gradient + owner * critic_.size;
-      passes_.unpack_gradient(critic_.layers, gradient + actor_size, critic);
-      norms_[static_cast<std::size_t>(2 * k)] =
-          std::sqrt(passes_.square_norm(actor, actors_.trunks * actor_.size));
-      norms_[static_cast<std::size_t>(2 * k + 1)] =
-          std::sqrt(passes_.square_norm(critic, critic_.size));
-    });
-    const Failure failure = check(batch, objective, first, last, chunks, count);
-    if (failure.owner >= 0) return failure;
-    each(owners, count, [&](std::int64_t k, float*) {
-      const int owner = first + static_cast<int>(k);
-      advance(actor_, owner, actors_.trunks, norms_[static_cast<std::size_t>(2 * k)]);
-      advance(critic_, owner, 1, norms_[static_cast<std::size_t>(2 * k + 1)]);
-    });
-    for (int k = 0; k < owners; ++k) {
-      collect(outcome[first + k], sums_.data() + k * chunks * (kSums + 1), k, count);
-    }
-    return {};
+    return take(batch, objective, first, last, chunks, count, outcome);
   }
+
+  /// The first half of a step whose minibatch, `total` rows in all, lies with several processes:
+  /// what `count` rows here (0 is allowed) contribute to the gradients and, f64 [last - first,
+  /// kSums + 1], to the sums. All that is left is to add up over the processes.
+  void gradient(const Batch& batch, const Objective& objective, int first, int last,
+                const std::int64_t* index, std::int64_t count, std::int64_t total, double* sums) {
+    const std::int64_t chunks = differentiate(batch, objective, first, last, index, count, total);
+    each(last - first, count, [&](int k, float*) {
+      add_up(first + k, k, chunks);
+      std::copy_n(sums_.data() + k * chunks * kColumns, kColumns, sums + k * kColumns);
+    });
+  }
+
+  /// The second half: limit and Adam on gradients and sums over all processes.
+  Failure finish(const Batch& batch, const Objective& objective, int first, int last,
+                 std::int64_t total, const double* sums, Outcome* outcome) {
+    sums_.assign(sums, sums + (last - first) * kColumns);
+    norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
+    each(last - first, total, [&](int k, float*) { measure(first + k, k); });
+    return take(batch, objective, first, last, 1, total, outcome);
+  }
+
+  /// Sums per owner: those of the actor, and the critic's squared error.
+  static constexpr std::ptrdiff_t kColumns = kSums + 1;
 
  private:
   /// Rows times networks below which a hand-over costs more than it saves.
@@ -210,6 +184,85 @@ class Engine {
   float* kept_at(int owner, std::int64_t row) {
     float* kept = kept_of_[static_cast<std::size_t>(owner)];
     return kept != nullptr ? kept + row / sizes_.block * sizes_.kept : nullptr;
+  }
+
+  std::ptrdiff_t partial_size() const noexcept {
+    return actors_.trunks * sizes_.gradient_actor + sizes_.gradient_critic;
+  }
+
+  /// Gradients and sums of every chunk of rows, for a minibatch of `total`; returns the chunks.
+  std::int64_t differentiate(const Batch& batch, const Objective& objective, int first, int last,
+                             const std::int64_t* index, std::int64_t count, std::int64_t total) {
+    if (index != nullptr || count != kept_rows_) forget(first, last);
+    // What was kept was computed with the actors packed as they are.
+    const bool packed = std::all_of(kept_of_.begin() + first, kept_of_.begin() + last,
+                                    [](const float* kept) { return kept != nullptr; });
+    if (!packed) pack_actors(first, last);
+    pack_critics(first, last);
+    const int owners = last - first;
+    const std::int64_t chunks = std::max<std::int64_t>(1, (count + kChunk - 1) / kChunk);
+    const std::ptrdiff_t actor_size = actors_.trunks * sizes_.gradient_actor;
+    const std::ptrdiff_t size = partial_size();
+    partial_.resize(static_cast<std::size_t>(owners * chunks * size));
+    sums_.assign(static_cast<std::size_t>(owners * chunks * kColumns), 0.0);
+    each(owners * chunks, count, [&](std::int64_t k, float* scratch) {
+      const int owner = first + static_cast<int>(k / chunks);
+      const std::int64_t from = k % chunks * kChunk, part = std::min(kChunk, count - from);
+      float* gradient = partial_.data() + k * size;
+      double* sums = sums_.data() + k * kColumns;
+      std::fill_n(gradient, size, 0.0f);
+      if (part == 0) return;
+      const std::int64_t* rows = index != nullptr ? index + from : nullptr;
+      passes_.actor(actor_.layers, actors_, batch, objective, owner, rows, from, part, total,
+                    actor_of(owner), kept_at(owner, from), gradient, sums, scratch);
+      passes_.critic(critic_.layers, batch, owner, rows, from, part, total, critic_of(owner),
+                     gradient + actor_size, sums + kSums, scratch);
+    });
+    forget(first, last);
+    return chunks;
+  }
+
+  /// Adds an owner's chunks in order: its gradient where others find it, its sums into the first.
+  void add_up(int owner, int k, std::int64_t chunks) {
+    const std::ptrdiff_t size = partial_size();
+    float* gradient = partial_.data() + k * chunks * size;
+    double* sums = sums_.data() + k * chunks * kColumns;
+    for (std::int64_t c = 1; c < chunks; ++c) {
+      passes_.add(gradient, gradient + c * size, size);
+      for (int s = 0; s <= kSums; ++s) sums[s] += sums[c * kColumns + s];
+    }
+    float* actor = actor_.gradient + std::ptrdiff_t{owner} * actors_.trunks * actor_.size;
+    for (int t = 0; t < actors_.trunks; ++t) {
+      passes_.unpack_gradient(actor_.layers, gradient + t * sizes_.gradient_actor,
+                              actor + t * actor_.size);
+    }
+    passes_.unpack_gradient(critic_.layers, gradient + actors_.trunks * sizes_.gradient_actor,
+                            critic_.gradient + owner * critic_.size);
+  }
+
+  /// Norms of an owner's gradients.
+  void measure(int owner, int k) {
+    const std::ptrdiff_t actor_size = actors_.trunks * actor_.size;
+    norms_[static_cast<std::size_t>(2 * k)] =
+        std::sqrt(passes_.square_norm(actor_.gradient + owner * actor_size, actor_size));
+    norms_[static_cast<std::size_t>(2 * k + 1)] =
+        std::sqrt(passes_.square_norm(critic_.gradient + owner * critic_.size, critic_.size));
+  }
+
+  /// Limit, Adam and what happened, unless something is not finite.
+  Failure take(const Batch& batch, const Objective& objective, int first, int last,
+               std::int64_t chunks, std::int64_t count, Outcome* outcome) {
+    const Failure failure = check(batch, objective, first, last, chunks, count);
+    if (failure.owner >= 0) return failure;
+    each(last - first, count, [&](std::int64_t k, float*) {
+      const int owner = first + static_cast<int>(k);
+      advance(actor_, owner, actors_.trunks, norms_[static_cast<std::size_t>(2 * k)]);
+      advance(critic_, owner, 1, norms_[static_cast<std::size_t>(2 * k + 1)]);
+    });
+    for (int k = 0; k < last - first; ++k) {
+      collect(outcome[first + k], sums_.data() + k * chunks * kColumns, k, count);
+    }
+    return {};
   }
 
   const float* actor_of(int owner) {

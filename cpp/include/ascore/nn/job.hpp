@@ -38,7 +38,6 @@ struct Objective {
   bool printed = false;  ///< the peer ratio is Eq. 13's
   bool kl = false;       ///< the distance is KL(received || own), not squared L2
   bool gated = true;     ///< penalties act where Eq. 14-15 say
-  bool corrects = false;  ///< anticipations correct what was received, logits on log-probabilities
 };
 
 /// The sizes of the actors: every agent has `trunks` networks of `heads / trunks` outputs blocks.

@@ -1,0 +1,634 @@
+// The C interface: environments and policies behind handles, exceptions turned into statuses.
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ascore/ascore.h"
+#include "ascore/envs/cleanup.hpp"
+#include "ascore/envs/exchange.hpp"
+#include "ascore/envs/harvest.hpp"
+#include "ascore/envs/navigation.hpp"
+#include "ascore/envs/predation.hpp"
+#include "ascore/parameters.hpp"
+#include "ascore/policy.hpp"
+#include "ascore/vec_env.hpp"
+#include "ascore/version.hpp"
+
+namespace ascore {
+namespace {
+
+// ---- errors ----------------------------------------------------------------------------------
+
+/// A fixed array: keeping a message must work when there is no memory.
+thread_local std::array<char, 1024> last_error{};
+
+ascore_status fail(ascore_status status, std::string_view message) noexcept {
+  const std::size_t size = std::min(message.size(), last_error.size() - 1);
+  std::copy_n(message.data(), size, last_error.data());
+  last_error[size] = '\0';
+  return status;
+}
+
+/// What has a status of its own.
+struct Failure {
+  ascore_status status;
+  std::string message;
+};
+
+/// Runs `body`; whatever it throws becomes a status and a message.
+template <class Body>
+ascore_status guarded(Body&& body) noexcept {
+  try {
+    body();
+    return ASCORE_OK;
+  } catch (const Failure& failure) {
+    return fail(failure.status, failure.message);
+  } catch (const FileError& error) {
+    return fail(ASCORE_UNREADABLE, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(ASCORE_OUT_OF_MEMORY, "out of memory; make num_envs smaller");
+  } catch (const std::length_error&) {
+    return fail(ASCORE_OUT_OF_MEMORY, "more than fits into memory; make num_envs smaller");
+  } catch (const std::system_error& error) {
+    return fail(ASCORE_OUT_OF_MEMORY, error.what());
+  } catch (const std::logic_error& error) {  // std::invalid_argument, std::out_of_range
+    return fail(ASCORE_INVALID_ARGUMENT, error.what());
+  } catch (const std::exception& error) {
+    return fail(ASCORE_INTERNAL, error.what());
+  } catch (...) {
+    return fail(ASCORE_INTERNAL, "an unknown exception");
+  }
+}
+
+[[noreturn]] void refuse(std::string message) {
+  throw Failure{ASCORE_INVALID_ARGUMENT, std::move(message)};
+}
+
+template <class T>
+T& required(T* pointer, const char* name) {
+  if (pointer == nullptr) refuse(std::string(name) + " is null");
+  return *pointer;
+}
+
+void require_abi(std::uint32_t theirs) {
+  if (theirs == ASCORE_ABI_VERSION) return;
+  throw Failure{ASCORE_ABI_MISMATCH,
+                "the program was compiled with version " + std::to_string(theirs) +
+                    " of ascore.h, this library (ascore " + std::string(kVersion) +
+                    ") has version " + std::to_string(ASCORE_ABI_VERSION) +
+                    "; compile both from one version of ascore"};
+}
+
+// ---- what handles stand for -------------------------------------------------------------------
+
+/// Any environment's batch.
+class Batch {
+ public:
+  virtual ~Batch() = default;
+  virtual const Spec& spec() const = 0;
+  virtual std::size_t num_envs() const = 0;
+  virtual std::size_t num_threads() const = 0;
+  virtual ascore_dtype dtype() const = 0;
+  virtual ascore_env_buffers buffers() const = 0;
+  virtual void reset() = 0;
+  virtual void reset(std::uint64_t seed) = 0;
+  virtual void step(std::span<const std::int32_t> action) = 0;
+  virtual void uniforms(std::span<float> out) const = 0;
+  virtual std::vector<std::uint8_t> save_state() const = 0;
+  virtual void load_state(std::span<const std::uint8_t> state) = 0;
+  virtual void act(const Policy& policy, bool greedy, std::span<std::int32_t> action) const = 0;
+  virtual void log_probs(const Policy& policy, std::span<float> out) const = 0;
+
+  /// Names that end in a null character, which a view need not.
+  std::vector<std::string> action_names;
+  std::size_t num_actors = 0;  ///< B * N, not asked for anew in every step
+};
+
+template <class Env>
+class BatchOf final : public Batch {
+ public:
+  BatchOf(std::size_t num_envs, std::uint64_t seed, std::uint64_t first_env, int num_threads,
+          const typename Env::Params& params)
+      : core_(num_envs, seed, first_env, num_threads, params) {
+    action_names.assign(spec().action_names.begin(), spec().action_names.end());
+    num_actors = num_envs * core_.num_agents();
+  }
+
+  const Spec& spec() const override { return core_.spec(); }
+  std::size_t num_envs() const override { return core_.num_envs(); }
+  std::size_t num_threads() const override { return core_.num_threads(); }
+  ascore_dtype dtype() const override {
+    return std::is_same_v<typename Env::Obs, float> ? ASCORE_F32 : ASCORE_U8;
+  }
+  ascore_env_buffers buffers() const override {
+    return {core_.obs().data(),        core_.final_obs().data(),  core_.reward().data(),
+            core_.neighbours().data(), core_.terminated().data(), core_.truncated().data(),
+            core_.episode().data(),    core_.time().data()};
+  }
+  void reset() override {
+    core_.reset();
+    started_ = true;
+  }
+  void reset(std::uint64_t seed) override {
+    core_.reset(seed);
+    started_ = true;
+  }
+  void step(std::span<const std::int32_t> action) override { core_.step(action); }
+  void uniforms(std::span<float> out) const override { core_.uniforms(out); }
+  std::vector<std::uint8_t> save_state() const override { return core_.save_state(); }
+  void load_state(std::span<const std::uint8_t> state) override {
+    core_.load_state(state);
+    started_ = true;
+  }
+  void act(const Policy& policy, bool greedy, std::span<std::int32_t> action) const override {
+    std::vector<float> uniform;
+    if (!greedy) {
+      uniform.resize(num_envs() * core_.num_agents());
+      core_.uniforms(uniform);
+    }
+    require(policy);
+    policy.act(core_.obs(), static_cast<std::size_t>(spec().views), std::span<const float>(uniform),
+               action);
+  }
+  void log_probs(const Policy& policy, std::span<float> out) const override {
+    require(policy);
+    policy.log_probs(core_.obs(), static_cast<std::size_t>(spec().views), out);
+  }
+
+ private:
+  void require(const Policy& policy) const {
+    policy.require(spec());
+    if (!started_) refuse("there is no state before the first reset; call ascore_env_reset first");
+  }
+
+  VecEnv<Env> core_;
+  bool started_ = false;
+};
+
+/// A policy and what C sees of it.
+struct LoadedPolicy {
+  explicit LoadedPolicy(Policy loaded) : policy(std::move(loaded)) {
+    for (const auto& [name, value] : policy.env_params()) {
+      params.push_back({name.c_str(), value.c_str()});
+    }
+  }
+
+  Policy policy;
+  std::vector<ascore_param> params;
+};
+
+using Thing = std::variant<std::monostate, std::unique_ptr<Batch>, std::unique_ptr<LoadedPolicy>>;
+
+// ---- handles ---------------------------------------------------------------------------------
+
+/// Handles are places in a table with the number of times the place was given out, so that nothing
+/// is ever read through one that is stale. Using one takes no lock: on small batches it would be
+/// seen.
+class Table {
+  /// `word` is the generation above two flags. Who set kBusy owns the thing.
+  struct Place {
+    static constexpr std::uint64_t kBusy = 1, kEmpty = 2, kGeneration = 4;
+
+    std::atomic<std::uint64_t> word{kGeneration | kEmpty | kBusy};
+    Thing thing;
+  };
+
+ public:
+  /// A thing in use. It is given back when this ends.
+  template <class T>
+  class Use {
+   public:
+    Use(Place& place, std::uint64_t idle)
+        : place_(place),
+          idle_(idle),
+          thing_(std::get_if<std::unique_ptr<T>>(&place.thing)->get()) {}
+    ~Use() { place_.word.store(idle_, std::memory_order_release); }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+    T* operator->() const noexcept { return thing_; }
+    T& operator*() const noexcept { return *thing_; }
+
+   private:
+    Place& place_;
+    std::uint64_t idle_;
+    T* thing_;
+  };
+
+  /// Keeps a thing; returns its handle.
+  std::uintptr_t put(Thing thing) {
+    const std::scoped_lock lock(mutex_);
+    if (free_.empty()) grow();
+    const std::size_t index = free_.back();
+    free_.pop_back();
+    Place& place = *find(index);
+    place.thing = std::move(thing);
+    const std::uint64_t generation =
+        place.word.load(std::memory_order_relaxed) / Place::kGeneration;
+    place.word.store(generation * Place::kGeneration, std::memory_order_release);
+    return generation << kIndexBits | (index + 1);
+  }
+
+  template <class T>
+  Use<T> use(std::uintptr_t handle) {
+    return {take<T>(handle), idle_word(handle)};
+  }
+
+  template <class T>
+  void destroy(std::uintptr_t handle) {
+    Place& place = take<T>(handle);
+    place.thing = {};
+    place.word.store(idle_word(handle) + (Place::kGeneration | Place::kEmpty | Place::kBusy),
+                     std::memory_order_release);
+    const std::scoped_lock lock(mutex_);
+    free_.push_back((handle & kIndexMask) - 1);
+  }
+
+ private:
+  static_assert(sizeof(std::uintptr_t) == 8);
+  static constexpr unsigned kIndexBits = 20;
+  static constexpr std::uintptr_t kIndexMask = (std::uintptr_t{1} << kIndexBits) - 1;
+  static constexpr std::size_t kChunk = 1024;
+
+  static std::uint64_t idle_word(std::uintptr_t handle) noexcept {
+    return (handle >> kIndexBits) * Place::kGeneration;
+  }
+
+  /// Null beyond the places there are.
+  Place* find(std::size_t index) noexcept {
+    Place* const chunk = chunks_[index / kChunk].load(std::memory_order_acquire);
+    return chunk == nullptr ? nullptr : chunk + index % kChunk;
+  }
+
+  /// Makes room. Needs the lock.
+  void grow() {
+    const std::size_t first = num_chunks_ * kChunk;
+    if (num_chunks_ == chunks_.size() - 1) refuse("too many handles are alive; destroy some");
+    free_.reserve(first + kChunk);  // so that giving a place back cannot fail
+    chunks_[num_chunks_].store(new Place[kChunk], std::memory_order_release);
+    ++num_chunks_;
+    for (std::size_t k = kChunk; k-- > 0;) free_.push_back(first + k);
+  }
+
+  /// The place of a handle, from now on busy. Throws Failure.
+  template <class T>
+  Place& take(std::uintptr_t handle) {
+    const std::uintptr_t index = handle & kIndexMask;
+    Place* const place = index > 0 ? find(index - 1) : nullptr;
+    std::uint64_t word = idle_word(handle);
+    if (place == nullptr) complain<T>(handle == 0 ? "is null" : "was never made by this library");
+    if (!place->word.compare_exchange_strong(word, word | Place::kBusy, std::memory_order_acquire,
+                                             std::memory_order_relaxed)) {
+      const std::uint64_t theirs = handle >> kIndexBits, ours = word / Place::kGeneration;
+      if (theirs == ours && (word & Place::kEmpty) == 0) {
+        throw Failure{ASCORE_BUSY, std::string("another thread is using this ") + kind<T>()};
+      }
+      complain<T>(theirs > 0 && theirs < ours ? "was destroyed before"
+                                              : "was never made by this library");
+    }
+    if (!std::holds_alternative<std::unique_ptr<T>>(place->thing)) {
+      place->word.store(idle_word(handle), std::memory_order_release);
+      complain<T>("belongs to something else");
+    }
+    return *place;
+  }
+
+  template <class T>
+  static const char* kind() noexcept {
+    return std::is_same_v<T, Batch> ? "environment" : "policy";
+  }
+
+  template <class T>
+  [[noreturn]] static void complain(const char* why) {
+    throw Failure{ASCORE_BAD_HANDLE, std::string("the handle of the ") + kind<T>() + " " + why};
+  }
+
+  std::mutex mutex_;
+  std::array<std::atomic<Place*>, (kIndexMask + 1) / kChunk> chunks_{};
+  std::size_t num_chunks_ = 0;
+  std::vector<std::size_t> free_;
+};
+
+Table& table() {
+  static Table* const made = new Table;  // never destroyed: others may outlive it at exit
+  return *made;
+}
+
+auto use(ascore_env* env) { return table().use<Batch>(reinterpret_cast<std::uintptr_t>(env)); }
+
+auto use(ascore_policy* policy) {
+  return table().use<LoadedPolicy>(reinterpret_cast<std::uintptr_t>(policy));
+}
+
+// ---- environments ----------------------------------------------------------------------------
+
+struct Kind {
+  const char* name;
+  std::unique_ptr<Batch> (*make)(const ascore_env_config& config);
+};
+
+template <class Env>
+std::unique_ptr<Batch> make_batch(const ascore_env_config& config) {
+  const std::string name(Env(typename Env::Params{}).spec().name);
+  typename Env::Params params;
+  for (std::uint32_t k = 0; k < config.num_params; ++k) {
+    const auto& [key, value] = config.params[k];
+    set_parameter(params, name, &required(key, "the name of a parameter"),
+                  &required(value, "the value of a parameter"));
+  }
+  return std::make_unique<BatchOf<Env>>(config.num_envs, config.seed, config.first_env,
+                                        config.num_threads, params);
+}
+
+constexpr std::array kKinds{
+    Kind{"cleanup-v1", &make_batch<Cleanup>},     Kind{"exchange-v1", &make_batch<Exchange>},
+    Kind{"harvest-v1", &make_batch<Harvest>},     Kind{"navigation-v1", &make_batch<Navigation>},
+    Kind{"predation-v1", &make_batch<Predation>},
+};
+
+/// With or without the version.
+const Kind& kind_of(std::string_view name) {
+  std::string known;
+  for (const Kind& kind : kKinds) {
+    const std::string_view full = kind.name;
+    if (name == full || name == full.substr(0, full.rfind("-v"))) return kind;
+    known += (known.empty() ? "" : ", ") + std::string(full);
+  }
+  refuse("unknown environment " + to_text(std::string(name)) + "; there is: " + known);
+}
+
+constexpr std::uint64_t kMaxEnvs = (std::uint64_t{1} << 31) - 1;
+constexpr std::int32_t kMaxThreads = 1024;
+
+void require_count(const char* name, std::size_t got, std::size_t wanted) {
+  if (got != wanted) {
+    refuse("count = " + std::to_string(got) + " entries of " + name + ", want " +
+           std::to_string(wanted));
+  }
+}
+
+/// The entries of an array that the caller says are there.
+template <class T>
+std::span<T> entries(T* array, const char* name, std::size_t got, std::size_t wanted) {
+  required(array, name);
+  require_count(name, got, wanted);
+  return {array, wanted};
+}
+
+}  // namespace
+}  // namespace ascore
+
+using ascore::entries;
+using ascore::guarded;
+using ascore::refuse;
+using ascore::require_abi;
+using ascore::required;
+using ascore::use;
+
+extern "C" {
+
+uint32_t ascore_abi_version(void) { return ASCORE_ABI_VERSION; }
+
+const char* ascore_version(void) { return ascore::kVersion; }
+
+const char* ascore_last_error(void) { return ascore::last_error.data(); }
+
+const char* ascore_status_text(ascore_status status) {
+  static constexpr std::array kTexts{"no error",        "invalid argument", "ABI mismatch",
+                                     "bad handle",      "in use",           "out of memory",
+                                     "unreadable file", "internal error"};
+  const auto index = static_cast<std::size_t>(static_cast<unsigned>(status));
+  return index < kTexts.size() ? kTexts[index] : "unknown status";
+}
+
+size_t ascore_env_count(void) { return ascore::kKinds.size(); }
+
+const char* ascore_env_name(size_t index) {
+  return index < ascore::kKinds.size() ? ascore::kKinds[index].name : nullptr;
+}
+
+ascore_status ascore_env_create(uint32_t abi_version, const char* name,
+                                const ascore_env_config* config, ascore_env** env) {
+  return guarded([&] {
+    required(env, "env") = nullptr;
+    require_abi(abi_version);
+    required(name, "name");
+    required(config, "config");
+    const ascore::Kind& kind = ascore::kind_of(name);
+    if (config->num_envs > ascore::kMaxEnvs) {
+      refuse("num_envs = " + std::to_string(config->num_envs) + " is outside 1.." +
+             std::to_string(ascore::kMaxEnvs));
+    }
+    if (config->num_threads > ascore::kMaxThreads) {
+      refuse("num_threads = " + std::to_string(config->num_threads) + " is outside 0.." +
+             std::to_string(ascore::kMaxThreads));
+    }
+    if (config->num_params > 0) required(config->params, "params");
+    *env = reinterpret_cast<ascore_env*>(ascore::table().put(kind.make(*config)));
+  });
+}
+
+ascore_status ascore_env_destroy(ascore_env* env) {
+  return guarded(
+      [&] { ascore::table().destroy<ascore::Batch>(reinterpret_cast<std::uintptr_t>(env)); });
+}
+
+ascore_status ascore_env_get_spec(ascore_env* env, ascore_env_spec* spec) {
+  return guarded([&] {
+    const auto batch = use(env);
+    const ascore::Spec& s = batch->spec();
+    required(spec, "spec") = {.num_envs = batch->num_envs(),
+                              .num_agents = s.num_agents,
+                              .num_actions = s.num_actions(),
+                              .views = s.views,
+                              .obs_size = s.obs_size,
+                              .horizon = s.horizon,
+                              .num_threads = static_cast<int32_t>(batch->num_threads()),
+                              .obs_dtype = batch->dtype(),
+                              .obs_scale = s.obs_scale};
+  });
+}
+
+ascore_status ascore_env_get_buffers(ascore_env* env, ascore_env_buffers* buffers) {
+  return guarded([&] {
+    const auto batch = use(env);
+    required(buffers, "buffers") = batch->buffers();
+  });
+}
+
+ascore_status ascore_env_action_name(ascore_env* env, int32_t action, const char** name) {
+  return guarded([&] {
+    const auto batch = use(env);
+    required(name, "name") = nullptr;
+    const auto& names = batch->action_names;
+    if (action < 0 || static_cast<std::size_t>(action) >= names.size()) {
+      refuse("action = " + std::to_string(action) + " is outside 0.." +
+             std::to_string(names.size() - 1));
+    }
+    *name = names[static_cast<std::size_t>(action)].c_str();
+  });
+}
+
+ascore_status ascore_env_reset(ascore_env* env) {
+  return guarded([&] { use(env)->reset(); });
+}
+
+ascore_status ascore_env_reset_seed(ascore_env* env, uint64_t seed) {
+  return guarded([&] { use(env)->reset(seed); });
+}
+
+ascore_status ascore_env_step(ascore_env* env, const int32_t* action, size_t count) {
+  return guarded([&] {
+    const auto batch = use(env);
+    batch->step(entries(action, "action", count, batch->num_actors));
+  });
+}
+
+ascore_status ascore_env_uniforms(ascore_env* env, float* out, size_t count) {
+  return guarded([&] {
+    const auto batch = use(env);
+    batch->uniforms(entries(out, "out", count, batch->num_actors));
+  });
+}
+
+ascore_status ascore_env_save_state(ascore_env* env, uint8_t* out, size_t capacity, size_t* size) {
+  return guarded([&] {
+    const auto batch = use(env);
+    required(size, "size") = 0;
+    const std::vector<std::uint8_t> state = batch->save_state();
+    *size = state.size();
+    if (out == nullptr) return;
+    if (capacity < state.size()) {
+      refuse("capacity = " + std::to_string(capacity) + " bytes, want " +
+             std::to_string(state.size()));
+    }
+    std::memcpy(out, state.data(), state.size());
+  });
+}
+
+ascore_status ascore_env_load_state(ascore_env* env, const uint8_t* state, size_t size) {
+  return guarded([&] {
+    const auto batch = use(env);
+    required(state, "state");
+    batch->load_state({state, size});
+  });
+}
+
+ascore_status ascore_policy_load(uint32_t abi_version, const char* path, ascore_policy** policy) {
+  return guarded([&] {
+    required(policy, "policy") = nullptr;
+    require_abi(abi_version);
+    auto loaded =
+        std::make_unique<ascore::LoadedPolicy>(ascore::Policy::load(&required(path, "path")));
+    *policy = reinterpret_cast<ascore_policy*>(ascore::table().put(std::move(loaded)));
+  });
+}
+
+ascore_status ascore_policy_destroy(ascore_policy* policy) {
+  return guarded([&] {
+    ascore::table().destroy<ascore::LoadedPolicy>(reinterpret_cast<std::uintptr_t>(policy));
+  });
+}
+
+ascore_status ascore_policy_get_spec(ascore_policy* policy, ascore_policy_spec* spec) {
+  return guarded([&] {
+    const auto loaded = use(policy);
+    const ascore::Policy& p = loaded->policy;
+    required(spec, "spec") = {.num_agents = static_cast<int32_t>(p.num_agents()),
+                              .num_actions = static_cast<int32_t>(p.num_actions()),
+                              .obs_size = static_cast<int32_t>(p.obs_size()),
+                              .centralised = p.centralised() ? 1 : 0,
+                              .num_log_probs = static_cast<int64_t>(p.num_log_probs()),
+                              .obs_scale = static_cast<double>(p.obs_scale())};
+  });
+}
+
+ascore_status ascore_policy_env(ascore_policy* policy, const char** name) {
+  return guarded([&] {
+    const auto loaded = use(policy);
+    required(name, "name") = loaded->policy.env().c_str();
+  });
+}
+
+ascore_status ascore_policy_env_params(ascore_policy* policy, const ascore_param** params,
+                                       uint32_t* count) {
+  return guarded([&] {
+    const auto loaded = use(policy);
+    required(params, "params");
+    required(count, "count");
+    *params = loaded->params.data();
+    *count = static_cast<uint32_t>(loaded->params.size());
+  });
+}
+
+ascore_status ascore_policy_act(ascore_policy* policy, ascore_env* env, int32_t greedy,
+                                int32_t* action, size_t count) {
+  return guarded([&] {
+    const auto loaded = use(policy);
+    const auto batch = use(env);
+    batch->act(loaded->policy, greedy != 0, entries(action, "action", count, batch->num_actors));
+  });
+}
+
+ascore_status ascore_policy_log_probs(ascore_policy* policy, ascore_env* env, float* out,
+                                      size_t count) {
+  return guarded([&] {
+    const auto loaded = use(policy);
+    const auto batch = use(env);
+    const std::size_t wanted = batch->num_envs() * loaded->policy.num_log_probs();
+    batch->log_probs(loaded->policy, entries(out, "out", count, wanted));
+  });
+}
+
+ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, ascore_dtype dtype,
+                                   size_t rows, int32_t views, const float* uniform,
+                                   int32_t* action) {
+  return guarded([&] {
+    const auto loaded = use(policy);
+    const ascore::Policy& p = loaded->policy;
+    required(static_cast<const char*>(obs), "obs");
+    required(action, "action");
+    if (views < 1 || views > 1024)
+      refuse("views = " + std::to_string(views) + " is outside 1..1024");
+    const std::size_t each = p.obs_size() * (p.centralised() ? 1 : static_cast<std::size_t>(views));
+    if (rows >
+        std::numeric_limits<std::size_t>::max() / sizeof(float) / std::max(each, p.num_agents())) {
+      refuse("rows = " + std::to_string(rows) + " is more than fits into memory");
+    }
+    const std::span<int32_t> to{action, rows * p.num_agents()};
+    std::span<const float> numbers;
+    if (uniform != nullptr) numbers = {uniform, to.size()};
+    const auto act = [&](auto zero) {
+      using Obs = decltype(zero);
+      p.act(std::span(static_cast<const Obs*>(obs), rows * each), static_cast<std::size_t>(views),
+            numbers, to);
+    };
+    if (dtype == ASCORE_U8) {
+      act(std::uint8_t{});
+    } else if (dtype == ASCORE_F32) {
+      act(float{});
+    } else {
+      refuse("dtype = " + std::to_string(static_cast<int>(dtype)) +
+             " is neither ASCORE_U8 nor ASCORE_F32");
+    }
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,245 @@
+"""How this machine's processors are best shared: threads, processes or ranks.
+
+Everything is timed in turns with one process of one thread, as everything else here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ascore.processors import usable_processors
+
+from .crews import Crew
+from .environments import NUM_ENVS, STEPS
+from .machine import describe_machine
+from .suite import Outcome
+from .timing import WALL, Effort, Result, Timing, Work, interleave
+from .worlds import WORLDS, actions_for, player, require_equal
+
+KINDS = {
+    "threads": "one process, threads for environments and learning",
+    "ranks": "one run, a process per rank with one thread each",
+    "processes": "runs of their own, one thread each",
+}
+"""Ways to use several processors, by name."""
+
+WORKLOADS: dict[str, dict[str, Any]] = {
+    "small networks": {
+        "env": "predation-v1",
+        "env_params": {"num_agents": 8},
+        "num_envs": 64,
+        "actor_lr": 1e-5,
+        "critic_lr": 1e-5,
+    },
+    "large networks": {
+        "env": "cleanup-v1",
+        "num_envs": 16,
+        "actor_hidden": [1024, 256],
+        "critic_hidden": [1024, 256],
+        "actor_lr": 1e-5,
+        "critic_lr": 1e-5,
+    },
+}
+"""What is trained: eight agents with (128, 64), and two with (1024, 256)."""
+
+TWO_THREADS_BAR = 1.85
+"""Harvest's step on two threads against one, with two processors to themselves."""
+RANKS_BAR = 0.9
+"""Two ranks against one process of two threads, large networks."""
+SAMPLE = {False: 1.5, True: 0.3}
+"""Seconds of a sample, measured and at a quick look."""
+
+
+@dataclass
+class Scaling:
+    """What was found.
+
+    Attributes:
+        outcome: the lines of the table.
+        speed: times the speed of one process of one thread, by workload, kind and count.
+        advice: sentences.
+    """
+
+    outcome: Outcome
+    speed: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
+    advice: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**self.outcome.to_dict(), "speed": self.speed, "advice": self.advice}
+
+
+def counts(processors: int) -> list[int]:
+    """1, 2, 4 ... as far as there are processors."""
+    return [1 << k for k in range(processors.bit_length())]
+
+
+def measure(
+    effort: Effort, report: Callable[[str], None] = lambda _: None, most: int | None = None
+) -> Scaling:
+    """Times all kinds on all workloads.
+
+    Args:
+        effort: how long.
+        report: told what is measured next.
+        most: processors to use; None = all there are.
+    """
+    sizes = counts(most or usable_processors())
+    found = Scaling(Outcome(describe_machine(), effort.quick))
+    report("steps of the environment")
+    _environment(found, sizes, effort)
+    for name, keys in WORKLOADS.items():
+        report(f"training, {name}")
+        _training(found, name, keys, sizes, effort)
+    found.advice = advise(found.speed)
+    return found
+
+
+def _environment(found: Scaling, sizes: list[int], effort: Effort) -> None:
+    world = next(w for w in WORLDS if w.env == "harvest-v1")
+    one = world.compiled(NUM_ENVS, 1)
+    speed = found.speed.setdefault("environment", {"threads": {1: 1.0}})["threads"]
+    for count in sizes[1:]:
+        many = world.compiled(NUM_ENVS, count)
+        require_equal(many, one, actions_for(one, 4), world.name)
+        actions = actions_for(one, STEPS)
+        timing = interleave(
+            Work(player(many, actions), NUM_ENVS), Work(player(one, actions), NUM_ENVS),
+            effort, WALL,
+        )  # fmt: skip
+        result = Result.of(
+            timing,
+            group="scaling",
+            name=f"{world.name}, {NUM_ENVS:,} envs, {count} threads",
+            baseline="1 thread",
+            unit="env-step",
+            bar=TWO_THREADS_BAR if count == 2 else None,
+        )
+        found.outcome.results.append(result)
+        speed[count] = result.ratio
+
+
+def _training(
+    found: Scaling, name: str, keys: dict[str, Any], sizes: list[int], effort: Effort
+) -> None:
+    keys = {**keys, "num_envs": max(keys["num_envs"], sizes[-1])}
+    one_thread = {**keys, "num_threads": 1, "torch_threads": 1}
+    speed = found.speed.setdefault(name, {kind: {1: 1.0} for kind in KINDS})
+    for count in sizes[1:]:
+        threaded = {**keys, "num_threads": count, "torch_threads": count}
+        with ExitStack() as open_crews:
+            one = open_crews.enter_context(Crew(one_thread, 1, together=False))
+            crews = {
+                "threads": Crew(threaded, 1, together=False),
+                "ranks": Crew(one_thread, count, together=True),
+                "processes": Crew(one_thread, count, together=False),
+            }
+            for crew in crews.values():
+                open_crews.enter_context(crew)
+            taken = _in_turns({"one": one, **crews}, effort)
+        baseline = taken.pop("one")
+        for kind, seconds in taken.items():
+            result = Result.of(
+                Timing(seconds, baseline),
+                group="scaling",
+                name=f"training, {name}, {count} {kind}",
+                baseline="1 process of 1 thread",
+                unit="environment step",
+                note=KINDS[kind],
+            )
+            found.outcome.results.append(result)
+            speed[kind][count] = result.ratio
+        found.outcome.results.append(
+            Result.of(
+                Timing(taken["ranks"], taken["threads"]),
+                group="scaling",
+                name=f"training, {name}, {count} ranks",
+                baseline=f"1 process of {count} threads",
+                unit="environment step",
+                bar=RANKS_BAR if count == 2 and name == "large networks" else None,
+            )
+        )
+
+
+def _in_turns(crews: dict[str, Crew], effort: Effort) -> dict[str, tuple[float, ...]]:
+    """Seconds per environment step of every crew, one entry per turn."""
+    updates = {
+        name: max(1, math.ceil(SAMPLE[effort.quick] / max(crew.take(1), 1e-3)))
+        for name, crew in crews.items()
+    }
+    taken: dict[str, list[float]] = {name: [] for name in crews}
+    for _ in range(effort.repeats):
+        for name, crew in crews.items():
+            seconds = crew.take(updates[name])
+            taken[name].append(seconds / (updates[name] * crew.steps))
+    return {name: tuple(values) for name, values in taken.items()}
+
+
+def advise(speed: dict[str, dict[str, dict[int, float]]]) -> list[str]:
+    """Which split to use, from the speeds."""
+    lines = []
+    for name, kinds in speed.items():
+        if name == "environment" or len(kinds["ranks"]) < 2:
+            continue
+        best = {kind: max(of.items(), key=lambda x: x[1]) for kind, of in kinds.items()}
+        count, gain = best["processes"]
+        lines.append(
+            f"many runs, {name}: {count} at a time with one thread each ({gain:.2f} times one)"
+        )
+        alone = {kind: best[kind] for kind in ("threads", "ranks")}
+        kind, (count, gain) = max(alone.items(), key=lambda x: x[1][1])
+        if gain < 1.05:
+            lines.append(f"one run, {name}: one process of one thread; more do not make it faster")
+        elif kind == "threads":
+            lines.append(
+                f"one run, {name}: one process, --num-threads {count} --torch-threads {count} "
+                f"({gain:.2f} times one thread)"
+            )
+        else:
+            lines.append(
+                f"one run, {name}: torchrun --nproc-per-node {count} with one thread each "
+                f"({gain:.2f} times one thread)"
+            )
+    return lines
+
+
+COLOURS = {"threads": "#0072B2", "ranks": "#D55E00", "processes": "#009E73"}
+MARKERS = {"threads": "o", "ranks": "s", "processes": "^"}
+
+
+def draw(found: Scaling, out: Path) -> None:
+    """A panel per workload: speed against processors used, beside the ideal."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(
+        1, len(found.speed), figsize=(4.2 * len(found.speed), 3.9), layout="constrained",
+        squeeze=False,
+    )  # fmt: skip
+    titles = {"environment": f"Harvest, {NUM_ENVS:,} environments,\nrandom actions"}
+    for panel, (name, kinds) in zip(panels[0], found.speed.items(), strict=True):
+        ticks = sorted({count for of in kinds.values() for count in of})
+        panel.plot(ticks, ticks, color="0.6", linestyle="--", linewidth=1, label="ideal")
+        for kind, of in kinds.items():
+            panel.plot(
+                list(of), list(of.values()), color=COLOURS[kind], marker=MARKERS[kind], label=kind
+            )
+        panel.set_title(titles.get(name, f"training,\n{name}"), fontsize=10)
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(ticks, [str(tick) for tick in ticks])
+        panel.minorticks_off()
+        panel.set_xlim(ticks[0] * 0.9, ticks[-1] * 1.1)
+        panel.set_ylim(bottom=0)
+        panel.set_xlabel("processors used")
+        panel.grid(alpha=0.3)
+        panel.legend(frameon=False, fontsize=9, loc="upper left")
+    panels[0][0].set_ylabel("times one process of one thread")
+    figure.savefig(out, dpi=140)
+    plt.close(figure)

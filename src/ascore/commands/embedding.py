@@ -1,0 +1,47 @@
+"""`ascore export`, `ascore --cmake-dir` and `ascore --include-dir`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def export(argv: list[str]) -> int:
+    """Writes the policy of a run into one file."""
+    from ascore.policy import export_policy, load_policy
+
+    parser = argparse.ArgumentParser(
+        prog="ascore export",
+        description="Write the policy of a run into one safetensors file, which "
+        "ascore.load_policy, ascore::Policy in C++ and ascore_policy_load in C read.",
+    )
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    parser.add_argument("--checkpoint", help="name of a checkpoint; default: the newest")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    options = parser.parse_args(argv)
+    policy = load_policy(options.run, options.checkpoint)
+    path = export_policy(policy, options.out)
+    if options.json:
+        found = {"path": str(path), "env": policy.env, "bytes": path.stat().st_size}
+        print(json.dumps(found))
+    else:
+        print(f"policy for {policy.env} written to {path}")
+    return 0
+
+
+def cmake_dir(argv: list[str]) -> int:
+    """Prints the folder for CMake's `ascore_DIR`."""
+    from ascore.installed import cmake_dir
+
+    print(cmake_dir())
+    return 0
+
+
+def include_dir(argv: list[str]) -> int:
+    """Prints the folder for a compiler's `-I`."""
+    from ascore.installed import include_dir
+
+    print(include_dir())
+    return 0

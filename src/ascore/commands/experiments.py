@@ -1,0 +1,268 @@
+"""`ascore sweep` and `ascore reproduce`."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ascore.commands.shared import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    stop_on_signal,
+    value,
+)
+from ascore.factory import batch, is_external
+
+if TYPE_CHECKING:
+    from ascore.experiments.cells import Cell
+    from ascore.options import ReproduceOptions, SweepOptions
+    from ascore.runtime.pool import Outcome
+
+RUNS = "runs"
+SWEEP = "sweep.json"
+
+
+def sweep(argv: list[str]) -> int:
+    """Trains every combination of algorithms, settings and seeds."""
+    import tyro
+
+    from ascore.experiments.cells import read_list, write_list
+    from ascore.files import write_atomic
+    from ascore.options import SweepOptions
+
+    options = tyro.cli(SweepOptions, args=argv, prog="ascore sweep")
+    if options.cell is not None:
+        return _one(options.out, options.cell)
+    if options.env:
+        cells = _combinations(options)
+        write_list(options.out, cells)
+        record = json.dumps({"command": shlex.join(["ascore", "sweep", *argv])}, indent=1)
+        write_atomic(options.out / SWEEP, record.encode())
+    else:
+        cells = read_list(options.out)
+    if options.slurm:
+        return _slurm(options.out, cells)
+    outcomes, status = _run(cells, options.out, options.workers, options.pin)
+    _tell_sweep(cells, options, outcomes)
+    return status
+
+
+def _combinations(options: SweepOptions) -> list[Cell]:
+    """The cells of a sweep; bad names and values fail here, before anything is written."""
+    from ascore.algorithms import get_algorithm
+    from ascore.config import Config
+    from ascore.experiments import sweeps
+
+    settings = {}
+    for pair in options.set:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            message = f"--set {pair!r} is not KEY=VALUE,VALUE"
+            raise ValueError(message)
+        settings[key] = [value(part) for part in sweeps.values(text)]
+    for name in options.algorithm:
+        get_algorithm(name)
+    if is_external(options.env):
+        base = Config(env=options.env)
+    else:
+        base = Config.preset(options.env, preset=options.preset)
+    cells = sweeps.grid(
+        base, options.algorithm, settings, sweeps.seeds(options.seeds), options.evaluate
+    )
+    for cell in cells:
+        batch(cell.config.env, cell.config.env_params)
+    return cells
+
+
+def _tell_sweep(cells: Sequence[Cell], options: SweepOptions, outcomes: list[Outcome]) -> None:
+    from ascore.experiments import sweeps
+    from ascore.experiments.results import as_csv
+    from ascore.files import write_atomic
+
+    table = sweeps.rows(cells, options.out / RUNS)
+    if table:
+        record = json.loads((options.out / SWEEP).read_text()) | _provenance()
+        text = sweeps.as_markdown(table)
+        write_atomic(options.out / "sweep.csv", as_csv(table).encode())
+        write_atomic(options.out / SWEEP, json.dumps(record, indent=1).encode())
+        page = f"```sh\n{record['command']}\n```\n\n{text}"
+        write_atomic(options.out / "sweep.md", page.encode())
+    if options.json:
+        failures = {o.name: o.reason for o in outcomes if o.status == "failed"}
+        print(json.dumps({"out": str(options.out), "cells": table, "failures": failures}))
+    elif table:
+        print(text, end="")
+        print(f"tables written to {options.out / 'sweep.md'} and {options.out / 'sweep.csv'}")
+
+
+def reproduce(argv: list[str]) -> int:
+    """Repeats the paper's experiments and draws its figures."""
+    import tyro
+
+    from ascore.experiments import results
+    from ascore.experiments.cells import write_list
+    from ascore.experiments.studies import PRESETS, cells
+    from ascore.options import ReproduceOptions
+
+    options = tyro.cli(ReproduceOptions, args=argv, prog="ascore reproduce")
+    if options.redraw is not None:
+        drawn = []
+        for folder in results.folders(options.redraw):
+            drawn.append(_draw(results.read(folder), folder))
+        _tell_pictures(drawn, {}, options.json)
+        return 0
+    chosen = results.studies(options.figures)
+    if not chosen:
+        message = "reproduce needs a figure, as in: ascore reproduce fig2"
+        raise ValueError(message)
+    names = [study.name for study in chosen]
+    listed = [
+        cell
+        for preset in PRESETS[options.budget]
+        for cell in cells(names, preset, options.budget, options.evaluate, options.seeds)
+    ]
+    write_list(options.out, listed)
+    if options.slurm:
+        return _slurm(options.out, listed)
+    import matplotlib  # noqa: F401 (where it is missing, say so now and not after hours)
+
+    outcomes, status = _run(listed, options.out, options.workers, options.pin)
+    if status != EXIT_INTERRUPTED:
+        _tell_figures(options, argv, outcomes)
+    return status
+
+
+def _tell_figures(options: ReproduceOptions, argv: list[str], outcomes: list[Outcome]) -> None:
+    from ascore.experiments import results
+    from ascore.experiments.studies import PRESETS, SEEDS
+
+    failures = {o.name: o.reason for o in outcomes if o.status == "failed"}
+    seeds = options.seeds or SEEDS[options.budget]
+    drawn = []
+    for preset in PRESETS[options.budget]:
+        for study in results.studies(options.figures):
+            provenance = {
+                "command": shlex.join(["ascore", "reproduce", *argv]),
+                "runs": str(options.out / RUNS),
+                "evaluation_episodes": options.evaluate,
+                **_provenance(),
+            }
+            found = results.gather(
+                study, preset, options.budget, options.out / RUNS, seeds, failures, provenance
+            )
+            if found.finals:
+                folder = options.out / f"{study.name}-{preset}"
+                results.write(found, folder)
+                drawn.append(_draw(results.read(folder), folder))
+    _tell_pictures(drawn, failures, options.json)
+
+
+def _draw(findings: Any, folder: Path) -> Path:
+    from ascore.experiments import figures, tables
+    from ascore.files import write_atomic
+
+    write_atomic(folder / "README.md", tables.as_markdown(findings).encode())
+    return figures.draw(findings, folder)
+
+
+def _tell_pictures(drawn: Sequence[Path], failures: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"pictures": [str(path) for path in drawn], "failures": failures}))
+        return
+    for path in drawn:
+        print(f"picture and table written to {path.parent}")
+
+
+# ---------------------------------------------------------------------- lists of cells
+
+
+def _run(cells: Sequence[Cell], out: Path, workers: int, pin: bool) -> tuple[list[Outcome], int]:
+    """Runs a list; says what failed and how to go on; exit status."""
+    from ascore.experiments.cells import run_all
+    from ascore.progress import Progress
+    from ascore.runtime.pool import fit_workers
+
+    fitting = fit_workers(workers, len(cells))
+    if workers > fitting:
+        print(
+            f"ascore: {workers} workers asked for, {fitting} used: no more than usable cores "
+            "and cells",
+            file=sys.stderr,
+        )
+    stop = stop_on_signal()
+    start = time.monotonic()
+    with Progress(total=len(cells)) as progress:
+        outcomes = run_all(cells, out / RUNS, fitting, progress, stop=stop, pin=pin)
+    _tell_use(outcomes, fitting, time.monotonic() - start)
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    left = [outcome for outcome in outcomes if outcome.status in ("stopped", "waiting")]
+    for outcome in failed:
+        print(f"ascore: {outcome.name} failed: {outcome.reason}", file=sys.stderr)
+    if left:
+        told = f"stopped with {len(left)} of {len(cells)} cells to go, all saved"
+        print(f"ascore: {told}; the same command goes on", file=sys.stderr)
+        return outcomes, EXIT_INTERRUPTED
+    if failed:
+        told = f"{len(failed)} of {len(cells)} cells failed"
+        print(f"ascore: {told}; the same command tries them again", file=sys.stderr)
+        return outcomes, EXIT_FAILED
+    return outcomes, 0
+
+
+def _tell_use(outcomes: list[Outcome], workers: int, seconds: float) -> None:
+    """Says how well workers were used, if there was more than one thing to do."""
+    spent = [outcome.seconds for outcome in outcomes if not math.isnan(outcome.seconds)]
+    if len(spent) > 1:
+        busy = sum(spent) / (workers * seconds)
+        told = f"{len(spent)} cells, {sum(spent):.0f} s of work in {seconds:.0f} s"
+        print(f"{told}: {workers} workers, {busy:.0%} busy", file=sys.stderr)
+
+
+def _one(out: Path, number: int) -> int:
+    """Runs one cell of a list, as a task of a job array does."""
+    from ascore.experiments.cells import read_list
+
+    cells = read_list(out)
+    if not 0 <= number < len(cells):
+        message = f"--cell {number} is outside 0..{len(cells) - 1}, the cells of {out}"
+        raise ValueError(message)
+    return _run([cells[number]], out, 1, False)[1]
+
+
+def _slurm(out: Path, cells: Sequence[Cell]) -> int:
+    from ascore.experiments.slurm import write_script
+    from ascore.runtime.pool import ENVIRONMENT
+
+    script = write_script(out, len(cells), sys.executable, ENVIRONMENT)
+    print(f"{len(cells)} cells; adapt the limits in the script, then: sbatch {script}")
+    return 0
+
+
+def _provenance() -> dict[str, Any]:
+    """What the figures are of: commit (None outside a checkout) and machine."""
+    from ascore.benchmark.machine import describe_machine
+
+    machine = describe_machine()
+    del machine["load"]
+    return {"commit": _commit(), "machine": machine}
+
+
+def _commit() -> str | None:
+    """The commit of the checkout in the current folder, if it is one of this project."""
+    if not Path("src/ascore").is_dir():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

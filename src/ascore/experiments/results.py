@@ -1,0 +1,297 @@
+"""What a study found, as small files anyone can read: a record in JSON and two tables in CSV.
+
+`record.json` says what was run and how, `finals.csv` what every run was worth at its end,
+`curves.csv` how it got there. Pictures and tables are drawn from these files alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore.errors import RunError
+from ascore.experiments import cells as cell_files
+from ascore.experiments.studies import (
+    STUDIES,
+    WORLDS,
+    Budget,
+    Series,
+    Study,
+    cell_name,
+    config_of,
+)
+from ascore.factory import anchor_values
+from ascore.files import unwritable, write_atomic
+
+RECORD, FINALS, CURVES = "record.json", "finals.csv", "curves.csv"
+POINTS = 60  # of a curve
+# What is drawn against training, by kind of figure; of each agent where a metric has one per agent.
+METRICS = {
+    "curves": ("team_return",),
+    "returns": ("team_return",),
+    "anticipations": ("anticipated_towards", "anticipation_mse", "team_return"),
+}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The files of a study, read.
+
+    Attributes:
+        record: figure, title, kind, preset, budget, panels with their series and anchors, command,
+            commit, machine, notes, failures.
+        finals: a row per finished run.
+        curves: a row per point: panel, series, seed, metric, episodes, value.
+    """
+
+    record: dict[str, Any]
+    finals: list[dict[str, Any]]
+    curves: list[dict[str, Any]]
+
+    def rows(self, panel: str, series: str) -> list[dict[str, Any]]:
+        """The finished runs of a series."""
+        return [row for row in self.finals if (row["panel"], row["series"]) == (panel, series)]
+
+    def scores(self, panel: str, series: str) -> npt.NDArray[np.float64]:
+        """Normalised returns of the finished runs, f64 [n]."""
+        return np.array([row["normalized"] for row in self.rows(panel, series)], dtype=np.float64)
+
+    def returns(self, panel: str, series: str) -> npt.NDArray[np.float64]:
+        """Team returns of the finished runs, f64 [n]."""
+        return np.array([row["team_return"] for row in self.rows(panel, series)], dtype=np.float64)
+
+    def curve(
+        self, panel: str, series: str, metric: str
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Episodes f64 [P] and values f64 [n, P], a row per seed, as far as all seeds got."""
+        by_seed: dict[int, list[tuple[float, float]]] = {}
+        for row in self.curves:
+            if (row["panel"], row["series"], row["metric"]) == (panel, series, metric):
+                by_seed.setdefault(row["seed"], []).append((row["episodes"], row["value"]))
+        if not by_seed:
+            return np.empty(0), np.empty((0, 0))
+        length = min(map(len, by_seed.values()))
+        points = np.array([values[:length] for values in by_seed.values()], dtype=np.float64)
+        return points[0, :, 0], points[:, :, 1]
+
+
+def gather(
+    study: Study,
+    preset: str,
+    budget: Budget,
+    runs: Path,
+    seeds: int,
+    failures: Mapping[str, str],
+    provenance: Mapping[str, Any],
+) -> Findings:
+    """Reads the finished runs of a study.
+
+    Args:
+        study: the figure.
+        preset: of the runs.
+        budget: of the runs.
+        runs: folder above them.
+        seeds: how many there should be.
+        failures: why cells failed, by name.
+        provenance: command, commit, machine and the like, as plain values.
+    """
+    panels, finals, curves, cpu = {}, [], [], 0.0
+    for panel, lines in study.panels.items():
+        world = WORLDS[panel]
+        config = config_of(world, lines[0], preset, budget, 0)
+        anchors = dict(anchor_values(config.env, config.env_params))
+        entry: dict[str, Any] = {
+            "title": world.title,
+            "env": config.env,
+            "env_params": config.env_params,
+            "anchors": anchors,
+            "zero": world.zero,
+            "series": {},
+        }
+        for series in lines:
+            config = config_of(world, series, preset, budget, 0)
+            entry["series"][series.key] = {
+                "label": _label(study, series, config.penalty_weight),
+                "algorithm": series.algorithm,
+                "penalty_weight": config.penalty_weight,
+                "overrides": {
+                    key: getattr(config, key) for key in (*series.overrides, *series.at_most)
+                },
+                "episodes": config.episodes,
+            }
+            for seed in range(seeds):
+                folder = runs / cell_name(preset, panel, series, seed)
+                found = cell_files.result(folder)
+                if found is None:
+                    continue
+                where = {"panel": panel, "series": series.key, "seed": seed}
+                finals.append(where | _final(found, anchors, world.zero))
+                told = _curves(folder, METRICS[study.kind], config.communicate_every)
+                curves += [where | point for point in told]
+                cpu += found["seconds"]
+        panels[panel] = entry
+    record = {
+        "figure": study.name,
+        "title": study.title,
+        "kind": study.kind,
+        "preset": preset,
+        "budget": budget,
+        "seeds": seeds,
+        **provenance,
+        "training_seconds": round(cpu, 1),
+        "panels": panels,
+        "failures": dict(failures),
+    }
+    return Findings(record, finals, curves)
+
+
+def _label(study: Study, series: Series, penalty_weight: float) -> str:
+    """Series that differ in the penalty weight alone are told apart by it."""
+    same = {line.label for lines in study.panels.values() for line in lines} == {series.label}
+    return f"ρ = {penalty_weight:g}" if same and study.kind == "curves" else series.label
+
+
+def normalized(value: float, anchors: Mapping[str, float], zero: str) -> float:
+    """0 = the anchor called `zero`, 1 = the cooperative one; nan where an anchor is not known."""
+    if zero not in anchors or "cooperative" not in anchors:
+        return math.nan
+    return (value - anchors[zero]) / (anchors["cooperative"] - anchors[zero])
+
+
+def _final(found: dict[str, Any], anchors: Mapping[str, float], zero: str) -> dict[str, Any]:
+    evaluation = found["evaluation"]
+    value = evaluation["team_return"]["mean"]
+    low, high = evaluation["team_return"]["ci95"]
+    row = {
+        "team_return": value,
+        "low": low,
+        "high": high,
+        "evaluation_episodes": evaluation["team_return"]["n"],
+        "normalized": normalized(value, anchors, zero),
+        "entropy": evaluation["entropy"],
+        "episodes": found["episodes"],
+        "updates": found["updates"],
+        "seconds": round(found["seconds"], 1),
+        "bytes_sent": found["bytes_sent"],
+    }
+    for name, timing in evaluation["milestones"].items():
+        row[f"{name}_reached"] = timing["reached"]
+        row[f"{name}_steps"] = timing["steps"]["mean"]
+    return row
+
+
+def _curves(folder: Path, metrics: Iterable[str], period: int) -> list[dict[str, Any]]:
+    """Means over equal stretches of training; lists are one metric per agent.
+
+    A stretch holds whole periods of `period` updates: with gaps in communication, updates with and
+    without it differ, and stretches that hold now more of these, now of those would show waves.
+    """
+    with open(folder / "metrics.jsonl", encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    starts = np.arange(0, len(records), period)
+    points = []
+    for part in np.array_split(starts, min(POINTS, len(starts))):
+        here = records[part[0] : part[-1] + period]
+        for metric in metrics:
+            told = [r[metric] for r in here if r.get(metric) is not None]
+            if not told:
+                continue
+            table = np.array(told, dtype=np.float64)  # null, of an agent that heard nobody, is nan
+            means = np.nanmean(table, axis=0) if not np.isnan(table).all() else table[0]
+            single = np.ndim(means) == 0
+            for agent, value in enumerate(np.atleast_1d(means)):
+                name = metric if single else f"{metric}_{agent}"
+                episodes = here[-1]["episodes"]
+                points.append({"metric": name, "episodes": episodes, "value": float(value)})
+    return points
+
+
+# ---------------------------------------------------------------------- files
+
+
+def write(findings: Findings, folder: Path) -> None:
+    """Writes the three files.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    record = json.dumps(findings.record, indent=1, ensure_ascii=False)
+    write_atomic(folder / RECORD, record.encode())
+    write_atomic(folder / FINALS, as_csv(findings.finals).encode())
+    write_atomic(folder / CURVES, as_csv(findings.curves).encode())
+
+
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """A table of all keys there are; floats to six significant digits."""
+    text = io.StringIO()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+    return text.getvalue()
+
+
+def read(folder: Path) -> Findings:
+    """Reads the three files.
+
+    Raises:
+        RunError: one is missing or damaged.
+    """
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        tables = []
+        for name in (FINALS, CURVES):
+            with open(folder / name, encoding="utf-8", newline="") as file:
+                tables.append([_typed(row) for row in csv.DictReader(file)])
+    except (OSError, ValueError) as error:
+        message = f"{folder} holds no results of a study: {error}"
+        raise RunError(message) from error
+    return Findings(record, *tables)
+
+
+def _typed(row: Mapping[str, str]) -> dict[str, Any]:
+    names = ("panel", "series", "metric")
+    typed: dict[str, Any] = {k: v if k in names else float(v) for k, v in row.items() if v != ""}
+    return {**typed, "seed": int(typed["seed"])}
+
+
+def folders(top: Path) -> list[Path]:
+    """Folders with results, at `top` or one below it.
+
+    Raises:
+        RunError: there is none.
+    """
+    found = sorted(path.parent for path in (*top.glob(RECORD), *top.glob(f"*/{RECORD}")))
+    if not found:
+        message = f"{top} holds no {RECORD}; give a folder written by `ascore reproduce`"
+        raise RunError(message)
+    return found
+
+
+def studies(names: Iterable[str]) -> list[Study]:
+    """Studies by name; "all" stands for every one.
+
+    Raises:
+        ValueError: unknown; lists what there is.
+    """
+    chosen: dict[str, Study] = {}
+    for name in names:
+        if name != "all" and name not in STUDIES:
+            message = f"unknown figure {name!r}; there is: {', '.join(STUDIES)}, all"
+            raise ValueError(message)
+        chosen |= STUDIES if name == "all" else {name: STUDIES[name]}
+    return list(chosen.values())

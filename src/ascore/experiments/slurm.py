@@ -1,0 +1,57 @@
+"""The same list of cells as a Slurm job array: a plain script for `sbatch`, nothing to install."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from ascore.files import write_atomic
+
+SCRIPT = "array.sbatch"
+
+# Ten minutes before its time is up Slurm sends TERM to the batch process, which is the training
+# itself: it saves, and submitting the same script again goes on from there. Finished cells return
+# at once.
+TEMPLATE = """\
+#!/bin/bash
+#SBATCH --job-name=ascore
+#SBATCH --array=0-{last}
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=1
+#SBATCH --mem=2G
+#SBATCH --time=24:00:00
+#SBATCH --signal=B:TERM@600
+#SBATCH --requeue
+#SBATCH --output={logs}/%a.out
+# Adapt the limits above to your cluster, then: sbatch {script}
+# Some clusters allow no more than about 1,000 tasks per array: cut the range into parts there.
+export {environment}
+exec {python} -m ascore sweep --out {out} --cell "$SLURM_ARRAY_TASK_ID"
+"""
+
+
+def write_script(out: Path, count: int, python: str, environment: dict[str, str]) -> Path:
+    """Writes `out/array.sbatch`, which runs cell K of `out/cells.json` as array task K.
+
+    Args:
+        out: folder of the list of cells; must be seen by all nodes.
+        count: number of cells.
+        python: interpreter that has this package, on all nodes.
+        environment: variables to set.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    folder = out.resolve()
+    logs, script = folder / "slurm", folder / SCRIPT
+    logs.mkdir(parents=True, exist_ok=True)
+    text = TEMPLATE.format(
+        last=count - 1,
+        logs=logs,
+        script=shlex.quote(str(script)),
+        environment=" ".join(f"{key}={value}" for key, value in environment.items()),
+        python=shlex.quote(python),
+        out=shlex.quote(str(folder)),
+    )
+    write_atomic(script, text.encode())
+    return script

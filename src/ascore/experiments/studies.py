@@ -1,0 +1,213 @@
+"""The paper's figures as data: which environments, algorithms and overrides each one compares.
+
+A cell's name says what is trained and not for which figure, so figures share runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ascore.config import Config
+from ascore.experiments.cells import Cell, one_thread
+
+Budget = Literal["small", "paper"]
+
+
+@dataclass(frozen=True)
+class World:
+    """An environment as the figures use it.
+
+    Attributes:
+        env: name of the preset.
+        title: above its panel.
+        params: overrides of the environment's parameters.
+        small: training episodes within the budget `small`, at most those of the preset.
+        zero: anchor that counts as 0 in normalised returns; "cooperative" counts as 1.
+    """
+
+    env: str
+    title: str
+    small: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+    zero: str = "selfish"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve of a panel.
+
+    Attributes:
+        key: of its folder, such as "as" or "as-rho0".
+        label: in the legend.
+        algorithm: what learns.
+        overrides: of the preset's keys.
+        at_most: limits to numbers of the preset.
+        rho: the penalty weight as a multiple of the preset's.
+    """
+
+    key: str
+    label: str
+    algorithm: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    at_most: Mapping[str, float] = field(default_factory=dict)
+    rho: float = 1.0
+
+
+@dataclass(frozen=True)
+class Study:
+    """A figure of the paper.
+
+    Attributes:
+        name: such as "fig2".
+        title: what it shows.
+        panels: (world, the series in it), by the world's key.
+        kind: how it is drawn: curves, curves with normalised returns beside them, anticipations.
+    """
+
+    name: str
+    title: str
+    panels: Mapping[str, tuple[Series, ...]]
+    kind: Literal["curves", "returns", "anticipations"]
+
+
+# C. Navigation counts from random play: between selfish and cooperative play lie 0.71 points there,
+# far less than what tells two learners apart.
+WORLDS = {
+    "cleanup": World("cleanup", "Cleanup", 10_000),
+    "harvest": World("harvest", "Harvest", 8_000),
+    "predation-n8": World("predation", "C. Predation, 8 agents", 12_000, {"num_agents": 8}),
+    "navigation": World("navigation", "C. Navigation", 8_000, zero="random"),
+    "exchange": World("exchange", "Exchange", 10_000),
+    "predation-n20": World("predation", "C. Predation, 20 agents", 6_000, {"num_agents": 20}),
+    "predation-n30": World("predation", "C. Predation, 30 agents", 6_000, {"num_agents": 30}),
+    "predation-n2": World("predation", "C. Predation, 2 agents", 12_000, {"num_agents": 2}),
+}
+MAIN = ("cleanup", "harvest", "predation-n8", "navigation", "exchange")
+
+AS, VPS, VS, PS, IPPO, CPPO = (
+    Series(name, label, name)
+    for name, label in (
+        ("as", "AS"),
+        ("vps", "VPS"),
+        ("vs", "VS"),
+        ("ps", "PS"),
+        ("ippo", "Independent PPO"),
+        ("cppo", "Centralized PPO"),
+    )
+)
+SHARING = (AS, VPS, VS, PS)
+SPARSE = {"graph": "random_one", "communicate_every": 2}
+NO_PENALTY = Series("as-rho0", "AS, ρ = 0", "as", rho=0.0)
+
+
+# PS multiplies the ratios of all agents' actions; with 30 agents gradients stop being finite within
+# 70 updates at a rate of 5e-4.
+STEADY = {"ps": {"actor_lr": 2e-4}}
+
+
+def _sparse(series: Series) -> Series:
+    limits = STEADY.get(series.key, {})
+    return Series(f"{series.key}-sparse", series.label, series.algorithm, SPARSE, limits)
+
+
+def _weights(*factors: float) -> tuple[Series, ...]:
+    """AS with multiples of the preset's penalty weight; 1 is the run the other figures show."""
+    return tuple(
+        Series("as" if factor == 1.0 else f"as-rho{factor:g}x", "AS", "as", rho=factor)
+        for factor in factors
+    )
+
+
+STUDIES = {
+    study.name: study
+    for study in (
+        Study(
+            "fig2",
+            "Anticipation Sharing beside algorithms that share values or parameters",
+            dict.fromkeys(MAIN, SHARING),
+            "returns",
+        ),
+        Study(
+            "fig3",
+            "Many agents: each hears one other, in every second update",
+            dict.fromkeys(("predation-n20", "predation-n30"), tuple(map(_sparse, SHARING))),
+            "returns",
+        ),
+        Study(
+            "fig4",
+            "Penalty weights",
+            {
+                "cleanup": _weights(0.9, 1.0, 1.1),
+                "harvest": _weights(0.1, 1.0, 10.0),
+                "predation-n8": _weights(0.3, 1.0, 3.0),
+            },
+            "curves",
+        ),
+        Study("fig5", "Without the penalties", dict.fromkeys(MAIN, (AS, NO_PENALTY)), "curves"),
+        Study(
+            "fig6",
+            "Two agents, between independent and centralised learning",
+            dict.fromkeys(("cleanup", "harvest", "predation-n2"), (IPPO, AS, CPPO)),
+            "curves",
+        ),
+        Study(
+            "fig7", "What agents anticipate of each other", {"predation-n2": (AS,)}, "anticipations"
+        ),
+    )
+}
+
+# Seeds and length of each budget. The paper gives five seeds and no number of episodes; with its
+# own settings an update is one episode.
+SEEDS: dict[Budget, int] = {"small": 5, "paper": 5}
+PRESETS: dict[Budget, tuple[str, ...]] = {"small": ("tuned",), "paper": ("tuned", "paper")}
+PAPER_EPISODES = 30_000
+
+
+def config_of(world: World, series: Series, preset: str, budget: Budget, seed: int) -> Config:
+    """The training of one cell."""
+    base = Config.preset(
+        world.env, series.algorithm, preset, seed=seed, env_params=dict(world.params)
+    )
+    limited = {key: min(getattr(base, key), most) for key, most in series.at_most.items()}
+    episodes = PAPER_EPISODES if preset == "paper" else base.episodes
+    if budget == "small":
+        episodes = min(episodes, world.small)
+    return one_thread(
+        base.replace(
+            episodes=episodes,
+            penalty_weight=base.penalty_weight * series.rho,
+            **series.overrides,
+            **limited,
+        )
+    )
+
+
+def cell_name(preset: str, panel: str, series: Series, seed: int) -> str:
+    """Path of a cell's folder."""
+    return f"{preset}/{panel}/{series.key}/s{seed}"
+
+
+def cells(
+    studies: list[str], preset: str, budget: Budget, episodes: int, seeds: int | None = None
+) -> list[Cell]:
+    """The cells of some figures with one preset, each once; seed by seed, so that stopping early
+    leaves whole figures of fewer seeds.
+
+    Args:
+        studies: names in STUDIES.
+        preset: tuned or paper.
+        budget: small or paper.
+        episodes: of each evaluation.
+        seeds: how many; None = as the budget says.
+    """
+    found = {}
+    for seed in range(SEEDS[budget] if seeds is None else seeds):
+        for name in studies:
+            for panel, lines in STUDIES[name].panels.items():
+                for series in lines:
+                    config = config_of(WORLDS[panel], series, preset, budget, seed)
+                    cell = Cell(cell_name(preset, panel, series, seed), config, episodes)
+                    found[cell.name] = cell
+    return list(found.values())

@@ -1,0 +1,155 @@
+"""Sweeps over keys of the configuration: every combination, for every algorithm and seed."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ascore.config import Config
+from ascore.errors import ConfigError
+from ascore.experiments import cells as cell_files
+from ascore.experiments.cells import Cell, one_thread
+from ascore.experiments.statistics import FEW, estimate
+from ascore.experiments.tables import few_runs, shown
+
+PARAM = "env."
+
+
+def seeds(text: str) -> list[int]:
+    """Seeds of "0..4" (0 to 4), "3" or "0,2,7..9".
+
+    Raises:
+        ValueError: something else.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", part.strip())
+        if match is None:
+            message = f"seeds = {text!r} is not allowed; write 0..4, 3, or 0,2,7..9"
+            raise ValueError(message)
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            message = f"seeds = {text!r} is not allowed: {last} comes before {first}"
+            raise ValueError(message)
+        found += range(first, last + 1)
+    return list(dict.fromkeys(found))
+
+
+def values(text: str) -> list[str]:
+    """Cuts "a,[1,2],b" at its commas, those within brackets excepted."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def grid(
+    base: Config,
+    algorithms: Sequence[str],
+    settings: Mapping[str, Sequence[Any]],
+    numbers: Sequence[int],
+    episodes: int,
+) -> list[Cell]:
+    """Every combination as cells, seed by seed; a cell is named by what varies.
+
+    Args:
+        base: what they have in common.
+        algorithms: their names.
+        settings: values by key of the configuration, or by env.NAME for environment parameters.
+        numbers: the seeds.
+        episodes: of each evaluation.
+
+    Raises:
+        ConfigError: an unknown key or a value that is not allowed.
+    """
+    found: dict[str, Cell] = {}
+    for seed in numbers:
+        for algorithm in algorithms:
+            for chosen in itertools.product(*settings.values()):
+                pairs = dict(zip(settings, chosen, strict=True))
+                params = {k.removeprefix(PARAM): v for k, v in pairs.items() if k.startswith(PARAM)}
+                keys = {k: v for k, v in pairs.items() if not k.startswith(PARAM)}
+                if not {"env", "env_params", "algorithm", "seed"}.isdisjoint(keys):
+                    message = (
+                        f"--set {', '.join(keys)}: algorithms and seeds have options of their own, "
+                        f"environment parameters are set as {PARAM}NAME"
+                    )
+                    raise ConfigError(message)
+                config = base.replace(
+                    **keys,
+                    algorithm=algorithm,
+                    seed=seed,
+                    env_params={**base.env_params, **params},
+                )
+                varied = [f"{k}={_plain(v)}" for k, v in pairs.items() if len(settings[k]) > 1]
+                name = "/".join([algorithm, *varied, f"s{seed}"])
+                found[name] = Cell(name, one_thread(config), episodes)
+    return list(found.values())
+
+
+def _plain(value: Any) -> str:
+    """A value as part of a folder's name."""
+    return re.sub(r"[^\w.+-]+", "-", str(value)).strip("-")
+
+
+def rows(cells: Sequence[Cell], runs: Path) -> list[dict[str, Any]]:
+    """A row per finished cell: where it belongs and what came of it."""
+    found = []
+    for cell in cells:
+        told = cell_files.result(runs / cell.name)
+        if told is None:
+            continue
+        setting, _, seed = cell.name.rpartition("/s")
+        evaluation = told["evaluation"]
+        low, high = evaluation["team_return"]["ci95"]
+        row = {
+            "setting": setting,
+            "seed": int(seed),
+            "team_return": evaluation["team_return"]["mean"],
+            "low": low,
+            "high": high,
+            "entropy": evaluation["entropy"],
+            "episodes": told["episodes"],
+            "updates": told["updates"],
+            "seconds": round(told["seconds"], 1),
+        }
+        for name, timing in evaluation["milestones"].items():
+            row[f"{name}_reached"] = timing["reached"]
+            row[f"{name}_steps"] = timing["steps"]["mean"]
+        found.append(row)
+    return found
+
+
+def as_markdown(table: Sequence[Mapping[str, Any]]) -> str:
+    """A line per setting, best first: interquartile mean over seeds, worst and best seed."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in table:
+        groups.setdefault(row["setting"], []).append(row)
+    found = []
+    for setting, entries in groups.items():
+        returns = [row["team_return"] for row in entries]
+        told = estimate([returns])
+        cells = [
+            setting, str(told.n), shown(told), f"{min(returns):.2f}", f"{max(returns):.2f}",
+            *_timings(entries), f"{sum(row['seconds'] for row in entries) / len(entries):.0f}",
+        ]  # fmt: skip
+        found.append((told.iqm, cells))
+    found.sort(key=lambda entry: -entry[0])
+    names = [key for key in table[0] if key.endswith("_steps")] if table else []
+    heads = ["setting", "runs", "team return", "worst", "best", *names, "seconds"]
+    lines = [heads, ["---"] * len(heads), *(cells for _, cells in found)]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    few = min((len(entries) for entries in groups.values()), default=0)
+    return text + (f"\n\n{few_runs(few)}\n" if few < FEW else "\n")
+
+
+def _timings(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = [key for key in entries[0] if key.endswith("_steps")]
+    return [f"{sum(row[name] for row in entries) / len(entries):.1f}" for name in names]

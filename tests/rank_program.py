@@ -1,0 +1,78 @@
+"""What a rank does in the tests: `python rank_program.py JOBS.json OUT`, started once per rank."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ascore import training
+from ascore.config import Config
+from ascore.errors import RankError
+from ascore.runtime.ranks import World, joined
+
+
+def updates(world: World, out: Path, name: str, keys: dict[str, Any], count: int) -> None:
+    """A few updates; rank 0 writes parameters, optimiser and metrics."""
+    session = training._Session(Config(**keys), world)
+    session.env.reset()
+    records = [session._update(out) for _ in range(count)]
+    if world.lead:
+        state = {key: value.numpy() for key, value in session.learner.state().items()}
+        np.savez(out / f"{name}.{world.size}.npz", **state)
+        (out / f"{name}.{world.size}.json").write_text(json.dumps(records))
+
+
+def train(world: World, out: Path, name: str, keys: dict[str, Any], stop_after: int) -> None:
+    """A run that the last rank stops after some updates; 0 = never."""
+    count = iter(range(1, 1_000_000))
+
+    def stop() -> bool:
+        return next(count) == stop_after and world.rank == world.size - 1
+
+    training.train(Config(**keys), out / name, stop=stop, world=world)
+
+
+def resume(world: World, out: Path, name: str) -> None:
+    training.resume(out / name, world=world)
+
+
+def disagree(world: World, out: Path) -> None:
+    """The ranks hold different bytes: all of them must be told."""
+    world.require_same("bytes", b"the same", "no remedy needed")
+    try:
+        world.require_same("bytes", str(world.rank).encode(), "hold the same ones")
+    except RankError as error:
+        (out / f"disagree.{world.rank}").write_text(str(error))
+
+
+def agree(world: World, out: Path) -> None:
+    """What the primitives give, for every rank."""
+    mine = np.array([1.0, 10.0]) * (world.rank + 1)
+    rows = np.full((world.rank, 2), world.rank, dtype=np.float64)
+    found = {
+        "total": world.total(mine).tolist(),
+        "mean": world.mean(mine).tolist(),
+        "largest": world.largest(-mine).tolist(),
+        "any": [world.any(world.rank == 1), world.any(False)],
+        "told": world.told(lambda: f"rank {world.rank} says grüß Gott"),
+        "gathered": [part.tolist() for part in world.gather(rows)],
+        "mine": mine.tolist(),
+    }
+    (out / f"agree.{world.rank}").write_text(json.dumps(found))
+
+
+JOBS = {f.__name__: f for f in (updates, train, resume, disagree, agree)}
+
+if __name__ == "__main__":
+    jobs, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
+    if "RANK" not in os.environ:
+        sys.exit("rank_program.py is started once per rank, with the variables of torchrun")
+    with joined() as here:
+        for job in jobs:
+            kind = job.pop("job")
+            JOBS[kind](here, folder, **job)
