@@ -108,6 +108,7 @@ def test_paper_presets_are_tables_1_and_2(env, actor_lr, rho, hidden):
     assert (c.peer_ratio_reference, c.peer_ratio_clip) == ("anticipated", 0.0)  # Eq. 13 as printed
     assert (c.actor, c.value_target, c.entropy_bonus) == ("separate", "monte_carlo", 0.0)
     assert (c.discrepancy, c.penalty_gate, c.advantage_normalization) == ("l2", "indicator", False)
+    assert c.lr_decay == "none"
 
 
 def test_unknown_presets_list_what_there_is():

@@ -59,7 +59,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "keys", [{}, {"algorithm": "ippo"}, {"communicate_every": 2}, {"graph": "random_one"}]
+    "keys",
+    [
+        {},
+        {"algorithm": "ippo"},
+        {"communicate_every": 2},
+        {"graph": "random_one"},
+        {"lr_decay": "linear"},
+    ],
 )
 def test_stopped_and_resumed_equals_undisturbed(tmp_path: Path, keys: dict[str, Any]):
     config = Config(**{**KEYS, **keys})

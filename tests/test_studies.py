@@ -291,7 +291,7 @@ def test_a_stopped_study_says_how_to_go_on_and_draws_nothing(
         (["sweep", "exchange", "--set", "gamma"], "--set 'gamma' is not KEY=VALUE,VALUE"),
         (["sweep", "exchange", "--set", "gamma=2"], "gamma = 2"),
         (["sweep", "exchange", "--set", "seed=1,2"], "have options of their own"),
-        (["sweep", "exchange", "--set", "env.siz=4"], "siz"),
+        (["sweep", "exchange", "--set", "env.side=4"], "side"),
         (["sweep", "exchange", "--seeds", "4..0"], "0 comes before 4"),
         (["sweep", "exchange", "--seeds", "a"], "seeds = 'a' is not allowed"),
         (["sweep", "exchange", "--algorithm", "ppo"], "unknown algorithm 'ppo'"),

@@ -83,6 +83,8 @@ class Config:
     """Equal parts of the batch per iteration; 1 = full batch."""
     actor_lr: float = 5e-5
     critic_lr: float = 1e-4
+    lr_decay: Literal["none", "linear"] = "none"
+    """Learning rates stay as they are, or fall linearly to 0 over the `episodes` of the run."""
     adam_epsilon: float = 1e-8
     max_grad_norm: float = 0.0
     """Gradient norm limit per agent and network kind; 0 = off (the paper)."""
@@ -113,12 +115,16 @@ class Config:
     """Messages are sent once per iteration, or anew for the rows of every minibatch."""
     penalty_weight: float = 1.0
     """rho of Eq. 16."""
-    advantage_scale: Literal["mean", "max"] = "mean"
-    """kappa: mean |A| over the batch (the paper's practice) or max |A| (its theory)."""
+    advantage_scale: Literal["mean", "max", "unit"] = "mean"
+    """kappa: mean |A| over the batch (the paper's practice), max |A| (its theory), or 1, one unit
+    of reward for everybody."""
     peer_ratio_reference: Literal["true", "anticipated"] = "true"
     """Denominator of the peer ratio: the policy that drew a_j, or the old anticipation (Eq. 13)."""
     peer_ratio_clip: float = 0.0
     """Clip the peer ratio to [1-c, 1+c]; 0 = off (the paper)."""
+    anticipation: Literal["free", "correction"] = "free"
+    """An anticipation is a policy of its own (the paper), or a correction of what its subject last
+    sent: pi^{ij} = softmax(log pi^{jj} + head)."""
     discrepancy: Literal["l2", "kl"] = "l2"
     """Distance of the penalties: squared L2 (Eq. 16), or KL(received || own)."""
     penalty_gate: Literal["indicator", "always"] = "indicator"
@@ -174,6 +180,9 @@ class Config:
             _require(key, getattr(self, key), getattr(self, key) > bound, f"above {bound}")
         for key, bound in _AT_MOST.items():
             _require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound}")
+        if self.anticipation == "correction":
+            rule = "simultaneous where anticipation = correction: replies need what was just sent"
+            _require("update_order", self.update_order, self.update_order != "sequential", rule)
         if self.graph == "matrix":
             read_matrix(self.graph_matrix)
         else:

@@ -39,6 +39,12 @@ class AgentAdam:
                 "exp_avg_sq": self.second[index],
             }
 
+    def set_rate(self, lr: float) -> None:
+        """Learning rate from now on."""
+        self.lr = lr
+        for group in self.adam.param_groups:
+            group["lr"] = lr
+
     def norms(self, owners: slice) -> Tensor:
         """Gradient norm of each owner, f32 [n]."""
         norms: Tensor = torch.linalg.vector_norm(self.gradients[owners], dim=1)

@@ -21,9 +21,9 @@ class TrainOptions(Config):
     env: Positional[str] = "predation-v1"
     """Environment; `ascore envs` lists them. MODULE:CALLABLE for a Python environment."""
     env_params: Suppress[dict[str, ParamValue]] = field(default_factory=dict)
-    preset_name: Annotated[Literal["tuned", "paper"], arg(name="preset")] = "tuned"
-    """tuned learns and holds; paper is Tables 1-2 and Eq. 13 as printed. Python environments have
-    none."""
+    preset_name: Annotated[str, arg(name="preset")] = "tuned"
+    """tuned learns and holds; paper is Tables 1-2 and Eq. 13 as printed; C. Predation also has
+    pairwise and crowd (20 agents). Python environments have none."""
     num_agents: int | None = None
     """Number of agents; default: the environment's."""
     env_param: UseAppendAction[tuple[str, ...]] = ()
@@ -152,7 +152,7 @@ class SweepOptions:
     """Environment; `ascore envs` lists them."""
     algorithm: tuple[str, ...] = ("as",)
     """One or more algorithms."""
-    preset: Literal["tuned", "paper"] = "tuned"
+    preset: str = "tuned"
     """What settings start from. Python environments have none."""
     set: UseAppendAction[tuple[str, ...]] = ()
     """KEY=VALUE,VALUE of a key of the configuration, or of env.NAME for a parameter of the

@@ -233,6 +233,7 @@ class _Session:
     def _update(self, folder: Path) -> dict[str, Any]:
         rollout = self.collector.collect(self.learner.actor)
         try:
+            self.learner.anneal(self.done / self.total)
             metrics = self.learner.update(rollout, self.done)
         except NonFiniteError as error:
             left = checkpoint.folders(folder)

@@ -111,7 +111,13 @@ def run(
 
     Returns:
         One outcome per task, in their order.
+
+    Raises:
+        ValueError: this system cannot bind processes to cores.
     """
+    if pin and not hasattr(os, "sched_setaffinity"):
+        message = "pin = true is not possible: this system cannot bind processes to cores"
+        raise ValueError(message)
     waiting, outcomes = deque(tasks.items()), {}
     running: dict[Connection, _Worker] = {}
     slots = list(range(workers))
