@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <exception>
 #include <limits>
 #include <memory>
@@ -119,6 +118,7 @@ class Batch {
 
   /// Names that end in a null character, which a view need not.
   std::vector<std::string> action_names;
+  std::size_t num_actors = 0;  ///< B * N, not asked for anew in every step
 };
 
 template <class Env>
@@ -128,6 +128,7 @@ class BatchOf final : public Batch {
           const typename Env::Params& params)
       : core_(num_envs, seed, first_env, num_threads, params) {
     action_names.assign(spec().action_names.begin(), spec().action_names.end());
+    num_actors = num_envs * core_.num_agents();
   }
 
   const Spec& spec() const override { return core_.spec(); }
@@ -198,11 +199,14 @@ using Thing = std::variant<std::monostate, std::unique_ptr<Batch>, std::unique_p
 // ---- handles ---------------------------------------------------------------------------------
 
 /// Handles are places in a table with the number of times the place was given out, so that nothing
-/// is ever read through one that is stale.
+/// is ever read through one that is stale. Using one takes no lock: on small batches it would be
+/// seen.
 class Table {
+  /// `word` is the generation above two flags. Who set kBusy owns the thing.
   struct Place {
-    std::uint64_t generation = 0;
-    bool busy = false;
+    static constexpr std::uint64_t kBusy = 1, kEmpty = 2, kGeneration = 4;
+
+    std::atomic<std::uint64_t> word{kGeneration | kEmpty | kBusy};
     Thing thing;
   };
 
@@ -211,85 +215,114 @@ class Table {
   template <class T>
   class Use {
    public:
-    Use(Table& table, Place& place) : table_(table), place_(place) {}
-    ~Use() {
-      const std::scoped_lock lock(table_.mutex_);
-      place_.busy = false;
-    }
+    Use(Place& place, std::uint64_t idle)
+        : place_(place),
+          idle_(idle),
+          thing_(std::get_if<std::unique_ptr<T>>(&place.thing)->get()) {}
+    ~Use() { place_.word.store(idle_, std::memory_order_release); }
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
 
-    T* operator->() const noexcept { return std::get<std::unique_ptr<T>>(place_.thing).get(); }
-    T& operator*() const noexcept { return *std::get<std::unique_ptr<T>>(place_.thing); }
+    T* operator->() const noexcept { return thing_; }
+    T& operator*() const noexcept { return *thing_; }
 
    private:
-    Table& table_;
     Place& place_;
+    std::uint64_t idle_;
+    T* thing_;
   };
 
   /// Keeps a thing; returns its handle.
   std::uintptr_t put(Thing thing) {
     const std::scoped_lock lock(mutex_);
-    if (free_.empty()) {
-      if (places_.size() > kPlaceMask - 1) refuse("too many handles are alive; destroy some");
-      free_.reserve(places_.size() + 1);  // so that giving a place back cannot fail
-      places_.emplace_back();
-      free_.push_back(places_.size() - 1);
-    }
+    if (free_.empty()) grow();
     const std::size_t index = free_.back();
     free_.pop_back();
-    Place& place = places_[index];
-    ++place.generation;
+    Place& place = *find(index);
     place.thing = std::move(thing);
-    return static_cast<std::uintptr_t>(place.generation << kPlaceBits | (index + 1));
+    const std::uint64_t generation =
+        place.word.load(std::memory_order_relaxed) / Place::kGeneration;
+    place.word.store(generation * Place::kGeneration, std::memory_order_release);
+    return generation << kIndexBits | (index + 1);
   }
 
   template <class T>
   Use<T> use(std::uintptr_t handle) {
-    const std::scoped_lock lock(mutex_);
-    Place& place = find<T>(handle);
-    place.busy = true;
-    return {*this, place};
+    return {take<T>(handle), idle_word(handle)};
   }
 
   template <class T>
   void destroy(std::uintptr_t handle) {
-    Thing gone;  // destroyed without the lock: threads are joined
+    Place& place = take<T>(handle);
+    place.thing = {};
+    place.word.store(idle_word(handle) + (Place::kGeneration | Place::kEmpty | Place::kBusy),
+                     std::memory_order_release);
     const std::scoped_lock lock(mutex_);
-    Place& place = find<T>(handle);
-    gone = std::exchange(place.thing, {});
-    free_.push_back((handle & kPlaceMask) - 1);
+    free_.push_back((handle & kIndexMask) - 1);
   }
 
  private:
   static_assert(sizeof(std::uintptr_t) == 8);
-  static constexpr unsigned kPlaceBits = 20;
-  static constexpr std::uintptr_t kPlaceMask = (std::uintptr_t{1} << kPlaceBits) - 1;
+  static constexpr unsigned kIndexBits = 20;
+  static constexpr std::uintptr_t kIndexMask = (std::uintptr_t{1} << kIndexBits) - 1;
+  static constexpr std::size_t kChunk = 1024;
+
+  static std::uint64_t idle_word(std::uintptr_t handle) noexcept {
+    return (handle >> kIndexBits) * Place::kGeneration;
+  }
+
+  /// Null beyond the places there are.
+  Place* find(std::size_t index) noexcept {
+    Place* const chunk = chunks_[index / kChunk].load(std::memory_order_acquire);
+    return chunk == nullptr ? nullptr : chunk + index % kChunk;
+  }
+
+  /// Makes room. Needs the lock.
+  void grow() {
+    const std::size_t first = num_chunks_ * kChunk;
+    if (num_chunks_ == chunks_.size() - 1) refuse("too many handles are alive; destroy some");
+    free_.reserve(first + kChunk);  // so that giving a place back cannot fail
+    chunks_[num_chunks_].store(new Place[kChunk], std::memory_order_release);
+    ++num_chunks_;
+    for (std::size_t k = kChunk; k-- > 0;) free_.push_back(first + k);
+  }
+
+  /// The place of a handle, from now on busy. Throws Failure.
+  template <class T>
+  Place& take(std::uintptr_t handle) {
+    const std::uintptr_t index = handle & kIndexMask;
+    Place* const place = index > 0 ? find(index - 1) : nullptr;
+    std::uint64_t word = idle_word(handle);
+    if (place == nullptr) complain<T>(handle == 0 ? "is null" : "was never made by this library");
+    if (!place->word.compare_exchange_strong(word, word | Place::kBusy, std::memory_order_acquire,
+                                             std::memory_order_relaxed)) {
+      const std::uint64_t theirs = handle >> kIndexBits, ours = word / Place::kGeneration;
+      if (theirs == ours && (word & Place::kEmpty) == 0) {
+        throw Failure{ASCORE_BUSY, std::string("another thread is using this ") + kind<T>()};
+      }
+      complain<T>(theirs > 0 && theirs < ours ? "was destroyed before"
+                                              : "was never made by this library");
+    }
+    if (!std::holds_alternative<std::unique_ptr<T>>(place->thing)) {
+      place->word.store(idle_word(handle), std::memory_order_release);
+      complain<T>("belongs to something else");
+    }
+    return *place;
+  }
 
   template <class T>
-  Place& find(std::uintptr_t handle) {
-    const char* const kind = std::is_same_v<T, Batch> ? "environment" : "policy";
-    const auto bad = [kind](const char* why) {
-      throw Failure{ASCORE_BAD_HANDLE, std::string("the handle of the ") + kind + " " + why};
-    };
-    const std::uintptr_t index = handle & kPlaceMask;
-    if (handle == 0) bad("is null");
-    if (index == 0 || index > places_.size()) bad("was never made by this library");
-    Place& place = places_[index - 1];
-    const std::uint64_t generation = handle >> kPlaceBits;
-    if (generation == 0 || generation > place.generation) bad("was never made by this library");
-    if (generation < place.generation || std::holds_alternative<std::monostate>(place.thing)) {
-      bad("was destroyed before");
-    }
-    if (!std::holds_alternative<std::unique_ptr<T>>(place.thing)) bad("belongs to something else");
-    if (place.busy) {
-      throw Failure{ASCORE_BUSY, std::string("another thread is using this ") + kind};
-    }
-    return place;
+  static const char* kind() noexcept {
+    return std::is_same_v<T, Batch> ? "environment" : "policy";
+  }
+
+  template <class T>
+  [[noreturn]] static void complain(const char* why) {
+    throw Failure{ASCORE_BAD_HANDLE, std::string("the handle of the ") + kind<T>() + " " + why};
   }
 
   std::mutex mutex_;
-  std::deque<Place> places_;  // places stay where they are
+  std::array<std::atomic<Place*>, (kIndexMask + 1) / kChunk> chunks_{};
+  std::size_t num_chunks_ = 0;
   std::vector<std::size_t> free_;
 };
 
@@ -359,10 +392,6 @@ std::span<T> entries(T* array, const char* name, std::size_t got, std::size_t wa
   return {array, wanted};
 }
 
-std::size_t actions_of(const Batch& batch) {
-  return batch.num_envs() * static_cast<std::size_t>(batch.spec().num_agents);
-}
-
 }  // namespace
 }  // namespace ascore
 
@@ -381,7 +410,7 @@ const char* ascore_version(void) { return ascore::kVersion; }
 
 const char* ascore_last_error(void) { return ascore::last_error.data(); }
 
-const char* ascore_status_text(ascore_status status) {
+const char* ascore_status_text(int32_t status) {
   static constexpr std::array kTexts{"no error",        "invalid argument", "ABI mismatch",
                                      "bad handle",      "in use",           "out of memory",
                                      "unreadable file", "internal error"};
@@ -468,14 +497,14 @@ ascore_status ascore_env_reset_seed(ascore_env* env, uint64_t seed) {
 ascore_status ascore_env_step(ascore_env* env, const int32_t* action, size_t count) {
   return guarded([&] {
     const auto batch = use(env);
-    batch->step(entries(action, "action", count, ascore::actions_of(*batch)));
+    batch->step(entries(action, "action", count, batch->num_actors));
   });
 }
 
 ascore_status ascore_env_uniforms(ascore_env* env, float* out, size_t count) {
   return guarded([&] {
     const auto batch = use(env);
-    batch->uniforms(entries(out, "out", count, ascore::actions_of(*batch)));
+    batch->uniforms(entries(out, "out", count, batch->num_actors));
   });
 }
 
@@ -554,8 +583,7 @@ ascore_status ascore_policy_act(ascore_policy* policy, ascore_env* env, int32_t 
   return guarded([&] {
     const auto loaded = use(policy);
     const auto batch = use(env);
-    batch->act(loaded->policy, greedy != 0,
-               entries(action, "action", count, ascore::actions_of(*batch)));
+    batch->act(loaded->policy, greedy != 0, entries(action, "action", count, batch->num_actors));
   });
 }
 
@@ -569,7 +597,7 @@ ascore_status ascore_policy_log_probs(ascore_policy* policy, ascore_env* env, fl
   });
 }
 
-ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, ascore_dtype dtype,
+ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, int32_t dtype,
                                    size_t rows, int32_t views, const float* uniform,
                                    int32_t* action) {
   return guarded([&] {
@@ -597,8 +625,7 @@ ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, ascor
     } else if (dtype == ASCORE_F32) {
       act(float{});
     } else {
-      refuse("dtype = " + std::to_string(static_cast<int>(dtype)) +
-             " is neither ASCORE_U8 nor ASCORE_F32");
+      refuse("dtype = " + std::to_string(dtype) + " is neither ASCORE_U8 nor ASCORE_F32");
     }
   });
 }

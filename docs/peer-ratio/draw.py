@@ -1,6 +1,6 @@
 """Draws docs/peer-ratio.png from the data of measure.py.
 
-    python docs/peer-ratio/draw.py
+python docs/peer-ratio/draw.py
 """
 
 from __future__ import annotations
@@ -48,9 +48,7 @@ def main() -> None:
             place = panels[2] if ratio == "anticipated" else panels[3]
             for name, colour in (("policy", "#000000"), ("penalty", "#009E73")):
                 total = [1e3 * (row[f"{name}_own"] + row[f"{name}_peers"]) for row in mine]
-                place.plot(
-                    at, total, color=colour, label=f"{name} terms" if seed == 0 else None
-                )
+                place.plot(at, total, color=colour, label=f"{name} terms" if seed == 0 else None)
     panels[0].axhline(6, color="grey", lw=0.8, ls="--")
     panels[0].axhline(-9, color="grey", lw=0.8, ls="--")
     panels[0].set_title("team return")

@@ -26,15 +26,16 @@ from ascore.rollout import Collector
 
 OPEN = 5
 
-# Eq. 14-16 as printed but for the ratio, at the rates of the prototypes that collapsed.
+# Eq. 14-16 as printed but for the ratio.
 BASE: dict[str, Any] = {
     "num_envs": 16,
     "minibatches": 4,
     "iterations": 3,
-    "actor_lr": 1e-3,
-    "critic_lr": 1e-3,
+    "actor_lr": 5e-4,
+    "critic_lr": 5e-4,
     "lr_decay": "none",
-    "gamma": 0.9,
+    "gamma": 0.99,
+    "gae_lambda": 0.98,
     "penalty_weight": 3.0,
     "penalty_gate": "indicator",
     "discrepancy": "l2",

@@ -152,7 +152,7 @@ class SweepOptions:
     """Environment; `ascore envs` lists them."""
     algorithm: tuple[str, ...] = ("as",)
     """One or more algorithms."""
-    preset: Literal["tuned", "paper"] = "tuned"
+    preset: str = "tuned"
     """What settings start from. Python environments have none."""
     set: UseAppendAction[tuple[str, ...]] = ()
     """KEY=VALUE,VALUE of a key of the configuration, or of env.NAME for a parameter of the
