@@ -49,12 +49,16 @@ def main() -> None:
             for name, colour in (("policy", "#000000"), ("penalty", "#009E73")):
                 total = [1e3 * (row[f"{name}_own"] + row[f"{name}_peers"]) for row in mine]
                 place.plot(at, total, color=colour, label=f"{name} terms" if seed == 0 else None)
-    panels[0].axhline(6, color="grey", lw=0.8, ls="--")
-    panels[0].axhline(-9, color="grey", lw=0.8, ls="--")
+    for value, text in ((6, "all boxes open"), (-9, "nobody opens")):
+        panels[0].axhline(value, color="grey", lw=0.8, ls="--")
+        panels[0].text(150, value + 0.2, text, fontsize=8, color="grey", va="bottom")
+    panels[0].set_ylim(-10, 7.5)
     panels[0].set_title("team return")
-    panels[0].legend(fontsize=8, loc="lower left")
+    panels[0].legend(fontsize=8, loc="center left")
     panels[1].set_title("mean probability of open")
     panels[1].axhline(1 / 6, color="grey", lw=0.8, ls="--")
+    panels[1].text(150, 0.13, "uniform play", fontsize=8, color="grey", va="top")
+    panels[1].set_ylim(0, 1)
     handles, labels = panels[1].get_legend_handles_labels()
     panels[1].legend(handles[:2], labels[:2], fontsize=8)
     for panel, ratio in ((panels[2], "anticipated"), (panels[3], "true")):

@@ -25,6 +25,7 @@ from ascore.objectives import Batch, own_policy, taken
 from ascore.rollout import Collector
 
 OPEN = 5
+MANY = 192  # episodes that forces are measured on
 
 # Eq. 14-16 as printed but for the ratio.
 BASE: dict[str, Any] = {
@@ -78,6 +79,9 @@ def measure(reference: str, seed: int, episodes: int, **keys: Any) -> list[dict[
     learner = Learner(config, env.spec)
     collector = Collector(env, env.spec.horizon)
     env.reset()
+    many = batch(config.env, config.env_params, MANY, config.seed + 1, config.num_threads)
+    many.reset()
+    wide = Collector(many, many.spec.horizon)
     total = episodes // config.num_envs
     records, returns, gaps = [], [], []
     for update in range(total):
@@ -86,7 +90,7 @@ def measure(reference: str, seed: int, episodes: int, **keys: Any) -> list[dict[
         returns.append(step["team_return"])
         gaps.append(float(np.mean(step["discrepancy"])))
         if (update + 1) % max(1, total // 20) == 0:
-            _, _, rows = learner.prepare(collector.collect(learner.actor), update + 1)
+            _, _, rows = learner.prepare(wide.collect(learner.actor), update + 1)
             records.append(
                 {
                     "ratio": reference,
@@ -99,7 +103,9 @@ def measure(reference: str, seed: int, episodes: int, **keys: Any) -> list[dict[
                     **forces(learner, rows),
                 }
             )
-            print({k: v if isinstance(v, str) else round(v, 5) for k, v in records[-1].items()})
+            print(
+                {k: v if isinstance(v, str) else round(float(v), 5) for k, v in records[-1].items()}
+            )
             returns, gaps = [], []
     return records
 
