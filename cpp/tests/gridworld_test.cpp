@@ -104,7 +104,7 @@ TEST_CASE("a broken map is refused with row and column") {
   CHECK(harvest(tall) == "");
   CHECK(mentions(harvest(tall + "\nAP"), "map row 64 is one too many"));
   std::string apples = std::string(64, 'P');
-  for (int row = 0; row < 17; ++row) apples += "\n" + std::string(64, 'A');
+  for (int row = 0; row < 17; ++row) apples.append(1, '\n').append(64, 'A');
   CHECK(mentions(harvest(apples), "has 1088 cells 'A'"));
   for (const char* name :
        {"", "harvest", "harvest_", "harvest_0_3", "harvest_3_2", "harvest_1_15", "harvest_1_2_3",
