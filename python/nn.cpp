@@ -336,7 +336,7 @@ class BoundEngine {
 void register_nn(py::module_& module) {
   py::class_<nn::Objective>(module, "Objective", "What is minimised, and its constants.")
       .def(py::init([](int kind, float clip, float peer_low, float peer_high, float bonus,
-                       float penalty, bool printed, bool kl, bool gated) {
+                       float penalty, bool printed, bool kl, bool gated, bool corrects) {
              return nn::Objective{.kind = kind,
                                   .clip_epsilon = clip,
                                   .peer_low = peer_low,
@@ -345,11 +345,12 @@ void register_nn(py::module_& module) {
                                   .penalty_weight = penalty,
                                   .printed = printed,
                                   .kl = kl,
-                                  .gated = gated};
+                                  .gated = gated,
+                                  .corrects = corrects};
            }),
            py::arg("kind"), py::arg("clip"), py::arg("peer_low"), py::arg("peer_high"),
            py::arg("bonus"), py::arg("penalty"), py::arg("printed"), py::arg("kl"),
-           py::arg("gated"));
+           py::arg("gated"), py::arg("corrects"));
   py::class_<BoundEngine>(module, "Engine",
                           "Updates of stacked networks without an interpreter between the steps.")
       .def(py::init<int, int, int, int, const std::vector<int>&, const std::vector<int>&,

@@ -231,7 +231,7 @@ def test_a_missing_package_or_environment_is_skipped(monkeypatch: pytest.MonkeyP
         estimates.against("Numba loop", SMALL)
     with pytest.raises(Missing, match=r"chess-v1 is not among the environments: .*exchange-v1"):
         environments.against_twin(World("chess-v1"), 1, SMALL)
-    monkeypatch.setattr(environments, "cores", lambda: 1)
+    monkeypatch.setattr(environments, "usable_processors", lambda: 1)
     with pytest.raises(Missing, match="two threads need two cores"):
         environments.two_threads(WORLDS[0], 64, SMALL)
 

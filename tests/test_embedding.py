@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pybind11
 import pytest
 
 import ascore
 from ascore import installed
 from ascore.cli import main
-from ascore.errors import CheckpointError
+from ascore.errors import CheckpointError, EnvError
+from ascore.interop.check import examine
 from ascore.policy import Policy, export_policy, load_policy
 from ascore.tensorfile import metadata, parse
 
@@ -40,6 +42,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *("cmake", "-S", str(HERE / "embedding"), "-B", str(folder), "-G", "Ninja"),
             *("-DCMAKE_BUILD_TYPE=Release", f"-DPython_EXECUTABLE={sys.executable}"),
             f"-Dascore_DIR={installed.cmake_dir()}",
+            f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
         ],
         ["cmake", "--build", str(folder)],
     ):
@@ -258,6 +261,91 @@ def test_a_damaged_export_is_refused_on_both_sides(
     assert done.returncode == 1
     assert str(file) in done.stderr
     assert word in done.stderr
+
+
+# ---- environments compiled elsewhere ---------------------------------------------------------
+
+ORCHARD = "orchard:Orchard"
+
+
+@pytest.fixture
+def orchard(built: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the environment in `examples/environment_cpp`."""
+    monkeypatch.syspath_prepend(str(built))
+    return ORCHARD
+
+
+def test_a_compiled_environment_plays_by_its_rules(orchard: str) -> None:
+    env = ascore.make(orchard, num_envs=3, seed=4, gardeners=4, cost=2.0)
+    assert (env.spec.name, env.spec.num_agents, env.spec.horizon) == (orchard, 4, 20)
+    assert env.spec.action_names == ("rest", "water")
+    assert env.params == {"gardeners": 4, "cost": 2.0}
+    obs, _ = env.reset()
+    dry = obs[:, 0, 0].astype(np.float64)
+    rng = np.random.default_rng(0)
+    assert (env.neighbours == 1 - np.eye(4, dtype=np.uint8)).all()
+    for t in range(20):
+        action = rng.integers(2, size=(3, 4), dtype=np.int32)
+        obs, reward, terminated, truncated, info = env.step(action)
+        water = action.sum(axis=1)
+        dry = 0.5 * dry + 0.5 * (1 - water / 4)
+        np.testing.assert_array_equal(reward, (water[:, None] - 2.0 * action).astype(np.float32))
+        seen = info["final_obs"] if t == 19 else obs
+        np.testing.assert_allclose(seen[:, 0, 0], dry, rtol=1e-6)
+        assert not terminated.any()
+        assert (truncated == (t == 19)).all()
+    np.testing.assert_allclose(env.inspect(0)["dry"], obs[0, 0], rtol=1e-6)
+
+
+def test_parameters_of_a_compiled_environment_are_checked(orchard: str) -> None:
+    with pytest.raises(ValueError, match=r"gardeners = 0 is outside 1..64"):
+        ascore.make(orchard, gardeners=0)
+    with pytest.raises(ValueError, match=r'orchard-v1 has no parameter "boats"; its parameters'):
+        ascore.make(orchard, boats=2)
+
+
+def test_a_compiled_environment_is_trained_on_and_resumed(orchard: str, tmp_path: Path) -> None:
+    config = ascore.Config(
+        env=orchard,
+        env_params={"gardeners": 2},
+        episodes=128,
+        actor_hidden=(8,),
+        critic_hidden=(8,),
+    )
+    whole = ascore.train(config, out=tmp_path / "whole")
+    half = ascore.train(config.replace(episodes=64), out=tmp_path / "half")
+    again = ascore.resume(half.path, episodes=128)
+    for mine, others in zip(
+        load_policy(whole.path).layers, load_policy(again.path).layers, strict=True
+    ):
+        np.testing.assert_array_equal(mine[0], others[0])
+    found = ascore.evaluate(whole, episodes=20)
+    assert 0 <= found.team_return.mean <= 20
+    assert load_policy(export_policy(whole.path, tmp_path / "a.safetensors")).env == orchard
+
+
+def test_a_compiled_environment_is_looked_at(orchard: str) -> None:
+    found = examine(orchard, {"gardeners": 2}, steps=50)
+    assert found.trainable
+    assert [finding.topic for finding in found.findings] == [
+        "loading",
+        "observations",
+        "rewards",
+        "determinism",
+    ]
+    assert "2 agents, 2 actions, 1 entries of float32, horizon 20" in found.findings[0].found
+
+
+def test_a_module_of_another_interface_is_refused(
+    orchard: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old_orchard.py").write_text(
+        "import orchard\n\n\nclass Orchard(orchard.Orchard):\n    interface = 0\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(EnvError, match=r"old_orchard:Orchard was compiled for interface 0 "):
+        ascore.make("old_orchard:Orchard")
+    assert not examine("old_orchard:Orchard").trainable
 
 
 # ---- where it lies ---------------------------------------------------------------------------

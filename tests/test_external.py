@@ -538,7 +538,7 @@ def test_a_core_offers_what_compiled_ones_offer() -> None:
     offered = {name for name in dir(PredationV1) if not name.startswith("_")}
     core = PythonCore(MEADOW, 1, 0, 0, {})
     # `rollout` is what compiled cores alone have: `VecEnv.compiled` asks for it.
-    assert offered - {"name", "parameter_docs", "rollout"} <= set(dir(core))
+    assert offered - {"interface", "name", "parameter_docs", "rollout"} <= set(dir(core))
     assert not ascore.VecEnv(core, MEADOW).compiled
     with pytest.raises(EnvError, match=r"Meadow holds cannot be looked into; .*its own render"):
         core.inspect(0)

@@ -98,6 +98,7 @@ def learners(
             "discrepancy": st.sampled_from(["l2", "kl"]),
             "penalty_gate": st.sampled_from(["indicator", "always"]),
             "peer_ratio_clip": st.sampled_from([0.0, 0.2]),
+            "anticipation": st.sampled_from(["free", "correction"]),
             "entropy_bonus": st.sampled_from([0.0, 0.1]),
         }
     ),
@@ -325,7 +326,9 @@ def call(**changes: Any) -> None:
     )
     if given["old"] is not None:
         made.set_messages(given["old"], given["sent"], given["heard"])
-    objective = _core.Objective(given["kind"], 0.2, 0.0, np.inf, 0.0, 1.0, False, False, True)
+    objective = _core.Objective(
+        given["kind"], 0.2, 0.0, np.inf, 0.0, 1.0, False, False, True, False
+    )
     made.minibatch(objective, 0, given["last"], given["index"], given["statistics"])
 
 

@@ -13,8 +13,10 @@ import torch
 import ascore
 from ascore.config import Config
 from ascore.errors import ConfigError, NonFiniteError
-from ascore.learner import Learner
+from ascore.learner import Learner, advantage_scale
+from ascore.objectives import corrections_base, own_policy
 from ascore.rollout import Collector, Rollout
+from ascore.runtime.ranks import World
 
 SMALL: dict[str, Any] = {
     "env": "predation-v1",
@@ -172,6 +174,9 @@ def test_environment_graph_sends_what_the_environment_allows():
         {"discrepancy": "kl", "penalty_gate": "always"},
         {"peer_ratio_reference": "anticipated", "peer_ratio_clip": 0.2},
         {"advantage_scale": "max", "advantage_normalization": True},
+        {"advantage_scale": "unit"},
+        {"anticipation": "correction"},
+        {"anticipation": "correction", "message_refresh": "minibatch"},
         {"value_normalization": False, "value_target": "monte_carlo", "time_limit": "terminal"},
         {"entropy_bonus": 0.01, "max_grad_norm": 0.5, "adam_epsilon": 1e-5},
         {"rollout_steps": 7, "num_envs": 5},
@@ -187,6 +192,40 @@ def test_every_key_trains_and_changes_something(keys):
     assert all(np.isfinite(records[-1]["policy_loss"]))
     same_shape = learner.actor.net.flat.shape == usual.actor.net.flat.shape
     assert not (same_shape and torch.equal(learner.actor.net.flat, usual.actor.net.flat))
+
+
+def test_advantage_scale_is_the_mean_the_greatest_or_one():
+    advantage = torch.tensor([[1.0, -3.0, 2.0], [0.0, 0.5, -0.25]])
+    assert advantage_scale(advantage, "mean", World()).tolist() == [2.0, 0.25]
+    assert advantage_scale(advantage, "max", World()).tolist() == [3.0, 0.5]
+    assert advantage_scale(advantage, "unit", World()).tolist() == [1.0, 1.0]
+    _, records = train(1, advantage_scale="unit")
+    assert records[0]["advantage_scale"] == [1.0, 1.0, 1.0]
+
+
+def test_a_correction_of_nothing_repeats_what_was_heard():
+    _, learner, collector = session(anticipation="correction")
+    rollout = collector.collect(learner.actor)
+    _, _, rows = learner.prepare(rollout, 0)
+    raw = learner._log_probs(rows)
+    own = own_policy(raw, learner._agents)
+    everybody = torch.arange(3)
+    base = corrections_base(own, everybody)
+    for i in range(3):
+        assert torch.equal(base[i, :, i], torch.zeros_like(base[i, :, i]))
+    flat = torch.log_softmax(torch.zeros_like(raw) + base, dim=-1)
+    others = ~torch.eye(3, dtype=torch.bool)
+    heard = own.transpose(0, 1).expand(3, -1, -1, -1)
+    picked = others[:, None, :].expand(raw.shape[:3])
+    torch.testing.assert_close(flat[picked], heard[picked])
+    said = learner._reply(raw)
+    torch.testing.assert_close(own_policy(said, everybody), own)  # own policies stay as they are
+    torch.testing.assert_close(said.exp().sum(dim=-1), torch.ones_like(said[..., 0]))
+
+
+def test_corrections_need_everybody_to_speak_at_once():
+    with pytest.raises(ConfigError, match="anticipation = correction"):
+        Config(anticipation="correction", update_order="sequential")
 
 
 def test_gradients_are_limited_per_agent():

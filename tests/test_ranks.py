@@ -104,18 +104,35 @@ def launch(ranks: int, jobs: list[dict[str, Any]], out: Path) -> None:
     assert [process.returncode for process in crew] == [0] * ranks, "\n".join(told)
 
 
+RUN: dict[str, Any] = {**KEYS, "episodes": 56, "checkpoint_every": 3}  # 17 updates
+MEADOW_RUN = {**RUN, "env": "python_envs:Meadow", "env_params": {}, "episodes": 20}
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All cases by one, two and four ranks."""
+    """What ranks leave behind, by one crew of two and one of four: starting takes longest.
+
+    All cases by one, two and four ranks; runs that stopped and went on, beside undisturbed ones.
+    """
     out = tmp_path_factory.mktemp("ranks")
-    jobs = [
+    jobs: list[dict[str, Any]] = [
         {"job": "updates", "name": name, "keys": {**KEYS, **keys}, "count": UPDATES}
         for name, keys in CASES.items()
     ]
     for job in jobs:
         rank_program.updates(World(), out, job["name"], job["keys"], UPDATES)
-    others = [{"job": "agree"}, {"job": "disagree"}]
-    launch(2, jobs, out)
+    runs = [{"job": "train", "name": "whole", "keys": RUN, "stop_after": 0}]
+    for name in ("same", "fewer", "more"):
+        runs.append({"job": "train", "name": name, "keys": RUN, "stop_after": 7})
+    runs += [
+        {"job": "resume", "name": "same"},
+        {"job": "train", "name": "meadow", "keys": MEADOW_RUN, "stop_after": 0},
+        {"job": "train", "name": "meadow-parts", "keys": MEADOW_RUN, "stop_after": 2},
+        {"job": "resume", "name": "meadow-parts"},
+        {"job": "train", "name": "unkilled", "keys": KILLED.to_dict(), "stop_after": 0},
+    ]
+    launch(2, [*jobs, *runs], out)
+    others = [{"job": "agree"}, {"job": "disagree"}, {"job": "resume", "name": "more"}]
     launch(4, [*jobs[:1], *others], out)
     return out
 
@@ -323,8 +340,6 @@ def test_a_reason_is_one_sentence():
 
 # ---- runs ----------------------------------------------------------------------------------------
 
-RUN: dict[str, Any] = {**KEYS, "episodes": 56, "checkpoint_every": 3}  # 17 updates
-
 
 def arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     return checkpoint.load(path).arrays
@@ -343,61 +358,52 @@ def same(a: Path, b: Path) -> None:
     assert records(a) == records(b)
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An undisturbed run of two ranks, and some that stopped and went on."""
-    out = tmp_path_factory.mktemp("runs")
-    names = ("same", "fewer", "more")
-    jobs = [{"job": "train", "name": "whole", "keys": RUN, "stop_after": 0}]
-    jobs += [{"job": "train", "name": name, "keys": RUN, "stop_after": 7} for name in names]
-    jobs += [{"job": "resume", "name": "same"}]
-    meadow = {**RUN, "env": "python_envs:Meadow", "env_params": {}, "episodes": 20}
-    jobs += [{"job": "train", "name": "meadow", "keys": meadow, "stop_after": 0}]
-    jobs += [{"job": "train", "name": "meadow-parts", "keys": meadow, "stop_after": 2}]
-    jobs += [{"job": "resume", "name": "meadow-parts"}]
-    launch(2, jobs, out)
-    launch(4, [{"job": "resume", "name": "more"}], out)
-    return out
+def test_stopped_on_one_rank_and_resumed_equals_undisturbed(results: Path):
+    same(results / "whole", results / "same")
+    assert Run.open(results / "same").finished
 
 
-def test_stopped_on_one_rank_and_resumed_equals_undisturbed(runs: Path):
-    same(runs / "whole", runs / "same")
-    assert Run.open(runs / "same").finished
-
-
-def test_python_environments_resume_with_as_many_ranks(runs: Path):
-    same(runs / "meadow", runs / "meadow-parts")
+def test_python_environments_resume_with_as_many_ranks(results: Path):
+    same(results / "meadow", results / "meadow-parts")
 
 
 @pytest.mark.parametrize("name", ["fewer", "more"])
-def test_resumed_by_another_number_of_ranks(runs: Path, name: str):
+def test_resumed_by_another_number_of_ranks(results: Path, name: str):
     """Every environment goes on where it stood; sums are added in another order."""
     if name == "fewer":
-        assert not Run.open(runs / name).finished
-        assert len(records(runs / name)) == 7
-        ascore.resume(runs / name)
-    one, two = arrays(runs / "whole"), arrays(runs / name)
+        assert not Run.open(results / name).finished
+        assert len(records(results / name)) == 7
+        ascore.resume(results / name)
+    one, two = arrays(results / "whole"), arrays(results / name)
     for key in ("actor", "critic"):
         np.testing.assert_allclose(two[key], one[key], atol=1e-5, rtol=0)
-    a, b = records(runs / "whole"), records(runs / name)
+    a, b = records(results / "whole"), records(results / name)
     assert [x["return"] for x in a] == [x["return"] for x in b]  # the same episodes
     assert [x["floats_sent"] for x in a] == [x["floats_sent"] for x in b]
-    assert Run.open(runs / "whole").summary["episodes"] == Run.open(runs / name).summary["episodes"]
+    assert (
+        Run.open(results / "whole").summary["episodes"]
+        == Run.open(results / name).summary["episodes"]
+    )
 
 
-def test_a_run_of_ranks_is_a_run_like_any_other(runs: Path):
-    found = ascore.evaluate(runs / "whole", episodes=4)
+def test_a_run_of_ranks_is_a_run_like_any_other(results: Path):
+    found = ascore.evaluate(results / "whole", episodes=4)
     assert found.team_return.n == 4
-    alone = ascore.train(Config(**RUN), runs / "alone")
-    assert records(alone.path)[0].keys() == records(runs / "whole")[0].keys()
+    alone = ascore.train(Config(**RUN), results / "alone")
+    assert records(alone.path)[0].keys() == records(results / "whole")[0].keys()
 
 
 # ---- torchrun ------------------------------------------------------------------------------------
 
+KILLED = Config.preset(
+    "predation", env_params={"num_agents": 3}, num_envs=8, episodes=2000, iterations=2,
+    actor_hidden=[16], critic_hidden=[16], checkpoint_every=10,
+)  # fmt: skip
 COMMAND = [
     "predation", "--num-agents", "3", "--num-envs", "8", "--episodes", "2000", "--iterations", "2",
     "--actor-hidden", "16", "--critic-hidden", "16", "--checkpoint-every", "10", "--evaluate", "0",
 ]  # fmt: skip
+"""The same as a command."""
 
 
 def torchrun(*args: str, ranks: int = 2, restarts: int = 0) -> list[str]:
@@ -424,10 +430,9 @@ def crew(agent: int) -> dict[int, int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds ranks in /proc")
-def test_kill_9_of_a_rank_five_times(tmp_path: Path):
+def test_kill_9_of_a_rank_five_times(results: Path, tmp_path: Path):
     """Whoever dies, whenever: one line, a restart, and the parameters of an undisturbed run."""
-    whole, out = tmp_path / "whole", tmp_path / "run"
-    subprocess.run(torchrun(*COMMAND, "--out", str(whole)), check=True, capture_output=True)
+    out = tmp_path / "run"
     log = (tmp_path / "log").open("w+")
     agent = subprocess.Popen(
         torchrun(*COMMAND, "--out", str(out), restarts=5), stderr=log, stdout=log
@@ -458,7 +463,8 @@ def test_kill_9_of_a_rank_five_times(tmp_path: Path):
     assert len(told) <= 5  # a survivor may be ended by torchrun before it has noticed
     for line in told:
         assert "has lost another rank" in line or "cannot meet" in line
-    same(whole, out)
+    assert Run.open(out).config == KILLED
+    same(results / "unkilled", out)
 
 
 def test_what_is_wrong_with_all_ranks_is_said_once(tmp_path: Path):

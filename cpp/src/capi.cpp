@@ -410,7 +410,7 @@ const char* ascore_version(void) { return ascore::kVersion; }
 
 const char* ascore_last_error(void) { return ascore::last_error.data(); }
 
-const char* ascore_status_text(ascore_status status) {
+const char* ascore_status_text(int32_t status) {
   static constexpr std::array kTexts{"no error",        "invalid argument", "ABI mismatch",
                                      "bad handle",      "in use",           "out of memory",
                                      "unreadable file", "internal error"};
@@ -597,7 +597,7 @@ ascore_status ascore_policy_log_probs(ascore_policy* policy, ascore_env* env, fl
   });
 }
 
-ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, ascore_dtype dtype,
+ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, int32_t dtype,
                                    size_t rows, int32_t views, const float* uniform,
                                    int32_t* action) {
   return guarded([&] {
@@ -625,8 +625,7 @@ ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, ascor
     } else if (dtype == ASCORE_F32) {
       act(float{});
     } else {
-      refuse("dtype = " + std::to_string(static_cast<int>(dtype)) +
-             " is neither ASCORE_U8 nor ASCORE_F32");
+      refuse("dtype = " + std::to_string(dtype) + " is neither ASCORE_U8 nor ASCORE_F32");
     }
   });
 }

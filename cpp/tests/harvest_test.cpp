@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -24,16 +23,7 @@ World<Harvest> patch(const std::vector<std::size_t>& apples, HarvestParams param
   world.reset();
   auto& state = world.env.state();
   state.apples = {};
-  state.near.fill(0);
-  constexpr std::array<std::array<int, 2>, 6> kAt{{{0, 0}, {0, 1}, {0, 2}, {1, 0}, {1, 1}, {1, 2}}};
-  for (const std::size_t site : apples) {
-    state.apples.insert(site);
-    for (std::size_t other = 0; other < 6; ++other) {
-      const int rows = std::abs(kAt[site][0] - kAt[other][0]);
-      const int cols = std::abs(kAt[site][1] - kAt[other][1]);
-      state.near[other] += rows + cols > 0 && std::max(rows, cols) <= 1;
-    }
-  }
+  for (const std::size_t site : apples) state.apples.insert(site);
   REQUIRE(world.env.admits(state));
   return world;
 }
@@ -143,8 +133,6 @@ TEST_CASE("states that cannot be are refused") {
   CHECK(refused([](auto& s) { s.agents.cell[0] = 18; }));
   CHECK(refused([](auto& s) { s.agents.orientation[0] = 4; }));
   CHECK(refused([](auto& s) { s.apples.insert(6); }));
-  CHECK(refused([](auto& s) { s.apples.insert(2); }));  // near does not know of it
-  CHECK(refused([](auto& s) { s.near[5] = 2; }));
   CHECK_FALSE(refused([](auto&) {}));
   World<Harvest> walled({.num_agents = 2});
   walled.reset();

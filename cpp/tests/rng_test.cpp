@@ -128,6 +128,33 @@ TEST_CASE("discarding words is drawing them") {
   }
 }
 
+TEST_CASE("a stream some words ago draws them again") {
+  for (std::size_t drawn = 0; drawn < 12; ++drawn) {
+    Rng rng(7, 3, 2, 5, Domain::kAction);
+    std::vector<std::uint64_t> words;
+    for (std::size_t k = 0; k < drawn; ++k) words.push_back(rng.next());
+    for (std::size_t count = 0; count <= drawn; ++count) {
+      CAPTURE(drawn);
+      CAPTURE(count);
+      Rng earlier = rng.ago(count);
+      for (std::size_t k = drawn - count; k < drawn; ++k) CHECK(earlier.next() == words[k]);
+      Rng later = rng;
+      CHECK(earlier.next() == later.next());
+    }
+  }
+}
+
+TEST_CASE("looking at a block draws nothing") {
+  Rng rng(7, 3, 2, 5, Domain::kAction);
+  Rng same = rng;
+  for (std::size_t word = 0; word < 9; ++word) {
+    const auto block = rng.block();
+    CHECK(rng.used() == word % block.size());
+    CHECK(block[rng.used()] == same.next());
+    CHECK(rng.next() == block[word % block.size()]);
+  }
+}
+
 TEST_CASE("the stream of another episode keeps its other names and begins at its beginning") {
   Rng rng(7, 3, 9, 5, Domain::kAction);
   for (int word = 0; word < 6; ++word) rng.next();

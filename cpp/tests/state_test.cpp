@@ -99,7 +99,7 @@ TEST_CASE("a state of another environment, parameter set or batch is refused") {
     return other.save_state();
   };
   CHECK(complaint(batch, state_of(VecEnv<Predation>(2, 3, 0, 1, {.num_agents = 3})))
-            .starts_with("state belongs to \"ascore state 1, predation-v1, num_envs = 2"));
+            .starts_with("state belongs to \"ascore state 2, predation-v1, num_envs = 2"));
   CHECK(complaint(batch, state_of(VecEnv<Exchange>(3, 3, 0, 1, {}))).find("num_envs = 3") !=
         std::string::npos);
   CHECK(complaint(batch, state_of(VecEnv<Exchange>(2, 3, 1, 1, {}))).find("first_env = 1") !=

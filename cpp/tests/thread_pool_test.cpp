@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <thread>
 #include <vector>
@@ -45,6 +46,31 @@ TEST_CASE("what one task wrote is seen by the next, whoever runs it") {
     std::swap(ring, next);
   }
   CHECK(ring == std::vector<std::size_t>(kThreads, 100));
+}
+
+TEST_CASE("threads that went to sleep are woken, and those that look are found") {
+  // Up to many times the processors of any machine, where nobody may spin.
+  for (const std::size_t threads : {2U, 4U, 4 * static_cast<unsigned>(usable_processors()) + 1}) {
+    CAPTURE(threads);
+    ThreadPool pool(threads);
+    std::vector<int> calls(threads);
+    auto task = [&calls](std::size_t worker) noexcept { ++calls[worker]; };
+    auto late = [&calls](std::size_t worker) noexcept {
+      // Worker 0 or another one is last, long after all others have gone to sleep.
+      if (worker == static_cast<std::size_t>(calls[worker] % 2)) {
+        std::this_thread::sleep_for(std::chrono::microseconds(300));
+      }
+      ++calls[worker];
+    };
+    constexpr int kRuns = 40;
+    for (int run = 0; run < kRuns; ++run) {
+      pool.run(task);
+      pool.run(task);
+      if (run % 4 == 0) std::this_thread::sleep_for(std::chrono::microseconds(300));
+      pool.run(late);
+    }
+    CHECK(std::ranges::count(calls, 3 * kRuns) == static_cast<std::ptrdiff_t>(threads));
+  }
 }
 
 TEST_CASE("a crew that never worked goes home") {

@@ -130,6 +130,7 @@ class Objective:
         printed: bool,
         kl: bool,
         gated: bool,
+        corrects: bool,
     ) -> None: ...
 
 class Engine:

@@ -33,7 +33,7 @@ cdef extern from "ascore/ascore.h" nogil:
     uint32_t ascore_abi_version()
     const char* ascore_version()
     const char* ascore_last_error()
-    const char* ascore_status_text(ascore_status status)
+    const char* ascore_status_text(int32_t status)
 
     size_t ascore_env_count()
     const char* ascore_env_name(size_t index)
@@ -104,7 +104,7 @@ cdef extern from "ascore/ascore.h" nogil:
                                     int32_t* action, size_t count)
     ascore_status ascore_policy_log_probs(ascore_policy* policy, ascore_env* env, float* out,
                                           size_t count)
-    ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, ascore_dtype dtype,
+    ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, int32_t dtype,
                                        size_t rows, int32_t views, const float* uniform,
                                        int32_t* action)
 

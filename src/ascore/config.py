@@ -115,12 +115,16 @@ class Config:
     """Messages are sent once per iteration, or anew for the rows of every minibatch."""
     penalty_weight: float = 1.0
     """rho of Eq. 16."""
-    advantage_scale: Literal["mean", "max"] = "mean"
-    """kappa: mean |A| over the batch (the paper's practice) or max |A| (its theory)."""
+    advantage_scale: Literal["mean", "max", "unit"] = "mean"
+    """kappa: mean |A| over the batch (the paper's practice), max |A| (its theory), or 1, one unit
+    of reward for everybody."""
     peer_ratio_reference: Literal["true", "anticipated"] = "true"
     """Denominator of the peer ratio: the policy that drew a_j, or the old anticipation (Eq. 13)."""
     peer_ratio_clip: float = 0.0
     """Clip the peer ratio to [1-c, 1+c]; 0 = off (the paper)."""
+    anticipation: Literal["free", "correction"] = "free"
+    """An anticipation is a policy of its own (the paper), or a correction of what its subject last
+    sent: pi^{ij} = softmax(log pi^{jj} + head)."""
     discrepancy: Literal["l2", "kl"] = "l2"
     """Distance of the penalties: squared L2 (Eq. 16), or KL(received || own)."""
     penalty_gate: Literal["indicator", "always"] = "indicator"
@@ -176,6 +180,9 @@ class Config:
             _require(key, getattr(self, key), getattr(self, key) > bound, f"above {bound}")
         for key, bound in _AT_MOST.items():
             _require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound}")
+        if self.anticipation == "correction":
+            rule = "simultaneous where anticipation = correction: replies need what was just sent"
+            _require("update_order", self.update_order, self.update_order != "sequential", rule)
         if self.graph == "matrix":
             read_matrix(self.graph_matrix)
         else:

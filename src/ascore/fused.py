@@ -201,6 +201,7 @@ def _objective(config: Config, kind: int) -> _core.Objective:
         printed=config.peer_ratio_reference == "anticipated",
         kl=config.discrepancy == "kl",
         gated=config.penalty_gate == "indicator",
+        corrects=kind == ANTICIPATION and config.anticipation == "correction",
     )
 
 

@@ -24,7 +24,14 @@ from ascore.fused import COLUMNS, QUANTITIES, SUMS, Fused, unsupported
 from ascore.guards import Guards
 from ascore.links import Links
 from ascore.networks import ALL, Actor, Critic
-from ascore.objectives import Batch, LossTerms, Messages, own_policy, taken
+from ascore.objectives import (
+    Batch,
+    LossTerms,
+    Messages,
+    corrections_base,
+    own_policy,
+    taken,
+)
 from ascore.optimizer import AgentAdam
 from ascore.rollout import Rollout, per_agent_view
 from ascore.runtime.gradients import Gradients
@@ -97,6 +104,25 @@ def usable_device(config: Config, world: World) -> torch.device:
     return device
 
 
+def advantage_scale(advantage: Tensor, rule: str, world: World) -> Tensor:
+    """Kappa of every agent over the batches of all processes.
+
+    Args:
+        advantage: f32 [N, S], of this process.
+        rule: "mean" or "max" of the absolute advantages, or "unit".
+        world: the processes of the run.
+
+    Returns:
+        f32 [N], units of reward.
+    """
+    size = advantage.abs()
+    if rule == "unit":
+        return torch.ones(len(size))
+    if rule == "mean":
+        return torch.from_numpy(world.mean(size.mean(dim=1).numpy()))
+    return torch.from_numpy(world.largest(size.amax(dim=1).numpy()))
+
+
 class Learner:
     """N agents that never share parameters, trained by one algorithm.
 
@@ -135,6 +161,7 @@ class Learner:
         self.critic_adam = AgentAdam(self.critic.net, n, config.critic_lr, *limits)
         self.guards = Guards(config, has_peer_ratio=self.algorithm.sends_policies)
         self._agents = torch.arange(n, device=self.device)
+        self._corrects = self.algorithm.sends_policies and config.anticipation == "correction"
         self.fused = self._engine()
         self.valuation.fused = self.fused
         self._leaves = [leaf for net in nets for layer in net.layers for leaf in layer]
@@ -228,11 +255,7 @@ class Learner:
             square = world.mean(centred.square().mean(dim=1).numpy())
             spread = torch.from_numpy(square * (total / max(total - 1, 1))).sqrt()
             advantage = centred / (spread[:, None] + 1e-8)
-        size = advantage.abs()
-        if config.advantage_scale == "mean":
-            scale = torch.from_numpy(world.mean(size.mean(dim=1).numpy()))
-        else:
-            scale = torch.from_numpy(world.largest(size.amax(dim=1).numpy()))
+        scale = advantage_scale(advantage, config.advantage_scale, world)
         returns = torch.from_numpy(targets.returns.reshape(rows, n)).T.to(self.device)
         mean, std = self.valuation.moments()
         heard = weights = None
@@ -261,7 +284,7 @@ class Learner:
                 rows.raw, rows.scale, rows.joint, rows.advantage, rows.advantage_scale,
                 rows.normalized_return,
             )  # fmt: skip
-        log_probs = self._log_probs(rows)
+        log_probs = self._reply(self._log_probs(rows))
         own = own_policy(log_probs, self._agents).exp().mean(dim=1)
         mean_probs = torch.from_numpy(self.world.mean(own.cpu().numpy()))
         old = taken(log_probs, rows.action, self._agents)
@@ -278,7 +301,7 @@ class Learner:
             rereference = config.ratio_reference == "iteration"
             resend = messages is not None and config.message_refresh == "iteration"
             if iteration > 0 and (rereference or resend):
-                log_probs = self._log_probs(rows)
+                log_probs = self._reply(self._log_probs(rows))
                 if rereference:
                     old = taken(log_probs, rows.action, self._agents)
                 messages = self._messages(rows, log_probs, old)
@@ -342,6 +365,14 @@ class Learner:
             keep = self.config.minibatches == 1
             return self.fused.log_probs(rows.raw, rows.scale, owners, keep)
         return self.actor.log_probs(rows.obs if rows.obs.dim() == 2 else rows.obs[owners], owners)
+
+    @torch.no_grad()
+    def _reply(self, log_probs: Tensor) -> Tensor:
+        """Anticipations as others will hear them: corrections of the policies just heard."""
+        if not self._corrects:
+            return log_probs
+        base = corrections_base(own_policy(log_probs, self._agents), self._agents)
+        return torch.log_softmax(base.add_(log_probs), dim=-1)
 
     def _refer(self, old: Tensor, messages: Messages | None) -> None:
         """Hands what ratios and penalties refer to over to the compiled networks."""
@@ -471,12 +502,14 @@ class Learner:
             if self.config.message_refresh == "minibatch":
                 every = obs if len(logits) == len(said) else pick(rows.obs, rows.obs.dim() - 2)
                 with torch.no_grad():
-                    said = self.actor.log_probs(every).contiguous()
+                    said = self._reply(self.actor.log_probs(every)).contiguous()
             linked = messages.neighbours[owners]
             linked = pick(linked, 1) if linked.shape[1] > 1 else linked
             heard = Messages(said, pick(messages.old_policy, 0), linked)
             if share > 0:
                 links = linked.expand(-1, len(batch.action), -1).sum(dim=(1, 2)).float()
+        if heard is not None and self._corrects:
+            logits = logits + corrections_base(own_policy(heard.log_probs, self._agents), agents)
         actor_loss, terms = self._loss(logits, batch, heard)
         error = self.critic(obs, owners) - pick(rows.normalized_return[owners], 1)
         value_loss = error.square().mean(dim=1)

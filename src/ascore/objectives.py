@@ -142,6 +142,21 @@ def entropy(log_p: Tensor) -> Tensor:
     return -(log_p.exp() * log_p).sum(dim=-1).mean(dim=1)
 
 
+def corrections_base(sent: Tensor, owners: Tensor) -> Tensor:
+    """What owners add to their heads where anticipations are corrections.
+
+    Args:
+        sent: log pi^{jj}(.|s) as last sent, f32 [N, M, A].
+        owners: i64 [n].
+
+    Returns:
+        f32 [n, M, N, A]; 0 in an owner's own place, whose policy is not corrected.
+    """
+    base = sent.transpose(0, 1).repeat(len(owners), 1, 1, 1)
+    base[torch.arange(len(owners), device=owners.device), :, owners] = 0.0
+    return base
+
+
 def own_policy(log_probs: Tensor, owners: Tensor) -> Tensor:
     """Log pi^{ii}: picks each owner's own head, [n, M, H, A] -> [n, M, A]."""
     if log_probs.shape[2] == 1:

@@ -50,8 +50,8 @@ const char* ascore_version(void);
 /* What the latest call that failed on this thread complained about; "" if none has. Lives until the
  * next failure on this thread. Long messages are cut. */
 const char* ascore_last_error(void);
-/* A status in words, such as "invalid argument"; never null. */
-const char* ascore_status_text(ascore_status status);
+/* An ascore_status in words, such as "invalid argument"; never null. */
+const char* ascore_status_text(int32_t status);
 
 /* ---- environments ------------------------------------------------------------------------- */
 
@@ -153,9 +153,9 @@ ascore_status ascore_policy_act(ascore_policy* policy, ascore_env* env, int32_t 
 /* Log-probabilities [B, N, A] in the current state of env ([B, 1, A^N] of a centre). */
 ascore_status ascore_policy_log_probs(ascore_policy* policy, ascore_env* env, float* out,
                                       size_t count);
-/* As ascore_policy_act for observations of the caller's own: obs is [rows, V, O] of dtype, uniform
- * [rows, N] or null for the most probable actions, action [rows, N]. */
-ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, ascore_dtype dtype,
+/* As ascore_policy_act for observations of the caller's own: obs is [rows, V, O] of an ascore_dtype,
+ * uniform [rows, N] or null for the most probable actions, action [rows, N]. */
+ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, int32_t dtype,
                                    size_t rows, int32_t views, const float* uniform,
                                    int32_t* action);
 

@@ -23,6 +23,31 @@ namespace ascore {
 /// allocates.
 inline constexpr int kMaxAgents = 64;
 
+/// Calls f(n); a small n comes as a constant, so that loops over agents unroll.
+template <class F>
+decltype(auto) with_count(std::size_t n, F&& f) {
+  switch (n) {
+    case 1:
+      return f(std::integral_constant<std::size_t, 1>{});
+    case 2:
+      return f(std::integral_constant<std::size_t, 2>{});
+    case 3:
+      return f(std::integral_constant<std::size_t, 3>{});
+    case 4:
+      return f(std::integral_constant<std::size_t, 4>{});
+    case 5:
+      return f(std::integral_constant<std::size_t, 5>{});
+    case 6:
+      return f(std::integral_constant<std::size_t, 6>{});
+    case 7:
+      return f(std::integral_constant<std::size_t, 7>{});
+    case 8:
+      return f(std::integral_constant<std::size_t, 8>{});
+    default:
+      return f(n);
+  }
+}
+
 /// The sizes and names of one environment, fixed at construction.
 struct Spec {
   std::string_view name;                           ///< e.g. "exchange-v1"

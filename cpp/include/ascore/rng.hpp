@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <ranges>
-#include <span>
 #include <utility>
 
 namespace ascore {
@@ -43,6 +42,15 @@ class Rng {
     return words_[used_++];
   }
 
+  /// The block that the next word is in, without passing over it, for whoever reads several at
+  /// once or wants it computed ahead of time. The first `used()` of its words have been drawn.
+  const std::array<std::uint64_t, 4>& block() noexcept {
+    if (used_ == words_.size()) refill();
+    return words_;
+  }
+
+  std::size_t used() const noexcept { return used_; }
+
   /// Uniform on [0, 1), a multiple of 2^-53.
   double u01() noexcept { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 
@@ -55,18 +63,18 @@ class Rng {
 
   /// Passes over `count` words without computing those of whole blocks.
   void discard(std::size_t count) noexcept {
-    const std::size_t left = kWords - used_;
-    if (count <= left) {
+    if (count <= kWords - used_) {
       used_ += count;
-      return;
+    } else {
+      seek(drawn() + count);
     }
-    count -= left;
-    counter_[0] += count / kWords;
-    used_ = kWords;
-    if (count % kWords != 0) {
-      refill();
-      used_ = count % kWords;
-    }
+  }
+
+  /// The same stream `count` words ago.
+  Rng ago(std::size_t count) const noexcept {
+    Rng earlier = *this;
+    earlier.seek(drawn() - count);
+    return earlier;
   }
 
   /// Fills `out` with a uniform permutation of 0..n-1 (Fisher-Yates, descending), n-1 draws.
@@ -100,27 +108,40 @@ class Rng {
   static constexpr std::size_t kWords = 4;
   using Block = std::array<std::uint64_t, kWords>;
 
-  void refill() noexcept {
-    ++counter_[0];  // before use, as NumPy does; a stream never gets near 2^64 blocks
-    words_ = counter_;
-    encrypt(std::span<Block, 1>(&words_, 1));
-    used_ = 0;
+  /// Words drawn so far.
+  std::uint64_t drawn() const noexcept { return kWords * counter_[0] - (kWords - used_); }
+
+  /// Goes to where so many words have been drawn.
+  void seek(std::uint64_t drawn) noexcept {
+    counter_[0] = drawn / kWords;
+    used_ = kWords;
+    if (drawn % kWords != 0) {
+      refill();
+      used_ = drawn % kWords;
+    }
   }
 
-  /// Turns counters into random words.
-  template <std::size_t kCount>
-  void encrypt(std::span<Block, kCount> blocks) const noexcept {
-    std::uint64_t k0 = key_[0];
-    std::uint64_t k1 = key_[1];
+  /// Never inlined: it is long, and called from many places, most of them rarely.
+  [[gnu::noinline]] void refill() noexcept {
+    ++counter_[0];  // before use, as NumPy does; a stream never gets near 2^64 blocks
+    auto [c0, c1, c2, c3] = counter_;  // in variables of their own, which stay in registers
+    auto [k0, k1] = key_;
     for (int round = 0; round < kRounds; ++round) {
-      for (Block& c : blocks) {
-        const Product p0 = multiply(kMultiplier0, c[0]);
-        const Product p1 = multiply(kMultiplier1, c[2]);
-        c = {p1.high ^ c[1] ^ k0, p1.low, p0.high ^ c[3] ^ k1, p0.low};
-      }
+      const Product p0 = multiply(kMultiplier0, c0);
+      const Product p1 = multiply(kMultiplier1, c2);
+      c0 = p1.high ^ c1 ^ k0;
+      c1 = p1.low;
+      c2 = p0.high ^ c3 ^ k1;
+      c3 = p0.low;
       k0 += kWeyl0;
       k1 += kWeyl1;
     }
+    // In place, since copying a block in vectors has to wait for the stores of its words.
+    words_[0] = c0;
+    words_[1] = c1;
+    words_[2] = c2;
+    words_[3] = c3;
+    used_ = 0;
   }
 
   // Salmon et al. 2011, table 2 (Philox4x64) and section 3.3 (Weyl increments).

@@ -425,10 +425,14 @@ class VecEnv {
                                   " entries, want " + std::to_string(num_envs_ * n));
     }
     const auto limit = static_cast<std::uint32_t>(spec_.num_actions());
-    // Unsigned, so that negative actions are too large; without a branch, so that it vectorises.
-    bool bad = false;
-    for (const std::int32_t a : action) bad |= static_cast<std::uint32_t>(a) >= limit;
-    if (!bad) return;
+    // The top bit is set in an action below 0 or in its distance to the last one: no branch and
+    // no comparison of unsigned numbers, so that it vectorises.
+    std::uint32_t bad = 0;
+    for (const std::int32_t a : action) {
+      const auto bits = static_cast<std::uint32_t>(a);
+      bad |= bits | (limit - 1 - bits);
+    }
+    if (bad >> 31 == 0) return;
     const auto found = std::ranges::find_if(
         action, [limit](std::int32_t a) { return static_cast<std::uint32_t>(a) >= limit; });
     const auto at = static_cast<std::size_t>(found - action.begin());
@@ -445,7 +449,7 @@ class VecEnv {
 
   /// Whose state it is: format, environment, batch and every parameter.
   std::string identity(std::size_t first, std::size_t count) const {
-    std::string text = "ascore state 1, " + std::string(spec_.name) +
+    std::string text = "ascore state 2, " + std::string(spec_.name) +
                        ", num_envs = " + std::to_string(count) +
                        ", first_env = " + std::to_string(first_env_ + first);
     Params::visit(params_, [&text](std::string_view name, const auto& value, const auto& allowed,

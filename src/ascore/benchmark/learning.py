@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,17 @@ from .packages import one_torch_thread, require_package
 from .timing import CPU, Differs, Effort, Measure, Result, Work, interleave
 
 if TYPE_CHECKING:
-    from ascore.learner import Learner
+    from torch import Tensor
+
+    from ascore.learner import Learner, Rows
+    from ascore.reference.update import Agents
+
+Call = Callable[[], Any]
 
 LOSSES = {"8 agents, 8 actions": (8, 8, 4096, 10.0), "3 agents, 6 actions": (3, 6, 4800, 5.0)}
 """Agents, actions, rows and the ratio that is promised."""
+LARGEST_LOSS_GAP = 1e-4
+"""Between gradients of a loss, as a share of the largest."""
 
 TRAININGS: dict[str, tuple[dict[str, Any], float]] = {
     "exchange, 3 agents x 1 env": ({"env": "exchange-v1", "num_envs": 1, "minibatches": 1}, 15.0),
@@ -39,16 +47,18 @@ TRAININGS: dict[str, tuple[dict[str, Any], float]] = {
 """Configuration of whole updates, and the ratio that is promised."""
 
 
-def loss(name: str, effort: Effort) -> list[Result]:
-    """Value and gradient of Eq. 14-16 by the kernel, against the objective in PyTorch."""
-    require_package("numba")
+def loss_gradients(name: str) -> dict[str, Call]:
+    """Value and gradient of Eq. 14-16 by logits: the kernel, and the objective in PyTorch.
+
+    Each call returns the gradient, f32 [N, M, N, A].
+    """
     import torch
 
     from ascore.algorithms import get_algorithm
     from ascore.config import Config
     from ascore.objectives import Batch, Messages, taken
 
-    n, a, rows, bar = LOSSES[name]
+    n, a, rows, _ = LOSSES[name]
     draw = torch.Generator().manual_seed(0)
     logits = torch.randn(n, rows, n, a, generator=draw)
     sent, old = (
@@ -65,20 +75,35 @@ def loss(name: str, effort: Effort) -> list[Result]:
     inbox, algorithm, config = said.inbox(everybody), get_algorithm("as"), Config()
     logits.requires_grad_()
 
-    def compiled() -> Any:
+    def compiled() -> Tensor:
         value, _ = algorithm.kernel(logits, rows_of, said, config)
         return torch.autograd.grad(value.sum(), logits)[0]
 
-    def plain() -> Any:
+    def plain() -> Tensor:
         log_probs = torch.log_softmax(logits, dim=-1)
         terms = algorithm.objective(rows_of, log_probs, inbox, config)
         return torch.autograd.grad((terms.policy + terms.penalty).sum(), logits)[0]
 
+    return {"compiled": compiled, "objective in torch": plain}
+
+
+def require_equal_gradients(name: str, calls: dict[str, Call]) -> None:
+    """Raises Differs unless both agree up to rounding."""
+    compiled, plain = (call() for call in calls.values())
+    gap = float((compiled - plain).abs().max() / plain.abs().max())
+    if not gap < LARGEST_LOSS_GAP:
+        message = f"loss of {name}: gradients differ by {gap:g} of the largest"
+        raise Differs(message)
+
+
+def loss(name: str, effort: Effort) -> list[Result]:
+    """The kernel against the objective in PyTorch."""
+    require_package("numba")
+    rows, bar = LOSSES[name][2:]
     with one_torch_thread():
-        gap = float((compiled() - plain()).abs().max() / plain().abs().max())
-        if not gap < 1e-4:
-            message = f"loss of {name}: gradients differ by {gap:g} of the largest"
-            raise Differs(message)
+        calls = loss_gradients(name)
+        require_equal_gradients(name, calls)
+        compiled, plain = calls.values()
         timing = interleave(Work(compiled), Work(plain), effort, CPU)
     return [
         Result.of(
@@ -104,43 +129,56 @@ def learner_of(keys: dict[str, Any]) -> tuple[Learner, Any]:
     return Learner(config, env.spec), Collector(env, env.spec.horizon)
 
 
-def training(name: str, effort: Effort) -> list[Result]:
-    """Collection and learning, against PyTorch with a module per network and the same cores."""
-    require_package("torch")
+def ours(keys: dict[str, Any]) -> tuple[Call, Learner]:
+    """Collection and learning as a call, and who learns."""
+    learner, collector = learner_of(keys)
+    number = itertools.count()
+
+    def update() -> None:
+        learner.update(collector.collect(learner.actor), next(number))
+
+    return update, learner
+
+
+def plain(like: Learner) -> tuple[Call, Agents]:
+    """The same with a module per network, environments of its own, and who learns."""
     import torch
 
     from ascore.reference.training import one_update
     from ascore.reference.update import Agents
 
+    config, spec = like.config, like.spec
+    env = batch(config.env, config.env_params, config.num_envs, config.seed, 1)
+    env.reset()
+    sizes = [spec.obs_shape[0], *config.actor_hidden, spec.num_actions]
+    agents = Agents(spec.num_agents, sizes, [*sizes[:-1], 1], config.actor_lr, config.critic_lr)
+    draw = torch.Generator().manual_seed(0)
+
+    def update() -> None:
+        one_update(
+            env,
+            agents,
+            spec.horizon,
+            draw,
+            iterations=config.iterations,
+            minibatches=config.minibatches,
+            gamma=config.gamma,
+            lam=config.gae_lambda,
+            penalty_weight=config.penalty_weight,
+            clip_epsilon=config.clip_epsilon,
+        )
+
+    return update, agents
+
+
+def training(name: str, effort: Effort) -> list[Result]:
+    """Collection and learning, against PyTorch with a module per network and the same cores."""
+    require_package("torch")
     keys, bar = TRAININGS[name]
     with one_torch_thread():
-        learner, collector = learner_of(keys)
-        config, spec = learner.config, learner.spec
-        count = iter(range(1 << 40))
-        slow_env = batch(config.env, config.env_params, config.num_envs, config.seed, 1)
-        slow_env.reset()
-        sizes = [spec.obs_shape[0], *config.actor_hidden, spec.num_actions]
-        agents = Agents(spec.num_agents, sizes, [*sizes[:-1], 1], config.actor_lr, config.critic_lr)
-        draw = torch.Generator().manual_seed(0)
-
-        def fast() -> None:
-            learner.update(collector.collect(learner.actor), next(count))
-
-        def slow() -> None:
-            one_update(
-                slow_env,
-                agents,
-                spec.horizon,
-                draw,
-                iterations=config.iterations,
-                minibatches=config.minibatches,
-                gamma=config.gamma,
-                lam=config.gae_lambda,
-                penalty_weight=config.penalty_weight,
-                clip_epsilon=config.clip_epsilon,
-            )
-
-        steps = float(spec.horizon * config.num_envs)
+        fast, learner = ours(keys)
+        slow, _ = plain(learner)
+        steps = float(learner.spec.horizon * learner.config.num_envs)
         timing = interleave(Work(fast, steps), Work(slow, steps), effort, CPU)
     return [
         Result.of(
@@ -247,39 +285,66 @@ def flops(learner: Learner, rows: int) -> int:
     return 2 * total
 
 
+NETWORKS = {4096: 137, 64: 2}
+"""Environments of C. Predation, eight agents, whose episodes make about so many rows."""
+
+
+def network_updates(num_envs: int) -> tuple[dict[str, Call], int]:
+    """The iterations of one update by four kinds of network, and the rows they are over.
+
+    "compiled" and "heads in torch" have the same weights, and so have "separate in torch" and
+    "module per network". All stand still once they have been found equal.
+
+    Raises:
+        Differs: weights after the same iterations differ by more than rounding explains.
+    """
+    from .updates import iterations, reference, require_equal_weights, stand_still, workload
+
+    def made(layout: str, backend: str) -> tuple[Learner, Rows]:
+        return workload("predation", layout, num_envs, backend, num_agents=8)
+
+    fast, stacked, apart = (
+        made("multihead", "fused"), made("multihead", "torch"), made("separate", "torch")
+    )  # fmt: skip
+    agents, modules = reference(*apart)
+    calls: dict[str, Call] = {
+        "compiled": iterations(*fast),
+        "heads in torch": iterations(*stacked),
+        "separate in torch": iterations(*apart),
+        "module per network": modules,
+    }
+    for call in calls.values():
+        call()
+    require_equal_weights("compiled", fast[0].actor.net.flat, stacked[0].actor.net.flat)
+    require_equal_weights("separate in torch", apart[0].actor.net.flat, agents.rows()[0])
+    for learner, _ in (fast, stacked, apart):
+        stand_still(learner, agents)
+    return calls, len(fast[1].raw)
+
+
 def networks(size: int, effort: Effort) -> list[Result]:
     """One update's iterations: compiled against stacked heads, and against a module per network."""
     require_package("torch")
-    from .updates import iterations, reference, stand_still, workload
-
-    envs = {4096: 137, 64: 2}[size]
+    small = size == min(NETWORKS)
+    pairs = [
+        ("compiled", "heads in torch", None if small else 2.0),
+        ("compiled", "module per network", 25.0 if small else 10.0),
+    ]
+    if not small:
+        pairs.append(("heads in torch", "separate in torch", 4.0))
     found = []
-    params = {"num_agents": 8}
     with one_torch_thread():
-        fast, rows = workload("predation", "multihead", envs, "fused", **params)
-        stacked, stacked_rows = workload("predation", "multihead", envs, "torch", **params)
-        apart, apart_rows = workload("predation", "separate", envs, "torch", **params)
-        agents, modules = reference(apart, apart_rows)
-        for learner in (fast, stacked, apart):
-            stand_still(learner, agents)
-        name = f"8 agents, {len(rows.raw):,} rows, (128, 64), 1 thread"
-        pairs = [
-            ("compiled", fast, rows, "heads in torch", iterations(stacked, stacked_rows), 2.0),
-            ("compiled", fast, rows, "module per network", modules, 10.0 if size > 64 else 25.0),
-        ]
-        if size > 64:
-            slow = iterations(apart, apart_rows)
-            pairs.append(("heads in torch", stacked, stacked_rows, "separate in torch", slow, 4.0))
-        for candidate, learner, data, baseline, call, bar in pairs:
-            timing = interleave(Work(iterations(learner, data)), Work(call), effort, CPU)
+        calls, rows = network_updates(NETWORKS[size])
+        for candidate, baseline, bar in pairs:
+            timing = interleave(Work(calls[candidate]), Work(calls[baseline]), effort, CPU)
             found.append(
                 Result.of(
                     timing,
                     group="networks",
-                    name=f"{candidate}, {name}",
+                    name=f"{candidate}, 8 agents, {rows:,} rows, (128, 64), 1 thread",
                     baseline=baseline,
                     unit="update",
-                    bar=bar if not (size == 64 and baseline == "heads in torch") else None,
+                    bar=bar,
                 )
             )
     return found
@@ -298,8 +363,7 @@ def training_cases() -> list[tuple[str, Measure]]:
 def network_cases() -> list[tuple[str, Measure]]:
     """Large and small batches, and the share of the machine."""
     return [
-        ("networks, 4096 rows", partial(networks, 4096)),
-        ("networks, 64 rows", partial(networks, 64)),
+        *((f"networks, {size} rows", partial(networks, size)) for size in NETWORKS),
         ("arithmetic", partial(arithmetic, "predation, 8 agents x 64 envs")),
         ("products", partial(products, "cleanup, 2 agents x 16 envs, (1024, 256)")),
     ]

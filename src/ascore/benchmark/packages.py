@@ -1,4 +1,4 @@
-"""The training packages, which a machine that measures need not have."""
+"""Packages of training and of peers, which a machine that measures need not have."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from contextlib import contextmanager
 from .timing import Missing
 
 
-def require_package(name: str | None) -> None:
-    """Raises Missing unless it can be imported; None needs nothing."""
+def require_package(name: str | None, extra: str = "train") -> None:
+    """Raises Missing unless it can be imported; None needs nothing.
+
+    Args:
+        name: what to import.
+        extra: of this package, which brings it.
+    """
     try:
         if name is not None:
             importlib.import_module(name)
     except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed; pip install 'ascore[train]'"
+        message = f"{error.name} is not installed; pip install 'ascore[{extra}]'"
         raise Missing(message) from error
 
 

@@ -169,25 +169,14 @@ class Cleanup {
       });
       w.view.place(io.obs, s_.agents);
     }
-    spawn(rng, w.ground.standing(w.orchard, s_.agents), io.obs);
+    spawn(w.ground.num_agents, rng, io.obs);
     if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, {});
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
-    const World& w = *w_;
-    const grid::Cells before = s_.agents.cell;
-    w.ground.move(rng, io.action, s_.agents);
-    const grid::Cells on = w.ground.standing(w.orchard, s_.agents);
-    eat(io, on);
-    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
-    const Cleaned cleaned = clean(rng, io);
-    spawn(rng, on, io.obs);
-    w.view.move(io.obs, before, s_.agents);
-    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
-    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
+    with_count(w_->ground.num_agents, [&](auto n) { play(n, rng, io); });
     return false;
   }
-
   State& state() noexcept { return s_; }
   const State& state() const noexcept { return s_; }
 
@@ -253,16 +242,32 @@ class Cleanup {
     std::vector<Growth> growth;  ///< by amount of waste; beyond its end nothing appears
   };
 
+  /// A step of n agents: see `with_count`.
+  template <class Count>
+  void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
+    const World& w = *w_;
+    grid::Cells before;  // one by one, into registers: a block would go through memory
+    for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
+    w.ground.move(n, rng, io.action, s_.agents);
+    eat(io);
+    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
+    const Cleaned cleaned = clean(rng, io);
+    spawn(n, rng, io.obs);
+    w.view.move(n, io.obs, before, s_.agents);
+    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
+    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
+  }
+
   void set_waste(std::size_t site, bool there, std::span<Obs> obs) noexcept {
     there ? s_.waste.insert(site) : s_.waste.erase(site);
     s_.num_waste = static_cast<std::uint16_t>(s_.num_waste + (there ? 1 : -1));
     w_->view.set(obs, kWaste, w_->river.cell[site], there);
   }
 
-  void eat(const StepView<Obs>& io, const grid::Cells& on) noexcept {
+  void eat(const StepView<Obs>& io) noexcept {
     const World& w = *w_;
     for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
-      const std::uint16_t site = on[i];
+      const std::uint16_t site = w.orchard.at[s_.agents.cell[i]];
       const bool eats = s_.apples.contains(site) &&
                         (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
       io.reward[i] = eats ? 1.0F : 0.0F;
@@ -331,11 +336,13 @@ class Cleanup {
   }
 
   /// Apples and waste appear, both by the share of waste before either.
-  void spawn(Rng& rng, const grid::Cells& on, std::span<Obs> obs) noexcept {
+  template <class Count>
+  void spawn(Count n, Rng& rng, std::span<Obs> obs) noexcept {
     const World& w = *w_;
     if (s_.num_waste >= w.growth.size()) return;
     const Growth& growth = w.growth[s_.num_waste];
-    const grid::SiteSet bare = w.ground.vacant(w.orchard, s_.apples, on);
+    const grid::SiteSet bare = grid::SiteSet::without(
+        w.orchard.all, s_.apples, w.orchard.on(n, s_.agents.cell.data()), w.orchard.words);
     growth.screen.draw(rng, bare, w.orchard.words, [&](std::size_t site, double number) {
       if (number >= growth.threshold) return;
       s_.apples.insert(site);
@@ -350,7 +357,7 @@ class Cleanup {
     const World& w = *w_;
     std::array<std::uint16_t, grid::kMaxSites> clean;
     std::size_t count = 0;
-    grid::SiteSet::without(w.river.all, s_.waste, w.river.words)
+    grid::SiteSet::without(w.river.all, s_.waste, {}, w.river.words)
         .for_each(w.river.words,
                   [&](std::size_t site) { clean[count++] = static_cast<std::uint16_t>(site); });
     const std::size_t tries =

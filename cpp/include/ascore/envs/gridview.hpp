@@ -89,13 +89,13 @@ class View {
   }
 
   /// Writes agents into planes without any.
-  void place(std::span<Obs> obs, const Agents& s) const noexcept { move(obs, s.cell, s); }
+  void place(std::span<Obs> obs, const Agents& s) const noexcept { move(agents_, obs, s.cell, s); }
 
   /// Agents have left the cells `before` for where they are now.
-  void move(std::span<Obs> obs, const Cells& before, const Agents& now) const noexcept {
+  template <class Count>
+  void move(Count n, std::span<Obs> obs, const Cells& before, const Agents& now) const noexcept {
     if (mode != ObsMode::kPlanes) return;
-    const std::size_t n = agents_;  // bytes may alias anything: what a loop reads is in locals
-    const std::size_t cells = cells_;
+    const std::size_t cells = cells_;  // bytes may alias anything: what a loop reads is in locals
     Obs* plane = obs.data() + layers_ * cells;
     Obs* facing = plane + n * cells;
     for (std::size_t i = 0; i < n; ++i, plane += cells, facing += 4) {

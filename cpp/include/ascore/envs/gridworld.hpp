@@ -87,6 +87,26 @@ inline constexpr int kMaxSites = 1024;
 /// no branch: where agents go cannot be predicted.
 inline constexpr std::uint16_t kNoSite = kMaxSites;
 
+/// Eight numbers below 128 in the bytes of a word. Neither branches, since what they would depend
+/// on cannot be predicted, nor std::popcount, which is a call unless it is built for one kind of
+/// processor.
+struct Bytes {
+  static constexpr std::uint64_t kOnes = 0x0101010101010101;
+  static constexpr std::uint64_t kTops = 0x80 * kOnes;
+
+  /// Byte k: how many bits of `x` are set in byte k and below.
+  static constexpr std::uint64_t running_counts(std::uint64_t x) noexcept {
+    x -= x >> 1 & 0x5555555555555555;
+    x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
+    return ((x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F) * kOnes;
+  }
+
+  /// How many bytes are at most `limit`.
+  static constexpr std::size_t at_most(std::uint64_t limit, std::uint64_t bytes) noexcept {
+    return ((((limit * kOnes | kTops) - bytes) & kTops) >> 7) * kOnes >> 56;
+  }
+};
+
 /// A set of sites, which are numbered row by row, with room for kNoSite.
 class SiteSet {
  public:
@@ -102,11 +122,8 @@ class SiteSet {
   void erase(std::size_t site) noexcept { words_[site / kBits] &= ~bit(site); }
 
   std::size_t size(std::size_t words = kWords) const noexcept {
-    std::size_t total = 0;
-    for (std::size_t w = 0; w < words; ++w) {
-      total += static_cast<std::size_t>(std::popcount(words_[w]));
-    }
-    return total;
+    const std::size_t first = count(words_[0]);
+    return words == 1 ? first : first + size_beyond(words);
   }
 
   bool within(const SiteSet& all) const noexcept {
@@ -122,30 +139,22 @@ class SiteSet {
     return all;
   }
 
-  /// What `all` has and `taken` and `sites` have not. `words` covers `all`.
-  static SiteSet without(const SiteSet& all, const SiteSet& taken, std::size_t words,
-                         std::span<const std::uint16_t> sites = {}) noexcept {
+  /// What `all` has and neither `taken` nor `closed`. `words` covers `all`.
+  static SiteSet without(const SiteSet& all, const SiteSet& taken, const SiteSet& closed,
+                         std::size_t words) noexcept {
     SiteSet rest{Unset{}};
-    for (std::size_t w = 0; w < words; ++w) {
-      std::uint64_t word = all.words_[w] & ~taken.words_[w];
-      for (const std::uint16_t site : sites) {
-        word &= ~(std::uint64_t{site / kBits == w} << (site % kBits));
-      }
-      rest.words_[w] = word;
-    }
+    const auto word = [&](std::size_t w) {
+      return all.words_[w] & ~(taken.words_[w] | closed.words_[w]);
+    };
+    rest.words_[0] = word(0);  // apart: most sets have no other
+    for (std::size_t w = 1; w < words; ++w) rest.words_[w] = word(w);
     return rest;
   }
 
   /// The member that `rank` others precede; needs rank < size().
   std::size_t nth(std::size_t rank) const noexcept {
-    std::size_t w = 0;
-    for (std::size_t here = 0;; ++w, rank -= here) {
-      here = static_cast<std::size_t>(std::popcount(words_[w]));
-      if (rank < here) break;
-    }
-    std::uint64_t rest = words_[w];
-    while (rank-- > 0) rest &= rest - 1;
-    return w * kBits + static_cast<std::size_t>(std::countr_zero(rest));
+    const std::uint64_t counts = Bytes::running_counts(words_[0]);
+    return rank < counts >> 56 ? nth_bit(words_[0], counts, rank) : nth_beyond(rank);
   }
 
   template <class Visitor>
@@ -158,6 +167,39 @@ class SiteSet {
   }
 
  private:
+  friend struct Sites;
+
+  // What lies beyond the first word is apart and never inlined: most sets have no other, and
+  // compilers would count the bits of all words in advance.
+
+  [[gnu::noinline]] std::size_t size_beyond(std::size_t words) const noexcept {
+    std::size_t total = 0;
+    for (std::size_t w = 1; w < words; ++w) total += count(words_[w]);
+    return total;
+  }
+
+  [[gnu::noinline]] std::size_t nth_beyond(std::size_t rank) const noexcept {
+    for (std::size_t w = 0;; ++w) {
+      const std::uint64_t counts = Bytes::running_counts(words_[w]);
+      const std::size_t here = counts >> 56;
+      if (rank < here) return w * kBits + nth_bit(words_[w], counts, rank);
+      rank -= here;
+    }
+  }
+
+  static std::size_t count(std::uint64_t word) noexcept {
+    return Bytes::running_counts(word) >> 56;
+  }
+
+  /// The bit that `rank` lower ones precede: first its byte, then its place there.
+  static std::size_t nth_bit(std::uint64_t word, std::uint64_t counts, std::size_t rank) noexcept {
+    const std::size_t from = 8 * Bytes::at_most(rank, counts);
+    const std::uint64_t left = rank - (counts << 8 >> from & 0xFF);
+    const std::uint64_t spread = (word >> from & 0xFF) * Bytes::kOnes & 0x8040201008040201;
+    const std::uint64_t ones = (spread + (Bytes::kTops - Bytes::kOnes)) >> 7 & Bytes::kOnes;
+    return from + Bytes::at_most(left, ones * Bytes::kOnes);
+  }
+
   static std::uint64_t bit(std::size_t site) noexcept { return std::uint64_t{1} << (site % kBits); }
 
   /// A set of which only the words in use will be written and read: clearing all would take longer
@@ -171,17 +213,35 @@ class SiteSet {
 /// The cells of one kind, in row-major order.
 struct Sites {
   Sites(const GridMap& map, std::string_view kinds)
-      : at(static_cast<std::size_t>(map.size()), kNoSite) {
+      : at(static_cast<std::size_t>(map.size()), kNoSite), bit(at.size()) {
     for (std::size_t c = 0; c < at.size(); ++c) {
       if (kinds.find(map.cells()[c]) == std::string_view::npos) continue;
       at[c] = static_cast<std::uint16_t>(cell.size());
+      bit[c] = SiteSet::bit(cell.size());
       cell.push_back(static_cast<std::uint16_t>(c));
     }
     all = SiteSet::first(std::min<std::size_t>(cell.size(), kMaxSites));
     words = (cell.size() + SiteSet::kBits - 1) / SiteSet::kBits;
   }
 
+  /// The sites of n cells, a number or a constant.
+  template <class Count>
+  SiteSet on(Count n, const std::uint16_t* cells) const noexcept {
+    SiteSet found{SiteSet::Unset{}};
+    if (words == 1) {
+      found.words_[0] = 0;
+      for (std::size_t i = 0; i < n; ++i) found.words_[0] |= bit[cells[i]];
+      return found;
+    }
+    found = {};
+    for (std::size_t i = 0; i < n; ++i) {
+      found.words_[at[cells[i]] / SiteSet::kBits] |= bit[cells[i]];
+    }
+    return found;
+  }
+
   std::vector<std::uint16_t> at;    ///< site on a cell, or kNoSite
+  std::vector<std::uint64_t> bit;   ///< of that site in its word of a set, or 0
   std::vector<std::uint16_t> cell;  ///< cell of a site
   SiteSet all;
   std::size_t words = 0;  ///< of a SiteSet that are in use
@@ -195,7 +255,8 @@ struct Sites {
 class Screen {
  public:
   explicit Screen(double top = 0) noexcept
-      : limit_(static_cast<unsigned>(std::ceil(top * 256.0))) {}
+      : limit_(static_cast<unsigned>(std::ceil(top * 256.0))),
+        half_(limit_ <= 128 ? limit_ * Bytes::kOnes : (limit_ - 128) * Bytes::kOnes) {}
 
   /// What a site of probability `chance` <= top has to stay below once it is through.
   double threshold(double chance) const noexcept {
@@ -210,26 +271,36 @@ class Screen {
     const std::size_t size = set.size(words);
     std::array<std::uint16_t, kMaxSites> through;  // how many sites of the set precede
     std::size_t count = 0;
-    for (std::size_t first = 0; first < size; first += 8) {
-      for (std::uint64_t low = below_limit(rng.next()); low != 0; low &= low - 1) {
-        const std::size_t rank = first + static_cast<std::size_t>(std::countr_zero(low)) / 8;
-        if (rank < size) through[count++] = static_cast<std::uint16_t>(rank);
+    std::size_t first = 0;
+    do {  // a block of words at a time: how many of them are wanted cannot be predicted
+      const auto& block = rng.block();
+      std::uint64_t low = 0;  // bit k: the site with rank first + k gets through
+      for (std::size_t k = 0; k < block.size(); ++k) low |= below_limit(block[k]) << 8 * k;
+      low >>= 8 * rng.used();
+      const std::size_t here = std::min(size - first, 8 * (block.size() - rng.used()));
+      low &= (std::uint64_t{1} << here) - 1;
+      rng.discard((here + 7) / 8);
+      for (; low != 0; low &= low - 1) {
+        const std::size_t k = static_cast<std::size_t>(std::countr_zero(low));
+        through[count++] = static_cast<std::uint16_t>(first + k);
       }
-    }
+      first += here;
+    } while (first < size);
     for (std::size_t k = 0; k < count; ++k) grow(set.nth(through[k]), rng.u01());
   }
 
  private:
-  /// The top bit of every byte that is below the limit: eight comparisons in one word, by
-  /// subtracting from bytes whose top bit is set, so that none borrows from the next.
+  /// Bit k says whether byte k is below the limit: eight comparisons in one word, by subtracting
+  /// from bytes whose top bit is set, so that none borrows from the next.
   std::uint64_t below_limit(std::uint64_t bytes) const noexcept {
-    constexpr std::uint64_t kOnes = 0x0101010101010101;
-    constexpr std::uint64_t kTops = 0x80 * kOnes;
-    if (limit_ <= 128) return ~bytes & ~((bytes | kTops) - limit_ * kOnes) & kTops;
-    return (~bytes | ~((bytes | kTops) - (limit_ - 128) * kOnes)) & kTops;
+    const std::uint64_t rest = (bytes | Bytes::kTops) - half_;
+    const std::uint64_t not_below = limit_ <= 128 ? bytes | rest : bytes & rest;
+    constexpr std::uint64_t kGather = 0x0102040810204080;  // top bits side by side
+    return (~not_below >> 7 & Bytes::kOnes) * kGather >> 56;
   }
 
   unsigned limit_;
+  std::uint64_t half_;  ///< in every byte, the limit, or by how much it is beyond 128
 };
 
 // ---- agents ----------------------------------------------------------------------------------
@@ -272,8 +343,7 @@ class Ground {
         radius(p.neigh_radius),
         metric(p.neigh_metric),
         tile(map.cells()),
-        offset_{static_cast<std::int16_t>(-width), 1, static_cast<std::int16_t>(width), -1, 0},
-        open_(cells) {
+        next_(cells) {
     const bool egocentric = p.move_frame == Frame::kEgo ||
                             (p.move_frame == Frame::kProfile && p.profile == Profile::kSsd);
     for (std::size_t a = 0; a < kActionNames.size(); ++a) {
@@ -288,22 +358,26 @@ class Ground {
       for (int col = 0; col < width; ++col) {
         const auto c = static_cast<std::size_t>(row * width + col);
         if (tile[c] == 'P') spawns.push_back(static_cast<std::uint16_t>(c));
-        open_[c] = static_cast<std::uint8_t>(
-            free(map, row - 1, col) << kUp | free(map, row, col + 1) << kRight |
-            free(map, row + 1, col) << kDown | free(map, row, col - 1) << kLeft | 1 << kNowhere);
+        const auto beside = [&](int down, int right) {
+          const int r = row + down;
+          const int k = col + right;
+          const bool inside = r >= 0 && k >= 0 && r < height && k < width;
+          return static_cast<std::uint16_t>(inside && map.at(r, k) != '@' ? r * width + k
+                                                                          : static_cast<int>(c));
+        };
+        next_[c] = {beside(-1, 0), beside(0, 1), beside(1, 0), beside(0, -1), beside(0, 0)};
       }
     }
   }
 
   /// Whether there is a cell without wall next to `cell` in this direction.
   bool open(std::size_t cell, std::size_t direction) const noexcept {
-    return (open_[cell] >> direction & 1) != 0;
+    return next_[cell][direction] != cell;
   }
 
   /// The cell next to `cell` in this direction, or itself at a wall or the edge of the map.
   std::uint16_t next(std::size_t cell, std::size_t direction) const noexcept {
-    const int step = offset_[direction] * (open_[cell] >> direction & 1);
-    return static_cast<std::uint16_t>(static_cast<int>(cell) + step);
+    return next_[cell][direction];
   }
 
   int row(std::size_t cell) const noexcept { return static_cast<int>(cell) / width; }
@@ -331,19 +405,22 @@ class Ground {
     }
   }
 
-  /// Moves, with the rules of the profile for agents that get in each other's way. In the profile
-  /// ssd they turn as well; in features that comes later, by `turn`.
-  void move(Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
-    const std::size_t n = num_agents;  // bytes may alias anything: what a loop reads is in locals
+  /// Moves all n agents, a number or a constant, with the rules of the profile for agents that get
+  /// in each other's way. In the profile ssd they turn as well; in features that comes later, by
+  /// `turn`.
+  template <class Count>
+  void move(Count n, Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
     const bool ssd = profile == Profile::kSsd;
-    Cells target = s.cell;  // all of it: `unhindered` reads blocks of agents
+    Cells target;
     for (std::size_t i = 0; i < n; ++i) {
       const Outcome outcome = outcome_[static_cast<std::size_t>(action[i])][s.orientation[i]];
       target[i] = next(s.cell[i], outcome.direction);
       s.orientation[i] = ssd ? outcome.orientation : s.orientation[i];
     }
     if (ssd) {
-      settle(rng, s.cell, target);
+      rng.discard(n - 1);  // what a random order takes
+      rng.block();         // nearly always drawn from in this step: computed while agents move
+      if (!unhindered(n, s.cell, target)) target = contend(rng.ago(n - 1), s.cell, target);
       for (std::size_t i = 0; i < n; ++i) s.cell[i] = target[i];
     } else {
       claim(action, target, s.cell);
@@ -362,19 +439,6 @@ class Ground {
     bool found = false;
     for (std::size_t i = 0; i < num_agents; ++i) found |= s.cell[i] == cell;
     return found;
-  }
-
-  /// Sites on which agents stand, kNoSite for the others.
-  Cells standing(const Sites& sites, const Agents& s) const noexcept {
-    Cells on;
-    for (std::size_t i = 0; i < num_agents; ++i) on[i] = sites.at[s.cell[i]];
-    return on;
-  }
-
-  /// Sites that are not in `taken` and not among `on`. Read no words beyond `sites.words`.
-  SiteSet vacant(const Sites& sites, const SiteSet& taken, const Cells& on) const noexcept {
-    return SiteSet::without(sites.all, taken, sites.words,
-                            std::span<const std::uint16_t>(on).first(num_agents));
   }
 
   /// Who hears whom.
@@ -421,18 +485,11 @@ class Ground {
   static constexpr std::array<std::size_t, 4> kBase{kLeft, kRight, kUp, kDown};
   static constexpr std::array<std::uint8_t, 8> kTurn{0, 0, 0, 0, 0, 1, 3, 0};
 
-  static int free(const GridMap& map, int row, int col) noexcept {
-    const bool inside = row >= 0 && col >= 0 && row < map.height() && col < map.width();
-    return inside && map.at(row, col) != '@' ? 1 : 0;
-  }
-
-  /// Profile ssd: turns targets that cannot be had into staying. No two agents end on one cell.
-  void settle(Rng& rng, const Cells& from, Cells& target) const noexcept {
+  /// Profile ssd: wishes, with staying in the place of those that cannot be had. No two agents end
+  /// on one cell. `rng` is where the random order is drawn from.
+  [[gnu::noinline]] Cells contend(Rng rng, const Cells& from, const Cells& wish) const noexcept {
     const std::size_t n = num_agents;
-    if (unhindered(from, target)) {  // chains and cycles of three and more move on
-      rng.discard(n - 1);            // what the permutation below takes
-      return;
-    }
+    Cells target = wish;
 
     std::array<std::uint8_t, kMaxAgents> order;
     std::array<std::uint8_t, kMaxAgents> rank;
@@ -441,7 +498,6 @@ class Ground {
 
     // Of several that want a cell only the first in the random order may have it, and none if its
     // occupant stays or wants the cell of one of them.
-    const Cells wish = target;
     for (std::size_t i = 0; i < n; ++i) {
       if (wish[i] == from[i]) continue;
       bool refused = false;
@@ -466,10 +522,13 @@ class Ground {
         }
       }
     }
+    return target;
   }
 
-  /// Whether all targets differ and no two agents want each other's cells.
-  bool unhindered(const Cells& from, const Cells& target) const noexcept {
+  /// Whether `contend` would grant every wish: all targets differ, and no two agents want each
+  /// other's cells.
+  template <class Count>
+  bool unhindered(Count n, const Cells& from, const Cells& target) const noexcept {
     // Eight at a time: compilers do not find this by themselves. It looks at all pairs, without
     // leaving early, since who meets whom cannot be predicted.
     constexpr std::size_t kLanes = 8;
@@ -477,13 +536,15 @@ class Ground {
     using Lanes [[gnu::vector_size(kLanes * sizeof(std::int16_t))]] = std::int16_t;
     constexpr Lanes kNumbers{0, 1, 2, 3, 4, 5, 6, 7};
     Lanes clash{};
-    for (std::size_t first = 0; first < num_agents; first += kLanes) {
-      Lanes at;
-      Lanes to;
-      std::memcpy(&at, from.data() + first, sizeof(at));
-      std::memcpy(&to, target.data() + first, sizeof(to));
+    for (std::size_t first = 0; first < n; first += kLanes) {
+      Lanes at{};
+      Lanes to{};
+      for (std::size_t k = 0; k < kLanes; ++k) {
+        at[k] = static_cast<std::int16_t>(first + k < n ? from[first + k] : 0);
+        to[k] = static_cast<std::int16_t>(first + k < n ? target[first + k] : 0);
+      }
       const Lanes agent = kNumbers + static_cast<std::int16_t>(first);
-      for (std::size_t i = first + 1; i < num_agents; ++i) {
+      for (std::size_t i = first + 1; i < n; ++i) {
         const auto here = static_cast<std::int16_t>(from[i]);
         const auto there = static_cast<std::int16_t>(target[i]);
         const Lanes earlier = agent < static_cast<std::int16_t>(i);
@@ -520,8 +581,8 @@ class Ground {
     }
   }
 
-  std::array<std::int16_t, 5> offset_;
-  std::vector<std::uint8_t> open_;  ///< one bit per direction
+  /// The cell next to a cell, by direction and kNowhere; padded, so that indices are shifts.
+  std::vector<std::array<std::uint16_t, 8>> next_;
   /// By action and orientation. Tables and no branches: actions cannot be predicted.
   std::array<std::array<Outcome, 4>, kActionNames.size()> outcome_{};
 };

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -95,7 +96,6 @@ class Harvest {
   struct State {
     grid::Agents agents;
     grid::SiteSet apples;
-    std::array<std::uint8_t, grid::kMaxSites> near;  ///< apples on the 8 cells around a site
   };
 
   explicit Harvest(const Params& params) : w_(std::make_shared<const World>(params)) {}
@@ -118,7 +118,6 @@ class Harvest {
     const World& w = *w_;
     w.ground.place(rng, s_.agents);
     s_.apples = w.sites.all;
-    std::ranges::copy(w.crowd, s_.near.begin());
     w.ground.meet(s_.agents, io.neighbours);
     if (w.view.mode == grid::ObsMode::kPlanes) {
       std::ranges::fill(io.obs, Obs{0});
@@ -130,16 +129,7 @@ class Harvest {
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
-    const World& w = *w_;
-    const grid::Cells before = s_.agents.cell;
-    w.ground.move(rng, io.action, s_.agents);
-    const grid::Cells on = w.ground.standing(w.sites, s_.agents);
-    eat(io, on);
-    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
-    regrow(rng, on, io.obs);
-    w.view.move(io.obs, before, s_.agents);
-    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
-    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
+    with_count(w_->ground.num_agents, [&](auto n) { play(n, rng, io); });
     return false;
   }
 
@@ -147,14 +137,7 @@ class Harvest {
   const State& state() const noexcept { return s_; }
 
   bool admits(const State& state) const noexcept {
-    const World& w = *w_;
-    if (!w.ground.admits(state.agents) || !state.apples.within(w.sites.all)) return false;
-    for (std::size_t site = 0; site < w.sites.cell.size(); ++site) {
-      std::uint8_t near = 0;
-      for (const std::uint16_t other : w.around(site)) near += state.apples.contains(other);
-      if (state.near[site] != near) return false;
-    }
-    return true;
+    return w_->ground.admits(state.agents) && state.apples.within(w_->sites.all);
   }
 
   template <class Row>
@@ -178,16 +161,16 @@ class Harvest {
           sites(map, "A"),
           view(ground, p, 1, 10 + 2 * ground.num_agents),
           screen(std::max({p.regrowth_1, p.regrowth_2, p.regrowth_3})),
-          around_(kAround * sites.cell.size()),
-          crowd(sites.cell.size()) {
+          around(sites.cell.size()) {
       for (std::size_t site = 0; site < sites.cell.size(); ++site) {
+        around[site].fill(grid::kNoSite);
+        auto next = around[site].begin();
         const int row = ground.row(sites.cell[site]);
         const int col = ground.col(sites.cell[site]);
         for (int r = std::max(row - 1, 0); r <= std::min(row + 1, ground.height - 1); ++r) {
           for (int c = std::max(col - 1, 0); c <= std::min(col + 1, ground.width - 1); ++c) {
             const std::uint16_t other = sites.at[static_cast<std::size_t>(r * ground.width + c)];
-            if (other == grid::kNoSite || other == site) continue;
-            around_[kAround * site + crowd[site]++] = other;
+            if (other != grid::kNoSite && other != site) *next++ = other;
           }
         }
       }
@@ -197,54 +180,82 @@ class Harvest {
       }
     }
 
-    /// Sites on the 8 cells around a site.
-    std::span<const std::uint16_t> around(std::size_t site) const noexcept {
-      return std::span(around_).subspan(kAround * site, crowd[site]);
-    }
-
     Params p;
     grid::Ground ground;
     grid::Sites sites;
     grid::View view;
     grid::Screen screen;
     std::array<double, kAround + 1> regrowth;  ///< by apples around: see Screen::threshold
-    std::vector<std::uint16_t> around_;
-    std::vector<std::uint8_t> crowd;  ///< sites around each site
+    std::vector<std::array<std::uint16_t, kAround>> around;  ///< sites, kNoSite where there is none
   };
+
+  /// Apples on the 8 cells around a site.
+  std::size_t near(std::size_t site) const noexcept {
+    std::size_t count = 0;
+    for (const std::uint16_t other : w_->around[site]) count += s_.apples.contains(other) ? 1 : 0;
+    return count;
+  }
+
+  /// A step of n agents: see `with_count`.
+  template <class Count>
+  void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
+    const World& w = *w_;
+    grid::Cells before;  // one by one, into registers: a block would go through memory
+    for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
+    w.ground.move(n, rng, io.action, s_.agents);
+    eat(n, io);
+    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
+    regrow(n, rng, io.obs);
+    w.view.move(n, io.obs, before, s_.agents);
+    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
+    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
+  }
 
   void set_apple(std::size_t site, bool there, std::span<Obs> obs) noexcept {
     there ? s_.apples.insert(site) : s_.apples.erase(site);
-    for (const std::uint16_t other : w_->around(site)) {
-      s_.near[other] = static_cast<std::uint8_t>(s_.near[other] + (there ? 1 : -1));
-    }
     w_->view.set(obs, kApple, w_->sites.cell[site], there);
   }
 
-  void eat(const StepView<Obs>& io, const grid::Cells& on) noexcept {
+  template <class Count>
+  void eat(Count n, const StepView<Obs>& io) noexcept {
     const World& w = *w_;
-    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
-      const std::uint16_t site = on[i];
-      const bool eats = s_.apples.contains(site) &&
-                        (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
-      io.reward[i] = eats ? 1.0F : 0.0F;
-      if (eats) set_apple(site, false, io.obs);
+    if (w.p.profile == grid::Profile::kFeatures) {
+      for (std::size_t i = 0; i < n; ++i) {  // one after the other: they may share a cell
+        const std::uint16_t site = w.sites.at[s_.agents.cell[i]];
+        const bool eats = s_.apples.contains(site) && io.action[i] <= grid::kStay;
+        io.reward[i] = eats ? 1.0F : 0.0F;
+        if (eats) set_apple(site, false, io.obs);
+      }
+      return;
+    }
+    std::uint64_t eaters = 0;  // one branch for all: who eats cannot be predicted
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool eats = s_.apples.contains(w.sites.at[s_.agents.cell[i]]);
+      io.reward[i] = static_cast<float>(eats);
+      eaters |= std::uint64_t{eats} << i;
+    }
+    for (; eaters != 0; eaters &= eaters - 1) {
+      const std::size_t cell = s_.agents.cell[static_cast<std::size_t>(std::countr_zero(eaters))];
+      set_apple(w.sites.at[cell], false, io.obs);
     }
   }
 
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
-  void regrow(Rng& rng, const grid::Cells& on, std::span<Obs> obs) noexcept {
+  template <class Count>
+  void regrow(Count n, Rng& rng, std::span<Obs> obs) noexcept {
     const World& w = *w_;
-    const grid::SiteSet bare = w.ground.vacant(w.sites, s_.apples, on);
+    const grid::SiteSet bare = grid::SiteSet::without(
+        w.sites.all, s_.apples, w.sites.on(n, s_.agents.cell.data()), w.sites.words);
     if (w.p.profile == grid::Profile::kFeatures) {
       w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
-        if (number < w.regrowth[s_.near[site]]) set_apple(site, true, obs);
+        if (number < w.regrowth[near(site)]) set_apple(site, true, obs);
       });
       return;
     }
     std::array<std::uint16_t, grid::kMaxSites> grown;
     std::size_t count = 0;
     w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
-      if (number < w.regrowth[s_.near[site]]) grown[count++] = static_cast<std::uint16_t>(site);
+      if (number < w.regrowth[near(site)]) grown[count++] = static_cast<std::uint16_t>(site);
     });
     for (std::size_t k = 0; k < count; ++k) set_apple(grown[k], true, obs);
   }

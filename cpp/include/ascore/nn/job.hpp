@@ -35,9 +35,10 @@ struct Objective {
   float peer_low = 0.0f, peer_high = 0.0f;  ///< what the peer ratio is held within
   float entropy_bonus = 0.0f;
   float penalty_weight = 0.0f;
-  bool printed = false;  ///< the peer ratio is Eq. 13's
-  bool kl = false;       ///< the distance is KL(received || own), not squared L2
-  bool gated = true;     ///< penalties act where Eq. 14-15 say
+  bool printed = false;   ///< the peer ratio is Eq. 13's
+  bool kl = false;        ///< the distance is KL(received || own), not squared L2
+  bool gated = true;      ///< penalties act where Eq. 14-15 say
+  bool corrects = false;  ///< anticipations correct what was received, logits on log-probabilities
 };
 
 /// The sizes of the actors: every agent has `trunks` networks of `heads / trunks` outputs blocks.

@@ -270,6 +270,16 @@ inline void objective_on_block(const Actors& actors, const Batch& batch, const O
       t.acted[j][r] = r < rows ? static_cast<float>(batch.action[block[r] * n + j]) : 0.0f;
     }
   }
+  if (objective.corrects) {
+    for (int j = 0; j < n; ++j) {
+      if (j == owner) continue;
+      Lane* x = head(t.x, j);
+      receive(batch, actors, block, j, j, head(t.log_policy, j), head(t.policy, j));
+      for (int a = 0; a < actions; ++a) {
+        for (int r = 0; r < kBlock; ++r) x[a][r] += head(t.log_policy, j)[a][r];
+      }
+    }
+  }
   for (int h = 0; h < heads; ++h) log_softmax(head(t.x, h), head(t.p, h), actions);
   for (int k = 0; k < heads * actions; ++k) {
     for (int r = 0; r < kBlock; ++r) t.slope[k][r] = 0.0f;
@@ -331,7 +341,7 @@ inline void objective_on_block(const Actors& actors, const Batch& batch, const O
   for (int j = 0; j < n; ++j) {
     if (!anyone[j]) continue;
     Lane *policy = head(t.policy, j), *log_policy = head(t.log_policy, j);
-    receive(batch, actors, block, j, j, log_policy, policy);
+    if (!objective.corrects) receive(batch, actors, block, j, j, log_policy, policy);
     pick(log_policy, actions, t.acted[j], theirs);
     pick(head(t.x, j), actions, t.acted[j], fresh);
     for (int r = 0; r < rows; ++r) reference[r] = old(objective.printed ? owner : j, r, j);
