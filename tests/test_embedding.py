@@ -5,6 +5,7 @@ A CMake project in `tests/embedding` is built against the installed package, as 
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -268,10 +270,21 @@ def test_a_damaged_export_is_refused_on_both_sides(
 ORCHARD = "orchard:Orchard"
 
 
+@pytest.fixture(scope="session")
+def compiled_orchard(built: Path) -> ModuleType:
+    """The module, imported once; other tests know one of that name in Python."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(built))
+        patch.setitem(sys.modules, "orchard", None)
+        del sys.modules["orchard"]
+        return importlib.import_module("orchard")
+
+
 @pytest.fixture
-def orchard(built: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def orchard(built: Path, compiled_orchard: ModuleType, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of the environment in `examples/environment_cpp`."""
     monkeypatch.syspath_prepend(str(built))
+    monkeypatch.setitem(sys.modules, "orchard", compiled_orchard)
     return ORCHARD
 
 

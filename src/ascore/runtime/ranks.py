@@ -206,6 +206,11 @@ class Ranks(World):
         except RuntimeError:  # the store went down with the machine that held it
             return True
 
+    def part(self) -> None:
+        """Hangs up once all ranks are done: nobody is left talking to one that is gone."""
+        self._reach(dist.barrier)
+        dist.destroy_process_group()
+
     def _combine(self, x: Array, operation: Any) -> Array:
         found = x.copy()
         self._reach(lambda: dist.all_reduce(torch.from_numpy(found), op=operation))
@@ -253,7 +258,7 @@ def joined() -> Iterator[World]:
         if world.claim():
             raise
         raise SystemExit(1) from None
-    dist.destroy_process_group()
+    world.part()
 
 
 def _attempt(store: Store, rank: int, size: int, timeout: timedelta) -> str:
