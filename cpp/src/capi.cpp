@@ -17,7 +17,6 @@
 #include <system_error>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "ascore/ascore.h"
@@ -194,7 +193,21 @@ struct LoadedPolicy {
   std::vector<ascore_param> params;
 };
 
-using Thing = std::variant<std::monostate, std::unique_ptr<Batch>, std::unique_ptr<LoadedPolicy>>;
+/// One of the two, or nothing.
+struct Thing {
+  std::unique_ptr<Batch> batch;
+  std::unique_ptr<LoadedPolicy> policy;
+
+  /// Null if it is of another kind.
+  template <class T>
+  T* get() const noexcept {
+    if constexpr (std::is_same_v<T, Batch>) {
+      return batch.get();
+    } else {
+      return policy.get();
+    }
+  }
+};
 
 // ---- handles ---------------------------------------------------------------------------------
 
@@ -216,9 +229,7 @@ class Table {
   class Use {
    public:
     Use(Place& place, std::uint64_t idle)
-        : place_(place),
-          idle_(idle),
-          thing_(std::get_if<std::unique_ptr<T>>(&place.thing)->get()) {}
+        : place_(place), idle_(idle), thing_(place.thing.get<T>()) {}
     ~Use() { place_.word.store(idle_, std::memory_order_release); }
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
@@ -303,7 +314,7 @@ class Table {
       complain<T>(theirs > 0 && theirs < ours ? "was destroyed before"
                                               : "was never made by this library");
     }
-    if (!std::holds_alternative<std::unique_ptr<T>>(place->thing)) {
+    if (place->thing.get<T>() == nullptr) {
       place->word.store(idle_word(handle), std::memory_order_release);
       complain<T>("belongs to something else");
     }
@@ -441,7 +452,7 @@ ascore_status ascore_env_create(uint32_t abi_version, const char* name,
              std::to_string(ascore::kMaxThreads));
     }
     if (config->num_params > 0) required(config->params, "params");
-    *env = reinterpret_cast<ascore_env*>(ascore::table().put(kind.make(*config)));
+    *env = reinterpret_cast<ascore_env*>(ascore::table().put({kind.make(*config), nullptr}));
   });
 }
 
@@ -537,7 +548,7 @@ ascore_status ascore_policy_load(uint32_t abi_version, const char* path, ascore_
     require_abi(abi_version);
     auto loaded =
         std::make_unique<ascore::LoadedPolicy>(ascore::Policy::load(&required(path, "path")));
-    *policy = reinterpret_cast<ascore_policy*>(ascore::table().put(std::move(loaded)));
+    *policy = reinterpret_cast<ascore_policy*>(ascore::table().put({nullptr, std::move(loaded)}));
   });
 }
 
