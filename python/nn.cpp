@@ -170,15 +170,17 @@ class BoundEngine {
     engine_->log_probs(seen, rows, first, last, data, keep);
   }
 
-  void values(py::handle obs, float scale, py::handle out) {
+  void values(py::handle obs, float scale, int first, int last, py::handle out) {
+    check_owners(first, last);
     std::vector<py::array> kept;
     std::int64_t rows = 0;
     const nn::Observations seen = observations(obs, scale, kept, rows);
     py::array to = require_array<float>("out", out, Use::kOutput);
-    require_shape("out", to, {n_, static_cast<std::size_t>(rows)});
+    require_shape("out", to,
+                  {static_cast<std::size_t>(last - first), static_cast<std::size_t>(rows)});
     float* data = write<float>("out", to).data();
     const py::gil_scoped_release unlocked;
-    engine_->values(seen, rows, data);
+    engine_->values(seen, rows, first, last, data);
   }
 
   /// One gradient step; adds statistics to f64 [N, columns], returns (owner, quantity, value) of
@@ -364,7 +366,8 @@ void register_nn(py::module_& module) {
            py::arg("heard"))
       .def("log_probs", &BoundEngine::log_probs, py::arg("obs"), py::arg("scale"), py::arg("first"),
            py::arg("last"), py::arg("out"), py::arg("keep") = false)
-      .def("values", &BoundEngine::values, py::arg("obs"), py::arg("scale"), py::arg("out"))
+      .def("values", &BoundEngine::values, py::arg("obs"), py::arg("scale"), py::arg("first"),
+           py::arg("last"), py::arg("out"))
       .def("minibatch", &BoundEngine::minibatch, py::arg("objective"), py::arg("first"),
            py::arg("last"), py::arg("index").none(true), py::arg("statistics"),
            "One gradient step; returns (owner, quantity, value) of what was not finite, or None.")

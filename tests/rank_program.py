@@ -21,8 +21,8 @@ def updates(world: World, out: Path, name: str, keys: dict[str, Any], count: int
     session = training._Session(Config(**keys), world)
     session.env.reset()
     records = [session._update(out) for _ in range(count)]
+    state = {key: value.numpy() for key, value in session.learner.state().items()}
     if world.lead:
-        state = {key: value.numpy() for key, value in session.learner.state().items()}
         np.savez(out / f"{name}.{world.size}.npz", **state)
         (out / f"{name}.{world.size}.json").write_text(json.dumps(records))
 

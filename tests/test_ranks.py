@@ -67,7 +67,7 @@ CASES: dict[str, dict[str, Any]] = {
         "advantage_scale": "max",
         "max_grad_norm": 0.1,
     },
-    "as, bytes": {"env": "cleanup-v1", "env_params": {}},
+    "as, bytes": {"env": "cleanup-v1", "env_params": {}, "rank_split": "environments"},
     "ippo": {"algorithm": "ippo"},
     "cppo": {"algorithm": "cppo"},
     "vs": {"algorithm": "vs"},
@@ -75,6 +75,29 @@ CASES: dict[str, dict[str, Any]] = {
     "vps, links that change": {"algorithm": "vps", "env": "exchange-v1", "graph": "environment"},
     "ps": {"algorithm": "ps"},
 }
+FOUR = {"env_params": {"num_agents": 4}}
+SPLIT: dict[str, dict[str, Any]] = {
+    "split, as": FOUR,
+    "split, as, a network per head": {**FOUR, "actor": "separate"},
+    "split, as, full batch": {**FOUR, "minibatches": 1, "ratio_reference": "iteration"},
+    "split, as, corrections": {**FOUR, "anticipation": "correction", "discrepancy": "kl"},
+    "split, as, gaps and one neighbour": {
+        **FOUR,
+        "communicate_every": 2,
+        "graph": "random_one",
+        "max_grad_norm": 0.1,
+    },
+    "split, as, links that change": {
+        "env": "exchange-v1",
+        "env_params": {"num_agents": 4},
+        "graph": "environment",
+        "advantage_normalization": True,
+    },
+    "split, as, bytes": {"env": "cleanup-v1", "env_params": {}},
+    "split, ippo": {**FOUR, "algorithm": "ippo"},
+    "split, vs": {**FOUR, "algorithm": "vs"},
+}
+"""Agents can be shared equally, so every rank trains its own."""
 UPDATES = 3
 
 # Sums are added in another order, which moves a float32 gradient in its last places. Adam divides
@@ -117,7 +140,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("ranks")
     jobs: list[dict[str, Any]] = [
         {"job": "updates", "name": name, "keys": {**KEYS, **keys}, "count": UPDATES}
-        for name, keys in CASES.items()
+        for name, keys in {**CASES, **SPLIT}.items()
     ]
     for job in jobs:
         rank_program.updates(World(), out, job["name"], job["keys"], UPDATES)
@@ -131,9 +154,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"job": "resume", "name": "meadow-parts"},
         {"job": "train", "name": "unkilled", "keys": KILLED.to_dict(), "stop_after": 0},
     ]
+    for name in ("split-whole", "split-same", "split-more"):
+        stop = 0 if name == "split-whole" else 7
+        runs.append({"job": "train", "name": name, "keys": {**RUN, **FOUR}, "stop_after": stop})
+    runs.append({"job": "resume", "name": "split-same"})
     launch(2, [*jobs, *runs], out)
-    others = [{"job": "agree"}, {"job": "disagree"}, {"job": "resume", "name": "more"}]
-    launch(4, [*jobs[:1], *others], out)
+    four = [jobs[0], next(job for job in jobs if job["name"] == "split, as")]
+    others = [{"job": "agree"}, {"job": "disagree"}]
+    others += [{"job": "resume", "name": name} for name in ("more", "split-more")]
+    launch(4, [*four, *others], out)
     return out
 
 
@@ -160,6 +189,40 @@ def test_two_ranks_equal_one(results: Path, name: str):
 
 def test_four_ranks_equal_one(results: Path):
     compare(results, "as", 4)
+
+
+@pytest.mark.parametrize(("name", "ranks"), [*((name, 2) for name in SPLIT), ("split, as", 4)])
+def test_agents_split_among_ranks_learn_as_alone_to_the_bit(results: Path, name: str, ranks: int):
+    one, many = (np.load(results / f"{name}.{count}.npz") for count in (1, ranks))
+    assert one.files == many.files
+    for key in one.files:
+        np.testing.assert_array_equal(many[key], one[key], err_msg=key)
+    a, b = (json.loads((results / f"{name}.{count}.json").read_text()) for count in (1, ranks))
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_equal(y, x)  # to the bit, nan where nobody was heard
+
+
+def test_who_can_split_agents():
+    env = ascore.make("predation", 4, 3, num_agents=4)
+    for keys, reason in (
+        ({}, None),
+        ({"algorithm": "ps"}, "ps averages parameters"),
+        ({"update_order": "sequential"}, "one after the other"),
+        ({"backend": "kernel"}, "backend = kernel"),
+    ):
+        config = Config(**{**KEYS, **FOUR, "num_envs": 4, **keys})
+        split = Learner(config, env.spec, rank_of(1, 2)).split
+        assert (split is None) == (reason is not None)
+        if reason is None:
+            assert split is not None
+            assert split.mine == slice(2, 4)
+        else:
+            with pytest.raises(ConfigError, match=f"rank_split = agents is not possible.*{reason}"):
+                Learner(config.replace(rank_split="agents"), env.spec, rank_of(1, 2))
+    one = Config(**KEYS, rank_split="agents")
+    with pytest.raises(ConfigError, match="3 agents cannot be shared equally by 2 ranks"):
+        Learner(one, ascore.make("predation", 8, 3, num_agents=3).spec, rank_of(0, 2))
+    assert Learner(one, env.spec).split is None  # alone, all agents are this rank's
 
 
 def test_what_ranks_agree_on(results: Path):
@@ -365,6 +428,18 @@ def test_stopped_on_one_rank_and_resumed_equals_undisturbed(results: Path):
 
 def test_python_environments_resume_with_as_many_ranks(results: Path):
     same(results / "meadow", results / "meadow-parts")
+
+
+def test_split_runs_resume_bit_for_bit_with_any_ranks(results: Path):
+    same(results / "split-whole", results / "split-same")
+    alone = ascore.train(Config(**{**RUN, **FOUR}), results / "split-alone").path
+    for name in ("split-more", "split-alone"):
+        one, two = arrays(results / "split-whole"), arrays(results / name)
+        for key in one:
+            if key.partition(".")[0] != "env":  # a slice per rank
+                np.testing.assert_array_equal(two[key], one[key], err_msg=key)
+        assert records(results / "split-whole") == records(results / name)
+    assert alone == results / "split-alone"
 
 
 @pytest.mark.parametrize("name", ["fewer", "more"])

@@ -175,7 +175,14 @@ class Engine:
         out: npt.NDArray[np.float32],
         keep: bool = False,
     ) -> None: ...
-    def values(self, obs: npt.NDArray[Any], scale: float, out: npt.NDArray[np.float32]) -> None: ...
+    def values(
+        self,
+        obs: npt.NDArray[Any],
+        scale: float,
+        first: int,
+        last: int,
+        out: npt.NDArray[np.float32],
+    ) -> None: ...
     def minibatch(
         self,
         objective: Objective,

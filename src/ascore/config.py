@@ -161,6 +161,10 @@ class Config:
     """Where PyTorch computes updates: cpu, cuda or cuda:N. Away from the CPU backend is torch."""
     num_threads: int = 0
     """Environment threads; 0 = automatic. Results do not depend on it."""
+    rank_split: Literal["auto", "agents", "environments"] = "auto"
+    """What the ranks of one run share out when it learns: agents, each rank its own on the rows of
+    all, or environments, each rank all agents on its own rows; auto = agents where they can be
+    shared equally and learn compiled. They collect in their own environments either way."""
     torch_threads: int = 1
     """PyTorch threads; one is fastest for networks of this size."""
     checkpoint_every: int = 0

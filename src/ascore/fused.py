@@ -16,8 +16,9 @@ from torch import Tensor
 
 from ascore import _core
 from ascore.config import Config
-from ascore.networks import LARGEST, Actor, Critic
+from ascore.networks import ALL, LARGEST, Actor, Critic
 from ascore.optimizer import AgentAdam
+from ascore.runtime.split import AgentSplit, gathered
 
 # Places in the statistics of a minibatch, as `nn::Outcome` lays them out.
 _SUMS = (
@@ -51,7 +52,11 @@ def unsupported(config: Config, actor: Actor, critic: Critic) -> str | None:
 
 
 class Fused:
-    """The engine on a learner's buffers; it writes parameters, gradients and moments in place."""
+    """The engine on a learner's buffers; it writes parameters, gradients and moments in place.
+
+    Where agents are split among ranks, whoever asks for all agents gets all of them, and this rank
+    computes its own.
+    """
 
     def __init__(
         self,
@@ -61,8 +66,9 @@ class Fused:
         actor_adam: AgentAdam,
         critic_adam: AgentAdam,
         kind: int,
+        split: AgentSplit | None = None,
     ) -> None:
-        self.config, self.actor, self.kind = config, actor, kind
+        self.config, self.actor, self.kind, self.split = config, actor, kind, split
         self._speaking, self._silent = _objective(config, kind), _objective(config, OWN)
         n = actor.num_agents
         trunks = actor.networks_per_agent
@@ -89,16 +95,17 @@ class Fused:
         of these rows; the actors' parameters must not change before it.
         """
         actor = self.actor
-        first, last, _ = owners.indices(actor.num_agents)
+        first, last = self._range(owners)
         out = torch.empty(last - first, len(obs), actor.heads, actor.num_actions)
         self.engine.log_probs(obs, scale, first, last, out.numpy(), keep)
-        return out
+        return self._all_agents(out)
 
     def values(self, obs: npt.NDArray[Any], scale: float) -> Tensor:
         """Normalised values: obs [S, V, O] -> f32 [N, S]."""
-        out = torch.empty(self.actor.num_agents, len(obs))
-        self.engine.values(obs, scale, out.numpy())
-        return out
+        first, last = self._range(ALL)
+        out = torch.empty(last - first, len(obs))
+        self.engine.values(obs, scale, first, last, out.numpy())
+        return self._all_agents(out)
 
     def begin(
         self,
@@ -164,8 +171,13 @@ class Fused:
         return self.engine.finish(self._objective(), *self._range(owners), total, whole, statistics)
 
     def _range(self, owners: slice) -> tuple[int, int]:
-        first, last, _ = owners.indices(self.actor.num_agents)
+        """Those of some owners that are computed here."""
+        mine = owners if self.split is None else self.split.mine
+        first, last, _ = mine.indices(self.actor.num_agents)
         return first, last
+
+    def _all_agents(self, mine: Tensor) -> Tensor:
+        return mine if self.split is None else self.split.all_agents(mine)
 
     def _objective(self) -> _core.Objective:
         return self._silent if self.kind == ANTICIPATION and not self.speaks else self._speaking
@@ -174,7 +186,7 @@ class Fused:
         self, statistics: npt.NDArray[np.float64], advantage_scale: Tensor
     ) -> dict[str, Tensor]:
         """Averages over the minibatches of what `step` gathered, f32 [N] each."""
-        mean = statistics / self.config.minibatches
+        mean = gathered(self.split, statistics) / self.config.minibatches
         found = {name: mean[:, k] for k, name in enumerate(_SUMS) if name != "_"}
         found["penalty"] = found["penalty"] * self.config.penalty_weight * advantage_scale.numpy()
         if not self.speaks:

@@ -36,6 +36,7 @@ from ascore.optimizer import AgentAdam
 from ascore.rollout import Rollout, per_agent_view
 from ascore.runtime.gradients import Gradients
 from ascore.runtime.ranks import World
+from ascore.runtime.split import AgentSplit
 from ascore.streams import STREAM_MINIBATCH, generator
 from ascore.targets import Targets
 from ascore.valuation import Valuation
@@ -137,8 +138,8 @@ class Learner:
 
     def __init__(self, config: Config, outside: Spec, world: World | None = None) -> None:
         self.config, self.outside = config, outside
-        self.world = world or World()
-        self.device = usable_device(config, self.world)
+        ranks = world or World()
+        self.device = usable_device(config, ranks)
         self.algorithm: Algorithm = get_algorithm(config.algorithm)
         self.spec = self.algorithm.view.spec(outside, config)
         n, size = self.spec.num_agents, int(np.prod(self.spec.obs_shape))
@@ -153,6 +154,9 @@ class Learner:
             device=self.device,
         )
         self.critic = Critic(size, config.critic_hidden, n, seed=config.seed, device=self.device)
+        self.split = self._agent_split(ranks)
+        # Where agents are split, every rank has all rows and there is nothing to add up.
+        self.world = ranks if self.split is None else World()
         self.valuation = Valuation(self.critic, config, self.spec.obs_scale, n, self.world)
         nets = (self.actor.net, self.critic.net)
         self.gradients = Gradients(self.world, nets, n, COLUMNS)
@@ -175,9 +179,29 @@ class Learner:
         reason = unsupported(self.config, self.actor, self.critic)
         if reason is None:
             nets = self.actor, self.critic, self.actor_adam, self.critic_adam
-            return Fused(self.config, *nets, self.algorithm.engine)
+            return Fused(self.config, *nets, self.algorithm.engine, self.split)
         if wanted == "fused":
             message = f"backend = fused is not possible: {reason}; use auto"
+            raise ConfigError(message)
+        return None
+
+    def _agent_split(self, ranks: World) -> AgentSplit | None:
+        """Who trains whom; None if every rank trains all agents on its own rows."""
+        config, n = self.config, self.spec.num_agents
+        if ranks.size == 1 or config.rank_split == "environments":
+            return None
+        reasons = {
+            f"{n} agents cannot be shared equally by {ranks.size} ranks": n % ranks.size != 0,
+            f"{config.algorithm} averages parameters": self.algorithm.mixes != "nothing",
+            "agents learn one after the other": config.update_order == "sequential",
+            f"backend = {config.backend}": config.backend not in ("auto", "fused"),
+            unsupported(config, self.actor, self.critic) or "": True,
+        }
+        reason = next((why for why, holds in reasons.items() if why and holds), None)
+        if reason is None:
+            return AgentSplit(ranks, n)
+        if config.rank_split == "agents":
+            message = f"rank_split = agents is not possible: {reason}; use auto"
             raise ConfigError(message)
         return None
 
@@ -197,7 +221,7 @@ class Learner:
         """K iterations over a batch.
 
         Args:
-            rollout: what was just collected.
+            rollout: what was just collected, with several ranks by this one.
             number: of this update, from 0; keys minibatches, random graphs and gaps.
 
         Returns:
@@ -208,6 +232,8 @@ class Learner:
             NonFiniteError: a loss, gradient or parameter is not finite; nothing non-finite is
                 ever written into a parameter by a step.
         """
+        if self.split is not None:
+            rollout = self.split.whole(rollout)
         links, targets, rows = self.prepare(rollout, number)
         silent = self.algorithm.sends_policies and links is None
         if silent:  # a gap trains no anticipation (section 5.3)
@@ -219,6 +245,8 @@ class Learner:
             self.actor_adam.restore(mask, *before)
         networks = {"policy": self.actor_adam.parameters, "value": self.critic_adam.parameters}
         self.guards.parameters(networks)
+        if self.split is not None:
+            self.split.fill(self.actor_adam.parameters)  # critics stay where they learn
         return self._metrics(rollout, targets, rows, links, totals, mean_probs)
 
     def prepare(self, rollout: Rollout, number: int) -> tuple[Links | None, Targets, Rows]:
@@ -622,13 +650,26 @@ class Learner:
     # ------------------------------------------------------------------ state
 
     def state(self) -> dict[str, Tensor]:
-        """Everything training needs to go on bit for bit, as named tensors."""
+        """Everything training needs to go on bit for bit, as named tensors.
+
+        All ranks must call it together.
+        """
+        if self.split is not None:
+            self._complete(self.split)
         tensors = {"actor": self.actor.net.flat, "critic": self.critic.net.flat}
         for name, adam in (("actor", self.actor_adam), ("critic", self.critic_adam)):
             tensors |= {f"{name}.{key}": value for key, value in adam.state().items()}
         normalizer = self.valuation.normalizer.state()
         tensors |= {f"normalizer.{k}": torch.from_numpy(v) for k, v in normalizer.items()}
         return {key: value.detach().cpu() for key, value in tensors.items()}
+
+    @torch.no_grad()
+    def _complete(self, split: AgentSplit) -> None:
+        """What only the ranks of the agents have kept up to date."""
+        split.fill(self.critic_adam.parameters)
+        for adam in (self.actor_adam, self.critic_adam):
+            for part in (adam.first, adam.second, adam.steps):
+                split.fill(part.view(self.spec.num_agents, -1))
 
     @torch.no_grad()
     def load_state(self, tensors: dict[str, Tensor]) -> None:

@@ -100,6 +100,17 @@ class World:
         """
         return [x]
 
+    def everywhere(self, x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """What every rank has, by rank, for all of them.
+
+        Arrays may differ in the length of their first axis.
+        """
+        return [x]
+
+    def concatenated(self, x: Tensor) -> Tensor:
+        """What the ranks have, one behind the other along the first axis; of equal shapes."""
+        return x
+
     def told(self, text: Callable[[], str]) -> str:
         """What rank 0 says; the others do not ask."""
         return text()
@@ -171,15 +182,23 @@ class Ranks(World):
 
     def gather(self, x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """Padded to the longest on the way."""
-        rows = np.zeros(self.size, dtype=np.int64)
-        rows[self.rank] = len(x)
-        rows = self.total(rows)
-        padded = np.zeros((int(rows.max()), *x.shape[1:]), dtype=x.dtype)
-        padded[: len(x)] = x
-        mine = torch.from_numpy(padded)
+        mine, rows = self._padded(x)
         found = [torch.empty_like(mine) for _ in rows] if self.lead else None
         self._reach(lambda: dist.gather(mine, found))
         return [part.numpy()[:count] for part, count in zip(found or [], rows, strict=False)]
+
+    def everywhere(self, x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Padded to the longest on the way."""
+        mine, rows = self._padded(x)
+        found = self.concatenated(mine).chunk(self.size)
+        return [part.numpy()[:count] for part, count in zip(found, rows, strict=True)]
+
+    def concatenated(self, x: Tensor) -> Tensor:
+        """One all-gather."""
+        mine = x.contiguous()
+        found = mine.new_empty(self.size * len(mine), *mine.shape[1:])
+        self._reach(lambda: dist.all_gather(list(found.chunk(self.size)), mine))
+        return found
 
     def told(self, text: Callable[[], str]) -> str:
         """Its length, then its bytes; the others add zeros."""
@@ -210,6 +229,15 @@ class Ranks(World):
         """Hangs up once all ranks are done: nobody is left talking to one that is gone."""
         self._reach(dist.barrier)
         dist.destroy_process_group()
+
+    def _padded(self, x: npt.NDArray[Any]) -> tuple[Tensor, npt.NDArray[np.int64]]:
+        """An array as long as the longest of all ranks, and how long each is."""
+        rows = np.zeros(self.size, dtype=np.int64)
+        rows[self.rank] = len(x)
+        rows = self.total(rows)
+        padded = np.zeros((int(rows.max()), *x.shape[1:]), dtype=x.dtype)
+        padded[: len(x)] = x
+        return torch.from_numpy(padded), rows
 
     def _combine(self, x: Array, operation: Any) -> Array:
         found = x.copy()

@@ -93,7 +93,8 @@ class Engine {
         kept_of_[static_cast<std::size_t>(owner)] = kept_.data() + owner * size;
       }
     }
-    each((last - first) * chunks, rows, [&](std::int64_t k, float* scratch) {
+    const std::int64_t work = (last - first) * rows * actor_size();
+    each((last - first) * chunks, work, [&](std::int64_t k, float* scratch) {
       const int owner = first + static_cast<int>(k / chunks);
       const std::int64_t from = k % chunks * kChunk, count = std::min(kChunk, rows - from);
       passes_.log_probs(actor_.layers, actors_, obs, owner, actor_of(owner), from, count,
@@ -107,15 +108,16 @@ class Engine {
     std::fill(kept_of_.begin() + first, kept_of_.begin() + last, nullptr);
   }
 
-  /// Values f32 [N, S] in the critics' own units.
-  void values(const Observations& obs, std::int64_t rows, float* out) {
-    pack_critics(0, actors_.agents);
+  /// Values f32 [last - first, S] of some owners in the critics' own units.
+  void values(const Observations& obs, std::int64_t rows, int first, int last, float* out) {
+    pack_critics(first, last);
     const std::int64_t chunks = (rows + kChunk - 1) / kChunk;
-    each(actors_.agents * chunks, rows, [&](std::int64_t k, float* scratch) {
-      const int owner = static_cast<int>(k / chunks);
+    const std::int64_t work = (last - first) * rows * critic_.size;
+    each((last - first) * chunks, work, [&](std::int64_t k, float* scratch) {
+      const int owner = first + static_cast<int>(k / chunks);
       const std::int64_t from = k % chunks * kChunk, count = std::min(kChunk, rows - from);
       passes_.values(critic_.layers, obs, owner, critic_of(owner), from, count,
-                     out + owner * rows + from, scratch);
+                     out + (owner - first) * rows + from, scratch);
     });
   }
 
@@ -125,7 +127,7 @@ class Engine {
                     const std::int64_t* index, std::int64_t count, Outcome* outcome) {
     const std::int64_t chunks = differentiate(batch, objective, first, last, index, count, count);
     norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
-    each(last - first, count, [&](int k, float*) {
+    each(last - first, touched(last - first, chunks), [&](int k, float*) {
       add_up(first + k, k, chunks);
       measure(first + k, k);
     });
@@ -138,7 +140,7 @@ class Engine {
   void gradient(const Batch& batch, const Objective& objective, int first, int last,
                 const std::int64_t* index, std::int64_t count, std::int64_t total, double* sums) {
     const std::int64_t chunks = differentiate(batch, objective, first, last, index, count, total);
-    each(last - first, count, [&](int k, float*) {
+    each(last - first, touched(last - first, chunks), [&](int k, float*) {
       add_up(first + k, k, chunks);
       std::copy_n(sums_.data() + k * chunks * kColumns, kColumns, sums + k * kColumns);
     });
@@ -149,7 +151,7 @@ class Engine {
                  std::int64_t total, const double* sums, Outcome* outcome) {
     sums_.assign(sums, sums + (last - first) * kColumns);
     norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
-    each(last - first, total, [&](int k, float*) { measure(first + k, k); });
+    each(last - first, touched(last - first), [&](int k, float*) { measure(first + k, k); });
     return take(batch, objective, first, last, 1, total, outcome);
   }
 
@@ -157,13 +159,24 @@ class Engine {
   static constexpr std::ptrdiff_t kColumns = kSums + 1;
 
  private:
-  /// Rows times networks below which a hand-over costs more than it saves.
-  static constexpr std::int64_t kWorthSharing = 4096;
+  /// Multiplications below which a hand-over costs more than it saves: some 100 us of products.
+  static constexpr std::int64_t kWorthSharing = std::int64_t{4} << 20;
+  /// What reading and writing a parameter with its gradient and moments costs, in multiplications:
+  /// products run from registers, these from the caches or from memory.
+  static constexpr std::int64_t kTouch = 16;
   /// Floats of activations that are kept at most: what fits the caches.
   static constexpr std::ptrdiff_t kMostKept = 1 << 20;
 
+  /// Parameters of an agent's actor.
+  std::int64_t actor_size() const noexcept { return actors_.trunks * actor_.size; }
+
+  /// Multiplications that going through the parameters of some owners is worth.
+  std::int64_t touched(std::int64_t owners, std::int64_t times = 1) const noexcept {
+    return owners * times * kTouch * (actor_size() + critic_.size);
+  }
+
   void pack_actors(int first, int last) {
-    each(last - first, 1, [&](int k, float*) {
+    each(last - first, (last - first) * kTouch * actor_size(), [&](int k, float*) {
       for (int t = 0; t < actors_.trunks; ++t) {
         const std::ptrdiff_t net = std::ptrdiff_t{first + k} * actors_.trunks + t;
         passes_.pack(actor_.layers, actor_.parameter + net * actor_.size,
@@ -173,7 +186,7 @@ class Engine {
   }
 
   void pack_critics(int first, int last) {
-    each(last - first, 1, [&](int k, float*) {
+    each(last - first, (last - first) * kTouch * critic_.size, [&](int k, float*) {
       const std::ptrdiff_t owner = first + k;
       passes_.pack(critic_.layers, critic_.parameter + owner * critic_.size,
                    packed_critic_.data() + owner * sizes_.packed_critic);
@@ -201,11 +214,13 @@ class Engine {
     pack_critics(first, last);
     const int owners = last - first;
     const std::int64_t chunks = std::max<std::int64_t>(1, (count + kChunk - 1) / kChunk);
-    const std::ptrdiff_t actor_size = actors_.trunks * sizes_.gradient_actor;
+    const std::ptrdiff_t actor_share = actors_.trunks * sizes_.gradient_actor;
     const std::ptrdiff_t size = partial_size();
     partial_.resize(static_cast<std::size_t>(owners * chunks * size));
     sums_.assign(static_cast<std::size_t>(owners * chunks * kColumns), 0.0);
-    each(owners * chunks, count, [&](std::int64_t k, float* scratch) {
+    // Forward, and backward to weights and to inputs.
+    const std::int64_t work = 3 * owners * count * (actor_size() + critic_.size);
+    each(owners * chunks, work, [&](std::int64_t k, float* scratch) {
       const int owner = first + static_cast<int>(k / chunks);
       const std::int64_t from = k % chunks * kChunk, part = std::min(kChunk, count - from);
       float* gradient = partial_.data() + k * size;
@@ -216,7 +231,7 @@ class Engine {
       passes_.actor(actor_.layers, actors_, batch, objective, owner, rows, from, part, total,
                     actor_of(owner), kept_at(owner, from), gradient, sums, scratch);
       passes_.critic(critic_.layers, batch, owner, rows, from, part, total, critic_of(owner),
-                     gradient + actor_size, sums + kSums, scratch);
+                     gradient + actor_share, sums + kSums, scratch);
     });
     forget(first, last);
     return chunks;
@@ -242,9 +257,9 @@ class Engine {
 
   /// Norms of an owner's gradients.
   void measure(int owner, int k) {
-    const std::ptrdiff_t actor_size = actors_.trunks * actor_.size;
+    const std::ptrdiff_t actor_share = actors_.trunks * actor_.size;
     norms_[static_cast<std::size_t>(2 * k)] =
-        std::sqrt(passes_.square_norm(actor_.gradient + owner * actor_size, actor_size));
+        std::sqrt(passes_.square_norm(actor_.gradient + owner * actor_share, actor_share));
     norms_[static_cast<std::size_t>(2 * k + 1)] =
         std::sqrt(passes_.square_norm(critic_.gradient + owner * critic_.size, critic_.size));
   }
@@ -254,7 +269,7 @@ class Engine {
                std::int64_t chunks, std::int64_t count, Outcome* outcome) {
     const Failure failure = check(batch, objective, first, last, chunks, count);
     if (failure.owner >= 0) return failure;
-    each(last - first, count, [&](std::int64_t k, float*) {
+    each(last - first, touched(last - first), [&](std::int64_t k, float*) {
       const int owner = first + static_cast<int>(k);
       advance(actor_, owner, actors_.trunks, norms_[static_cast<std::size_t>(2 * k)]);
       advance(critic_, owner, 1, norms_[static_cast<std::size_t>(2 * k + 1)]);
@@ -270,11 +285,11 @@ class Engine {
   }
   const float* critic_of(int owner) { return packed_critic_.data() + owner * sizes_.packed_critic; }
 
-  /// Runs body(task, scratch) for every task; shares them if the rows are many.
+  /// Runs body(task, scratch) for every task; shares them if all of them are enough work.
   template <class Body>
-  void each(std::int64_t tasks, std::int64_t rows, Body&& body) {
+  void each(std::int64_t tasks, std::int64_t work, Body&& body) {
     const auto workers = static_cast<std::int64_t>(pool_.num_threads());
-    if (workers == 1 || tasks == 1 || rows * actors_.agents < kWorthSharing) {
+    if (workers == 1 || tasks == 1 || work < kWorthSharing) {
       for (std::int64_t k = 0; k < tasks; ++k) body(static_cast<int>(k), scratch_[0].data());
       return;
     }
