@@ -29,24 +29,62 @@ struct GaeInput {
 
 namespace detail {
 
+// As many numbers as fit into a vector of the processor.
+using Floats4 [[gnu::vector_size(16)]] = float;
+using Floats8 [[gnu::vector_size(32)]] = float;
+using Floats16 [[gnu::vector_size(64)]] = float;
+
+/// What a loop that goes downwards will read next; it may lie in front of the array.
+[[gnu::always_inline]] inline void prefetch_before(const float* at) noexcept {
+  constexpr std::uintptr_t kAhead = 2048;  // bytes; twice and half of it are as good
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(at) - kAhead));
+}
+
 /// One row as if no episode ended in it: next and carry are the values and advantages of t + 1.
+///
+/// It goes from the end to the beginning, as the loop over rows does, so that every array is one
+/// stream to read ahead in. Upwards, rows of a page each would be a new stream every time.
+template <class Floats>
 [[gnu::always_inline]] inline void gae_row(
     std::size_t width, float gamma, float decay, const float* __restrict reward,
     const float* __restrict value, const float* __restrict next, const float* __restrict carry,
     float* __restrict advantage, float* __restrict returns) noexcept {
-  const auto entries = [=](std::size_t begin, std::size_t end) {
-    for (std::size_t m = begin; m < end; ++m) {
-      const float delta = (reward[m] + gamma * next[m]) - value[m];
-      advantage[m] = delta + decay * carry[m];
-      returns[m] = advantage[m] + value[m];
-    }
+  constexpr std::size_t kLanes = sizeof(Floats) / sizeof(float);
+  const auto entry = [=](std::size_t m) {
+    const float delta = (reward[m] + gamma * next[m]) - value[m];
+    advantage[m] = delta + decay * carry[m];
+    returns[m] = advantage[m] + value[m];
   };
+  const auto entries = [=](std::size_t m) {  // the same of kLanes from m on
+    Floats r, v, n, c;
+    std::memcpy(&r, reward + m, sizeof(r));
+    std::memcpy(&v, value + m, sizeof(v));
+    std::memcpy(&n, next + m, sizeof(n));
+    std::memcpy(&c, carry + m, sizeof(c));
+    const Floats delta = (r + gamma * n) - v;
+    const Floats a = delta + decay * c;
+    const Floats g = a + v;
+    std::memcpy(advantage + m, &a, sizeof(a));
+    std::memcpy(returns + m, &g, sizeof(g));
+  };
+  if (width < kLanes) {
+    for (std::size_t m = 0; m < width; ++m) entry(m);
+    return;
+  }
   // Arrays usually begin at the same place within a cache line, and not at its beginning. Vectors
-  // that cross lines take a fifth longer.
-  const std::size_t past = reinterpret_cast<std::uintptr_t>(advantage) % 64 / sizeof(float);
-  const std::size_t head = std::min(width, (16 - past) % 16);
-  entries(0, head);
-  entries(head, width);
+  // that cross lines take a fifth longer, so only the first and the last do, and overlap others.
+  const std::size_t past = reinterpret_cast<std::uintptr_t>(advantage) / sizeof(float) % kLanes;
+  const std::size_t head = (kLanes - past) % kLanes;
+  entries(width - kLanes);
+  for (std::size_t m = head + (width - head) / kLanes * kLanes; m > head;) {
+    m -= kLanes;
+    if (m % 16 < kLanes) {  // once per cache line
+      prefetch_before(reward + m);
+      prefetch_before(value + m);
+    }
+    entries(m);
+  }
+  entries(0);
 }
 
 using GaeRow = void (*)(std::size_t, float, float, const float*, const float*, const float*,
@@ -55,7 +93,7 @@ using GaeRow = void (*)(std::size_t, float, float, const float*, const float*, c
 inline void gae_row_portable(std::size_t width, float gamma, float decay, const float* reward,
                              const float* value, const float* next, const float* carry,
                              float* advantage, float* returns) noexcept {
-  gae_row(width, gamma, decay, reward, value, next, carry, advantage, returns);
+  gae_row<Floats4>(width, gamma, decay, reward, value, next, carry, advantage, returns);
 }
 
 // The same code for wider vectors, chosen at run time. Nothing is contracted, so bits are the same.
@@ -64,13 +102,13 @@ inline void gae_row_portable(std::size_t width, float gamma, float decay, const 
                                                  const float* reward, const float* value,
                                                  const float* next, const float* carry,
                                                  float* advantage, float* returns) noexcept {
-  gae_row(width, gamma, decay, reward, value, next, carry, advantage, returns);
+  gae_row<Floats8>(width, gamma, decay, reward, value, next, carry, advantage, returns);
 }
 
 [[gnu::target("avx512f,prefer-vector-width=512")]] inline void gae_row_avx512(
     std::size_t width, float gamma, float decay, const float* reward, const float* value,
     const float* next, const float* carry, float* advantage, float* returns) noexcept {
-  gae_row(width, gamma, decay, reward, value, next, carry, advantage, returns);
+  gae_row<Floats16>(width, gamma, decay, reward, value, next, carry, advantage, returns);
 }
 
 inline GaeRow choose_gae_row() noexcept {

@@ -18,7 +18,12 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "ascore/env.hpp"
 #include "ascore/envs/gridmap.hpp"
@@ -120,6 +125,9 @@ class SiteSet {
   }
   void insert(std::size_t site) noexcept { words_[site / kBits] |= bit(site); }
   void erase(std::size_t site) noexcept { words_[site / kBits] &= ~bit(site); }
+
+  /// Sites 0 to 63, as bits.
+  std::uint64_t first_word() const noexcept { return words_[0]; }
 
   std::size_t size(std::size_t words = kWords) const noexcept {
     const std::size_t first = count(words_[0]);
@@ -275,7 +283,9 @@ class Screen {
     do {  // a block of words at a time: how many of them are wanted cannot be predicted
       const auto& block = rng.block();
       std::uint64_t low = 0;  // bit k: the site with rank first + k gets through
-      for (std::size_t k = 0; k < block.size(); ++k) low |= below_limit(block[k]) << 8 * k;
+      for (std::size_t k = 0; k < block.size(); k += 2) {
+        low |= below_limit(block[k], block[k + 1]) << 8 * k;
+      }
       low >>= 8 * rng.used();
       const std::size_t here = std::min(size - first, 8 * (block.size() - rng.used()));
       low &= (std::uint64_t{1} << here) - 1;
@@ -297,6 +307,20 @@ class Screen {
     const std::uint64_t not_below = limit_ <= 128 ? bytes | rest : bytes & rest;
     constexpr std::uint64_t kGather = 0x0102040810204080;  // top bits side by side
     return (~not_below >> 7 & Bytes::kOnes) * kGather >> 56;
+  }
+
+  /// The same of two words.
+  std::uint64_t below_limit(std::uint64_t first, std::uint64_t second) const noexcept {
+#ifdef __SSE2__
+    // Read as two words: they were just written so, and one load of both would wait for memory.
+    const __m128i bytes =
+        _mm_set_epi64x(static_cast<std::int64_t>(second), static_cast<std::int64_t>(first));
+    const __m128i most = _mm_set1_epi8(static_cast<char>(limit_ - 1));
+    const __m128i below = _mm_cmpeq_epi8(_mm_min_epu8(bytes, most), bytes);
+    return static_cast<std::uint64_t>(_mm_movemask_epi8(below));
+#else
+    return below_limit(first) | below_limit(second) << 8;
+#endif
   }
 
   unsigned limit_;
@@ -411,6 +435,9 @@ class Ground {
   template <class Count>
   void move(Count n, Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
     const bool ssd = profile == Profile::kSsd;
+    if constexpr (few<Count>()) {
+      if (ssd) return move_few(n, rng, action, s);
+    }
     Cells target;
     for (std::size_t i = 0; i < n; ++i) {
       const Outcome outcome = outcome_[static_cast<std::size_t>(action[i])][s.orientation[i]];
@@ -484,6 +511,83 @@ class Ground {
   static constexpr std::size_t kNowhere = 4;
   static constexpr std::array<std::size_t, 4> kBase{kLeft, kRight, kUp, kDown};
   static constexpr std::array<std::uint8_t, 8> kTurn{0, 0, 0, 0, 0, 1, 3, 0};
+
+  // Eight cells in a vector or in two words, the first in the lowest bits.
+  using Lanes [[gnu::vector_size(16)]] = std::int16_t;
+  using Words [[gnu::vector_size(16)]] = std::uint64_t;
+  using Packed = std::array<std::uint64_t, 2>;
+  static constexpr std::size_t kLanes = 8;
+
+  /// Whether a number of agents is a constant and has room in Lanes.
+  template <class Count>
+  static constexpr bool few() noexcept {
+    if constexpr (requires { Count::value; }) {
+      return Count::value <= kLanes && std::endian::native == std::endian::little;
+    }
+    return false;
+  }
+
+  /// `move` in the profile ssd. Targets are put together in registers: a vector read from where its
+  /// parts were just written, which is what compilers make of arrays, waits for memory.
+  template <class Count>
+  void move_few(Count n, Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
+    Packed target{};
+    for (std::size_t i = 0; i < n; ++i) {
+      const Outcome outcome = outcome_[static_cast<std::size_t>(action[i])][s.orientation[i]];
+      const std::uint64_t cell = next(s.cell[i], outcome.direction);
+      target[i / 4] |= cell << 16 * (i % 4);
+      s.orientation[i] = outcome.orientation;
+    }
+    rng.discard(n - 1);  // what a random order takes
+    rng.block();         // nearly always drawn from in this step: computed while agents move
+    if (apart(n, s.cell, target)) {
+      std::memcpy(s.cell.data(), target.data(), sizeof(target));  // unused entries stay zero
+    } else {
+      Cells wish{};
+      std::memcpy(wish.data(), target.data(), sizeof(target));
+      const Cells granted = contend(rng.ago(n - 1), s.cell, wish);
+      std::copy_n(granted.begin(), std::size_t{n}, s.cell.begin());
+    }
+  }
+
+  /// `unhindered` for few agents: lanes are compared with those 1, 2, ... further on.
+  template <class Count>
+  static bool apart(Count, const Cells& from, const Packed& target) noexcept {
+    // Cells count from 1 here, since zeros are shifted in; lanes without agent equal no other.
+    constexpr auto offset = [](std::size_t lane) {
+      return static_cast<std::int16_t>(lane < Count::value ? 1 : 0x7000 + lane);
+    };
+    constexpr Lanes kOffset{offset(0), offset(1), offset(2), offset(3),
+                            offset(4), offset(5), offset(6), offset(7)};
+    Lanes at;
+    std::memcpy(&at, from.data(), sizeof(at));
+    at += kOffset;
+    const Lanes to = reinterpret_cast<Lanes>(Words{target[0], target[1]}) + kOffset;
+    Lanes clash{};
+    const auto compare = [&](const Lanes& other_at, const Lanes& other_to) {
+      clash |= (to == other_to) | ((at == other_to) & (to == other_at));
+    };
+    [&]<std::size_t... k>(std::index_sequence<k...>) {
+      (compare(further<k + 1>(at), further<k + 1>(to)), ...);
+    }(std::make_index_sequence<Count::value - 1>{});
+    const Words any = reinterpret_cast<Words>(clash);
+    return (any[0] | any[1]) == 0;
+  }
+
+  /// Lane k holds lane k + kBy; the last ones zeros.
+  template <std::size_t kBy>
+  static Lanes further(const Lanes& x) noexcept {
+    constexpr auto from = [](std::size_t lane) {
+      return static_cast<std::int16_t>(lane + kBy < kLanes ? lane + kBy : kLanes);
+    };
+#ifdef __clang__
+    return __builtin_shufflevector(x, Lanes{}, from(0), from(1), from(2), from(3), from(4), from(5),
+                                   from(6), from(7));
+#else  // GCC has the other one from version 12 on only
+    return __builtin_shuffle(
+        x, Lanes{}, Lanes{from(0), from(1), from(2), from(3), from(4), from(5), from(6), from(7)});
+#endif
+  }
 
   /// Profile ssd: wishes, with staying in the place of those that cannot be had. No two agents end
   /// on one cell. `rng` is where the random order is drawn from.

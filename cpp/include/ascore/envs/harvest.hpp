@@ -228,6 +228,19 @@ class Harvest {
       }
       return;
     }
+    if (w.sites.words == 1) {  // the same in registers
+      const std::uint64_t there = s_.apples.first_word();
+      std::uint64_t eaten = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::uint64_t taken = there & w.sites.bit[s_.agents.cell[i]];
+        io.reward[i] = taken != 0 ? 1.0F : 0.0F;
+        eaten |= taken;
+      }
+      for (; eaten != 0; eaten &= eaten - 1) {
+        set_apple(static_cast<std::size_t>(std::countr_zero(eaten)), false, io.obs);
+      }
+      return;
+    }
     std::uint64_t eaters = 0;  // one branch for all: who eats cannot be predicted
     for (std::size_t i = 0; i < n; ++i) {
       const bool eats = s_.apples.contains(w.sites.at[s_.agents.cell[i]]);
