@@ -1,9 +1,12 @@
 """Environment steps per second, learning included, against TorchRL's independent PPO.
 
 Both train independent PPO on `navigation-v1` from one configuration: environments, steps per batch,
-layers, iterations, minibatches, rates. TorchRL steps the environments through PettingZoo. All runs
-in one thread of one process, in turns, and what counts is the CPU time of the process. First both
-must have as many parameters and must learn, then they are timed.
+layers, iterations, minibatches, rates, discount, lambda, clipping; neither normalises advantages or
+values. All runs in one thread of one process, in turns, and what counts is the CPU time of the
+process. First both must have as many parameters and must learn, then they are timed.
+
+TorchRL steps the environments through PettingZoo, one after the other, which is most of its time:
+"whole update" is what a user of both would get, "learning" leaves the environments out.
 
     pip install -c constraints.txt '.[peer]'
     python benches/peer_torchrl.py --json
@@ -207,7 +210,10 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.repeats < LEAST_REPEATS:
         parser.error(f"--repeats {options.repeats} is too few for a median; give {LEAST_REPEATS}")
-    config = Config.preset("navigation", "ippo", num_envs=options.num_envs)
+    # TorchRL's loss knows no moments of values, so neither side has them.
+    config = Config.preset(
+        "navigation", "ippo", num_envs=options.num_envs, value_normalization=False
+    )
     curves: dict[str, list[float]] = {}
     effort = Effort(repeats=options.repeats, seconds=0.05, twin_envs=0)
     outcome = run(

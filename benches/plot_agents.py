@@ -244,7 +244,10 @@ def draw(table: Sequence[dict[str, Any]], out: Path) -> None:
             label=f"weights, gradients and moments: {label}",
         )
     ticks = sorted({row["agents"] for row in table})
-    titles = {left: "CPU time of one update, ms", right: "memory beyond that of imports, MB"}
+    titles = {
+        left: "CPU time of one update, ms (bands: least to greatest)",
+        right: "memory beyond that of imports, MB",
+    }
     for panel, title in titles.items():
         panel.set_xscale("log", base=2)
         panel.set_yscale("log")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -130,3 +132,40 @@ def test_a_picture_from_the_table(agents: ModuleType, tmp_path: Path) -> None:
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit):
         agents.main(["--out", str(tmp_path / "absent" / "table.csv")])
+
+
+# ---- where an update's time goes -------------------------------------------------------------
+
+
+def test_a_part_is_timed_less_what_is_timed_within_it() -> None:
+    clock = script("profile_update").Clock()
+
+    def outer() -> None:
+        clock.call("inner", time.sleep, 0.02)
+        time.sleep(0.01)
+        clock.call("inner", time.sleep, 0.02)
+
+    start = time.perf_counter()
+    clock.call("outer", outer)
+    took = time.perf_counter() - start
+    assert clock.seconds["inner"] >= 0.04
+    assert 0.01 <= clock.seconds["outer"] < took - 0.04 + 1e-3
+    assert sum(clock.seconds.values()) == pytest.approx(took, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("side", "parts"),
+    [
+        ("before", ["environment", "policy", "messages", "forward", "loss", "backward"]),
+        ("after", ["environment", "policy", "values", "messages", "forward, loss and backward"]),
+    ],
+)
+def test_parts_of_an_update_are_told_apart(side: str, parts: list[str]) -> None:
+    # In a process of its own, since what is timed stays wrapped.
+    command = [sys.executable, BENCHES / "profile_update.py", "exchange", "--side", side]
+    out = subprocess.run(
+        [*command, "--updates", "1"], capture_output=True, text=True, check=True
+    ).stdout
+    found = {line[:28].strip(): line[28:].split() for line in out.splitlines()[1:]}
+    assert {*parts, "advantages", "optimiser", "the rest, in Python"} < found.keys()
+    assert found["whole update"][2] == "100.0%"

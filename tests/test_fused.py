@@ -152,7 +152,7 @@ def test_one_step(
     found = fast.fused.metrics(statistics, data.advantage_scale)
     assert found.keys() == totals.keys()
     for name, value in totals.items():
-        torch.testing.assert_close(found[name], value, rtol=2e-3, atol=2e-4)
+        torch.testing.assert_close(torch.from_numpy(found[name]), value, rtol=2e-3, atol=2e-4)
     for a, b in ((slow.actor.net, fast.actor.net), (slow.critic.net, fast.critic.net)):
         # A unit whose input is 0 within rounding is open on one side and shut on the other: then
         # its row of weights differs, and nothing else.

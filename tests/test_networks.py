@@ -88,6 +88,8 @@ def test_acting_layers_are_the_own_policies(layout):
     torch.testing.assert_close(
         torch.log_softmax(logits, dim=-1), own_policy(net.log_probs(x), torch.arange(N)).detach()
     )
+    parts = [part.reshape(N, -1) for layer in net.own_layers() for part in layer]
+    assert torch.equal(net.own_flat(), torch.cat(parts, dim=1))
 
 
 @pytest.mark.parametrize("layout", ["multihead", "separate"])

@@ -176,18 +176,29 @@ def test_compiled_rollouts_are_those_of_pytorch(env: str, algorithm: str, layout
     assert np.array_equal(state, state_too)
 
 
-def test_compiled_rollouts_do_not_depend_on_threads_or_batch() -> None:
+@pytest.mark.parametrize(
+    ("name", "agents"),
+    # A single environment goes through the networks of up to four agents side by side.
+    [*((name, None) for name in ascore.ENVIRONMENTS), *(("predation", n) for n in range(2, 10))],
+)
+def test_compiled_rollouts_do_not_depend_on_threads_or_batch(name: str, agents: int | None) -> None:
+    params = {"num_agents": agents} if agents is not None else {}
+
     def roll(num_envs: int, threads: int) -> Rollout:
-        env = ascore.make("cleanup", num_envs, 3, num_threads=threads)
+        env = ascore.make(name, num_envs, 3, num_threads=threads, **params)
         env.reset()
-        config = Config(env="cleanup-v1", num_envs=num_envs, seed=3)
-        return Collector(env, 150).collect(Learner(config, env.spec).actor)
+        config = Config(env=env.spec.name, num_envs=num_envs, seed=3, actor_hidden=(40, 100))
+        learner = Learner(config, env.spec)
+        with torch.no_grad():  # far from uniform
+            noise = np.random.default_rng(0).normal(0, 0.2, learner.actor.net.flat.shape)
+            learner.actor.net.flat += torch.from_numpy(noise.astype(np.float32))
+        return Collector(env, 150).collect(learner.actor)
 
     whole = roll(13, 1)
     for num_envs, threads in ((13, 2), (13, 3), (1, 1), (6, 2)):
         part = roll(num_envs, threads)
-        for name in ("obs", "action", "reward", "truncated"):
-            assert np.array_equal(getattr(part, name), getattr(whole, name)[:, :num_envs]), name
+        for array in ("obs", "action", "reward", "truncated"):
+            assert np.array_equal(getattr(part, array), getattr(whole, array)[:, :num_envs]), array
 
 
 def test_a_policy_that_does_not_fit_is_refused() -> None:

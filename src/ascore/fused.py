@@ -27,6 +27,7 @@ _SUMS = (
     "value_grad_norm",
 )  # fmt: skip
 COLUMNS = len(_SUMS)
+_PENALTY = _SUMS.index("penalty")
 SUMS: int = _core.Engine.num_sums
 """Sums of a step per owner that processes add up beside the gradients."""
 _MESSAGES = ("peer_ratio", "active_own", "active_anticipation", "discrepancy")
@@ -184,17 +185,14 @@ class Fused:
 
     def metrics(
         self, statistics: npt.NDArray[np.float64], advantage_scale: Tensor
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, npt.NDArray[np.float32]]:
         """Averages over the minibatches of what `step` gathered, f32 [N] each."""
-        mean = gathered(self.split, statistics) / self.config.minibatches
-        found = {name: mean[:, k] for k, name in enumerate(_SUMS) if name != "_"}
-        found["penalty"] = found["penalty"] * self.config.penalty_weight * advantage_scale.numpy()
-        if not self.speaks:
-            found = {name: value for name, value in found.items() if name not in _MESSAGES}
-        return {
-            name: torch.from_numpy(np.ascontiguousarray(value)).float()
-            for name, value in found.items()
-        }
+        mean = gathered(self.split, statistics).T / self.config.minibatches
+        weighted = mean[_PENALTY] * self.config.penalty_weight
+        mean[_PENALTY] = weighted * advantage_scale.numpy()
+        left_out = ("_",) if self.speaks else ("_", *_MESSAGES)
+        rows = zip(_SUMS, mean.astype(np.float32), strict=True)
+        return {name: row for name, row in rows if name not in left_out}
 
 
 OWN, JOINT, ANTICIPATION = range(3)

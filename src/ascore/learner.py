@@ -43,6 +43,9 @@ from ascore.valuation import Valuation
 
 Metrics = dict[str, Any]
 
+Totals = dict[str, Any]
+"""Statistics of an update, a tensor or an array [N] or [N, A] each."""
+
 PER_LINK = ("active_anticipation", "active_own", "discrepancy")
 """Statistics that are averages over links, all others over rows."""
 
@@ -239,7 +242,7 @@ class Learner:
         if silent:  # a gap trains no anticipation (section 5.3)
             mask = self.actor.anticipation_mask().view(self.spec.num_agents, -1)
             before = self.actor_adam.parameters.detach().clone(), self.actor_adam.state()
-        totals: dict[str, Tensor] = {}
+        totals: Totals = {}
         mean_probs = self.iterate(rows, number, totals)
         if silent:
             self.actor_adam.restore(mask, *before)
@@ -302,7 +305,7 @@ class Learner:
             weights=weights,
         )
 
-    def iterate(self, rows: Rows, number: int, totals: dict[str, Tensor]) -> Tensor:
+    def iterate(self, rows: Rows, number: int, totals: Totals) -> Tensor:
         """Runs the K iterations; returns the mean own action probabilities before them, [N, A]."""
         config = self.config
         sequential = config.update_order == "sequential"
@@ -322,8 +325,7 @@ class Learner:
             env, said = self.outside.name, messages.log_probs.cpu().numpy()
             heard = messages.neighbours.cpu().numpy()
             sums = anticipation_sums(said, old.cpu().numpy(), heard, rows.raw, env)
-            found = anticipation_metrics(self.world.total(sums), env)
-            totals.update({key: torch.from_numpy(value) for key, value in found.items()})
+            totals.update(anticipation_metrics(self.world.total(sums), env))
         statistics = np.zeros((self.spec.num_agents, COLUMNS))
         for iteration in range(config.iterations):
             rereference = config.ratio_reference == "iteration"
@@ -343,7 +345,7 @@ class Learner:
                     else:
                         into = totals if last else None
                         self._minibatch(rows, owners, part, total, old, messages, into)
-                    if not sequential:
+                    if rows.weights is not None and not sequential:
                         self._mix(rows.weights)
                 if sequential and messages is not None and position + 1 < len(groups):
                     # Agent i+1 already hears what agent i sends after its step (Algorithm 1).
@@ -356,7 +358,7 @@ class Learner:
                     )
                     messages = self._messages(rows, log_probs, old)
                     self._refer(old, messages)
-            if sequential:
+            if rows.weights is not None and sequential:
                 self._mix(rows.weights)
         if self.fused is not None:
             totals.update(self.fused.metrics(statistics, rows.advantage_scale))
@@ -420,10 +422,8 @@ class Learner:
         return Messages(log_probs.contiguous(), old.diagonal(dim1=0, dim2=2), rows.neighbours)
 
     @torch.no_grad()
-    def _mix(self, weights: Tensor | None) -> None:
+    def _mix(self, weights: Tensor) -> None:
         """Consensus after a step of all agents: theta_i <- sum_j W_ij theta_j. Moments stay."""
-        if weights is None:
-            return
         if self.algorithm.mixes == "critic":
             self.valuation.mix(weights)
         else:
@@ -459,7 +459,7 @@ class Learner:
         total: int,
         old: Tensor,
         messages: Messages | None,
-        totals: dict[str, Tensor] | None,
+        totals: Totals | None,
     ) -> None:
         """One gradient step of some owners on a minibatch of `total` rows, of which this rank has
         `part`.
@@ -588,12 +588,12 @@ class Learner:
         targets: Targets,
         rows: Rows,
         links: Links | None,
-        totals: dict[str, Tensor],
+        totals: Totals,
         mean_probs: Tensor,
     ) -> Metrics:
         world, n = self.world, self.spec.num_agents
         ended = np.concatenate([np.zeros((0, n)), *rollout.episode_returns])
-        earned = world.total(np.append(ended.sum(axis=0), len(ended)))
+        earned = world.total(np.array([*ended.sum(axis=0), len(ended)]))
         returns = earned[:-1] / earned[-1] if earned[-1] > 0 else np.full(n, np.nan)
         both = np.stack([targets.returns - targets.value, targets.returns]).reshape(2, -1, n)
         both = both.astype(np.float64)
@@ -622,7 +622,7 @@ class Learner:
         rows_heard = states_heard = np.zeros((n, n), dtype=np.int64)
         linked = np.zeros((n, n), dtype=np.bool_)
         if links is not None:
-            rows_heard, linked = ledger.listeners(links.rows), links.linked
+            rows_heard, linked = links.heard, links.linked
             states_heard = rows_heard
             if config.shares == "value":
                 states_heard = rows_heard + ledger.listeners(links.rows[closing])

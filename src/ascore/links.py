@@ -6,7 +6,7 @@ T steps, B environments, N agents, S = T*B rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -46,20 +46,13 @@ class Links:
             ConfigError: a matrix of another size than the agents.
         """
         steps, b, n, _ = seen.shape
-        from_env = None
         if config.graph == "environment":
-            from_env = np.concatenate([seen, last[None]])
-        found = graph.neighbours(
-            config.graph,
-            n,
-            seed=config.seed,
-            update=number if config.graph_redraw else 0,
-            from_env=from_env,
-            matrix=config.graph_matrix,
-        )
-        if from_env is not None:
-            return cls(found, None)
-        return cls(np.broadcast_to(found, (steps + 1, b, n, n)), found)
+            every = np.concatenate([seen, last[None]])
+            return cls(graph.neighbours(config.graph, n, from_env=every), None)
+        redrawn = config.graph == "random_one" and config.graph_redraw
+        update = number if redrawn else 0
+        shape = steps + 1, b, n, n
+        return _still(config.graph, config.graph_matrix, config.seed, update, shape)
 
     @property
     def rows(self) -> npt.NDArray[np.bool_]:
@@ -74,6 +67,14 @@ class Links:
         return torch.from_numpy(self.rows.reshape(steps * b, n, n)).transpose(0, 1)
 
     @cached_property
+    def heard(self) -> npt.NDArray[np.int64]:
+        """At how many rows i heard j, i64 [N, N] at [j, i]."""
+        steps, b = self.rows.shape[:2]
+        count = self.rows.sum(axis=(0, 1)) if self.fixed is None else self.fixed * (steps * b)
+        found: npt.NDArray[np.int64] = count.T.astype(np.int64)
+        return found
+
+    @cached_property
     def linked(self) -> npt.NDArray[np.bool_]:
         """Bool [N, N]: i and j could speak at some row, in one direction or the other."""
         met = self.fixed if self.fixed is not None else self.rows.any(axis=(0, 1))
@@ -83,3 +84,12 @@ class Links:
     def weights(self) -> npt.NDArray[np.float64]:
         """Consensus weights W, f64 [N, N], averaged over the rows."""
         return graph.consensus(self.rows if self.fixed is None else self.fixed)
+
+
+@lru_cache(maxsize=4)
+def _still(
+    kind: str, matrix: str, seed: int, update: int, shape: tuple[int, int, int, int]
+) -> Links:
+    """Links that are the same at every state; what one update found out is there for the next."""
+    found = graph.neighbours(kind, shape[-1], seed=seed, update=update, matrix=matrix)
+    return Links(np.broadcast_to(found, shape), found)

@@ -200,6 +200,22 @@ class Actor:
         )
         return [*((w.detach(), b.detach()) for w, b in self.net.layers[:-1]), heads]
 
+    def own_flat(self) -> Tensor:
+        """`own_layers` one after the other, f32 [N, P]: per layer the weight, then the bias.
+
+        Rows of the buffer where an own policy is all of a network, else a copy.
+        """
+        n, a, flat = self.num_agents, self.num_actions, self.net.flat.detach()
+        if self.heads == 1:
+            return flat
+        if self.layout == "separate":
+            return flat[:: n + 1]
+        (weight, bias), n_in = self.net.slots[-1], self.net.sizes[-2]
+        heads = flat[:, weight].view(n, n_in, n, a).diagonal(dim1=0, dim2=2)  # [in, A, N]
+        biases = flat[:, bias].view(n, n, a).diagonal()  # [A, N]
+        own = (flat[:, : weight.start], heads.permute(2, 0, 1).reshape(n, -1), biases.T)
+        return torch.cat(own, dim=1)
+
     def anticipation_mask(self) -> Tensor:
         """Bool [K, P]: parameters that serve anticipations alone (none when H = 1)."""
         mask = torch.zeros_like(self.net.flat, dtype=torch.bool)

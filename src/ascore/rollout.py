@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,12 +112,10 @@ class Collector:
     def _collect_compiled(self, actor: Actor) -> Rollout:
         """The same in compiled code, networks included; log-probabilities differ by rounding."""
         env, rollout = self.env, self.rollout
-        layers = actor.own_layers()
-        flat = torch.cat([x.reshape(len(x), -1) for layer in layers for x in layer], dim=1)
         if self._policy is None:
             sizes = [*actor.net.sizes[:-1], actor.num_actions]
             self._policy = _core.Policy(sizes, actor.num_agents, os.environ.get("ASCORE_SIMD", ""))
-        self._policy.load(flat.cpu().numpy())
+        self._policy.load(actor.own_flat().cpu().contiguous().numpy())
         step, where, last, returns = env.rollout(
             self._policy,
             rollout.obs,
@@ -129,10 +128,12 @@ class Collector:
         )
         rollout.final.clear()
         rollout.episode_returns.clear()
-        for t in np.unique(step):
-            at = np.flatnonzero(step == t)
-            rollout.final.append((int(t), where[at], last[at]))
-            rollout.episode_returns.append(returns[at])
+        steps = step.tolist()  # in order
+        for t, group in itertools.groupby(range(len(steps)), key=steps.__getitem__):
+            first, *others = group
+            together = slice(first, first + 1 + len(others))
+            rollout.final.append((t, where[together], last[together]))
+            rollout.episode_returns.append(returns[together])
         rollout.last_obs[...] = env.obs
         rollout.last_neighbours[...] = env.neighbours
         return rollout

@@ -120,6 +120,62 @@ inline void multiply(const float* a, std::ptrdiff_t a_row, int rows, int depth, 
   });
 }
 
+/// Rows that go through networks of their own side by side, at most.
+inline constexpr int kNets = 4;
+
+/// c[n][j] = bias[n][j] + sum_k a[n][k] b[n][k][j], one row for each of `Nets` networks that lie
+/// `apart` numbers from one another. A single row waits for its own sums; several do not wait for
+/// one another. Every sum adds up in the order of `tile`.
+template <int C, int Nets>
+inline void row_tile(const float* a, std::ptrdiff_t a_net, int depth, const float* b,
+                     const float* bias, std::ptrdiff_t apart, bool relu, float* c,
+                     std::ptrdiff_t c_net) {
+  Vector sum[Nets][C];
+  for (int n = 0; n < Nets; ++n) {
+    for (int j = 0; j < C; ++j) sum[n][j] = load(bias + n * apart + j * kLanes);
+  }
+  for (int k = 0; k < depth; ++k) {
+#pragma GCC unroll 4
+    for (int n = 0; n < Nets; ++n) {
+      const float left = a[n * a_net + k];
+      const float* right = b + n * apart + std::ptrdiff_t{k} * C * kLanes;
+#pragma GCC unroll 4
+      for (int j = 0; j < C; ++j) sum[n][j] += load(right + j * kLanes) * left;
+    }
+  }
+  for (int n = 0; n < Nets; ++n) {
+    for (int j = 0; j < C; ++j) {
+      Vector v = sum[n][j];
+      if (relu) v = v < 0.0f ? Vector{} : v;  // NaN stays NaN
+      store(c + n * c_net + j * kLanes, v);
+    }
+  }
+}
+
+/// `multiply` of one row in each of `Nets` networks.
+template <int Nets>
+inline void multiply_rows(const float* a, std::ptrdiff_t a_net, int depth, const float* packed,
+                          const float* bias, std::ptrdiff_t apart, int width, bool relu, float* c,
+                          std::ptrdiff_t c_net) {
+  panels(width, [&](int first, int vectors) {
+    const auto run = [&]<int C>() {
+      row_tile<C, Nets>(a, a_net, depth, packed, bias + first, apart, relu, c + first, c_net);
+    };
+    if (vectors == 1) {
+      run.template operator()<1>();
+    } else if (vectors == kTileVectors) {
+      run.template operator()<kTileVectors>();
+    } else if constexpr (kTileVectors == 4) {
+      if (vectors == 2) {
+        run.template operator()<2>();
+      } else {
+        run.template operator()<3>();
+      }
+    }
+    packed += std::ptrdiff_t{depth} * vectors * kLanes;
+  });
+}
+
 /// The entries of a block of rows that are not 0; row i has count[i] of them, from i * stride on.
 struct Nonzeros {
   const std::int32_t* count;

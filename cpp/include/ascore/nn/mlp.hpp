@@ -91,6 +91,31 @@ class Plan {
     }
   }
 
+  /// `forward` of one row of inputs through each of `Nets` networks, one after the other in
+  /// `packed`; what network n computes is row n of the activations.
+  template <int Nets>
+  void forward_row(const float* packed, const float* x, const Nonzeros* few,
+                   float* activations) const {
+    const std::ptrdiff_t apart = packed_size();
+    const float* input = x;
+    for (int l = 0; l < depth(); ++l) {
+      const float* weights = packed + width(l);
+      float* output = activations + activation(l);
+      const bool relu = l + 1 < depth();
+      if (l == 0 && few != nullptr) {
+        for (int n = 0; n < Nets; ++n) {
+          multiply_sparse(*few, 1, in(l), weights + n * apart, width(l), output + n * row(l + 1),
+                          row(l + 1), Finish{.bias = packed + n * apart, .relu = relu});
+        }
+      } else {
+        multiply_rows<Nets>(input, l > 0 ? row(l) : 0, in(l), weights, packed, apart, width(l),
+                            relu, output, row(l + 1));
+      }
+      input = output;
+      packed += packed_layer(l);
+    }
+  }
+
   /// Adds the gradient of a block to `gradient`. The last activations hold the gradient by the
   /// outputs and are, like the others, overwritten.
   void backward(const float* packed, const float* x, const Nonzeros* few, int rows,

@@ -275,11 +275,52 @@ inline void critic_pass(const Layers& layers, const Batch& batch, int owner,
   });
 }
 
+/// Draws an action by inverse transform from logits [width], of which `actions` count: the
+/// arithmetic of `act_pass`, with a lane per action instead of one per row.
+inline std::int32_t draw(const float* logits, int actions, int width, float uniform, float* p) {
+  float peak = logits[0];
+  for (int a = 1; a < actions; ++a) peak = logits[a] > peak ? logits[a] : peak;
+  for (int a = 0; a < width; ++a) p[a] = exp(logits[a] - peak);
+  for (int a = 1; a < actions; ++a) p[a] = p[a] + p[a - 1];
+  const float threshold = uniform * p[actions - 1];
+  std::int32_t chosen = 0;
+  for (int a = 0; a + 1 < actions; ++a) chosen += p[a] <= threshold ? 1 : 0;
+  return chosen;
+}
+
+/// `act_pass` of one environment: the networks of several agents side by side.
+inline void act_once(const Plan& plan, int agents, const Observations& obs, const float* packed,
+                     const float* uniform, std::int32_t* action, Scratch& s) {
+  const int last = plan.depth() - 1, row = plan.row(plan.depth());
+  const Block block{nullptr, 0, 1};
+  const auto together = [&]<int Nets>(int first) {
+    if (first == 0 || obs.views > 1) read_block(obs, first, block, 1, plan.row(0), s.in);
+    plan.forward_row<Nets>(packed + first * plan.packed_size(), s.in.x, s.in.few(), s.activations);
+    for (int n = 0; n < Nets; ++n) {
+      action[first + n] = draw(s.activations + plan.activation(last) + std::ptrdiff_t{n} * row,
+                               plan.out(last), plan.width(last), uniform[first + n], s.tiles);
+    }
+  };
+  int i = 0;
+  if (obs.views == 1) {
+    for (; i + kNets <= agents; i += kNets) together.template operator()<kNets>(i);
+    if (i + 3 <= agents) {
+      together.template operator()<3>(i);
+      i += 3;
+    } else if (i + 2 <= agents) {
+      together.template operator()<2>(i);
+      i += 2;
+    }
+  }
+  for (; i < agents; ++i) together.template operator()<1>(i);
+}
+
 inline void act_pass(const Layers& layers, int agents, const Observations& obs, const float* packed,
                      std::int64_t count, const float* uniform, std::int32_t* action,
                      float* memory) {
   const Plan plan(layers);
   Scratch s(memory, plan, 1);
+  if (count == 1) return act_once(plan, agents, obs, packed, uniform, action, s);
   const int actions = plan.out(plan.depth() - 1), row = plan.row(plan.depth());
   blocks(nullptr, 0, count, [&](const Block& block, std::int64_t) {
     const int rows = tile_rows(block.rows), lanes = padded(block.rows, kLanes);
