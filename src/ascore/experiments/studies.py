@@ -81,7 +81,7 @@ WORLDS = {
     "harvest": World("harvest", "Harvest", 16_000),
     "predation-n8": World("predation", "C. Predation, 8 agents", 12_000, {"num_agents": 8}),
     "navigation": World("navigation", "C. Navigation", 8_000, zero="random"),
-    "exchange": World("exchange", "Exchange", 16_000),
+    "exchange": World("exchange", "Exchange", 8_000),
     "predation-n20": World(
         "predation", "C. Predation, 20 agents", 3_200, {"num_agents": 20}, tuned="crowd"
     ),
