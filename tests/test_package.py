@@ -198,7 +198,7 @@ ARROWS = {
     "experiments.sweeps": "config errors experiments experiments.cells experiments.statistics"
     " experiments.tables",
     "experiments.tables": "experiments.results experiments.statistics",
-    "fused": "_core config networks optimizer",
+    "fused": "_core config networks optimizer runtime.split",
     "factory": "envs interop.external interop.locate",
     "files": "errors",
     "graph": "errors streams",
@@ -219,8 +219,8 @@ ARROWS = {
     "kernels": "config kernels.compiled objectives",
     "kernels.compiled": "",
     "learner": "algorithms algorithms.contract anticipations config envs errors fused guards"
-    " ledger links networks objectives optimizer rollout runtime.gradients runtime.ranks streams"
-    " targets valuation",
+    " ledger links networks objectives optimizer rollout runtime.gradients runtime.ranks"
+    " runtime.rows runtime.split streams targets valuation",
     "ledger": "",
     "links": "config graph",
     "metrics": "errors files",
@@ -253,6 +253,8 @@ ARROWS = {
     "runtime.gradients": "networks runtime.ranks",
     "runtime.pool": "errors processors progress",
     "runtime.ranks": "errors",
+    "runtime.rows": "rollout runtime.ranks",
+    "runtime.split": "runtime.ranks",
     "scripted": "envs scripted.cleanup scripted.exchange scripted.harvest scripted.navigation"
     " scripted.predation scripted.uniform",
     "scripted.board": "envs scripted.reading",

@@ -507,11 +507,11 @@ def crew(agent: int) -> dict[int, int]:
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds ranks in /proc")
 def test_kill_9_of_a_rank_five_times(results: Path, tmp_path: Path):
     """Whoever dies, whenever: one line, a restart, and the parameters of an undisturbed run."""
-    out = tmp_path / "run"
-    log = (tmp_path / "log").open("w+")
-    agent = subprocess.Popen(
-        torchrun(*COMMAND, "--out", str(out), restarts=5), stderr=log, stdout=log
-    )
+    out, told_to = tmp_path / "run", tmp_path / "log"
+    with told_to.open("w") as log:
+        agent = subprocess.Popen(
+            torchrun(*COMMAND, "--out", str(out), restarts=5), stderr=log, stdout=log
+        )
     draw = random.Random(0)
     metrics, victims, kills = out / "metrics.jsonl", {-1}, 0
 
@@ -530,11 +530,9 @@ def test_kill_9_of_a_rank_five_times(results: Path, tmp_path: Path):
         time.sleep(moment)  # in the middle of an update as likely as not
         os.kill(here[rank], signal.SIGKILL)
         victims, kills = set(here.values()), kills + 1
-    assert agent.wait() == 0, (tmp_path / "log").read_text()
+    assert agent.wait() == 0, told_to.read_text()
     assert kills == 5
-    log.seek(0)
-    told = [line for line in log.read().splitlines() if line.startswith("ascore:")]
-    log.close()
+    told = [line for line in told_to.read_text().splitlines() if line.startswith("ascore:")]
     assert len(told) <= 5  # a survivor may be ended by torchrun before it has noticed
     for line in told:
         assert "has lost another rank" in line or "cannot meet" in line

@@ -36,6 +36,7 @@ from ascore.optimizer import AgentAdam
 from ascore.rollout import Rollout, per_agent_view
 from ascore.runtime.gradients import Gradients
 from ascore.runtime.ranks import World
+from ascore.runtime.rows import whole
 from ascore.runtime.split import AgentSplit
 from ascore.streams import STREAM_MINIBATCH, generator
 from ascore.targets import Targets
@@ -236,7 +237,7 @@ class Learner:
                 ever written into a parameter by a step.
         """
         if self.split is not None:
-            rollout = self.split.whole(rollout)
+            rollout = whole(self.split.world, rollout)
         links, targets, rows = self.prepare(rollout, number)
         silent = self.algorithm.sends_policies and links is None
         if silent:  # a gap trains no anticipation (section 5.3)
