@@ -88,7 +88,7 @@ def agree(
         torch.testing.assert_close(
             found_terms.statistics[name].double(), value.double(), rtol=1e-4, atol=1e-5
         )
-    # On a saturated policy a row's gradient is what 1 - p leaves of its advantage, and float32 knows
+    # On a saturated policy a row's gradient is what 1 - p leaves of its advantage; float32 knows
     # p to an eps of 1.
     scale = float(gradient.abs().max())
     row = float(batch.advantage.abs().max()) / batch.advantage.shape[1]
