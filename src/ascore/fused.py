@@ -18,7 +18,7 @@ from ascore import _core
 from ascore.config import Config
 from ascore.networks import ALL, LARGEST, Actor, Critic
 from ascore.optimizer import AgentAdam
-from ascore.runtime.split import AgentSplit, gathered
+from ascore.runtime.split import AgentSplit
 
 # Places in the statistics of a minibatch, as `nn::Outcome` lays them out.
 _SUMS = (
@@ -187,7 +187,9 @@ class Fused:
         self, statistics: npt.NDArray[np.float64], advantage_scale: Tensor
     ) -> dict[str, npt.NDArray[np.float32]]:
         """Averages over the minibatches of what `step` gathered, f32 [N] each."""
-        mean = gathered(self.split, statistics).T / self.config.minibatches
+        first, last = self._range(ALL)
+        sums = self._all_agents(torch.from_numpy(statistics[first:last])).numpy()
+        mean = sums.T / self.config.minibatches
         weighted = mean[_PENALTY] * self.config.penalty_weight
         mean[_PENALTY] = weighted * advantage_scale.numpy()
         left_out = ("_",) if self.speaks else ("_", *_MESSAGES)

@@ -191,23 +191,29 @@ class Learner:
 
     def _agent_split(self, ranks: World) -> AgentSplit | None:
         """Who trains whom; None if every rank trains all agents on its own rows."""
-        config, n = self.config, self.spec.num_agents
-        if ranks.size == 1 or config.rank_split == "environments":
+        wanted = self.config.rank_split
+        if ranks.size == 1 or wanted == "environments":
             return None
-        reasons = {
-            f"{n} agents cannot be shared equally by {ranks.size} ranks": n % ranks.size != 0,
-            f"{config.algorithm} averages parameters": self.algorithm.mixes != "nothing",
-            "agents learn one after the other": config.update_order == "sequential",
-            f"backend = {config.backend}": config.backend not in ("auto", "fused"),
-            unsupported(config, self.actor, self.critic) or "": True,
-        }
-        reason = next((why for why, holds in reasons.items() if why and holds), None)
+        reason = self._unsplittable(ranks)
         if reason is None:
-            return AgentSplit(ranks, n)
-        if config.rank_split == "agents":
+            return AgentSplit(ranks, self.spec.num_agents)
+        if wanted == "agents":
             message = f"rank_split = agents is not possible: {reason}; use auto"
             raise ConfigError(message)
         return None
+
+    def _unsplittable(self, ranks: World) -> str | None:
+        """Why the agents cannot be shared out; None if they can."""
+        config, n = self.config, self.spec.num_agents
+        if n % ranks.size:
+            return f"{n} agents cannot be shared equally by {ranks.size} ranks"
+        if self.algorithm.mixes != "nothing":
+            return f"{config.algorithm} averages parameters"
+        if config.update_order == "sequential":
+            return "agents learn one after the other"
+        if config.backend not in ("auto", "fused"):
+            return f"backend = {config.backend}"
+        return unsupported(config, self.actor, self.critic)
 
     # ------------------------------------------------------------------ update
 

@@ -1,7 +1,8 @@
 """The processes of one run: who I am, and the few things that all of them agree on.
 
 `torchrun -m ascore train ...` starts R processes, ranks 0..R-1. Rank r owns the environments
-r B/R .. (r+1) B/R - 1 of the B that the run has; parameters and optimiser are the same everywhere.
+r B/R .. (r+1) B/R - 1 of the B that the run has. Parameters and optimiser are the same everywhere,
+or each rank keeps those of its own agents up to date (`ascore.runtime.split`).
 Alone, a `World` does nothing at all, so whoever trains need not ask how many there are.
 
 R ranks, B environments in all, T steps.

@@ -10,8 +10,6 @@ R ranks, N agents, n = N/R of them on each.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -43,10 +41,3 @@ class AgentSplit:
     def fill(self, rows: Tensor) -> None:
         """Every rank gets the others' agents, in place: [N, ...]."""
         rows.copy_(self.all_agents(rows[self.mine]))
-
-
-def gathered(split: AgentSplit | None, mine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Statistics [N, ...] of which every rank knows the rows of its own agents."""
-    if split is None:
-        return mine
-    return split.all_agents(torch.from_numpy(mine[split.mine])).numpy()
