@@ -152,10 +152,27 @@ def test_random_one_picks_each_other_agent_alike_and_anew():
     assert (again == neighbours("random_one", 5, seed=1, update=7)).all()
 
 
+def test_contacts_last_until_the_episode_ends():
+    rng = np.random.default_rng(0)
+    seen = (rng.random((41, 3, 4, 4)) < 0.05).astype(np.uint8)
+    ended = (rng.random((40, 3)) < 0.1).astype(np.uint8)
+    found = neighbours("contacts", 4, from_env=seen, ended=ended)
+    for b in range(3):
+        known: set[tuple[int, int]] = set()
+        for t in range(41):
+            if t and ended[t - 1, b]:
+                known = set()
+            known |= {(int(i), int(j)) for i, j in np.argwhere(seen[t, b])}
+            assert {(int(i), int(j)) for i, j in np.argwhere(found[t, b])} == known
+    assert seen.sum() < found.sum() < found.size
+
+
 def test_environment_graph_is_what_the_environment_said():
     said = np.array([[[0, 1], [0, 0]]], dtype=np.uint8)
     assert neighbours("environment", 2, from_env=said).tolist() == [[[False, True], [False, False]]]
     with pytest.raises(ValueError, match="needs the masks of the environment"):
         neighbours("environment", 2)
+    with pytest.raises(ValueError, match="masks of the environment and where episodes end"):
+        neighbours("contacts", 2, from_env=said)
     with pytest.raises(ValueError, match="unknown graph 'star'"):
         neighbours("star", 2)

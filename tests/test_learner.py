@@ -181,6 +181,7 @@ def test_environment_graph_sends_what_the_environment_allows():
         {"entropy_bonus": 0.01, "max_grad_norm": 0.5, "adam_epsilon": 1e-5},
         {"rollout_steps": 7, "num_envs": 5},
         {"graph": "random_one"},
+        {"graph": "contacts"},
         {"graph": "ring", "actor": "separate"},
     ],
     ids=lambda keys: "-".join(keys),

@@ -50,8 +50,8 @@ def names(figure: str, preset: str = "tuned", budget: Any = "small") -> list[str
 # ---------------------------------------------------------------------- what is run
 
 
-def test_figure_2_is_five_environments_by_four_algorithms():
-    algorithms = ["as", "vps", "vs", "ps"]
+def test_figure_2_is_five_environments_by_four_algorithms_and_one_that_shares_nothing():
+    algorithms = ["as", "vps", "vs", "ps", "ippo"]
     assert names("fig2") == [f"tuned/{world}/{a}/s0" for world in MAIN for a in algorithms]
     assert [WORLDS[world].env for world in MAIN] == [
         "cleanup", "harvest", "predation", "navigation", "exchange",
@@ -60,12 +60,13 @@ def test_figure_2_is_five_environments_by_four_algorithms():
 
 def test_figure_3_is_sparse():
     listed = studies.cells(["fig3"], "tuned", "paper", 200, 1)
-    assert [c.config.env_params["num_agents"] for c in listed] == [20] * 4 + [30] * 4
-    assert {(c.config.graph, c.config.communicate_every) for c in listed} == {("random_one", 2)}
-    assert [c.config.algorithm for c in listed] == ["as", "vps", "vs", "ps"] * 2
+    assert [c.config.env_params["num_agents"] for c in listed] == [20] * 5 + [30] * 5
+    speaking = [c.config for c in listed if c.config.algorithm != "ippo"]
+    assert {(config.graph, config.communicate_every) for config in speaking} == {("random_one", 2)}
+    assert [c.config.algorithm for c in listed] == ["as", "vps", "vs", "ps", "ippo"] * 2
     rates = [c.config.actor_lr for c in listed]
     preset = Config.preset("predation").actor_lr
-    assert rates == [preset, preset, preset, min(preset, 2e-4)] * 2
+    assert rates == [preset, preset, preset, min(preset, 2e-4), preset] * 2
     literal = studies.cells(["fig3"], "paper", "paper", 200, 1)
     assert {c.config.actor_lr for c in literal} == {1e-4}
 
@@ -109,11 +110,12 @@ def test_all_figures_together_run_each_cell_once():
 
 def test_budgets_differ_in_length_alone():
     small = studies.cells(list(STUDIES), "tuned", "small", 200, 1)
-    paper = studies.cells(list(STUDIES), "tuned", "paper", 200, 1)
-    for a, b in zip(small, paper, strict=True):
+    full = studies.cells(list(STUDIES), "tuned", "full", 200, 1)
+    for a, b in zip(small, full, strict=True):
         assert a.name == b.name
-        assert a.config.episodes <= b.config.episodes
+        assert a.config.episodes < b.config.episodes
         assert a.config == b.config.replace(episodes=a.config.episodes)
+    assert studies.cells(list(STUDIES), "tuned", "paper", 200, 1) == full
 
 
 def test_every_panel_can_be_normalised():
@@ -169,7 +171,7 @@ def test_reproduce_writes_data_and_draws_them_and_redraws_the_same(
     args[1], args[3] = "fig3", "2"
     status, _, err = run(capsys, *args)
     assert status == 0
-    assert "8 of 16 runs were done before" in err
+    assert "10 of 20 runs were done before" in err
     assert results.read(out / "fig3-tuned").returns("predation-n20", "vps-sparse").shape == (2,)
 
     # Pictures come from the data alone.

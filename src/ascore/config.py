@@ -98,10 +98,12 @@ class Config:
     """All agents step on the same messages, or one after the other (Algorithm 1 to the letter)."""
 
     # Who speaks to whom, and when
-    graph: Literal["complete", "environment", "chain", "ring", "random_one", "matrix", "none"] = (
-        "complete"
-    )
-    """Who hears whom; `environment` asks the environment at every step."""
+    graph: Literal[
+        "complete", "environment", "contacts", "chain", "ring", "random_one", "matrix", "none"
+    ] = "complete"
+    """Who hears whom; `environment` asks the environment at every step. With `contacts` whom an
+    agent has met there it hears until the episode ends (or the batch began: what was before is
+    forgotten)."""
     graph_matrix: str = ""
     """Links of `matrix`, such as 010,101,010: digit j of row i is 1 where i hears j."""
     graph_redraw: bool = True

@@ -21,23 +21,26 @@ def neighbours(
     seed: int = 0,
     update: int = 0,
     from_env: npt.NDArray[np.uint8] | None = None,
+    ended: npt.NDArray[np.uint8] | None = None,
     matrix: str = "",
 ) -> Mask:
     """Neighbour mask of one update.
 
     Args:
-        kind: complete, environment, chain, ring, random_one, matrix or none.
+        kind: complete, environment, contacts, chain, ring, random_one, matrix or none.
         num_agents: N.
         seed: keys the draws of `random_one`.
         update: number of the update; `random_one` draws anew for each.
-        from_env: u8 [..., N, N], what the environment said at every step; for `environment`.
+        from_env: u8 [T+1, B, N, N], what the environment said at every state; for `environment` and
+            `contacts`.
+        ended: u8 [T, B], where an episode ended with the step; for `contacts`.
         matrix: text of the links, as `read_matrix` takes it; for `matrix`.
 
     Returns:
-        bool [N, N], or [..., N, N] for `environment`. Links are directed.
+        bool [N, N], or [T+1, B, N, N] for `environment` and `contacts`. Links are directed.
 
     Raises:
-        ValueError: unknown kind; `environment` without from_env.
+        ValueError: unknown kind; `environment` without from_env, `contacts` without it or ended.
         ConfigError: a matrix of another size.
 
     Source: algorithm specification, section 4; `random_one` is the paper's section 5.3.
@@ -73,11 +76,36 @@ def neighbours(
             message = "graph 'environment' needs the masks of the environment; pass from_env"
             raise ValueError(message)
         return from_env.astype(np.bool_)
+    if kind == "contacts":
+        if from_env is None or ended is None:
+            message = (
+                "graph 'contacts' needs the masks of the environment and where episodes end; "
+                "pass from_env and ended"
+            )
+            raise ValueError(message)
+        return contacts(from_env.astype(np.bool_), ended.astype(np.bool_))
     message = (
-        f"unknown graph {kind!r}; use complete, environment, chain, ring, random_one, matrix "
-        "or none"
+        f"unknown graph {kind!r}; use complete, environment, contacts, chain, ring, random_one, "
+        "matrix or none"
     )
     raise ValueError(message)
+
+
+def contacts(met: Mask, ended: Mask) -> Mask:
+    """Links that last: whom an agent has met it hears until the episode ends.
+
+    Args:
+        met: bool [T+1, B, N, N], links of the environment at every state. What was before the first
+            state is forgotten.
+        ended: bool [T, B], where the step after a state ended the episode.
+
+    Returns:
+        bool [T+1, B, N, N].
+    """
+    known = met.copy()
+    for t, over in enumerate(ended):
+        known[t + 1] |= known[t] & ~over[:, None, None]
+    return known
 
 
 def read_matrix(text: str) -> Mask:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ascore.config import Config
 from ascore.experiments.cells import Cell, one_thread
 
-Budget = Literal["small", "paper"]
+Budget = Literal["small", "full", "paper"]
 
 
 @dataclass(frozen=True)
@@ -77,18 +77,18 @@ class Study:
 # C. Navigation counts from random play: between selfish and cooperative play lie 0.71 points there,
 # far less than what tells two learners apart.
 WORLDS = {
-    "cleanup": World("cleanup", "Cleanup", 24_000),
-    "harvest": World("harvest", "Harvest", 16_000),
-    "predation-n8": World("predation", "C. Predation, 8 agents", 12_000, {"num_agents": 8}),
-    "navigation": World("navigation", "C. Navigation", 8_000, zero="random"),
-    "exchange": World("exchange", "Exchange", 8_000),
+    "cleanup": World("cleanup", "Cleanup", 20_000),
+    "harvest": World("harvest", "Harvest", 8_000),
+    "predation-n8": World("predation", "C. Predation, 8 agents", 6_000, {"num_agents": 8}),
+    "navigation": World("navigation", "C. Navigation", 5_000, zero="random"),
+    "exchange": World("exchange", "Exchange", 6_000),
     "predation-n20": World(
-        "predation", "C. Predation, 20 agents", 3_200, {"num_agents": 20}, tuned="crowd"
+        "predation", "C. Predation, 20 agents", 2_048, {"num_agents": 20}, tuned="crowd"
     ),
     "predation-n30": World(
-        "predation", "C. Predation, 30 agents", 3_200, {"num_agents": 30}, tuned="crowd"
+        "predation", "C. Predation, 30 agents", 2_048, {"num_agents": 30}, tuned="crowd"
     ),
-    "predation-n2": World("predation", "C. Predation, 2 agents", 12_000, {"num_agents": 2}),
+    "predation-n2": World("predation", "C. Predation, 2 agents", 6_000, {"num_agents": 2}),
 }
 MAIN = ("cleanup", "harvest", "predation-n8", "navigation", "exchange")
 
@@ -132,13 +132,13 @@ STUDIES = {
         Study(
             "fig2",
             "Anticipation Sharing beside algorithms that share values or parameters",
-            dict.fromkeys(MAIN, SHARING),
+            dict.fromkeys(MAIN, (*SHARING, IPPO)),
             "returns",
         ),
         Study(
             "fig3",
             "Many agents: each hears one other, in every second update",
-            dict.fromkeys(("predation-n20", "predation-n30"), tuple(map(_sparse, SHARING))),
+            dict.fromkeys(("predation-n20", "predation-n30"), (*map(_sparse, SHARING), IPPO)),
             "returns",
         ),
         Study(
@@ -164,10 +164,14 @@ STUDIES = {
     )
 }
 
-# Seeds and length of each budget. The paper gives five seeds and no number of episodes; with its
+# Seeds and presets of each budget. The paper gives five seeds and no number of episodes; with its
 # own settings an update is one episode.
-SEEDS: dict[Budget, int] = {"small": 5, "paper": 5}
-PRESETS: dict[Budget, tuple[str, ...]] = {"small": ("tuned",), "paper": ("tuned", "paper")}
+SEEDS: dict[Budget, int] = {"small": 3, "full": 5, "paper": 5}
+PRESETS: dict[Budget, tuple[str, ...]] = {
+    "small": ("tuned",),
+    "full": ("tuned",),
+    "paper": ("tuned", "paper"),
+}
 PAPER_EPISODES = 30_000
 
 
@@ -205,7 +209,7 @@ def cells(
     Args:
         studies: names in STUDIES.
         preset: tuned or paper.
-        budget: small or paper.
+        budget: small, full or paper.
         episodes: of each evaluation.
         seeds: how many; None = as the budget says.
     """
