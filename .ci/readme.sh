@@ -6,7 +6,7 @@ ascore() {
     train) command ascore "$@" --episodes 64 --evaluate 20 ;;
     sweep) command ascore "$@" --set episodes=16 --evaluate 5 ;;
     reproduce) command ascore "$@" --slurm ;;
-    envs) command ascore "$@" --episodes 400 ;;
+    envs) command ascore "$@" --episodes 100 ;;
     bench) command ascore "$@" --quick --group twin ;; # tests and benches look after the others
     *) command ascore "$@" ;;
     esac

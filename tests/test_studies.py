@@ -185,7 +185,11 @@ def test_reproduce_writes_data_and_draws_them_and_redraws_the_same(
     assert status == 0
     assert len(json.loads(told)["pictures"]) == len(STUDIES)
     assert {p.relative_to(moved): p.read_bytes() for p in moved.glob("*/*")} == before
+    record = json.loads((moved / "fig3-tuned" / results.RECORD).read_text())
+    record["notes"] = ["Two runs are of another machine."]
+    (moved / "fig3-tuned" / results.RECORD).write_text(json.dumps(record))
     assert run(capsys, "reproduce", "--redraw", str(moved / "fig3-tuned"))[0] == 0
+    assert record["notes"][0] in (moved / "fig3-tuned" / "README.md").read_text()
 
 
 @pytest.mark.usefixtures("tiny")

@@ -185,8 +185,8 @@ class ReproduceOptions:
     figures: Positional[tuple[str, ...]] = ()
     """fig2, fig3, fig4, fig5, fig6, fig7, or all."""
     budget: Literal["small", "full", "paper"] = "small"
-    """small (three seeds, shortened) is made for two cores and an hour, full (five seeds of the tuned
-    presets) for an afternoon, paper (full, and the preset paper) for a cluster."""
+    """small (three seeds, shortened) is made for two cores and an hour, full (five seeds of the
+    tuned presets) for an afternoon, paper (full, and the preset paper) for a cluster."""
     workers: int = 0
     """Processes at a time; 0 = one per usable core, and never more."""
     seeds: int | None = None

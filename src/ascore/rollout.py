@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +49,28 @@ class Rollout:
             terminated=np.empty((steps, b), dtype=np.uint8),
             truncated=np.empty((steps, b), dtype=np.uint8),
         )
+
+    def set_ended(
+        self,
+        step: npt.NDArray[np.int64],
+        where: npt.NDArray[np.intp],
+        last: npt.NDArray[Any],
+        returns: npt.NDArray[np.float64],
+    ) -> None:
+        """Takes the E episodes that ended, in the order of their steps, in place of what was known.
+
+        Args:
+            step: i64 [E], ascending.
+            where: which environment, [E].
+            last: observation of the final state, [E, V, O].
+            returns: f64 [E, N].
+        """
+        self.final.clear()
+        self.episode_returns.clear()
+        first = np.flatnonzero(np.diff(step, prepend=-1)).tolist()
+        for begin, end in zip(first, [*first[1:], len(step)], strict=True):
+            self.final.append((int(step[begin]), where[begin:end], last[begin:end]))
+            self.episode_returns.append(returns[begin:end])
 
 
 class Collector:
@@ -126,14 +147,7 @@ class Collector:
             rollout.truncated,
             self.running_return,
         )
-        rollout.final.clear()
-        rollout.episode_returns.clear()
-        steps = step.tolist()  # in order
-        for t, group in itertools.groupby(range(len(steps)), key=steps.__getitem__):
-            first, *others = group
-            together = slice(first, first + 1 + len(others))
-            rollout.final.append((t, where[together], last[together]))
-            rollout.episode_returns.append(returns[together])
+        rollout.set_ended(step, where, last, returns)
         rollout.last_obs[...] = env.obs
         rollout.last_neighbours[...] = env.neighbours
         return rollout

@@ -142,4 +142,5 @@ def _provenance(record: dict[str, Any]) -> list[str]:
         f"{machine['system']}; "
         + ", ".join(f"{k} {v}" for k, v in machine["packages"].items())
         + f"; {record['training_seconds']:,.0f} s of training in all. Runs: `{record['runs']}`.",
+        *(line for note in record.get("notes", []) for line in ("", note)),
     ]

@@ -91,10 +91,7 @@ def _merge_ends(whole: Rollout, ends: tuple[Ends, ...], share: int) -> None:
     counts = [len(one[0]) for one in ends]
     where = where + np.repeat(np.arange(len(ends)) * share, counts)
     order = np.lexsort((where, step))
-    for t in np.unique(step):
-        at = order[step[order] == t]
-        whole.final.append((int(t), where[at], obs[at]))
-        whole.episode_returns.append(returns[at])
+    whole.set_ended(step[order], where[order], obs[order], returns[order])
 
 
 def _bytes(x: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
