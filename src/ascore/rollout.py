@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,7 +69,7 @@ class Rollout:
         self.final.clear()
         self.episode_returns.clear()
         first = np.flatnonzero(np.diff(step, prepend=-1)).tolist()
-        for begin, end in zip(first, [*first[1:], len(step)], strict=True):
+        for begin, end in itertools.pairwise([*first, len(step)]):
             self.final.append((int(step[begin]), where[begin:end], last[begin:end]))
             self.episode_returns.append(returns[begin:end])
 
