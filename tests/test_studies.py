@@ -193,6 +193,22 @@ def test_reproduce_writes_data_and_draws_them_and_redraws_the_same(
 
 
 @pytest.mark.usefixtures("tiny")
+def test_a_sweep_goes_on_with_the_list_of_a_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    figure = ["reproduce", "fig7", "--seeds", "1", "--evaluate", "2", "--out", str(tmp_path)]
+    assert run(capsys, *figure, "--slurm")[0] == 0
+    status, told, err = run(capsys, "sweep", "--out", str(tmp_path))
+    assert status == 0, err
+    assert "sweep.md" in told
+    assert (tmp_path / "sweep.md").read_text().startswith("```sh\nascore sweep --out")
+    status, told, err = run(capsys, *figure)
+    assert status == 0
+    assert "1 of 1 runs were done before" in err
+    assert "picture and table written" in told
+
+
+@pytest.mark.usefixtures("tiny")
 def test_curves_are_means_over_stretches_of_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,4 +1,4 @@
-"""Draws docs/peer-ratio.png from the data of measure.py.
+"""Draws docs/peer-ratio.png from the data of measure.py, and docs/peer-ratio-returns.png.
 
 python docs/peer-ratio/draw.py
 """
@@ -19,11 +19,56 @@ NAMES = {
 }
 
 
+# Team returns between which an environment is drawn, with what stands at the dashed lines.
+ANCHORS = {
+    "Exchange": {"all boxes open": 6.0, "nobody opens": -9.0},
+    "Cleanup": {"cooperative": 55.1, "selfish": 0.0},
+    "Harvest": {"cooperative": 80.4, "selfish": 60.0, "uniform play": 14.0},
+    "C. Navigation": {"cooperative": -11.9},
+    "C. Predation, 8 agents": {"one approaches": -120.0, "all do": -240.0, "nobody does": -720.0},
+}
+
+
 def main() -> None:
-    """Return, probability of *open* and the forces on its logit, for both ratios."""
+    """Both pictures."""
     import matplotlib as mpl
 
     mpl.use("Agg")
+    collapse()
+    returns()
+
+
+def returns() -> None:
+    """Final team returns in five environments, a dot per seed."""
+    import matplotlib.pyplot as plt
+
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    with open(HERE / "returns.csv", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found[row["environment"], row["ratio"]].append(float(row["team_return"]))
+    figure, panels = plt.subplots(1, len(ANCHORS), figsize=(15, 3.2), layout="constrained")
+    for panel, (environment, anchors) in zip(panels, ANCHORS.items(), strict=True):
+        for at, ratio in enumerate(NAMES):
+            values = found[environment, ratio]
+            spread = np.linspace(-0.12, 0.12, len(values))
+            panel.plot(at + spread, values, "o", color=COLOURS[ratio], ms=8, alpha=0.8)
+        for name, value in anchors.items():
+            panel.axhline(value, color="grey", lw=0.8, ls="--")
+            panel.annotate(
+                name, (0.5, value), (0, 2), textcoords="offset points",
+                fontsize=8, color="grey", ha="center",
+            )  # fmt: skip
+        panel.set_xlim(-0.5, 1.5)
+        panel.margins(y=0.12)
+        panel.set_xticks([0, 1], ["true ratio", "as printed"])
+        panel.set_title(environment)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("team return")
+    figure.savefig(HERE.parent / "peer-ratio-returns.png", dpi=110)
+
+
+def collapse() -> None:
+    """Return, probability of *open* and the forces on its logit, for both ratios."""
     import matplotlib.pyplot as plt
 
     found: dict[str, list[dict[str, float]]] = defaultdict(list)

@@ -43,10 +43,11 @@ def sweep(argv: list[str]) -> int:
     if options.env:
         cells = _combinations(options)
         write_list(options.out, cells)
-        record = json.dumps({"command": shlex.join(["ascore", "sweep", *argv])}, indent=1)
-        write_atomic(options.out / SWEEP, record.encode())
     else:
         cells = read_list(options.out)
+    if options.env or not (options.out / SWEEP).exists():  # `ascore reproduce` wrote a list alone
+        record = json.dumps({"command": shlex.join(["ascore", "sweep", *argv])}, indent=1)
+        write_atomic(options.out / SWEEP, record.encode())
     if options.slurm:
         return _slurm(options.out, cells)
     outcomes, status = _run(cells, options.out, options.workers, options.pin)
