@@ -19,6 +19,7 @@ COLUMNS = 3
 SHADES = ("#9ecae1", "#0072B2", "#08306b")
 LABEL_HEIGHT = 0.045  # of a panel; lines closer than that share their words
 AGENTS = ("#0072B2", "#D55E00")
+LOWEST = -0.5  # normalised return that is drawn; what is below is told in words
 
 
 def draw(findings: Findings, folder: Path) -> Path:
@@ -157,6 +158,7 @@ def _bars(axes: Any, findings: Findings) -> None:
     colours = _colours(record["panels"][groups[0]]["series"])
     together = overall(findings)
     width = 0.8 / len(series)
+    below: list[tuple[float, float]] = []
     for column, key in enumerate(series):
         for group, panel in enumerate(groups):
             scores = findings.scores(panel, key)
@@ -166,6 +168,7 @@ def _bars(axes: Any, findings: Findings) -> None:
             found = estimate([scores])
             _bar(axes, x, width, found, colours[key])
             axes.plot(np.full(len(scores), x), scores, ".", color="0.2", markersize=2.5, zorder=3)
+            below += [(x, score) for score in scores if score < LOWEST]
         if key in together:
             x = len(groups) + (column - (len(series) - 1) / 2) * width
             _bar(axes, x, width, together[key], colours[key])
@@ -190,6 +193,13 @@ def _bars(axes: Any, findings: Findings) -> None:
     for value, label in ((0.0, "selfish"), (1.0, "cooperative")):
         axes.axhline(value, color="0.45", linewidth=0.9, linestyle="--")
         _note(axes, value, label)
+    if below:  # one run that collapsed must not press all others together
+        axes.set_ylim(bottom=LOWEST)
+    for x, score in below:
+        axes.plot(x, LOWEST, "v", color="0.2", markersize=4, clip_on=False, zorder=5)
+        axes.annotate(
+            f"{score:.1f}", (x, LOWEST), (4, 3), textcoords="offset points", fontsize=7, color="0.2"
+        )
     axes.set_ylabel("normalised final return")
     axes.set_title("Final team return, normalised", fontsize=11)
     axes.grid(alpha=0.25, axis="y")
