@@ -23,6 +23,7 @@ from ascore.graph import neighbours
         ({"graph": "complet"}, "graph = 'complet' .* one of complete, environment"),
         ({"gamma": 1.5}, "gamma = 1.5 .* at most 1"),
         ({"actor_lr": -1.0}, "actor_lr = -1.0 .* at least 0"),
+        ({"adam_epsilon": 0.0}, "adam_epsilon = 0.0 .* at least 1e-15"),
         ({"graph_matrix": "010,101,010"}, "graph_matrix = .* empty unless graph = matrix"),
         ({"graph": "matrix"}, "graph_matrix = .* is not a square of 0 and 1"),
         ({"graph": "matrix", "graph_matrix": "01,1"}, "is not a square of 0 and 1"),

@@ -11,6 +11,7 @@
 
 #include "ascore/nn/acting.hpp"
 #include "ascore/nn/engine.hpp"
+#include "ascore/nn/subnormal.hpp"
 
 namespace {
 
@@ -109,6 +110,20 @@ std::vector<std::uint8_t> bytes(int rows, int size, int every) {
     x = random() % static_cast<unsigned>(every) == 0 ? static_cast<std::uint8_t>(random() % 3) : 0;
   }
   return out;
+}
+
+TEST_CASE("subnormal numbers are zeros as long as somebody asks for it") {
+  const volatile float small = 1e-30f, smaller = 1e-9f;
+  CHECK(small * smaller > 0.0f);
+#if defined(__SSE__) || defined(__aarch64__)
+  {
+    const FlushSubnormals here;
+    const volatile float product = small * smaller;
+    CHECK(__builtin_bit_cast(std::uint32_t, float{product}) == 0);
+    const FlushSubnormals again;
+  }
+#endif
+  CHECK(small * smaller > 0.0f);
 }
 
 TEST_CASE("values are those of the networks by their definition, on every instruction set") {

@@ -33,6 +33,7 @@ _AT_LEAST: dict[str, float] = {
     "joint_action_limit": 2,
     "actor_lr": 0.0,
     "critic_lr": 0.0,
+    "adam_epsilon": 1e-15,
     "penalty_weight": 0.0,
     "peer_ratio_clip": 0.0,
     "entropy_bonus": 0.0,
@@ -44,10 +45,7 @@ _AT_LEAST: dict[str, float] = {
     "checkpoint_every": 0,
     "keep_checkpoints": 1,
 }
-_ABOVE: dict[str, float] = {
-    "clip_epsilon": 0.0,
-    "adam_epsilon": 0.0,
-}
+_ABOVE: dict[str, float] = {"clip_epsilon": 0.0}
 _AT_MOST: dict[str, float] = {"gamma": 1.0, "gae_lambda": 1.0, "seed": 2**64 - 1}
 
 
@@ -86,6 +84,7 @@ class Config:
     lr_decay: Literal["none", "linear"] = "none"
     """Learning rates stay as they are, or fall linearly to 0 over the `episodes` of the run."""
     adam_epsilon: float = 1e-8
+    """At least 1e-15: squares of gradients below 1e-19 are too small for float32."""
     max_grad_norm: float = 0.0
     """Gradient norm limit per agent and network kind; 0 = off (the paper)."""
     entropy_bonus: float = 0.0

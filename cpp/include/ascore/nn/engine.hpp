@@ -16,6 +16,7 @@
 #include "ascore/nn/choose.hpp"
 #include "ascore/nn/floats.hpp"
 #include "ascore/nn/job.hpp"
+#include "ascore/nn/subnormal.hpp"
 #include "ascore/thread_pool.hpp"
 
 namespace ascore::nn {
@@ -290,10 +291,12 @@ class Engine {
   void each(std::int64_t tasks, std::int64_t work, Body&& body) {
     const auto workers = static_cast<std::int64_t>(pool_.num_threads());
     if (workers == 1 || tasks == 1 || work < kWorthSharing) {
+      const FlushSubnormals here;
       for (std::int64_t k = 0; k < tasks; ++k) body(static_cast<int>(k), scratch_[0].data());
       return;
     }
     auto task = [&](std::size_t worker) noexcept {
+      const FlushSubnormals here;
       const auto w = static_cast<std::int64_t>(worker);
       for (std::int64_t k = tasks * w / workers; k < tasks * (w + 1) / workers; ++k) {
         body(static_cast<int>(k), scratch_[worker].data());
