@@ -33,11 +33,12 @@ class Links:
     fixed: npt.NDArray[np.bool_] | None
 
     @classmethod
-    def of(cls, seen: U8, ended: U8, config: Config, number: int) -> Links:
+    def of(cls, seen: U8, last: U8, ended: U8, config: Config, number: int) -> Links:
         """Links of an update.
 
         Args:
-            seen: u8 [T+1, B, N, N], neighbourhoods of the environment at every state.
+            seen: u8 [T, B, N, N], neighbourhoods of the environment at every step.
+            last: u8 [B, N, N], after the last step.
             ended: u8 [T, B], where an episode ended with the step.
             config: which graph.
             number: of the update, from 0.
@@ -45,12 +46,14 @@ class Links:
         Raises:
             ConfigError: a matrix of another size than the agents.
         """
-        n = seen.shape[-1]
+        steps, b, n, _ = seen.shape
         if config.graph in ("environment", "contacts"):
-            return cls(graph.neighbours(config.graph, n, from_env=seen, ended=ended), None)
+            every = np.concatenate([seen, last[None]])
+            return cls(graph.neighbours(config.graph, n, from_env=every, ended=ended), None)
         redrawn = config.graph == "random_one" and config.graph_redraw
         update = number if redrawn else 0
-        return _still(config.graph, config.graph_matrix, config.seed, update, seen.shape)
+        shape = steps + 1, b, n, n
+        return _still(config.graph, config.graph_matrix, config.seed, update, shape)
 
     @property
     def rows(self) -> npt.NDArray[np.bool_]:
@@ -85,7 +88,9 @@ class Links:
 
 
 @lru_cache(maxsize=4)
-def _still(kind: str, matrix: str, seed: int, update: int, shape: tuple[int, ...]) -> Links:
+def _still(
+    kind: str, matrix: str, seed: int, update: int, shape: tuple[int, int, int, int]
+) -> Links:
     """Links that are the same at every state; what one update found out is there for the next."""
     found = graph.neighbours(kind, shape[-1], seed=seed, update=update, matrix=matrix)
     return Links(np.broadcast_to(found, shape), found)
