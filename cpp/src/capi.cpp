@@ -80,9 +80,11 @@ ascore_status guarded(Body&& body) noexcept {
   throw Failure{ASCORE_INVALID_ARGUMENT, std::move(message)};
 }
 
+[[noreturn]] void refuse_null(const char* name) { refuse(std::string(name) + " is null"); }
+
 template <class T>
-T& required(T* pointer, const char* name) {
-  if (pointer == nullptr) refuse(std::string(name) + " is null");
+inline T& required(T* pointer, const char* name) {
+  if (pointer == nullptr) refuse_null(name);
   return *pointer;
 }
 
@@ -212,15 +214,18 @@ struct Thing {
 // ---- handles ---------------------------------------------------------------------------------
 
 /// Handles are places in a table with the number of times the place was given out, so that nothing
-/// is ever read through one that is stale. Using one takes no lock: on small batches it would be
-/// seen.
+/// is ever read through one that is stale. On a single small environment all that lies between a
+/// handle and its thing would be seen: using one takes no lock, and its low bits, as they are, say
+/// how far into the table its place is.
 class Table {
-  /// `word` is the generation above two flags. Who set kBusy owns the thing.
-  struct Place {
-    static constexpr std::uint64_t kBusy = 1, kEmpty = 2, kGeneration = 4;
+  /// `word` is the generation above two flags: somebody owns the thing, and there is a thing.
+  /// A cache line each: threads that use neighbours do not meet.
+  struct alignas(64) Place {
+    static constexpr std::uint64_t kBusy = 1, kAlive = 2, kGeneration = 4;
 
-    std::atomic<std::uint64_t> word{kGeneration | kEmpty | kBusy};
+    std::atomic<std::uint64_t> word{0};
     Thing thing;
+    std::uintptr_t next_free = 0;  ///< place, while there is no thing; 0 ends the list
   };
 
  public:
@@ -246,15 +251,16 @@ class Table {
   /// Keeps a thing; returns its handle.
   std::uintptr_t put(Thing thing) {
     const std::scoped_lock lock(mutex_);
-    if (free_.empty()) grow();
-    const std::size_t index = free_.back();
-    free_.pop_back();
-    Place& place = *find(index);
+    if (free_ == 0) free_ = make_place();
+    const std::uintptr_t where = free_;
+    Place& place = at(where);
+    free_ = place.next_free;
     place.thing = std::move(thing);
     const std::uint64_t generation =
-        place.word.load(std::memory_order_relaxed) / Place::kGeneration;
-    place.word.store(generation * Place::kGeneration, std::memory_order_release);
-    return generation << kIndexBits | (index + 1);
+        place.word.load(std::memory_order_relaxed) / Place::kGeneration + 1;
+    const std::uintptr_t handle = generation << kBits | where;
+    place.word.store(idle_word(handle), std::memory_order_release);
+    return handle;
   }
 
   template <class T>
@@ -266,59 +272,67 @@ class Table {
   void destroy(std::uintptr_t handle) {
     Place& place = take<T>(handle);
     place.thing = {};
-    place.word.store(idle_word(handle) + (Place::kGeneration | Place::kEmpty | Place::kBusy),
-                     std::memory_order_release);
+    place.word.store(idle_word(handle) - Place::kAlive, std::memory_order_release);
     const std::scoped_lock lock(mutex_);
-    free_.push_back((handle & kIndexMask) - 1);
+    place.next_free = free_;
+    free_ = handle & kMask;
   }
 
  private:
-  static_assert(sizeof(std::uintptr_t) == 8);
-  static constexpr unsigned kIndexBits = 20;
-  static constexpr std::uintptr_t kIndexMask = (std::uintptr_t{1} << kIndexBits) - 1;
-  static constexpr std::size_t kChunk = 1024;
+  static_assert(sizeof(std::uintptr_t) == 8 && sizeof(Place) == 64);
+  static constexpr unsigned kBits = 23;  // bytes of the table; what is never used takes no memory
+  static constexpr std::uintptr_t kSize = std::uintptr_t{1} << kBits, kMask = kSize - 1;
 
   static std::uint64_t idle_word(std::uintptr_t handle) noexcept {
-    return (handle >> kIndexBits) * Place::kGeneration;
+    return (handle >> kBits) * Place::kGeneration + Place::kAlive;
   }
 
-  /// Null beyond the places there are.
-  Place* find(std::size_t index) noexcept {
-    Place* const chunk = chunks_[index / kChunk].load(std::memory_order_acquire);
-    return chunk == nullptr ? nullptr : chunk + index % kChunk;
+  Place& at(std::uintptr_t where) noexcept {
+    return *std::launder(reinterpret_cast<Place*>(storage_.data() + where));
   }
 
-  /// Makes room. Needs the lock.
-  void grow() {
-    const std::size_t first = num_chunks_ * kChunk;
-    if (num_chunks_ == chunks_.size() - 1) refuse("too many handles are alive; destroy some");
-    free_.reserve(first + kChunk);  // so that giving a place back cannot fail
-    chunks_[num_chunks_].store(new Place[kChunk], std::memory_order_release);
-    ++num_chunks_;
-    for (std::size_t k = kChunk; k-- > 0;) free_.push_back(first + k);
+  /// One more place, which is not the first: null is no handle. Needs the lock.
+  std::uintptr_t make_place() {
+    const std::uintptr_t where = used_.load(std::memory_order_relaxed) + sizeof(Place);
+    if (where == kSize) refuse("too many handles are alive; destroy some");
+    new (storage_.data() + where) Place;
+    used_.store(where, std::memory_order_release);
+    return where;
   }
 
-  /// The place of a handle, from now on busy. Throws Failure.
+  /// The place of a handle, from now on busy. Throws Failure. Inlined: a call would be seen.
   template <class T>
-  Place& take(std::uintptr_t handle) {
-    const std::uintptr_t index = handle & kIndexMask;
-    Place* const place = index > 0 ? find(index - 1) : nullptr;
-    std::uint64_t word = idle_word(handle);
-    if (place == nullptr) complain<T>(handle == 0 ? "is null" : "was never made by this library");
-    if (!place->word.compare_exchange_strong(word, word | Place::kBusy, std::memory_order_acquire,
-                                             std::memory_order_relaxed)) {
-      const std::uint64_t theirs = handle >> kIndexBits, ours = word / Place::kGeneration;
-      if (theirs == ours && (word & Place::kEmpty) == 0) {
-        throw Failure{ASCORE_BUSY, std::string("another thread is using this ") + kind<T>()};
-      }
-      complain<T>(theirs > 0 && theirs < ours ? "was destroyed before"
-                                              : "was never made by this library");
+  [[gnu::always_inline]] Place& take(std::uintptr_t handle) {
+    const std::uintptr_t where = handle & kMask;
+    if (where % sizeof(Place) != 0 || where - 1 >= used_.load(std::memory_order_acquire)) {
+      complain_unknown<T>(handle);
     }
-    if (place->thing.get<T>() == nullptr) {
-      place->word.store(idle_word(handle), std::memory_order_release);
+    Place& place = at(where);
+    std::uint64_t word = idle_word(handle);
+    if (!place.word.compare_exchange_strong(word, word | Place::kBusy, std::memory_order_acquire,
+                                            std::memory_order_relaxed)) {
+      complain_taken<T>(handle, word);
+    }
+    if (place.thing.get<T>() == nullptr) {
+      place.word.store(idle_word(handle), std::memory_order_release);
       complain<T>("belongs to something else");
     }
-    return *place;
+    return place;
+  }
+
+  template <class T>
+  [[noreturn]] static void complain_taken(std::uintptr_t handle, std::uint64_t word) {
+    const std::uint64_t theirs = handle >> kBits, ours = word / Place::kGeneration;
+    if (theirs == ours && (word & Place::kAlive) != 0) {
+      throw Failure{ASCORE_BUSY, std::string("another thread is using this ") + kind<T>()};
+    }
+    if (theirs > 0 && theirs <= ours) complain<T>("was destroyed before");
+    complain_unknown<T>(handle);
+  }
+
+  template <class T>
+  [[noreturn]] static void complain_unknown(std::uintptr_t handle) {
+    complain<T>(handle == 0 ? "is null" : "was never made by this library");
   }
 
   template <class T>
@@ -332,15 +346,21 @@ class Table {
   }
 
   std::mutex mutex_;
-  std::array<std::atomic<Place*>, (kIndexMask + 1) / kChunk> chunks_{};
-  std::size_t num_chunks_ = 0;
-  std::vector<std::size_t> free_;
+  std::uintptr_t free_ = 0;
+  std::atomic<std::uintptr_t> used_{0};  // the last place there is
+  alignas(Place) std::array<std::byte, kSize> storage_{};
 };
 
-Table& table() {
-  static Table* const made = new Table;  // never destroyed: others may outlive it at exit
-  return *made;
-}
+/// Never destroyed: others may outlive it at exit.
+union Forever {
+  constexpr Forever() : table() {}
+  ~Forever() {}
+
+  Table table;
+};
+constinit Forever forever;
+
+Table& table() { return forever.table; }
 
 auto use(ascore_env* env) { return table().use<Batch>(reinterpret_cast<std::uintptr_t>(env)); }
 
@@ -388,18 +408,16 @@ const Kind& kind_of(std::string_view name) {
 constexpr std::uint64_t kMaxEnvs = (std::uint64_t{1} << 31) - 1;
 constexpr std::int32_t kMaxThreads = 1024;
 
-void require_count(const char* name, std::size_t got, std::size_t wanted) {
-  if (got != wanted) {
-    refuse("count = " + std::to_string(got) + " entries of " + name + ", want " +
-           std::to_string(wanted));
-  }
+[[noreturn]] void refuse_count(const char* name, std::size_t got, std::size_t wanted) {
+  refuse("count = " + std::to_string(got) + " entries of " + name + ", want " +
+         std::to_string(wanted));
 }
 
 /// The entries of an array that the caller says are there.
 template <class T>
-std::span<T> entries(T* array, const char* name, std::size_t got, std::size_t wanted) {
+inline std::span<T> entries(T* array, const char* name, std::size_t got, std::size_t wanted) {
   required(array, name);
-  require_count(name, got, wanted);
+  if (got != wanted) refuse_count(name, got, wanted);
   return {array, wanted};
 }
 

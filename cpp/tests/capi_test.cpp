@@ -225,8 +225,12 @@ TEST_CASE("handles cannot go stale") {
   CHECK(ascore_env_reset(first) == ASCORE_BAD_HANDLE);
   CHECK(ascore_env_reset(second) == ASCORE_OK);
   int local = 0;
-  for (void* forged : {static_cast<void*>(&local), reinterpret_cast<void*>(std::uintptr_t{1}),
-                       reinterpret_cast<void*>(~std::uintptr_t{0})}) {
+  const auto number = reinterpret_cast<std::uintptr_t>(second);
+  const std::uintptr_t later = number + (number - reinterpret_cast<std::uintptr_t>(first));
+  for (void* forged :
+       {static_cast<void*>(&local), reinterpret_cast<void*>(std::uintptr_t{1}),
+        reinterpret_cast<void*>(number + 1), reinterpret_cast<void*>(number + 16),
+        reinterpret_cast<void*>(later), reinterpret_cast<void*>(~std::uintptr_t{0})}) {
     CHECK(ascore_env_reset(static_cast<ascore_env*>(forged)) == ASCORE_BAD_HANDLE);
     CHECK(says("was never made by this library"));
   }
@@ -237,13 +241,29 @@ TEST_CASE("many handles live side by side") {
   ascore_env_config config{};
   config.num_envs = 1;
   std::set<ascore_env*> envs;
-  for (int k = 0; k < 2500; ++k) {  // more than one chunk of the table
-    ascore_env* env = nullptr;
-    REQUIRE(ascore_env_create(ASCORE_ABI_VERSION, "predation", &config, &env) == ASCORE_OK);
-    envs.insert(env);
-  }
+  const auto make = [&](int count) {
+    for (int k = 0; k < count; ++k) {
+      ascore_env* env = nullptr;
+      REQUIRE(ascore_env_create(ASCORE_ABI_VERSION, "predation", &config, &env) == ASCORE_OK);
+      envs.insert(env);
+    }
+  };
+  make(2500);
   CHECK(envs.size() == 2500);
   for (ascore_env* env : envs) REQUIRE(ascore_env_reset(env) == ASCORE_OK);
+  std::set<ascore_env*> gone;
+  for (ascore_env* env : envs) {
+    if (gone.size() == 1000) break;
+    REQUIRE(ascore_env_destroy(env) == ASCORE_OK);
+    gone.insert(env);
+  }
+  for (ascore_env* env : gone) envs.erase(env);
+  make(1500);  // in the places of the thousand, and beyond
+  CHECK(envs.size() == 3000);
+  for (ascore_env* env : gone) {
+    REQUIRE(envs.count(env) == 0);
+    REQUIRE(ascore_env_reset(env) == ASCORE_BAD_HANDLE);
+  }
   for (ascore_env* env : envs) REQUIRE(ascore_env_destroy(env) == ASCORE_OK);
 }
 

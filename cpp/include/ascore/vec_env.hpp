@@ -63,6 +63,8 @@ class VecEnv {
     const std::size_t wanted =
         num_threads > 0 ? static_cast<std::size_t>(num_threads) : worthwhile_threads();
     pool_ = std::make_unique<ThreadPool>(std::min(wanted, num_envs));
+    per_slice_ = num_envs / pool_->num_threads();
+    larger_slices_ = num_envs % pool_->num_threads();
   }
 
   /// Starts the next episode everywhere; the first call starts episode 0.
@@ -348,8 +350,7 @@ class VecEnv {
 
   /// Slices are a function of the counts alone and differ by at most one environment.
   std::size_t slice_begin(std::size_t worker) const noexcept {
-    const std::size_t threads = pool_->num_threads();
-    return num_envs_ / threads * worker + std::min(worker, num_envs_ % threads);
+    return per_slice_ * worker + std::min(worker, larger_slices_);
   }
 
   Rng stream(std::size_t b, std::uint64_t step, Domain domain) const noexcept {
@@ -498,6 +499,7 @@ class VecEnv {
   std::vector<std::uint8_t> neighbours_, terminated_, truncated_;
   std::vector<std::uint64_t> episode_;
   std::vector<std::int32_t> time_;
+  std::size_t per_slice_ = 0, larger_slices_ = 0;  ///< not divided anew in every step
 
   // Last, so that the threads are joined before the buffers they write to are gone.
   std::unique_ptr<ThreadPool> pool_;
