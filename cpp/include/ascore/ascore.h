@@ -2,8 +2,8 @@
  *
  * Every function returns a status; what went wrong on this thread is in ascore_last_error(). A
  * handle is no address: one that was destroyed, was never made, or belongs to something else gives
- * ASCORE_BAD_HANDLE. A handle may travel between threads but be in use by one at a time. Nothing
- * here prints, aborts or throws.
+ * ASCORE_BAD_HANDLE. A handle may travel between threads but be in use by one at a time; up to
+ * 131,071 are alive at once. Nothing here prints, aborts or throws.
  *
  *     ascore_env* env = NULL;
  *     ascore_env_config config = {.num_envs = 64, .seed = 0};
