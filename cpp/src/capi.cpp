@@ -304,6 +304,7 @@ class Table {
   template <class T>
   [[gnu::always_inline]] Place& take(std::uintptr_t handle) {
     const std::uintptr_t where = handle & kMask;
+    // 0 less 1 is beyond every place: null.
     if (where % sizeof(Place) != 0 || where - 1 >= used_.load(std::memory_order_acquire)) {
       complain_unknown<T>(handle);
     }

@@ -6,7 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <thread>
+#include <type_traits>
 #include <vector>
+
+#include "ascore/cache_lines.hpp"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -60,17 +63,20 @@ class ThreadPool {
   std::size_t num_threads() const noexcept { return threads_.size() + 1; }
 
   /// Calls task(worker) once for every worker and returns when all have finished. The task must not
-  /// throw. One caller at a time.
+  /// throw. One caller at a time. Every other thread works with a copy of the task: the original
+  /// lies on the caller's stack, in lines that the caller writes to all the time.
   template <class Task>
   void run(Task& task) noexcept {
-    static_assert(noexcept(task(std::size_t{0})), "a task runs on threads that cannot throw");
+    static_assert(noexcept(task(std::size_t{0})) && std::is_nothrow_copy_constructible_v<Task>,
+                  "a task runs on threads that cannot throw");
     if (threads_.empty()) {
       task(0);
       return;
     }
     task_ = &task;
     call_ = [](void* erased, std::size_t worker) noexcept {
-      (*static_cast<Task*>(erased))(worker);
+      Task own(*static_cast<const Task*>(erased));
+      own(worker);
     };
     running_.store(static_cast<Count>(threads_.size()), std::memory_order_relaxed);
     generation_.fetch_add(1, std::memory_order_release);
@@ -153,14 +159,12 @@ class ThreadPool {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  static constexpr std::size_t kLine = 64;  ///< of the cache: waiting must not slow the task down
-
-  alignas(kLine) std::atomic<Count> generation_{0};
+  alignas(kCacheLine) std::atomic<Count> generation_{0};
   std::atomic<bool> stopping_{false};
   void* task_ = nullptr;
   Call call_ = nullptr;
-  alignas(kLine) std::atomic<Count> running_{0};
-  alignas(kLine) Patience caller_;
+  alignas(kCacheLine) std::atomic<Count> running_{0};
+  alignas(kCacheLine) Patience caller_;
   bool may_spin_;
   std::vector<std::thread> threads_;
 };

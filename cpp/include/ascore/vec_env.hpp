@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ascore/cache_lines.hpp"
 #include "ascore/env.hpp"
 #include "ascore/rng.hpp"
 #include "ascore/thread_pool.hpp"
@@ -27,7 +28,7 @@ namespace ascore {
 /// one within the same step: `final_obs` keeps its last observation, `reward` and the flags are
 /// those of the last step, `obs` and `neighbours` describe the new episode.
 template <MultiAgentEnv Env>
-class VecEnv {
+class alignas(kCacheLine) VecEnv {
  public:
   using Params = typename Env::Params;
   using Obs = typename Env::Obs;
@@ -137,8 +138,10 @@ class VecEnv {
     require_started("rollout");
     const std::size_t n = num_agents(), view = view_size(), batch = num_envs_;
     std::vector<std::vector<Ended>> ended(pool_->num_threads());
-    std::vector<float> uniform(batch * n);
-    auto slice = [&](std::size_t worker) noexcept {
+    LineVector<float> numbers(batch * n);
+    // By value: what lies on the caller's stack shares lines with what the caller writes there.
+    auto slice = [this, to, n, view, batch, uniform = numbers.data(), &act,
+                  &ended](std::size_t worker) noexcept {
       const std::size_t begin = slice_begin(worker), count = slice_begin(worker + 1) - begin;
       for (std::size_t t = 0; t < to.steps; ++t) {
         const std::size_t row = t * batch + begin;
@@ -150,7 +153,7 @@ class VecEnv {
           for (std::size_t i = 0; i < n; ++i) uniform[b * n + i] = rng.u01_single();
         }
         std::int32_t* action = to.action.data() + row * n;
-        act(worker, begin, count, to.obs.data() + row * view, uniform.data() + begin * n, action);
+        act(worker, begin, count, to.obs.data() + row * view, uniform + begin * n, action);
         const std::span<const std::int32_t> all{to.action.data() + t * batch * n, batch * n};
         for (std::size_t b = begin; b < begin + count; ++b) {
           step_one(b, all);
@@ -492,13 +495,13 @@ class VecEnv {
   Params params_;
   Spec spec_{};
   std::uint8_t started_ = 0;
-  std::vector<Env> envs_;
+  LineVector<Env> envs_;
 
-  std::vector<Obs> obs_, final_obs_;
-  std::vector<float> reward_;
-  std::vector<std::uint8_t> neighbours_, terminated_, truncated_;
-  std::vector<std::uint64_t> episode_;
-  std::vector<std::int32_t> time_;
+  LineVector<Obs> obs_, final_obs_;
+  LineVector<float> reward_;
+  LineVector<std::uint8_t> neighbours_, terminated_, truncated_;
+  LineVector<std::uint64_t> episode_;
+  LineVector<std::int32_t> time_;
   std::size_t per_slice_ = 0, larger_slices_ = 0;  ///< not divided anew in every step
 
   // Last, so that the threads are joined before the buffers they write to are gone.

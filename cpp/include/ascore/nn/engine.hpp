@@ -295,7 +295,7 @@ class Engine {
       for (std::int64_t k = 0; k < tasks; ++k) body(static_cast<int>(k), scratch_[0].data());
       return;
     }
-    auto task = [&](std::size_t worker) noexcept {
+    auto task = [this, body, tasks, workers](std::size_t worker) noexcept {
       const FlushSubnormals here;
       const auto w = static_cast<std::int64_t>(worker);
       for (std::int64_t k = tasks * w / workers; k < tasks * (w + 1) / workers; ++k) {
