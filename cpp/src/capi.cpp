@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "ascore/ascore.h"
+#include "ascore/cache_lines.hpp"
 #include "ascore/envs/cleanup.hpp"
 #include "ascore/envs/exchange.hpp"
 #include "ascore/envs/harvest.hpp"
@@ -220,7 +221,7 @@ struct Thing {
 class Table {
   /// `word` is the generation above two flags: somebody owns the thing, and there is a thing.
   /// A cache line each: threads that use neighbours do not meet.
-  struct alignas(64) Place {
+  struct alignas(kCacheLine) Place {
     static constexpr std::uint64_t kBusy = 1, kAlive = 2, kGeneration = 4;
 
     std::atomic<std::uint64_t> word{0};
@@ -279,7 +280,7 @@ class Table {
   }
 
  private:
-  static_assert(sizeof(std::uintptr_t) == 8 && sizeof(Place) == 64);
+  static_assert(sizeof(std::uintptr_t) == 8 && sizeof(Place) == kCacheLine);
   static constexpr unsigned kBits = 23;  // bytes of the table; what is never used takes no memory
   static constexpr std::uintptr_t kSize = std::uintptr_t{1} << kBits, kMask = kSize - 1;
 

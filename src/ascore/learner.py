@@ -266,8 +266,10 @@ class Learner:
         """
         links = None
         if self.algorithm.has_links and number % self.config.communicate_every == 0:
-            seen = rollout.neighbours, rollout.last_neighbours
-            links = Links.of(*seen, rollout.terminated | rollout.truncated, self.config, number)
+            ended = rollout.terminated | rollout.truncated
+            links = Links.of(
+                rollout.neighbours, rollout.last_neighbours, ended, self.config, number
+            )
         targets = self.valuation.targets(rollout, self.algorithm.advantages, links)
         self.guards.targets(rollout, targets)
         return links, targets, self._rows(rollout, targets, links)
