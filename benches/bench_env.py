@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from ascore import _core
-from ascore.benchmark.worlds import WORLDS, World, actions_for, player, require_equal
-from ascore.envs import ENVIRONMENTS
+from ascore.benchmark.workloads import WORKLOADS, Workload, actions_for, player, require_equal
+from ascore.envs.table import ENVIRONMENTS
 
-PRESENT = [world for world in WORLDS if world.env in ENVIRONMENTS]
+PRESENT = [workload for workload in WORKLOADS if workload.env in ENVIRONMENTS]
 NUM_ENVS = 256
 STEPS = 8
 CHECKED = 32
@@ -24,30 +24,30 @@ CHECKED = 32
 SIDES = {"1-thread": 1, "2-threads": 2, "reference": 0}
 
 
-def side(world: World, name: str) -> Any:
+def side(workload: Workload, name: str) -> Any:
     threads = SIDES[name]
-    return world.compiled(NUM_ENVS, threads) if threads else world.twin(NUM_ENVS)
+    return workload.compiled(NUM_ENVS, threads) if threads else workload.twin(NUM_ENVS)
 
 
 @pytest.mark.parametrize("name", SIDES)
-@pytest.mark.parametrize("world", PRESENT, ids=lambda world: world.name)
-def test_step(benchmark: Callable[..., Any], world: World, name: str) -> None:
+@pytest.mark.parametrize("workload", PRESENT, ids=lambda workload: workload.name)
+def test_step(benchmark: Callable[..., Any], workload: Workload, name: str) -> None:
     timer: Any = benchmark
-    timer.group = f"step-{world.name}"
+    timer.group = f"step-{workload.name}"
     timer.extra_info["env_steps_per_round"] = NUM_ENVS
-    env, one = side(world, name), world.compiled(NUM_ENVS)
+    env, one = side(workload, name), workload.compiled(NUM_ENVS)
     if name != "1-thread":
-        require_equal(one, env, actions_for(one, CHECKED), world.name)
+        require_equal(one, env, actions_for(one, CHECKED), workload.name)
     play = player(env, actions_for(one, STEPS))
     rounds = (5, 1) if name == "reference" else (1000, 100)
     timer.pedantic(play, rounds=rounds[0], warmup_rounds=rounds[1])
 
 
-@pytest.mark.parametrize("world", PRESENT, ids=lambda world: world.name)
-def test_one_environment(benchmark: Callable[..., Any], world: World) -> None:
+@pytest.mark.parametrize("workload", PRESENT, ids=lambda workload: workload.name)
+def test_one_environment(benchmark: Callable[..., Any], workload: Workload) -> None:
     timer: Any = benchmark
     timer.group = "call"
-    single, batch = world.compiled(1), world.compiled(4)
+    single, batch = workload.compiled(1), workload.compiled(4)
     actions = actions_for(batch, STEPS)
     for action in actions:  # an environment is the same in any batch
         single.step(action[:1].copy())

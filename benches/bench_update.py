@@ -12,23 +12,23 @@ import torch
 
 from ascore.benchmark.packages import one_torch_thread
 from ascore.benchmark.updates import (
-    WORKLOADS,
+    UPDATES,
     iterations,
+    prepared,
     reference,
     require_equal_weights,
     stand_still,
-    workload,
 )
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize("name", UPDATES)
 @pytest.mark.parametrize("kind", ["reference", "separate", "multihead"])
 def test_update(benchmark: Any, name: str, kind: str) -> None:
     benchmark.group = f"update-{name}"
-    env, num_envs, params = WORKLOADS[name]
+    env, num_envs, params = UPDATES[name]
     layout = "multihead" if kind == "multihead" else "separate"
     with one_torch_thread():
-        learner, rows = workload(env, layout, num_envs, **params)
+        learner, rows = prepared(env, layout, num_envs, **params)
         fast = iterations(learner, rows)
         if kind == "multihead":  # another network: nothing to be equal to
             stand_still(learner)

@@ -31,7 +31,7 @@ from ascore.benchmark.report import as_text
 from ascore.benchmark.suite import Case, run
 from ascore.benchmark.timing import Differs, Effort, Result, Work, interleave
 from ascore.config import Config
-from ascore.factory import anchor_values
+from ascore.envs.factory import anchor_values
 
 BAR = 10.0
 """Whole updates, times faster than the peer's."""

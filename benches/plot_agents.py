@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 # Nothing large is imported here: a process that is started begins with the peak of its parent.
-from ascore.files import write_atomic
+from ascore.runs.files import write_atomic
 
 NUM_AGENTS = (2, 4, 8, 16, 32)
 NUM_ENVS, HORIZON = 128, 32
@@ -63,10 +63,10 @@ def peak() -> float:
 
 def learner_case(kind: str, agents: int, num_envs: int) -> Ready:
     """The K iterations of a learner."""
-    from ascore.benchmark.updates import iterations, stand_still, workload
+    from ascore.benchmark.updates import iterations, prepared, stand_still
 
-    layout, backend = ("multihead", "fused") if kind == "fused" else (kind, "torch")
-    learner, rows = workload(
+    layout, backend = ("multihead", "engine") if kind == "fused" else (kind, "torch")
+    learner, rows = prepared(
         "predation", layout, num_envs, backend, num_agents=agents, horizon=HORIZON
     )
     stand_still(learner)
@@ -79,10 +79,10 @@ def learner_case(kind: str, agents: int, num_envs: int) -> Ready:
 
 def module_case(agents: int, num_envs: int) -> Ready:
     """The same with a module per network."""
-    from ascore.benchmark.updates import workload
+    from ascore.benchmark.updates import prepared
     from ascore.reference.update import Agents, update
 
-    learner, rows = workload(
+    learner, rows = prepared(
         "predation", "multihead", num_envs, "torch", num_agents=agents, horizon=HORIZON
     )
     config, spec = learner.config, learner.spec

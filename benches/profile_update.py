@@ -118,11 +118,20 @@ def before(keys: dict[str, Any], clock: Clock) -> Callable[[], object]:
 
 def after(keys: dict[str, Any], clock: Clock) -> Callable[[], object]:
     """An update as `ascore train` does it; steps in two halves, as ranks take them."""
-    from ascore import _core, targets
+    from ascore import _core
+    from ascore.algorithms import targets
+    from ascore.learning.backends.engine import EngineBackend
+    from ascore.runtime.ranks import Ranks
+
+    class InHalves(Ranks):
+        """Alone, but gradients and the rest of a step are two calls, as with several ranks."""
+
+        size = 2
 
     learner, collector = learner_of(keys)
-    fused, spec = learner.fused, learner.spec
-    assert fused is not None
+    backend, spec = learner.backend, learner.spec
+    assert isinstance(backend, EngineBackend)
+    backend.gradients.ranks = InHalves()
     _, idle = learner_of(keys)
     sizes = [int(np.prod(spec.obs_shape)), spec.num_actions]
     one_layer = _core.Policy(sizes, spec.num_agents)
@@ -130,17 +139,12 @@ def after(keys: dict[str, Any], clock: Clock) -> Callable[[], object]:
     names = "obs", "neighbours", "action", "reward", "terminated", "truncated"
     arrays = [getattr(idle.rollout, name) for name in names]
 
-    fused.engine = Seen(
-        fused.engine, clock, log_probs="messages", set_messages="messages", values="values",
+    backend.engine = Seen(
+        backend.engine, clock, log_probs="messages", set_messages="messages", values="values",
         gradient="forward, loss and backward", finish="optimiser",
     )  # fmt: skip
     collector.env = Seen(collector.env, clock, rollout="policy")
     clock.wrap(targets._core, "gae", "advantages")
-
-    def step(compiled: Any, owners: slice, part: Any, total: int, sums: Any) -> None:
-        compiled.finish(owners, total, compiled.gradient(owners, part, total), sums)
-
-    learner._step = step
 
     def update() -> None:
         so_far = clock.seconds["environment"]

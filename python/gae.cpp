@@ -31,7 +31,7 @@ void require_disjoint(const char* a, const py::array& x, const char* b, const py
 }
 
 void compute_gae(py::handle reward, py::handle value, py::handle terminated, py::handle truncated,
-                 py::handle final_value, double gamma, double lam, py::handle advantage,
+                 py::handle final_value, double gamma, double gae_lambda, py::handle advantage,
                  py::handle returns) {
   const py::array r = require_array<float>("reward", reward);
   if (r.ndim() != 3) {
@@ -75,7 +75,7 @@ void compute_gae(py::handle reward, py::handle value, py::handle terminated, py:
   }
 
   const py::gil_scoped_release unlocked;
-  gae(shape, in, gamma, lam, adv_out, ret_out);
+  gae(shape, in, gamma, gae_lambda, adv_out, ret_out);
 }
 
 }  // namespace
@@ -83,7 +83,7 @@ void compute_gae(py::handle reward, py::handle value, py::handle terminated, py:
 void register_gae(py::module_& module) {
   module.def("gae", &compute_gae, py::arg("reward"), py::arg("value"), py::arg("terminated"),
              py::arg("truncated"), py::arg("final_value").none(true), py::arg("gamma"),
-             py::arg("lam"), py::arg("advantage"), py::arg("returns"),
+             py::arg("gae_lambda"), py::arg("advantage"), py::arg("returns"),
              "Generalised advantage estimates and returns, written to the last two arrays.");
 }
 

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -190,9 +191,9 @@ class BoundEngine {
     check_step(objective, first, last);
     const Chosen chosen = rows_of(index);
     if (chosen.count == 0) throw py::value_error("a minibatch needs a row");
-    nn::Outcome* outcome = outcome_of(statistics);
+    nn::Statistics* to = statistics_of(statistics);
     return failure_of([&] {
-      return engine_->minibatch(batch_, objective, first, last, chosen.rows, chosen.count, outcome);
+      return engine_->minibatch(batch_, objective, first, last, chosen.rows, chosen.count, to);
     });
   }
 
@@ -216,9 +217,9 @@ class BoundEngine {
     check_step(objective, first, last);
     if (total < 1) throw py::value_error("a minibatch needs a row");
     const double* from = sums_of(sums, first, last, Use::kInput);
-    nn::Outcome* outcome = outcome_of(statistics);
+    nn::Statistics* to = statistics_of(statistics);
     return failure_of(
-        [&] { return engine_->finish(batch_, objective, first, last, total, from, outcome); });
+        [&] { return engine_->finish(batch_, objective, first, last, total, from, to); });
   }
 
   void set_rates(float actor, float critic) { engine_->set_rates(actor, critic); }
@@ -260,11 +261,10 @@ class BoundEngine {
     return chosen;
   }
 
-  nn::Outcome* outcome_of(py::handle statistics) const {
+  nn::Statistics* statistics_of(py::handle statistics) const {
     py::array to = require_array<double>("statistics", statistics, Use::kOutput);
-    require_shape("statistics", to, {n_, sizeof(nn::Outcome) / sizeof(double)});
-    static_assert(sizeof(nn::Outcome) % sizeof(double) == 0);
-    return reinterpret_cast<nn::Outcome*>(write<double>("statistics", to).data());
+    require_shape("statistics", to, {n_, nn::kStatisticNames.size()});
+    return reinterpret_cast<nn::Statistics*>(write<double>("statistics", to).data());
   }
 
   double* sums_of(py::handle sums, int first, int last, Use use) const {
@@ -333,25 +333,32 @@ class BoundEngine {
   std::vector<py::array> batch_arrays_, message_arrays_;
 };
 
+template <std::size_t N>
+py::tuple names_of(const std::array<const char*, N>& names) {
+  py::tuple found(N);
+  for (std::size_t k = 0; k < N; ++k) found[k] = py::str(names[k]);
+  return found;
+}
+
 }  // namespace
 
 void register_nn(py::module_& module) {
   py::class_<nn::Objective>(module, "Objective", "What is minimised, and its constants.")
-      .def(py::init([](int kind, float clip, float peer_low, float peer_high, float bonus,
-                       float penalty, bool printed, bool kl, bool gated, bool corrects) {
+      .def(py::init([](int kind, float clip_epsilon, float peer_low, float peer_high,
+                       float entropy_bonus, float penalty_weight, bool printed, bool kl, bool gated, bool corrects) {
              return nn::Objective{.kind = kind,
-                                  .clip_epsilon = clip,
+                                  .clip_epsilon = clip_epsilon,
                                   .peer_low = peer_low,
                                   .peer_high = peer_high,
-                                  .entropy_bonus = bonus,
-                                  .penalty_weight = penalty,
+                                  .entropy_bonus = entropy_bonus,
+                                  .penalty_weight = penalty_weight,
                                   .printed = printed,
                                   .kl = kl,
                                   .gated = gated,
                                   .corrects = corrects};
            }),
-           py::arg("kind"), py::arg("clip"), py::arg("peer_low"), py::arg("peer_high"),
-           py::arg("bonus"), py::arg("penalty"), py::arg("printed"), py::arg("kl"),
+           py::arg("kind"), py::arg("clip_epsilon"), py::arg("peer_low"), py::arg("peer_high"),
+           py::arg("entropy_bonus"), py::arg("penalty_weight"), py::arg("printed"), py::arg("kl"),
            py::arg("gated"), py::arg("corrects"));
   py::class_<BoundEngine>(module, "Engine",
                           "Updates of stacked networks without an interpreter between the steps.")
@@ -379,6 +386,10 @@ void register_nn(py::module_& module) {
            "The rest of the step on gradients and sums of the whole minibatch; as `minibatch`.")
       .def_property_readonly_static(
           "num_sums", [](py::handle) { return static_cast<int>(nn::Engine::kColumns); })
+      .def_property_readonly_static("statistics",
+                                    [](py::handle) { return names_of(nn::kStatisticNames); })
+      .def_property_readonly_static("quantities",
+                                    [](py::handle) { return names_of(nn::kQuantityNames); })
       .def("set_rates", &BoundEngine::set_rates, py::arg("actor"), py::arg("critic"),
            "Learning rates from now on.")
       .def_property_readonly("instruction_set", &BoundEngine::instruction_set)

@@ -15,8 +15,8 @@ from PIL import Image
 
 import ascore
 from ascore.cli import main
-from ascore.envs import ENVIRONMENTS
-from ascore.progress import Patience
+from ascore.envs.table import ENVIRONMENTS
+from ascore.runtime.progress import Patience
 
 QUICK = ["--num-agents", "2", "--episodes", "8", "--num-envs", "4", "--actor-hidden", "8",
          "--critic-hidden", "8", "--evaluate", "6"]  # fmt: skip
@@ -296,7 +296,7 @@ def test_doctor_says_what_is_wrong(
 def test_doctor_counts_threads_of_all_processes(
     variables: dict[str, str], problem: str | None, monkeypatch: pytest.MonkeyPatch
 ):
-    from ascore import doctor
+    from ascore.runtime import doctor
 
     every = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", *doctor.PROCESSES.values())
     for name in every:
@@ -313,7 +313,7 @@ def test_doctor_counts_threads_of_all_processes(
 
 
 def test_doctor_sees_a_cuda_build_and_an_old_processor(monkeypatch: pytest.MonkeyPatch):
-    from ascore import doctor
+    from ascore.runtime import doctor
 
     monkeypatch.setattr(doctor, "_cpu_flags", lambda: {"avx2": False})
     monkeypatch.setattr(doctor, "_version", lambda name: "2.13.0+cu130")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ascore.algorithms.graph import neighbours
 from ascore.config import Config, preset_names
 from ascore.errors import ConfigError
-from ascore.graph import neighbours
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,12 @@ import pybind11
 import pytest
 
 import ascore
-from ascore import installed
 from ascore.cli import main
+from ascore.commands import installed
 from ascore.errors import CheckpointError, EnvError
 from ascore.interop.check import examine
-from ascore.policy import Policy, export_policy, load_policy
-from ascore.tensorfile import metadata, parse
+from ascore.runs.policy import Policy, export_policy, load_policy
+from ascore.runs.tensorfile import metadata, parse
 
 HERE = Path(__file__).resolve().parent
 STEPS, STATES = 150, 10_000

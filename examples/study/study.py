@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import ascore
-from ascore.interop.replay import replay
-from ascore.plots import plot_runs
+from ascore.render.plots import plot_runs
+from ascore.render.replay import replay
 
 out = Path(sys.argv[1])
 episodes = int(sys.argv[2]) if len(sys.argv) > 2 else 12_000

@@ -15,28 +15,29 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from ascore._core import __version__
-from ascore.envs import ENVIRONMENTS, Spec, VecEnv
-from ascore.factory import make
-from ascore.targets import gae
+from ascore.algorithms.targets import gae
+from ascore.envs.factory import make
+from ascore.envs.table import ENVIRONMENTS
+from ascore.envs.vec_env import Spec, VecEnv
 
 if TYPE_CHECKING:
     from ascore.config import Config
-    from ascore.evaluation import Evaluation, evaluate
     from ascore.interop.pettingzoo import parallel_env
-    from ascore.policy import Policy, export_policy, load_policy
-    from ascore.training import Run, resume, train
+    from ascore.runs.evaluation import Evaluation, evaluate
+    from ascore.runs.policy import Policy, export_policy, load_policy
+    from ascore.runs.session import Run, resume, train
 
 _LAZY = {
     "Config": "config",
-    "Evaluation": "evaluation",
-    "evaluate": "evaluation",
-    "export_policy": "policy",
+    "Evaluation": "runs.evaluation",
+    "evaluate": "runs.evaluation",
+    "export_policy": "runs.policy",
     "parallel_env": "interop.pettingzoo",
-    "Policy": "policy",
-    "load_policy": "policy",
-    "Run": "training",
-    "resume": "training",
-    "train": "training",
+    "Policy": "runs.policy",
+    "load_policy": "runs.policy",
+    "Run": "runs.session",
+    "resume": "runs.session",
+    "train": "runs.session",
 }
 
 __all__ = [

@@ -107,7 +107,7 @@ def gae(
     truncated: npt.NDArray[np.uint8] | npt.NDArray[np.bool_],
     final_value: npt.NDArray[np.float32] | None,
     gamma: float,
-    lam: float,
+    gae_lambda: float,
     advantage: npt.NDArray[np.float32],
     returns: npt.NDArray[np.float32],
 ) -> None: ...
@@ -122,11 +122,11 @@ class Objective:
     def __init__(
         self,
         kind: int,
-        clip: float,
+        clip_epsilon: float,
         peer_low: float,
         peer_high: float,
-        bonus: float,
-        penalty: float,
+        entropy_bonus: float,
+        penalty_weight: float,
         printed: bool,
         kl: bool,
         gated: bool,
@@ -137,6 +137,8 @@ class Engine:
     """Updates of stacked networks without an interpreter between the steps."""
 
     num_sums: ClassVar[int]
+    statistics: ClassVar[tuple[str, ...]]
+    quantities: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from ascore.commands import embedding, experiments, machine, runs, training, worlds
+from ascore.commands import embedding, envs, experiments, machine, runs, training
 from ascore.commands.shared import EXIT_FAILED, EXIT_USAGE
 from ascore.errors import AscoreError
 
@@ -93,8 +93,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "export": embedding.export,
     "--cmake-dir": embedding.cmake_dir,
     "--include-dir": embedding.include_dir,
-    "envs": worlds.envs,
+    "envs": envs.envs,
     "bench": machine.bench,
-    "check-env": worlds.check_env,
+    "check-env": envs.check_env,
     "doctor": machine.doctor,
 }

@@ -6,13 +6,16 @@ import dataclasses
 import difflib
 import math
 import sys
+import warnings
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
+import numpy as np
+import numpy.typing as npt
+
 from ascore.errors import ConfigError
-from ascore.graph import read_matrix
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,6 +50,10 @@ _AT_LEAST: dict[str, float] = {
 }
 _ABOVE: dict[str, float] = {"clip_epsilon": 0.0}
 _AT_MOST: dict[str, float] = {"gamma": 1.0, "gae_lambda": 1.0, "seed": 2**64 - 1}
+
+
+# Values that were called otherwise once, by key: old name -> present name.
+_RENAMED: dict[str, dict[str, str]] = {"backend": {"fused": "engine"}}
 
 
 @dataclass(frozen=True)
@@ -154,8 +161,8 @@ class Config:
     critic_hidden: tuple[int, ...] = (128, 64)
 
     # Machine and bookkeeping
-    backend: Literal["auto", "fused", "kernel", "torch"] = "auto"
-    """What computes an update: whole small networks compiled (fused), PyTorch's networks with a
+    backend: Literal["auto", "engine", "kernel", "torch"] = "auto"
+    """What computes an update: whole small networks compiled (engine), PyTorch's networks with a
     compiled loss (kernel), or PyTorch alone; auto takes the first that fits. The same up to
     rounding."""
     device: str = "cpu"
@@ -176,6 +183,8 @@ class Config:
     """Also write TensorBoard events (needs the `tensorboard` extra)."""
 
     def __post_init__(self) -> None:
+        for key, names in _RENAMED.items():
+            object.__setattr__(self, key, _present_name(key, getattr(self, key), names))
         hints = _hints()
         for key, hint in hints.items():
             object.__setattr__(self, key, _coerce(key, getattr(self, key), hint))
@@ -256,6 +265,29 @@ class Config:
         return Config.from_dict({**self.to_dict(), **changes}, "replace()")
 
 
+def read_matrix(text: str) -> npt.NDArray[np.bool_]:
+    """Links from rows of digits: "011,101,110" is the complete graph of three agents.
+
+    Row i, digit j: 1 where i hears j.
+
+    Raises:
+        ConfigError: not square, another character than 0 and 1, or an agent that hears itself.
+    """
+    rows = text.replace(" ", "").split(",")
+    if not text or any(len(row) != len(rows) or set(row) - {"0", "1"} for row in rows):
+        message = (
+            f"graph_matrix = {text!r} is not a square of 0 and 1; "
+            'write N rows of N digits with commas between them, as in "010,101,010"'
+        )
+        raise ConfigError(message)
+    links = np.array([[digit == "1" for digit in row] for row in rows])
+    if links.diagonal().any():
+        own = int(np.flatnonzero(links.diagonal())[0])
+        message = f"graph_matrix = {text!r} lets agent {own} hear itself; its digit {own} must be 0"
+        raise ConfigError(message)
+    return links
+
+
 def preset_names() -> list[tuple[str, str]]:
     """(environment, preset) of every shipped preset, such as ("exchange", "paper")."""
     folder = resources.files("ascore") / "presets"
@@ -265,7 +297,7 @@ def preset_names() -> list[tuple[str, str]]:
 
 
 def _read_preset(env: str, preset: str) -> dict[str, Any]:
-    from ascore.envs import canonical_name
+    from ascore.envs.table import canonical_name
 
     if ":" in env:
         message = f"there are no presets for {env}: a Python environment starts from the defaults"
@@ -282,6 +314,14 @@ def _read_preset(env: str, preset: str) -> dict[str, Any]:
 def _hints() -> dict[str, Any]:
     hints = get_type_hints(Config)
     return {f.name: hints[f.name] for f in dataclasses.fields(Config)}
+
+
+def _present_name(key: str, value: Any, names: dict[str, str]) -> Any:
+    if not isinstance(value, str) or value not in names:
+        return value
+    message = f"{key} = {value} is now called {names[value]}; write {key} = {names[value]}"
+    warnings.warn(message, FutureWarning, stacklevel=4)
+    return names[value]
 
 
 def _coerce(key: str, value: Any, hint: Any) -> Any:

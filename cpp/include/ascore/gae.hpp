@@ -174,7 +174,7 @@ inline void gae(const GaeShape& shape, const GaeInput& in, double gamma, double 
   detail::require_size("advantage", advantage.size(), total);
   detail::require_size("returns", returns.size(), total);
   detail::require_fraction("gamma", gamma);
-  detail::require_fraction("lam", lambda);
+  detail::require_fraction("gae_lambda", lambda);
 
   static const detail::GaeRow compute_row = detail::choose_gae_row();
   const float discount = static_cast<float>(gamma);

@@ -6,16 +6,13 @@ import torch
 from torch import Tensor
 
 from ascore.algorithms import ippo
-from ascore.algorithms.contract import Algorithm
-from ascore.config import Config
-from ascore.fused import ANTICIPATION
-from ascore.ledger import I64, Traffic
-from ascore.objectives import (
+from ascore.algorithms.contract import Algorithm, Compiled
+from ascore.algorithms.ledger import I64, Traffic
+from ascore.algorithms.terms import (
     DISCREPANCIES,
     Batch,
     Inbox,
     LossTerms,
-    Messages,
     clipped,
     entropy,
     own_policy,
@@ -24,6 +21,7 @@ from ascore.objectives import (
     squared_l2,
     taken,
 )
+from ascore.config import Config
 
 
 def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Config) -> LossTerms:
@@ -78,17 +76,6 @@ def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Conf
     return LossTerms(policy, penalty, entropy(own), log_ratio.detach(), statistics)
 
 
-def kernel(
-    logits: Tensor, batch: Batch, messages: Messages | None, config: Config
-) -> tuple[Tensor, LossTerms]:
-    """The same, compiled."""
-    from ascore.kernels import fused_anticipation, fused_surrogate
-
-    if messages is None:
-        return fused_surrogate(logits, batch, config)
-    return fused_anticipation(logits, batch, messages, config)
-
-
 def sends(traffic: Traffic) -> dict[str, I64]:
     """Per row and listener i, agent j sends pi^jj (A_j numbers) and pi^ji (A_i numbers)."""
     sizes = traffic.action_counts[:, None] + traffic.action_counts[None, :]
@@ -100,8 +87,7 @@ AS = Algorithm(
     name="as",
     summary="Anticipation Sharing: own and anticipated action distributions are exchanged",
     objective=objective,
-    kernel=kernel,
-    engine=ANTICIPATION,
+    compiled=Compiled.ANTICIPATION,
     head_per_agent=True,
     has_links=True,
     sends_policies=True,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ascore import ledger
+from ascore.algorithms import ledger
+from ascore.algorithms.links import Links
+from ascore.algorithms.targets import Targets
+from ascore.algorithms.terms import Batch, Inbox, LossTerms
 from ascore.config import Config
-from ascore.envs import Spec, VecEnv
-from ascore.fused import OWN
-from ascore.links import Links
-from ascore.objectives import Batch, Inbox, LossTerms, Messages
-from ascore.targets import Targets
+from ascore.envs.vec_env import Spec, VecEnv
 
 F32 = npt.NDArray[np.float32]
 
@@ -26,9 +26,6 @@ Objective = Callable[[Batch, Tensor, "Inbox | None", Config], LossTerms]
 Of other agents it reads what the inbox holds, and nothing else.
 """
 
-Kernel = Callable[[Tensor, Batch, "Messages | None", Config], tuple[Tensor, LossTerms]]
-"""(logits [n, M, H, A], rows, messages, config) -> loss [n] and terms: the objective, compiled."""
-
 Estimate = Callable[[F32, F32], Targets]
 """(value [T+1, B, N], final_value [T, B, N]) -> targets of Eq. 17-18 on the agents' own rewards."""
 
@@ -36,13 +33,15 @@ Advantages = Callable[[Estimate, F32, F32, "Links | None", Config], Targets]
 """(estimate, value, final_value, links, config) -> targets; links are None when nothing is sent."""
 
 
-def own_ratio_kernel(
-    logits: Tensor, batch: Batch, messages: Messages | None, config: Config
-) -> tuple[Tensor, LossTerms]:
-    """Clipped surrogate of the own head."""
-    from ascore.kernels import fused_surrogate  # Numba is loaded by those who compute with it
+class Compiled(IntEnum):
+    """The losses that are compiled, each equal to an objective in PyTorch."""
 
-    return fused_surrogate(logits, batch, config)
+    OWN_RATIO = 0
+    """Clipped surrogate on the own policy's ratio: `ippo.objective`."""
+    JOINT_RATIO = 1
+    """Clipped surrogate on one ratio over all heads: `ps.objective`."""
+    ANTICIPATION = 2
+    """Eq. 13-16: `anticipation.objective`; without messages as OWN_RATIO."""
 
 
 def own_values(
@@ -79,8 +78,7 @@ class Algorithm:
         name: in the configuration.
         summary: one line for help texts.
         objective: what the actor minimises.
-        kernel: the same, compiled, with its gradient.
-        engine: which objective of the compiled networks it is.
+        compiled: which compiled loss equals the objective; None = PyTorch trains it.
         view: whether the agents are seen as they are, or as one centre that acts for all.
         head_per_agent: the actor grows one head per agent: anticipations, or a joint policy.
         has_links: the graph matters: something is sent over its links.
@@ -93,8 +91,7 @@ class Algorithm:
     name: str
     summary: str
     objective: Objective
-    kernel: Kernel = own_ratio_kernel
-    engine: int = OWN
+    compiled: Compiled | None = None
     view: View = LOCAL
     head_per_agent: bool = False
     has_links: bool = False

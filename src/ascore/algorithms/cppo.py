@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ascore.algorithms import ippo
-from ascore.algorithms.contract import Algorithm, View
-from ascore.joint import joint_env, joint_spec
-from ascore.ledger import I64, Traffic
+from ascore.algorithms.contract import Algorithm, Compiled, View
+from ascore.algorithms.ledger import I64, Traffic
+from ascore.envs.joint import joint_env, joint_spec
 
 
 def sends(traffic: Traffic) -> dict[str, I64]:
@@ -23,6 +23,7 @@ CPPO = Algorithm(
     name="cppo",
     summary="centralised PPO: one centre sees all rewards and acts for all",
     objective=ippo.objective,
+    compiled=Compiled.OWN_RATIO,
     view=View(spec=lambda spec, config: joint_spec(spec, config.joint_action_limit), env=joint_env),
     sends=sends,
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ascore.algorithms.contract import Algorithm
+from ascore.algorithms.contract import Algorithm, Compiled
+from ascore.algorithms.terms import Batch, Inbox, LossTerms, clipped, entropy, own_policy, taken
 from ascore.config import Config
-from ascore.objectives import Batch, Inbox, LossTerms, clipped, entropy, own_policy, taken
 
 
 def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Config) -> LossTerms:
@@ -31,4 +31,9 @@ def own_ratio(batch: Batch, new: Tensor) -> Tensor:
     return change.gather(2, index).squeeze(2)
 
 
-IPPO = Algorithm(name="ippo", summary="independent PPO: nothing is exchanged", objective=objective)
+IPPO = Algorithm(
+    name="ippo",
+    summary="independent PPO: nothing is exchanged",
+    objective=objective,
+    compiled=Compiled.OWN_RATIO,
+)

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ascore.algorithms.contract import Algorithm
+from ascore.algorithms.contract import Algorithm, Compiled
+from ascore.algorithms.ledger import I64, Traffic
+from ascore.algorithms.terms import (
+    Batch,
+    Inbox,
+    LossTerms,
+    clipped,
+    entropy,
+    own_policy,
+    taken,
+)
 from ascore.config import Config
-from ascore.fused import JOINT
-from ascore.ledger import I64, Traffic
-from ascore.objectives import Batch, Inbox, LossTerms, Messages, clipped, entropy, own_policy, taken
 
 
 def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Config) -> LossTerms:
@@ -29,15 +36,6 @@ def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Conf
     )
 
 
-def kernel(
-    logits: Tensor, batch: Batch, messages: Messages | None, config: Config
-) -> tuple[Tensor, LossTerms]:
-    """The same, compiled."""
-    from ascore.kernels import fused_surrogate
-
-    return fused_surrogate(logits, batch, config, joint=True)
-
-
 def sends(traffic: Traffic) -> dict[str, I64]:
     """A whole joint policy over every link in every round of consensus."""
     links: I64 = traffic.linked.sum(axis=1)
@@ -48,8 +46,7 @@ PS = Algorithm(
     name="ps",
     summary="policy sharing: copies of a joint policy are averaged with the neighbours'",
     objective=objective,
-    kernel=kernel,
-    engine=JOINT,
+    compiled=Compiled.JOINT_RATIO,
     head_per_agent=True,
     has_links=True,
     mixes="actor",

@@ -7,8 +7,8 @@ average of what the agents expect.
 from __future__ import annotations
 
 from ascore.algorithms import ippo
-from ascore.algorithms.contract import Algorithm
-from ascore.ledger import I64, Traffic
+from ascore.algorithms.contract import Algorithm, Compiled
+from ascore.algorithms.ledger import I64, Traffic
 
 
 def sends(traffic: Traffic) -> dict[str, I64]:
@@ -21,6 +21,7 @@ VPS = Algorithm(
     name="vps",
     summary="value parameter sharing: critics are averaged with the neighbours'",
     objective=ippo.objective,
+    compiled=Compiled.OWN_RATIO,
     has_links=True,
     mixes="critic",
     sends=sends,

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.algorithms import ippo
-from ascore.algorithms.contract import F32, Algorithm, Estimate
+from ascore.algorithms.contract import F32, Algorithm, Compiled, Estimate
+from ascore.algorithms.ledger import I64, Traffic
+from ascore.algorithms.links import Links
+from ascore.algorithms.targets import Targets
 from ascore.config import Config
-from ascore.ledger import I64, Traffic
-from ascore.links import Links
-from ascore.targets import Targets
 
 
 def average(own: F32, heard: npt.NDArray[np.bool_]) -> F32:
@@ -49,6 +49,7 @@ VS = Algorithm(
     name="vs",
     summary="value sharing: advantages from the neighbours' mean value",
     objective=ippo.objective,
+    compiled=Compiled.OWN_RATIO,
     has_links=True,
     advantages=advantages,
     sends=sends,

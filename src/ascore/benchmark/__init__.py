@@ -7,8 +7,18 @@ The baselines are slow twins and plain loops, so this is the one part of the pac
 `ascore.reference`. Nothing but the command line imports this one, and only when asked to measure.
 """
 
-from .suite import GROUPS, Case, Outcome, Skipped, cases, run
-from .timing import FULL, QUICK, Differs, Effort, Missing, Result, Timing, Work, interleave
+from ascore.benchmark.suite import GROUPS, Case, Outcome, Skipped, cases, run
+from ascore.benchmark.timing import (
+    FULL,
+    QUICK,
+    Differs,
+    Effort,
+    Missing,
+    Result,
+    Timing,
+    Work,
+    interleave,
+)
 
 __all__ = [
     "FULL",

@@ -103,21 +103,21 @@ def _serve(keys: dict[str, Any]) -> None:
     import torch
 
     from ascore.config import Config
-    from ascore.factory import batch
-    from ascore.learner import Learner
-    from ascore.rollout import Collector
+    from ascore.envs.factory import batch
+    from ascore.learning.learner import Learner
+    from ascore.learning.rollout import Collector
     from ascore.runtime.ranks import joined
 
     config = Config.from_dict(keys)
     torch.set_num_threads(config.torch_threads)
-    with joined() as world:
-        share = world.share(config.num_envs)
-        first = world.rank * share
+    with joined() as ranks:
+        share = ranks.share(config.num_envs)
+        first = ranks.rank * share
         env = batch(
             config.env, config.env_params, share, config.seed, config.num_threads, first_env=first
         )
         env.reset()
-        learner = Learner(config, env.spec, world)
+        learner = Learner(config, env.spec, ranks)
         collector = Collector(env, env.spec.horizon)
         number = 0
 

@@ -5,17 +5,26 @@ from __future__ import annotations
 from functools import partial
 
 from ascore import _core
-from ascore.processors import usable_processors
-
-from .timing import CPU, WALL, Effort, Measure, Missing, Result, Timing, Work, interleave
-from .worlds import (
+from ascore.benchmark.timing import (
+    CPU,
+    WALL,
+    Effort,
+    Measure,
+    Missing,
+    Result,
+    Timing,
+    Work,
+    interleave,
+)
+from ascore.benchmark.workloads import (
     BOUND_NS,
-    WORLDS,
-    World,
+    WORKLOADS,
+    Workload,
     actions_for,
     player,
     require_equal,
 )
+from ascore.runtime.processors import usable_processors
 
 NUM_ENVS = 1024
 STEPS = 16
@@ -38,15 +47,15 @@ def require_two_cores() -> None:
         raise Missing(message)
 
 
-def against_twin(world: World, num_threads: int, effort: Effort) -> list[Result]:
+def against_twin(workload: Workload, num_threads: int, effort: Effort) -> list[Result]:
     """The compiled environment against its Python twin, which has one thread in any case."""
-    world.require()
+    workload.require()
     if num_threads > 1:
         require_two_cores()
-    compiled = world.compiled(effort.twin_envs, num_threads)
-    twin = world.twin(effort.twin_envs)
+    compiled = workload.compiled(effort.twin_envs, num_threads)
+    twin = workload.twin(effort.twin_envs)
     check = QUICK_CHECK if effort.quick else FULL_CHECK
-    require_equal(compiled, twin, actions_for(compiled, check), world.name)
+    require_equal(compiled, twin, actions_for(compiled, check), workload.name)
     actions = actions_for(compiled, STEPS)
     timing = interleave(
         Work(player(compiled, actions), compiled.num_envs),
@@ -57,20 +66,20 @@ def against_twin(world: World, num_threads: int, effort: Effort) -> list[Result]
     result = Result.of(
         timing,
         group="twin",
-        name=f"{world.name}, {compiled.num_envs:,} envs, {threads(num_threads)}",
+        name=f"{workload.name}, {compiled.num_envs:,} envs, {threads(num_threads)}",
         baseline="Python twin",
         unit="env-step",
-        bar=world.twin_bar if compiled.num_envs >= NUM_ENVS else None,  # promised for such batches
+        bar=workload.twin_bar if compiled.num_envs >= NUM_ENVS else None,
     )
     return [result]
 
 
-def against_bound(world: World, num_threads: int, effort: Effort) -> list[Result]:
+def against_bound(workload: Workload, num_threads: int, effort: Effort) -> list[Result]:
     """The compiled environment against the bound, and so against engines known in its units."""
-    world.require()
+    workload.require()
     if num_threads > 1:
         require_two_cores()
-    env = world.compiled(NUM_ENVS, num_threads)
+    env = workload.compiled(NUM_ENVS, num_threads)
     bound = _core.HarvestBound(NUM_ENVS, 0)
     timing = interleave(
         Work(player(env, actions_for(env, STEPS)), env.num_envs),
@@ -78,25 +87,27 @@ def against_bound(world: World, num_threads: int, effort: Effort) -> list[Result
         effort,
         CPU if num_threads == 1 else WALL,
     )
-    return bound_results(world, num_threads, env.spec.num_agents, timing)
+    return bound_results(workload, num_threads, env.spec.num_agents, timing)
 
 
-def bound_results(world: World, num_threads: int, num_agents: int, timing: Timing) -> list[Result]:
+def bound_results(
+    workload: Workload, num_threads: int, num_agents: int, timing: Timing
+) -> list[Result]:
     """Results of a timing of env-steps against agent-steps of the bound."""
-    name = f"{world.name}, {NUM_ENVS:,} envs, {threads(num_threads)}"
-    share = 1 / num_agents if world.unit == "agent-step" else 1.0
+    name = f"{workload.name}, {NUM_ENVS:,} envs, {threads(num_threads)}"
+    share = 1 / num_agents if workload.unit == "agent-step" else 1.0
     one = num_threads == 1
-    bar = BOUND_NS / world.limit_ns if world.limit_ns is not None and one else None
+    bar = BOUND_NS / workload.limit_ns if workload.limit_ns is not None and one else None
     note = "the bound's time is per agent-step of its 5 agents"
     if bar is not None:
-        note += f"; bar: {world.limit_ns:g} ns where the bound takes {BOUND_NS:g}"
+        note += f"; bar: {workload.limit_ns:g} ns where the bound takes {BOUND_NS:g}"
     results = [
         Result.of(
-            timing, candidate_units=share, group="bound", name=name, unit=world.unit, bar=bar,
+            timing, candidate_units=share, group="bound", name=name, unit=workload.unit, bar=bar,
             baseline="hand-written bound", note=note,
         )
     ]  # fmt: skip
-    for peer in world.peers if one else ():
+    for peer in workload.peers if one else ():
         source = f"derived, not measured here: {peer.name} takes {peer.multiple:g} x the bound"
         results.append(
             Result.of(
@@ -108,21 +119,21 @@ def bound_results(world: World, num_threads: int, num_agents: int, timing: Timin
     return results
 
 
-def two_threads(world: World, num_envs: int, effort: Effort) -> list[Result]:
+def two_threads(workload: Workload, num_envs: int, effort: Effort) -> list[Result]:
     """Two threads against one; the bar is for batches with work for both."""
-    world.require()
+    workload.require()
     require_two_cores()
-    two, one = (world.compiled(num_envs, count) for count in (2, 1))
-    require_equal(two, one, actions_for(one, 4), world.name)
+    two, one = (workload.compiled(num_envs, count) for count in (2, 1))
+    require_equal(two, one, actions_for(one, 4), workload.name)
     actions = actions_for(one, STEPS)
     timing = interleave(
         Work(player(two, actions), num_envs), Work(player(one, actions), num_envs), effort, WALL
     )
-    enough = num_envs >= world.threaded_envs
+    enough = num_envs >= workload.threaded_envs
     result = Result.of(
         timing,
         group="threads",
-        name=f"{world.name}, {num_envs:,} envs, 2 threads",
+        name=f"{workload.name}, {num_envs:,} envs, 2 threads",
         baseline="1 thread",
         unit="env-step",
         bar=TWO_THREADS_BAR if enough else None,
@@ -131,11 +142,11 @@ def two_threads(world: World, num_envs: int, effort: Effort) -> list[Result]:
     return [result]
 
 
-def few_environments(world: World, num_envs: int, effort: Effort) -> list[Result]:
+def few_environments(workload: Workload, num_envs: int, effort: Effort) -> list[Result]:
     """num_threads = 0 on a small batch against one thread."""
-    world.require()
-    chosen, one = (world.compiled(num_envs, count) for count in (0, 1))
-    require_equal(chosen, one, actions_for(one, 4), world.name)
+    workload.require()
+    chosen, one = (workload.compiled(num_envs, count) for count in (0, 1))
+    require_equal(chosen, one, actions_for(one, 4), workload.name)
     actions = actions_for(one, STEPS)
     timing = interleave(
         Work(player(chosen, actions), num_envs),
@@ -146,7 +157,7 @@ def few_environments(world: World, num_envs: int, effort: Effort) -> list[Result
     result = Result.of(
         timing,
         group="threads",
-        name=f"{world.name}, {envs(num_envs)}, num_threads=0",
+        name=f"{workload.name}, {envs(num_envs)}, num_threads=0",
         baseline="1 thread",
         unit="env-step",
         bar=FEW_BAR,
@@ -155,19 +166,19 @@ def few_environments(world: World, num_envs: int, effort: Effort) -> list[Result
     return [result]
 
 
-def one_call(world: World, effort: Effort) -> list[Result]:
+def one_call(workload: Workload, effort: Effort) -> list[Result]:
     """What a step of one environment costs beyond the dynamics, against what it may cost."""
-    world.require()
-    single, batch = world.compiled(1), world.compiled(NUM_ENVS)
+    workload.require()
+    single, batch = workload.compiled(1), workload.compiled(NUM_ENVS)
     timing = interleave(
         Work(player(single, actions_for(single, STEPS))),
         Work(player(batch, actions_for(batch, STEPS)), batch.num_envs),
         effort,
     )
-    return [call_result(world, timing)]
+    return [call_result(workload, timing)]
 
 
-def call_result(world: World, timing: Timing) -> Result:
+def call_result(workload: Workload, timing: Timing) -> Result:
     """From the times of a lone step and of a step within a large batch."""
     tiny = 1e-12  # a lone step that seems cheaper than one in a batch has no overhead to speak of
     over = tuple(max(c - b, tiny) for c, b in zip(timing.candidate, timing.baseline, strict=True))
@@ -175,7 +186,7 @@ def call_result(world: World, timing: Timing) -> Result:
     return Result.of(
         allowed,
         group="call",
-        name=f"{world.name}, 1 env",
+        name=f"{workload.name}, 1 env",
         baseline=f"{CALL_NS / 1000:g} µs allowed",
         unit="call beyond the dynamics",
         bar=1.0,
@@ -195,18 +206,18 @@ def envs(count: int) -> str:
 
 def twin_cases() -> list[tuple[str, Measure]]:
     """One and two threads of every environment."""
-    return [(w.name, partial(against_twin, w, count)) for w in WORLDS for count in (1, 2)]
+    return [(w.name, partial(against_twin, w, count)) for w in WORKLOADS for count in (1, 2)]
 
 
 def bound_cases() -> list[tuple[str, Measure]]:
     """One and two threads of every environment."""
-    return [(w.name, partial(against_bound, w, count)) for w in WORLDS for count in (1, 2)]
+    return [(w.name, partial(against_bound, w, count)) for w in WORKLOADS for count in (1, 2)]
 
 
 def thread_cases() -> list[tuple[str, Measure]]:
     """Batches from one environment to work for a while."""
     cases: list[tuple[str, Measure]] = []
-    for w in WORLDS:
+    for w in WORKLOADS:
         cases += [(w.name, partial(two_threads, w, size)) for size in (NUM_ENVS, w.threaded_envs)]
         cases += [(w.name, partial(few_environments, w, size)) for size in FEW_ENVS]
     return cases
@@ -214,4 +225,4 @@ def thread_cases() -> list[tuple[str, Measure]]:
 
 def call_cases() -> list[tuple[str, Measure]]:
     """A batch of one of every environment."""
-    return [(w.name, partial(one_call, w)) for w in WORLDS]
+    return [(w.name, partial(one_call, w)) for w in WORKLOADS]

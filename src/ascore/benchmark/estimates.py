@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore import _core
+from ascore.benchmark.packages import one_torch_thread, require_package
+from ascore.benchmark.timing import CPU, Differs, Effort, Measure, Result, Work, interleave
 from ascore.reference import gae_float32
-
-from .packages import one_torch_thread, require_package
-from .timing import CPU, Differs, Effort, Measure, Result, Work, interleave
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +62,7 @@ def compiled(task: Task) -> Estimate:
     advantage, returns = np.empty_like(task.reward), np.empty_like(task.reward)
 
     def call() -> tuple[F32, F32]:
-        _core.gae(**vars(task), gamma=GAMMA, lam=LAM, advantage=advantage, returns=returns)
+        _core.gae(**vars(task), gamma=GAMMA, gae_lambda=LAM, advantage=advantage, returns=returns)
         return advantage, returns
 
     return call
@@ -71,7 +70,7 @@ def compiled(task: Task) -> Estimate:
 
 def plain_python(task: Task) -> Estimate:
     """One number at a time."""
-    return partial(gae_float32, **vars(task), gamma=GAMMA, lam=LAM)
+    return partial(gae_float32, **vars(task), gamma=GAMMA, gae_lambda=LAM)
 
 
 def torch_loop(task: Task) -> Estimate:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ascore.factory import batch
-
-from .packages import one_torch_thread, require_package
-from .timing import CPU, Differs, Effort, Measure, Result, Work, interleave
+from ascore.benchmark.packages import one_torch_thread, require_package
+from ascore.benchmark.timing import CPU, Differs, Effort, Measure, Result, Work, interleave
+from ascore.envs.factory import batch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ascore.learner import Learner, Rows
+    from ascore.learning.batch import Rows
+    from ascore.learning.learner import Learner
     from ascore.reference.update import Agents
 
 Call = Callable[[], Any]
@@ -54,9 +54,11 @@ def loss_gradients(name: str) -> dict[str, Call]:
     """
     import torch
 
-    from ascore.algorithms import get_algorithm
+    from ascore.algorithms.contract import Compiled
+    from ascore.algorithms.table import get_algorithm
+    from ascore.algorithms.terms import Batch, Messages, taken
     from ascore.config import Config
-    from ascore.objectives import Batch, Messages, taken
+    from ascore.learning.backends.kernel import compiled_loss
 
     n, a, rows, _ = LOSSES[name]
     draw = torch.Generator().manual_seed(0)
@@ -76,7 +78,7 @@ def loss_gradients(name: str) -> dict[str, Call]:
     logits.requires_grad_()
 
     def compiled() -> Tensor:
-        value, _ = algorithm.kernel(logits, rows_of, said, config)
+        value, _ = compiled_loss(Compiled.ANTICIPATION, logits, rows_of, said, config)
         return torch.autograd.grad(value.sum(), logits)[0]
 
     def plain() -> Tensor:
@@ -120,8 +122,8 @@ def loss(name: str, effort: Effort) -> list[Result]:
 def learner_of(keys: dict[str, Any]) -> tuple[Learner, Any]:
     """A learner and what collects for it."""
     from ascore.config import Config
-    from ascore.learner import Learner
-    from ascore.rollout import Collector
+    from ascore.learning.learner import Learner
+    from ascore.learning.rollout import Collector
 
     config = Config.from_dict({"actor_lr": 1e-4, "critic_lr": 1e-4, **keys})
     env = batch(config.env, config.env_params, config.num_envs, config.seed, 1)
@@ -163,7 +165,7 @@ def plain(like: Learner) -> tuple[Call, Agents]:
             iterations=config.iterations,
             minibatches=config.minibatches,
             gamma=config.gamma,
-            lam=config.gae_lambda,
+            gae_lambda=config.gae_lambda,
             penalty_weight=config.penalty_weight,
             clip_epsilon=config.clip_epsilon,
         )
@@ -197,12 +199,11 @@ def arithmetic(name: str, effort: Effort) -> list[Result]:
     """Share of the multiply-adds the machine can do that an update's dense arithmetic reaches."""
     require_package("torch")
     from ascore import _core
-
-    from .updates import iterations, workload
+    from ascore.benchmark.updates import iterations, prepared
 
     with one_torch_thread():
         env, num_envs, params = "predation", 64, {"num_agents": 8}
-        learner, rows = workload(env, "multihead", num_envs, "fused", **params)
+        learner, rows = prepared(env, "multihead", num_envs, "engine", **params)
         call = iterations(learner, rows)
         operations = float(flops(learner, len(rows.raw)))
 
@@ -259,7 +260,7 @@ def products(name: str, effort: Effort) -> list[Result]:
                 for call in calls:
                     call()
 
-        timing = interleave(Work(lambda: learner.iterate(rows, 0, {})), Work(bare), effort, CPU)
+        timing = interleave(Work(lambda: learner.iterate(rows, 0)), Work(bare), effort, CPU)
     return [
         Result.of(
             timing,
@@ -298,13 +299,19 @@ def network_updates(num_envs: int) -> tuple[dict[str, Call], int]:
     Raises:
         Differs: weights after the same iterations differ by more than rounding explains.
     """
-    from .updates import iterations, reference, require_equal_weights, stand_still, workload
+    from ascore.benchmark.updates import (
+        iterations,
+        prepared,
+        reference,
+        require_equal_weights,
+        stand_still,
+    )
 
     def made(layout: str, backend: str) -> tuple[Learner, Rows]:
-        return workload("predation", layout, num_envs, backend, num_agents=8)
+        return prepared("predation", layout, num_envs, backend, num_agents=8)
 
     fast, stacked, apart = (
-        made("multihead", "fused"), made("multihead", "torch"), made("separate", "torch")
+        made("multihead", "engine"), made("multihead", "torch"), made("separate", "torch")
     )  # fmt: skip
     agents, modules = reference(*apart)
     calls: dict[str, Call] = {

@@ -6,7 +6,7 @@ import os
 import platform
 from typing import Any
 
-from ascore.doctor import examine
+from ascore.runtime.doctor import examine
 
 PACKAGES = ("numpy", "torch", "numba")
 

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .timing import Missing
+from ascore.benchmark.timing import Missing
 
 
 def require_package(name: str | None, extra: str = "train") -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .suite import Outcome, Skipped
-from .timing import Result
+from ascore.benchmark.suite import Outcome, Skipped
+from ascore.benchmark.timing import Result
 
 HEAD = ("case", "against", "ratio", "spread", "bar", "met", "ns", "per")
 LEFT = (0, 1, 7)

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ascore.processors import usable_processors
-
-from .crews import Crew
-from .environments import NUM_ENVS, STEPS
-from .machine import describe_machine
-from .suite import Outcome
-from .timing import WALL, Effort, Result, Timing, Work, interleave
-from .worlds import WORLDS, actions_for, player, require_equal
+from ascore.benchmark.crews import Crew
+from ascore.benchmark.environments import NUM_ENVS, STEPS
+from ascore.benchmark.machine import describe_machine
+from ascore.benchmark.suite import Outcome
+from ascore.benchmark.timing import WALL, Effort, Result, Timing, Work, interleave
+from ascore.benchmark.workloads import WORKLOADS, actions_for, player, require_equal
+from ascore.runtime.processors import usable_processors
 
 KINDS = {
     "threads": "one process, threads for environments and learning",
@@ -28,7 +27,7 @@ KINDS = {
 }
 """Ways to use several processors, by name."""
 
-WORKLOADS: dict[str, dict[str, Any]] = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "small networks": {
         "env": "predation-v1",
         "env_params": {"num_agents": 8},
@@ -93,7 +92,7 @@ def measure(
     found = Scaling(Outcome(describe_machine(), effort.quick))
     report("steps of the environment")
     _environment(found, sizes, effort)
-    for name, keys in WORKLOADS.items():
+    for name, keys in NETWORKS.items():
         report(f"training, {name}")
         _training(found, name, keys, sizes, effort)
     found.advice = advise(found.speed)
@@ -101,12 +100,12 @@ def measure(
 
 
 def _environment(found: Scaling, sizes: list[int], effort: Effort) -> None:
-    world = next(w for w in WORLDS if w.env == "harvest-v1")
-    one = world.compiled(NUM_ENVS, 1)
+    workload = next(w for w in WORKLOADS if w.env == "harvest-v1")
+    one = workload.compiled(NUM_ENVS, 1)
     speed = found.speed.setdefault("environment", {"threads": {1: 1.0}})["threads"]
     for count in sizes[1:]:
-        many = world.compiled(NUM_ENVS, count)
-        require_equal(many, one, actions_for(one, 4), world.name)
+        many = workload.compiled(NUM_ENVS, count)
+        require_equal(many, one, actions_for(one, 4), workload.name)
         actions = actions_for(one, STEPS)
         timing = interleave(
             Work(player(many, actions), NUM_ENVS), Work(player(one, actions), NUM_ENVS),
@@ -115,7 +114,7 @@ def _environment(found: Scaling, sizes: list[int], effort: Effort) -> None:
         result = Result.of(
             timing,
             group="scaling",
-            name=f"{world.name}, {NUM_ENVS:,} envs, {count} threads",
+            name=f"{workload.name}, {NUM_ENVS:,} envs, {count} threads",
             baseline="1 thread",
             unit="env-step",
             bar=TWO_THREADS_BAR if count == 2 else None,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import environments, estimates, learning, updates
-from .machine import describe_machine
-from .timing import FULL, Differs, Effort, Measure, Missing, Result
+from ascore.benchmark import environments, estimates, learning, updates
+from ascore.benchmark.machine import describe_machine
+from ascore.benchmark.timing import FULL, Differs, Effort, Measure, Missing, Result
 
 GROUPS: dict[str, Callable[[], list[tuple[str, Measure]]]] = {
     "twin": environments.twin_cases,

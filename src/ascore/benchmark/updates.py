@@ -6,18 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ascore.envs import make
-
-from .packages import one_torch_thread, require_package
-from .timing import CPU, Differs, Effort, Measure, Result, Work, interleave
+from ascore.benchmark.packages import one_torch_thread, require_package
+from ascore.benchmark.timing import CPU, Differs, Effort, Measure, Result, Work, interleave
+from ascore.envs.factory import make
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ascore.learner import Learner, Rows
+    from ascore.learning.batch import Rows
+    from ascore.learning.learner import Learner
     from ascore.reference.update import Agents
 
-WORKLOADS: dict[str, tuple[str, int, dict[str, Any]]] = {
+UPDATES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "exchange, 3 agents x 1 env": ("exchange", 1, {}),
     "predation, 8 agents x 16 envs": ("predation", 16, {"num_agents": 8}),
 }
@@ -30,13 +30,13 @@ part of a step; a unit whose input is 0 within rounding falls to either side wit
 sums."""
 
 
-def workload(
+def prepared(
     env: str, actor: str, num_envs: int, backend: str = "torch", **params: Any
 ) -> tuple[Learner, Rows]:
     """A learner and the rows of one batch of whole episodes."""
     from ascore.config import Config
-    from ascore.learner import Learner
-    from ascore.rollout import Collector
+    from ascore.learning.learner import Learner
+    from ascore.learning.rollout import Collector
 
     keys: dict[str, Any] = {
         "env": f"{env}-v1",
@@ -86,7 +86,7 @@ def reference(learner: Learner, rows: Rows) -> tuple[Agents, Callable[[], None]]
 
 def iterations(learner: Learner, rows: Rows) -> Callable[[], object]:
     """The learner's K iterations as a call."""
-    return lambda: learner.iterate(rows, 0, {})
+    return lambda: learner.iterate(rows, 0)
 
 
 def stand_still(learner: Learner, agents: Agents | None = None) -> None:
@@ -95,9 +95,8 @@ def stand_still(learner: Learner, agents: Agents | None = None) -> None:
     Timing repeats one update on one batch. That is no training: weights would run away from the
     policy that drew the batch, and ratios out of range.
     """
-    if learner.fused is not None:
-        learner.fused.engine.set_rates(0.0, 0.0)
-    optimizers = [learner.actor_adam.adam, learner.critic_adam.adam]
+    learner.set_rates(0.0, 0.0)
+    optimizers: list[Any] = []
     for pair in agents.optimizers if agents is not None else []:
         optimizers += pair
     for optimizer in optimizers:
@@ -117,9 +116,9 @@ def require_equal_weights(name: str, ours: Tensor, theirs: Tensor) -> None:
 def separate_against_modules(name: str, effort: Effort) -> list[Result]:
     """The same N*N networks, stacked and as modules, equal after an update."""
     require_package("torch")
-    env, num_envs, params = WORKLOADS[name]
+    env, num_envs, params = UPDATES[name]
     with one_torch_thread():
-        learner, rows = workload(env, "separate", num_envs, **params)
+        learner, rows = prepared(env, "separate", num_envs, **params)
         agents, slow = reference(learner, rows)
         fast = iterations(learner, rows)
         fast()
@@ -133,11 +132,11 @@ def separate_against_modules(name: str, effort: Effort) -> list[Result]:
 def multihead_against_separate(name: str, effort: Effort) -> list[Result]:
     """N trunks with N heads each against N*N networks: other networks, so nothing is compared."""
     require_package("torch")
-    env, num_envs, params = WORKLOADS[name]
+    env, num_envs, params = UPDATES[name]
     with one_torch_thread():
         works = []
         for layout in ("multihead", "separate"):
-            learner, rows = workload(env, layout, num_envs, **params)
+            learner, rows = prepared(env, layout, num_envs, **params)
             stand_still(learner)
             works.append(Work(iterations(learner, rows)))
         timing = interleave(works[0], works[1], effort, CPU)
@@ -161,6 +160,6 @@ def cases() -> list[tuple[str, Measure]]:
     """Both comparisons on every workload."""
     return [
         (f"{measure.__name__.replace('_', ' ')}, {name}", partial(measure, name))
-        for name in WORKLOADS
+        for name in UPDATES
         for measure in (multihead_against_separate, separate_against_modules)
     ]

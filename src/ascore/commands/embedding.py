@@ -9,7 +9,7 @@ from pathlib import Path
 
 def export(argv: list[str]) -> int:
     """Writes the policy of a run into one file."""
-    from ascore.policy import export_policy, load_policy
+    from ascore.runs.policy import export_policy, load_policy
 
     parser = argparse.ArgumentParser(
         prog="ascore export",
@@ -33,7 +33,7 @@ def export(argv: list[str]) -> int:
 
 def cmake_dir(argv: list[str]) -> int:
     """Prints the folder for CMake's `ascore_DIR`."""
-    from ascore.installed import cmake_dir
+    from ascore.commands.installed import cmake_dir
 
     print(cmake_dir())
     return 0
@@ -41,7 +41,7 @@ def cmake_dir(argv: list[str]) -> int:
 
 def include_dir(argv: list[str]) -> int:
     """Prints the folder for a compiler's `-I`."""
-    from ascore.installed import include_dir
+    from ascore.commands.installed import include_dir
 
     print(include_dir())
     return 0

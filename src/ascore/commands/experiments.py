@@ -18,11 +18,11 @@ from ascore.commands.shared import (
     stop_on_signal,
     value,
 )
-from ascore.factory import batch, is_external
+from ascore.envs.factory import batch, is_external
 
 if TYPE_CHECKING:
+    from ascore.commands.options import ReproduceOptions, SweepOptions
     from ascore.experiments.cells import Cell
-    from ascore.options import ReproduceOptions, SweepOptions
     from ascore.runtime.pool import Outcome
 
 RUNS = "runs"
@@ -33,9 +33,9 @@ def sweep(argv: list[str]) -> int:
     """Trains every combination of algorithms, settings and seeds."""
     import tyro
 
+    from ascore.commands.options import SweepOptions
     from ascore.experiments.cells import read_list, write_list
-    from ascore.files import write_atomic
-    from ascore.options import SweepOptions
+    from ascore.runs.files import write_atomic
 
     options = tyro.cli(SweepOptions, args=argv, prog="ascore sweep")
     if options.cell is not None:
@@ -57,7 +57,7 @@ def sweep(argv: list[str]) -> int:
 
 def _combinations(options: SweepOptions) -> list[Cell]:
     """The cells of a sweep; bad names and values fail here, before anything is written."""
-    from ascore.algorithms import get_algorithm
+    from ascore.algorithms.table import get_algorithm
     from ascore.config import Config
     from ascore.experiments import sweeps
 
@@ -85,7 +85,7 @@ def _combinations(options: SweepOptions) -> list[Cell]:
 def _tell_sweep(cells: Sequence[Cell], options: SweepOptions, outcomes: list[Outcome]) -> None:
     from ascore.experiments import sweeps
     from ascore.experiments.results import as_csv
-    from ascore.files import write_atomic
+    from ascore.runs.files import write_atomic
 
     table = sweeps.rows(cells, options.out / RUNS)
     if table:
@@ -107,10 +107,10 @@ def reproduce(argv: list[str]) -> int:
     """Repeats the paper's experiments and draws its figures."""
     import tyro
 
+    from ascore.commands.options import ReproduceOptions
     from ascore.experiments import results
     from ascore.experiments.cells import write_list
     from ascore.experiments.studies import PRESETS, cells
-    from ascore.options import ReproduceOptions
 
     options = tyro.cli(ReproduceOptions, args=argv, prog="ascore reproduce")
     if options.redraw is not None:
@@ -167,7 +167,7 @@ def _tell_figures(options: ReproduceOptions, argv: list[str], outcomes: list[Out
 
 def _draw(findings: Any, folder: Path) -> Path:
     from ascore.experiments import figures, tables
-    from ascore.files import write_atomic
+    from ascore.runs.files import write_atomic
 
     write_atomic(folder / "README.md", tables.as_markdown(findings).encode())
     return figures.draw(findings, folder)
@@ -187,8 +187,8 @@ def _tell_pictures(drawn: Sequence[Path], failures: dict[str, str], as_json: boo
 def _run(cells: Sequence[Cell], out: Path, workers: int, pin: bool) -> tuple[list[Outcome], int]:
     """Runs a list; says what failed and how to go on; exit status."""
     from ascore.experiments.cells import run_all
-    from ascore.progress import Progress
     from ascore.runtime.pool import fit_workers
+    from ascore.runtime.progress import Progress
 
     fitting = fit_workers(workers, len(cells))
     if workers > fitting:

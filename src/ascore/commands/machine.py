@@ -78,7 +78,7 @@ def _scaling(options: argparse.Namespace) -> int:
 
 def doctor(argv: list[str]) -> int:
     """Says what this machine offers and what stands in the way."""
-    from ascore.doctor import examine, report
+    from ascore.runtime.doctor import examine, report
 
     found = examine()
     print(json.dumps(found) if "--json" in argv else report(found))

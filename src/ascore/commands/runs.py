@@ -11,8 +11,8 @@ def evaluate(argv: list[str]) -> int:
     """Plays fresh episodes with the policy of a run and prints its returns."""
     import tyro
 
-    from ascore.evaluation import evaluate
-    from ascore.options import EvaluateOptions
+    from ascore.commands.options import EvaluateOptions
+    from ascore.runs.evaluation import evaluate
 
     options = tyro.cli(EvaluateOptions, args=argv, prog="ascore evaluate")
     found = evaluate(
@@ -38,8 +38,8 @@ def plot(argv: list[str]) -> int:
     """Draws the curves of runs."""
     import tyro
 
-    from ascore.options import PlotOptions
-    from ascore.plots import plot_runs
+    from ascore.commands.options import PlotOptions
+    from ascore.render.plots import plot_runs
 
     options = tyro.cli(PlotOptions, args=argv, prog="ascore plot")
     plot_runs(options.runs, options.out, options.against)
@@ -51,9 +51,9 @@ def render(argv: list[str]) -> int:
     """Draws an episode of a run or of a scripted policy."""
     import tyro
 
-    from ascore.interop.replay import replay
-    from ascore.options import RenderOptions
-    from ascore.progress import Patience
+    from ascore.commands.options import RenderOptions
+    from ascore.render.replay import replay
+    from ascore.runtime.progress import Patience
 
     options = tyro.cli(RenderOptions, args=argv, prog="ascore render")
     params = parameters(options.env_param)

@@ -15,21 +15,21 @@ from ascore.commands.shared import (
     parameters,
     stop_on_signal,
 )
-from ascore.envs import ENVIRONMENTS
+from ascore.envs.factory import anchor_values, batch, is_external
+from ascore.envs.table import ENVIRONMENTS
 from ascore.errors import ConfigError
-from ascore.factory import anchor_values, batch, is_external
 
 if TYPE_CHECKING:
     from ascore.config import Config, ParamValue
-    from ascore.evaluation import Evaluation
+    from ascore.runs.evaluation import Evaluation
 
 
 def train(argv: list[str]) -> int:
     """Trains, evaluates, and shows what came of it beside the anchors."""
     import tyro
 
+    from ascore.commands.options import TrainOptions
     from ascore.config import Config
-    from ascore.options import TrainOptions
 
     env, preset, algorithm = _scan(argv)
     wants_help = any(word in ("-h", "--help") for word in argv)
@@ -58,20 +58,20 @@ def train(argv: list[str]) -> int:
 def _train_and_show(
     config: Config, names: list[str], out: Path | None, episodes: int, as_json: bool
 ) -> int:
-    from ascore.algorithms import get_algorithm
-    from ascore.compare import train_side_by_side
-    from ascore.evaluation import evaluate
-    from ascore.progress import Progress
+    from ascore.algorithms.table import get_algorithm
+    from ascore.runs.compare import train_side_by_side
+    from ascore.runs.evaluation import evaluate
+    from ascore.runs.session import new_folder, train
+    from ascore.runtime.progress import Progress
     from ascore.runtime.ranks import joined, restarts
-    from ascore.training import new_folder, train
 
     for name in names:  # bad names and parameters fail here, before anything is written
         get_algorithm(name)
     batch(config.env, config.env_params)
     anchors = anchor_values(config.env, config.env_params)
     stop = stop_on_signal()
-    with joined() as world, Progress(quiet=not world.lead) as progress:
-        if len(names) > 1 and world.size > 1:
+    with joined() as ranks, Progress(quiet=not ranks.lead) as progress:
+        if len(names) > 1 and ranks.size > 1:
             message = f"--compare {names[1]} trains side by side; ranks train one algorithm"
             raise ConfigError(message)
         if len(names) > 1:
@@ -84,11 +84,11 @@ def _train_and_show(
                 out,
                 report=lambda *u: progress.update(name, *u),
                 stop=stop,
-                world=world,
+                ranks=ranks,
                 restarted=restarts() > 0,
             )
             runs = [run]
-    if not world.lead:
+    if not ranks.lead:
         return 0
     if not all(run.finished for run in runs):
         return _interrupted([run.path for run in runs])
@@ -104,23 +104,23 @@ def resume(argv: list[str]) -> int:
     """Continues a run from its newest checkpoint."""
     import tyro
 
-    from ascore.options import ResumeOptions
-    from ascore.progress import Progress
+    from ascore.commands.options import ResumeOptions
+    from ascore.runs.session import resume
+    from ascore.runtime.progress import Progress
     from ascore.runtime.ranks import joined
-    from ascore.training import resume
 
     options = tyro.cli(ResumeOptions, args=argv, prog="ascore resume")
     stop = stop_on_signal()
-    with joined() as world, Progress(quiet=not world.lead) as progress:
+    with joined() as ranks, Progress(quiet=not ranks.lead) as progress:
         run = resume(
             options.run,
             episodes=options.episodes,
             checkpoint_name=options.checkpoint,
             report=lambda *u: progress.update(options.run.name, *u),
             stop=stop,
-            world=world,
+            ranks=ranks,
         )
-    if not world.lead:
+    if not ranks.lead:
         return 0
     if not run.finished:
         return _interrupted([run.path])

@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ascore import checkpoint
 from ascore.config import Config
 from ascore.errors import ConfigError, RunError
-from ascore.evaluation import evaluate
-from ascore.files import unwritable, write_atomic
-from ascore.progress import Progress
+from ascore.runs import checkpoint
+from ascore.runs.evaluation import evaluate
+from ascore.runs.files import unwritable, write_atomic
+from ascore.runs.session import Run, resume, train
 from ascore.runtime import pool
-from ascore.training import Run, resume, train
+from ascore.runtime.progress import Progress
 
 LIST, RESULT = "cells.json", "evaluation.json"
 

@@ -12,7 +12,7 @@ from ascore.errors import RunError
 from ascore.experiments.results import Findings
 from ascore.experiments.statistics import Estimate, band, estimate
 from ascore.experiments.tables import overall
-from ascore.plots import COLOURS, OTHER
+from ascore.render.plots import COLOURS, OTHER
 
 COLUMNS = 3
 # Series of one algorithm differ in a penalty weight: from light to dark as it grows.

@@ -18,19 +18,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ascore.envs.factory import anchor_values
 from ascore.errors import RunError
 from ascore.experiments import cells as cell_files
 from ascore.experiments.studies import (
+    PANELS,
     STUDIES,
-    WORLDS,
     Budget,
     Series,
     Study,
     cell_name,
     config_of,
 )
-from ascore.factory import anchor_values
-from ascore.files import unwritable, write_atomic
+from ascore.runs.files import unwritable, write_atomic
 
 RECORD, FINALS, CURVES = "record.json", "finals.csv", "curves.csv"
 POINTS = 60  # of a curve
@@ -106,19 +106,19 @@ def gather(
     """
     panels, finals, curves, cpu = {}, [], [], 0.0
     for panel, lines in study.panels.items():
-        world = WORLDS[panel]
-        config = config_of(world, lines[0], preset, budget, 0)
+        setting = PANELS[panel]
+        config = config_of(setting, lines[0], preset, budget, 0)
         anchors = dict(anchor_values(config.env, config.env_params))
         entry: dict[str, Any] = {
-            "title": world.title,
+            "title": setting.title,
             "env": config.env,
             "env_params": config.env_params,
             "anchors": anchors,
-            "zero": world.zero,
+            "zero": setting.zero,
             "series": {},
         }
         for series in lines:
-            config = config_of(world, series, preset, budget, 0)
+            config = config_of(setting, series, preset, budget, 0)
             entry["series"][series.key] = {
                 "label": _label(study, series, config.penalty_weight),
                 "algorithm": series.algorithm,
@@ -134,7 +134,7 @@ def gather(
                 if found is None:
                     continue
                 where = {"panel": panel, "series": series.key, "seed": seed}
-                finals.append(where | _final(found, anchors, world.zero))
+                finals.append(where | _final(found, anchors, setting.zero))
                 told = _curves(folder, METRICS[study.kind], config.communicate_every)
                 curves += [where | point for point in told]
                 cpu += found["seconds"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from ascore.files import write_atomic
+from ascore.runs.files import write_atomic
 
 SCRIPT = "array.sbatch"
 

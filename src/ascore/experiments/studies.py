@@ -16,7 +16,7 @@ Budget = Literal["small", "full", "paper"]
 
 
 @dataclass(frozen=True)
-class World:
+class Panel:
     """An environment as the figures use it.
 
     Attributes:
@@ -64,7 +64,7 @@ class Study:
     Attributes:
         name: such as "fig2".
         title: what it shows.
-        panels: (world, the series in it), by the world's key.
+        panels: the series in each, by the panel's key.
         kind: how it is drawn: curves, curves with normalised returns beside them, anticipations.
     """
 
@@ -76,19 +76,19 @@ class Study:
 
 # C. Navigation counts from random play: between selfish and cooperative play lie 0.71 points there,
 # far less than what tells two learners apart.
-WORLDS = {
-    "cleanup": World("cleanup", "Cleanup", 20_000),
-    "harvest": World("harvest", "Harvest", 8_000),
-    "predation-n8": World("predation", "C. Predation, 8 agents", 6_000, {"num_agents": 8}),
-    "navigation": World("navigation", "C. Navigation", 5_000, zero="random"),
-    "exchange": World("exchange", "Exchange", 6_000),
-    "predation-n20": World(
+PANELS = {
+    "cleanup": Panel("cleanup", "Cleanup", 20_000),
+    "harvest": Panel("harvest", "Harvest", 8_000),
+    "predation-n8": Panel("predation", "C. Predation, 8 agents", 6_000, {"num_agents": 8}),
+    "navigation": Panel("navigation", "C. Navigation", 5_000, zero="random"),
+    "exchange": Panel("exchange", "Exchange", 6_000),
+    "predation-n20": Panel(
         "predation", "C. Predation, 20 agents", 2_048, {"num_agents": 20}, tuned="crowd"
     ),
-    "predation-n30": World(
+    "predation-n30": Panel(
         "predation", "C. Predation, 30 agents", 2_048, {"num_agents": 30}, tuned="crowd"
     ),
-    "predation-n2": World("predation", "C. Predation, 2 agents", 6_000, {"num_agents": 2}),
+    "predation-n2": Panel("predation", "C. Predation, 2 agents", 6_000, {"num_agents": 2}),
 }
 MAIN = ("cleanup", "harvest", "predation-n8", "navigation", "exchange")
 
@@ -175,16 +175,16 @@ PRESETS: dict[Budget, tuple[str, ...]] = {
 PAPER_EPISODES = 30_000
 
 
-def config_of(world: World, series: Series, preset: str, budget: Budget, seed: int) -> Config:
+def config_of(panel: Panel, series: Series, preset: str, budget: Budget, seed: int) -> Config:
     """The training of one cell."""
-    shipped = world.tuned if preset == "tuned" else preset
+    shipped = panel.tuned if preset == "tuned" else preset
     base = Config.preset(
-        world.env, series.algorithm, shipped, seed=seed, env_params=dict(world.params)
+        panel.env, series.algorithm, shipped, seed=seed, env_params=dict(panel.params)
     )
     limited = {key: min(getattr(base, key), most) for key, most in series.at_most.items()}
     episodes = PAPER_EPISODES if preset == "paper" else base.episodes
     if budget == "small":
-        episodes = min(episodes, world.small)
+        episodes = min(episodes, panel.small)
     return one_thread(
         base.replace(
             episodes=episodes,
@@ -218,7 +218,7 @@ def cells(
         for name in studies:
             for panel, lines in STUDIES[name].panels.items():
                 for series in lines:
-                    config = config_of(WORLDS[panel], series, preset, budget, seed)
+                    config = config_of(PANELS[panel], series, preset, budget, seed)
                     cell = Cell(cell_name(preset, panel, series, seed), config, episodes)
                     found[cell.name] = cell
     return list(found.values())

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from ascore.envs import VecEnv
+from ascore.envs.adapters.external import PythonCore
+from ascore.envs.adapters.loading import Layout, build, layout
+from ascore.envs.adapters.locate import build_compiled, crash, is_compiled, load
+from ascore.envs.vec_env import VecEnv
 from ascore.errors import EnvError
-from ascore.interop.external import PythonCore
-from ascore.interop.loading import Layout, build, layout
-from ascore.interop.locate import build_compiled, crash, is_compiled, load
 
 Verdict = Literal["good", "advice", "problem"]
 
@@ -169,7 +169,7 @@ def _compiled(found: Report, create: Callable[..., Any], steps: int, seed: int) 
 
 def _sizes(found: Report, env: Any) -> Layout | None:
     """Every part of the layout on its own, so that all that is wrong is told at once."""
-    from ascore.interop import loading
+    from ascore.envs.adapters import loading
 
     found.add("loading", "good", f"{type(env).__name__} made; reset, step and spaces are there")
     with found.asking():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,10 +20,12 @@ from pettingzoo import ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 from pettingzoo.utils.env import AECEnv
 
-from ascore.envs import VecEnv, canonical_name, make
+from ascore.envs.factory import make
+from ascore.envs.table import ENVIRONMENTS
+from ascore.envs.vec_env import VecEnv
 
 if TYPE_CHECKING:
-    from ascore.interop.render import Moment
+    from ascore.render.frames import Moment
 
 Obs = npt.NDArray[Any]
 Picture = npt.NDArray[np.uint8]
@@ -204,7 +206,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         if self.render_mode is None:
             gymnasium.logger.warn("render() without a render_mode shows nothing")
             return None
-        from ascore.interop.render import picture as draw  # needs packages that playing does not
+        from ascore.render.frames import picture as draw  # needs packages that playing does not
 
         picture = np.asarray(draw(self._moment or self._now()))
         if self.render_mode == "rgb_array":
@@ -216,7 +218,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         return None
 
     def _now(self) -> Moment:
-        from ascore.interop.render import moment
+        from ascore.render.frames import moment
 
         return moment(self._env)
 
@@ -259,32 +261,12 @@ def observation_bounds(batch: VecEnv) -> tuple[Obs, Obs]:
     size = batch.spec.obs_shape
     if batch.spec.obs_dtype == "uint8":
         return np.zeros(size, dtype=np.uint8), np.full(size, 255, dtype=np.uint8)
-    low, high = _BOUNDS[canonical_name(batch.spec.name)](batch)
+    bounds = ENVIRONMENTS[batch.spec.name].bounds
+    if bounds is None:
+        message = f"{batch.spec.name} has float observations and its record no bounds; add them"
+        raise ValueError(message)
+    low, high = bounds(batch)
     return np.broadcast_to(low, size).astype(np.float32), np.full(size, high, dtype=np.float32)
-
-
-def _exchange(batch: VecEnv) -> tuple[Any, float]:
-    low = np.zeros(batch.spec.obs_shape)
-    if batch.params["eaten"] == "minus_one":  # the pairs of food that is gone
-        low[2 * batch.spec.num_agents :] = -1.0
-    return low, 1.0
-
-
-def _navigation(batch: VecEnv) -> tuple[Any, float]:
-    return 0.0, 1.0
-
-
-def _predation(batch: VecEnv) -> tuple[Any, float]:
-    furthest = batch.params["length"] * abs(batch.params["obs_scale"])
-    return -furthest, furthest
-
-
-# Environments whose observations are floats; bytes need no row.
-_BOUNDS: dict[str, Callable[[VecEnv], tuple[Any, float]]] = {
-    "exchange-v1": _exchange,
-    "navigation-v1": _navigation,
-    "predation-v1": _predation,
-}
 
 
 # ---------------------------------------------------------------------- the terminal

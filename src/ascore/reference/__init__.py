@@ -5,14 +5,14 @@ nothing else does.
 Each draws the same random numbers as its compiled twin, so results agree bit for bit.
 """
 
-from .cleanup import Cleanup, CleanupParams
-from .exchange import Exchange, ExchangeParams
-from .gae import gae_float32, gae_float64
-from .harvest import Harvest, HarvestParams
-from .navigation import Navigation, NavigationParams
-from .philox import Stream, action_uniforms
-from .predation import Predation, PredationParams
-from .vec_env import Environment, VecEnv
+from ascore.reference.cleanup import Cleanup, CleanupParams
+from ascore.reference.exchange import Exchange, ExchangeParams
+from ascore.reference.gae import gae_float32, gae_float64
+from ascore.reference.harvest import Harvest, HarvestParams
+from ascore.reference.navigation import Navigation, NavigationParams
+from ascore.reference.philox import Stream, action_uniforms
+from ascore.reference.predation import Predation, PredationParams
+from ascore.reference.vec_env import Environment, VecEnv
 
 __all__ = [
     "TWINS",

@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .gridworld import (
+from ascore.reference.gridworld import (
     CLEAN,
     MOST_CELLS,
     Cell,
@@ -30,7 +30,7 @@ from .gridworld import (
     nearest,
     read_map,
 )
-from .philox import Stream
+from ascore.reference.philox import Stream
 
 __all__ = ["Cleanup", "CleanupParams"]
 

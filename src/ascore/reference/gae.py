@@ -24,7 +24,7 @@ def gae_float32(
     truncated: NDArray[np.uint8],
     final_value: NDArray[np.float32] | None,
     gamma: float,
-    lam: float,
+    gae_lambda: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return advantages and returns, every operation rounded to float32.
 
@@ -42,12 +42,12 @@ def gae_float32(
         truncated: u8[T, B].
         final_value: f32[T, B, N], read where `truncated` is set and `terminated` is not.
         gamma: discount per step, in [0, 1].
-        lam: weight λ of longer sums, in [0, 1].
+        gae_lambda: weight λ of longer sums, in [0, 1].
 
     Returns:
         Advantage and returns, f32[T, B, N] each, in reward units.
     """
-    return _gae(reward, value, terminated, truncated, final_value, gamma, lam, np.float32)
+    return _gae(reward, value, terminated, truncated, final_value, gamma, gae_lambda, np.float32)
 
 
 def gae_float64(
@@ -57,10 +57,10 @@ def gae_float64(
     truncated: NDArray[np.uint8],
     final_value: NDArray[np.floating[Any]] | None,
     gamma: float,
-    lam: float,
+    gae_lambda: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what `gae_float32` does, every operation rounded to float64 instead."""
-    return _gae(reward, value, terminated, truncated, final_value, gamma, lam, np.float64)
+    return _gae(reward, value, terminated, truncated, final_value, gamma, gae_lambda, np.float64)
 
 
 def _gae(
@@ -70,12 +70,12 @@ def _gae(
     truncated: NDArray[np.uint8],
     final_value: NDArray[np.floating[Any]] | None,
     gamma: float,
-    lam: float,
+    gae_lambda: float,
     number: type[Float],
 ) -> tuple[NDArray[Float], NDArray[Float]]:
     # The product of the two factors is rounded once, from double.
     discount = number(gamma)
-    decay = number(gamma * lam)
+    decay = number(gamma * gae_lambda)
     steps, num_envs, num_agents = reward.shape
     advantage = np.zeros(reward.shape, dtype=number)
     returns = np.zeros(reward.shape, dtype=number)

@@ -17,8 +17,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .gridworld import Cell, GridWorld, Plane, cells_of, nearest, read_map
-from .philox import Stream
+from ascore.reference.gridworld import Cell, GridWorld, Plane, cells_of, nearest, read_map
+from ascore.reference.philox import Stream
 
 __all__ = ["Harvest", "HarvestParams"]
 

@@ -16,8 +16,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .hearing import within_radius
-from .philox import Stream
+from ascore.reference.hearing import within_radius
+from ascore.reference.philox import Stream
 
 __all__ = ["Navigation", "NavigationParams"]
 

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .philox import Stream
+from ascore.reference.philox import Stream
 
 __all__ = ["Predation", "PredationParams"]
 

@@ -80,13 +80,13 @@ def collect(env: Any, agents: Agents, steps: int, generator: torch.Generator) ->
     )
 
 
-def advantages(batch: Batch, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
+def advantages(batch: Batch, gamma: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
     """Eq. 17 and lambda-returns, f32 [T, B, N] each: a loop over time, all else at once."""
     over = (batch.terminated | batch.truncated).unsqueeze(-1)
     following = torch.where(batch.truncated.unsqueeze(-1), batch.final_value, batch.value[1:])
     following = torch.where(batch.terminated.unsqueeze(-1), torch.zeros(()), following)
     delta = batch.reward + gamma * following - batch.value[:-1]
-    keep = gamma * lam * (~over).float()
+    keep = gamma * gae_lambda * (~over).float()
     advantage = torch.empty_like(delta)
     carry = torch.zeros_like(delta[0])
     for t in range(len(delta) - 1, -1, -1):
@@ -104,7 +104,7 @@ def one_update(
     iterations: int,
     minibatches: int,
     gamma: float,
-    lam: float,
+    gae_lambda: float,
     penalty_weight: float,
     clip_epsilon: float,
 ) -> None:
@@ -118,12 +118,12 @@ def one_update(
         iterations: K.
         minibatches: parts of an iteration.
         gamma: discount factor.
-        lam: lambda.
+        gae_lambda: lambda.
         penalty_weight: rho.
         clip_epsilon: epsilon.
     """
     batch = collect(env, agents, steps, generator)
-    advantage, returns = advantages(batch, gamma, lam)
+    advantage, returns = advantages(batch, gamma, gae_lambda)
     rows, n = steps * env.num_envs, batch.reward.shape[2]
     parts = [
         torch.randperm(rows, generator=generator).chunk(minibatches) for _ in range(iterations)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .philox import Stream, action_uniforms
+from ascore.reference.philox import Stream, action_uniforms
 
 __all__ = ["Environment", "VecEnv"]
 

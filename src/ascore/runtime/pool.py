@@ -22,8 +22,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
 from ascore.errors import AscoreError
-from ascore.processors import usable_processors
-from ascore.progress import Progress
+from ascore.runtime.processors import usable_processors
+from ascore.runtime.progress import Progress
 
 Report = Callable[[int, int, dict[str, Any]], None]
 Stop = Callable[[], bool]
@@ -43,7 +43,12 @@ ENVIRONMENT = {
 }
 # Imported once, before the first fork: a worker begins within milliseconds instead of seconds.
 # PyTorch's optimisers import the fourth when the first of them is made, which takes a second.
-PRELOAD = ["ascore.training", "ascore.evaluation", "ascore.kernels.compiled", "torch._dynamo"]
+PRELOAD = [
+    "ascore.runs.session",
+    "ascore.runs.evaluation",
+    "ascore.learning.backends.loops",
+    "torch._dynamo",
+]
 POLL_SECONDS = 0.25
 
 

@@ -3,7 +3,7 @@
 `torchrun -m ascore train ...` starts R processes, ranks 0..R-1. Rank r owns the environments
 r B/R .. (r+1) B/R - 1 of the B that the run has. Parameters and optimiser are the same everywhere,
 or each rank keeps those of its own agents up to date (`ascore.runtime.split`).
-Alone, a `World` does nothing at all, so whoever trains need not ask how many there are.
+Alone, a `Ranks` does nothing at all, so whoever trains need not ask how many there are.
 
 R ranks, B environments in all, T steps.
 """
@@ -37,7 +37,7 @@ DEFAULT_TIMEOUT = 600.0
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
 
-class World:
+class Ranks:
     """One process that trains alone, the whole batch its own.
 
     Attributes:
@@ -112,7 +112,7 @@ class World:
         """What the ranks have, one behind the other along the first axis; of equal shapes."""
         return x
 
-    def told(self, text: Callable[[], str]) -> str:
+    def from_lead(self, text: Callable[[], str]) -> str:
         """What rank 0 says; the others do not ask."""
         return text()
 
@@ -128,7 +128,7 @@ class World:
         return True
 
 
-class Ranks(World):
+class ConnectedRanks(Ranks):
     """One of several processes, connected by gloo.
 
     Args:
@@ -201,7 +201,7 @@ class Ranks(World):
         self._reach(lambda: dist.all_gather(list(found.chunk(self.size)), mine))
         return found
 
-    def told(self, text: Callable[[], str]) -> str:
+    def from_lead(self, text: Callable[[], str]) -> str:
         """Its length, then its bytes; the others add zeros."""
         said = text().encode() if self.lead else b""
         size = self.total(np.array([len(said)], dtype=np.int64))
@@ -253,11 +253,11 @@ class Ranks(World):
 
 
 @contextmanager
-def joined() -> Iterator[World]:
-    """The world as the environment variables of torchrun describe it; without them, alone.
+def joined() -> Iterator[Ranks]:
+    """The ranks as the environment variables of torchrun describe it; without them, alone.
 
     Yields:
-        The world; the connection is closed when the block is left without an error.
+        The ranks; the connection is closed when the block is left without an error.
 
     Raises:
         RankError: the variables are incomplete, or the other ranks cannot be reached.
@@ -266,7 +266,7 @@ def joined() -> Iterator[World]:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield World()
+        yield Ranks()
         return
     timeout = timedelta(seconds=float(os.environ.get(TIMEOUT, DEFAULT_TIMEOUT)))
     try:
@@ -280,14 +280,14 @@ def joined() -> Iterator[World]:
         )
         raise RankError(message) from error
     neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    world = Ranks(store, rank, size, neighbours)
+    ranks = ConnectedRanks(store, rank, size, neighbours)
     try:
-        yield world
+        yield ranks
     except Exception:
-        if world.claim():
+        if ranks.claim():
             raise
         raise SystemExit(1) from None
-    world.part()
+    ranks.part()
 
 
 def _attempt(store: Store, rank: int, size: int, timeout: timedelta) -> str:

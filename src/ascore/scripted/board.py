@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ascore.envs import VecEnv
+from ascore.envs.vec_env import VecEnv
 from ascore.scripted.reading import require
 
 AnyArray = npt.NDArray[Any]

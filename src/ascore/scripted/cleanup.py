@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ascore.envs import VecEnv
+from ascore.envs.vec_env import VecEnv
 from ascore.scripted.board import (
     CLEAN,
     I32,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ascore.envs import VecEnv
+from ascore.envs.vec_env import VecEnv
 from ascore.scripted.board import I32, STAY, Sight, look
 from ascore.scripted.walking import F32, ahead, crowd, share
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from ascore.envs import VecEnv
+from ascore.envs.vec_env import VecEnv
 from ascore.scripted.reading import require
 from ascore.scripted.square import STAY, WAYS, Ints, walk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ascore.envs import VecEnv
+from ascore.envs.vec_env import VecEnv
 
 I32 = npt.NDArray[np.int32]
 

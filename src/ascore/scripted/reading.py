@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ascore.envs import VecEnv
+from ascore.envs.vec_env import VecEnv
 
 
 def require(env: VecEnv, **values: object) -> None:

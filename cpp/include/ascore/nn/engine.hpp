@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -34,17 +35,30 @@ struct Stack {
   float lr = 0.0f, eps = 1e-8f, max_norm = 0.0f;
 };
 
-/// What an iteration did, per owner, summed over its minibatches.
-struct Outcome {
+/// What the steps since it was last cleared did, per owner, summed over their minibatches.
+struct Statistics {
   double sums[kSums] = {};  ///< each divided by the rows of its minibatch, but for counts
   double active_own = 0.0, active_peer = 0.0, gap = 0.0;  ///< shares of the links
   double value_loss = 0.0, actor_norm = 0.0, critic_norm = 0.0;
 };
 
+/// The names of `Statistics` in its order; "" = not told, since it is a count or told as a share.
+inline constexpr std::array<const char*, kSums + 6> kStatisticNames{
+    "policy_loss", "penalty", "entropy", "", "", "", "", "peer_ratio", "kl", "clip_fraction",
+    "active_own", "active_anticipation", "discrepancy", "value_loss", "policy_grad_norm",
+    "value_grad_norm"};
+static_assert(sizeof(Statistics) == kStatisticNames.size() * sizeof(double));
+static_assert(kPolicy == 0 && kPenalty == 1 && kEntropy == 2 && kPeerRatio == 7 && kKl == 8 &&
+              kClipped == 9);
+
+/// What can turn out not to be finite.
+inline constexpr std::array<const char*, 4> kQuantityNames{"policy loss", "value loss",
+                                                           "policy gradient", "value gradient"};
+
 /// A loss or gradient that is not a number; nothing was written.
 struct Failure {
   int owner = -1;
-  int quantity = 0;  ///< 0 policy loss, 1 value loss, 2 policy gradient, 3 value gradient
+  int quantity = 0;  ///< place in `kQuantityNames`
   double value = 0.0;
 };
 
@@ -123,16 +137,16 @@ class Engine {
   }
 
   /// One gradient step of the owners first..last-1 on some rows of the batch: `index` [count], or
-  /// null for rows 0..count-1. Adds what happened to `outcome` [N].
+  /// null for rows 0..count-1. Adds what happened to `statistics` [N].
   Failure minibatch(const Batch& batch, const Objective& objective, int first, int last,
-                    const std::int64_t* index, std::int64_t count, Outcome* outcome) {
+                    const std::int64_t* index, std::int64_t count, Statistics* statistics) {
     const std::int64_t chunks = differentiate(batch, objective, first, last, index, count, count);
     norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
     each(last - first, touched(last - first, chunks), [&](int k, float*) {
       add_up(first + k, k, chunks);
       measure(first + k, k);
     });
-    return take(batch, objective, first, last, chunks, count, outcome);
+    return take(batch, objective, first, last, chunks, count, statistics);
   }
 
   /// The first half of a step whose minibatch, `total` rows in all, lies with several processes:
@@ -149,11 +163,11 @@ class Engine {
 
   /// The second half: limit and Adam on gradients and sums over all processes.
   Failure finish(const Batch& batch, const Objective& objective, int first, int last,
-                 std::int64_t total, const double* sums, Outcome* outcome) {
+                 std::int64_t total, const double* sums, Statistics* statistics) {
     sums_.assign(sums, sums + (last - first) * kColumns);
     norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
     each(last - first, touched(last - first), [&](int k, float*) { measure(first + k, k); });
-    return take(batch, objective, first, last, 1, total, outcome);
+    return take(batch, objective, first, last, 1, total, statistics);
   }
 
   /// Sums per owner: those of the actor, and the critic's squared error.
@@ -267,7 +281,7 @@ class Engine {
 
   /// Limit, Adam and what happened, unless something is not finite.
   Failure take(const Batch& batch, const Objective& objective, int first, int last,
-               std::int64_t chunks, std::int64_t count, Outcome* outcome) {
+               std::int64_t chunks, std::int64_t count, Statistics* statistics) {
     const Failure failure = check(batch, objective, first, last, chunks, count);
     if (failure.owner >= 0) return failure;
     each(last - first, touched(last - first), [&](std::int64_t k, float*) {
@@ -276,7 +290,7 @@ class Engine {
       advance(critic_, owner, 1, norms_[static_cast<std::size_t>(2 * k + 1)]);
     });
     for (int k = 0; k < last - first; ++k) {
-      collect(outcome[first + k], sums_.data() + k * chunks * kColumns, k, count);
+      collect(statistics[first + k], sums_.data() + k * chunks * kColumns, k, count);
     }
     return {};
   }
@@ -352,7 +366,7 @@ class Engine {
                  size, factor, step);
   }
 
-  void collect(Outcome& to, const double* sums, int k, std::int64_t count) const {
+  void collect(Statistics& to, const double* sums, int k, std::int64_t count) const {
     const auto rows = static_cast<double>(count);
     const double links = std::max(1.0, sums[kLinks]);
     for (int s = 0; s < kSums; ++s) to.sums[s] += sums[s] / rows;

@@ -1,0 +1,156 @@
+"""The environments that are timed, the bars they are held to, and their twins in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore.benchmark.timing import Differs, Missing
+from ascore.envs.factory import make
+from ascore.envs.table import ENVIRONMENTS
+from ascore.envs.vec_env import VecEnv
+from ascore.reference import TWINS
+from ascore.reference import VecEnv as TwinVecEnv
+
+BUFFERS = ("obs", "final_obs", "reward", "neighbours", "terminated", "truncated", "episode", "time")
+
+BOUND_NS = 63.0
+"""Nanoseconds per agent-step of the hand-written bound on the machine the bars were set on; a bar
+of X ns is a ratio of BOUND_NS / X to the bound of any machine. Source: docs/performance.md."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another engine, as its time per agent-step in units of the hand-written bound's.
+
+    The multiples were measured with the engines themselves, interleaved with the bound, on the
+    machine of `BOUND_NS`; docs/performance.md lists them.
+    """
+
+    name: str
+    multiple: float
+    bar: float
+
+
+CPR = Peer("PufferLib 3.0 cpr", 25, 4)
+SOCIAL_JAX_HARVEST = Peer("SocialJax harvest", 800, 500)
+SOCIAL_JAX_CLEANUP = Peer("SocialJax clean_up", 1_100, 500)
+SSD_HARVEST = Peer("original SSD Harvest", 1_700, 1_000)
+SSD_CLEANUP = Peer("original SSD Cleanup", 1_500, 1_000)
+# What has no counterpart there is compared with the faster of the two games.
+ELSEWHERE = (CPR, SOCIAL_JAX_HARVEST, SSD_CLEANUP)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One environment with parameters.
+
+    Attributes:
+        env: its full name.
+        params: what differs from its defaults.
+        threaded_envs: a batch in which each of two threads has a millisecond of work per step.
+        twin_bar: least ratio to the Python twin.
+        limit_ns: most nanoseconds per `unit`, on a machine whose bound takes BOUND_NS.
+        unit: agent-step or env-step, what `limit_ns` is promised per.
+        peers: engines it is compared with per agent-step.
+    """
+
+    env: str
+    params: dict[str, Any] = field(default_factory=dict)
+    threaded_envs: int = 32_768
+    twin_bar: float | None = None
+    limit_ns: float | None = None
+    unit: str = "env-step"
+    peers: tuple[Peer, ...] = ELSEWHERE
+
+    @property
+    def name(self) -> str:
+        """Such as "predation-v1 num_agents=8"."""
+        return " ".join([self.env, *(f"{key}={value}" for key, value in self.params.items())])
+
+    def require(self) -> None:
+        """Raises Missing where this build has no such environment."""
+        if self.env not in ENVIRONMENTS or self.env not in TWINS:
+            message = f"{self.env} is not among the environments: {', '.join(ENVIRONMENTS)}"
+            raise Missing(message)
+
+    def compiled(self, num_envs: int, num_threads: int = 1) -> VecEnv:
+        """A batch of it, reset."""
+        self.require()
+        env = make(self.env, num_envs, num_threads=num_threads, **self.params)
+        env.reset()
+        return env
+
+    def twin(self, num_envs: int) -> TwinVecEnv:
+        """The same in Python, reset."""
+        self.require()
+        twin: Any = TWINS[self.env]
+        constants = twin.Params(**self.params)
+        env = TwinVecEnv([twin(constants) for _ in range(num_envs)], 0)
+        env.reset()
+        return env
+
+
+WORKLOADS = (
+    Workload("exchange-v1", limit_ns=150),
+    Workload("navigation-v1", limit_ns=150),
+    Workload("predation-v1", {"num_agents": 8}, limit_ns=350),
+    Workload("cleanup-v1", {"num_agents": 2}, 8_192, limit_ns=400, peers=(CPR,)),
+    # The peers play Cleanup with five and seven agents, and a step has costs that agents share.
+    Workload(
+        "cleanup-v1",
+        {"num_agents": 5, "map": "cleanup_mid"},
+        8_192,
+        peers=(CPR, SOCIAL_JAX_CLEANUP, SSD_CLEANUP),
+    ),
+    Workload(
+        "harvest-v1",
+        {"num_agents": 5},
+        8_192,
+        twin_bar=800,
+        limit_ns=150,
+        unit="agent-step",
+        peers=(CPR, SOCIAL_JAX_HARVEST, SSD_HARVEST),
+    ),
+)
+
+Actions = npt.NDArray[np.int32]
+
+
+def draw_actions(num_envs: int, num_agents: int, num_actions: int, steps: int) -> Actions:
+    """Uniform actions i32 [steps, B, N], the same ones every time."""
+    shape = (steps, num_envs, num_agents)
+    return np.random.default_rng(0).integers(0, num_actions, shape, dtype=np.int32)
+
+
+def actions_for(env: VecEnv, steps: int) -> Actions:
+    """Uniform actions for a compiled batch, i32 [steps, B, N]."""
+    return draw_actions(env.num_envs, env.spec.num_agents, env.spec.num_actions, steps)
+
+
+def player(env: Any, actions: Actions) -> Callable[[], None]:
+    """One step per call, over and over the same actions."""
+    following: Iterator[Actions] = cycle(list(actions))
+    step = env.step
+    return lambda: step(next(following))
+
+
+def require_equal(ours: Any, theirs: Any, actions: Actions, what: str) -> None:
+    """Plays both and compares every buffer, bit for bit.
+
+    Raises:
+        Differs: names the buffer and the step.
+    """
+    for step, action in enumerate(actions):
+        ours.step(action)
+        theirs.step(action)
+        for buffer in BUFFERS:
+            mine, other = getattr(ours, buffer), getattr(theirs, buffer)
+            if mine.tobytes() != other.tobytes():
+                message = f"{what}: {buffer} differs after {step + 1} steps"
+                raise Differs(message)

@@ -1,0 +1,119 @@
+"""`ascore envs` and `ascore check-env`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ascore.commands.shared import EXIT_FAILED, parameters
+from ascore.envs.factory import describe
+from ascore.envs.table import ENVIRONMENTS, canonical_name
+
+if TYPE_CHECKING:
+    from ascore.experiments.anchors import Measured
+
+
+def envs(argv: list[str]) -> int:
+    """Lists the environments, or plays the anchors and compares."""
+    from ascore.experiments.anchors import EPISODES
+
+    parser = argparse.ArgumentParser(
+        prog="ascore envs", description="The environments, their sizes, parameters and anchors."
+    )
+    parser.add_argument(
+        "--anchors",
+        nargs="?",
+        const="",
+        metavar="ENV",
+        help="play the scripted policy of every anchor (of ENV) and hold the table against it",
+    )
+    parser.add_argument(
+        "--episodes",
+        type=int,
+        default=EPISODES,
+        help="with --anchors: episodes of each (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    options = parser.parse_args(argv)
+    if options.anchors is not None:
+        names = [canonical_name(options.anchors)] if options.anchors else list(ENVIRONMENTS)
+        return _anchors(names, options.episodes, options.json)
+    table = {name: describe(name) for name in ENVIRONMENTS}
+    if options.json:
+        print(json.dumps(table))
+        return 0
+    for name, entry in table.items():
+        spec = entry["spec"]
+        print(f"{name}: {entry['summary']}")
+        print(
+            f"  {spec['num_agents']} agents, "
+            f"{spec['num_actions']} actions ({', '.join(spec['action_names'])}), "
+            f"observation {spec['obs_dtype']}{spec['obs_shape']}, horizon {spec['horizon']}"
+        )
+        for anchor in entry["anchors"]:
+            print(
+                f"  anchor {anchor['label']:<14} {anchor['team_return']:>8g}  "
+                f"({anchor['source']}){_given(anchor['given'])}"
+            )
+        for parameter in entry["parameters"]:
+            print(f"  {parameter['name']} = {parameter['default']!r}: {parameter['meaning']}")
+        print()
+    return 0
+
+
+def _given(given: dict[str, Any]) -> str:
+    """Parameters that differ from the defaults, as one would give them."""
+    return "".join(f", {key} = {value}" for key, value in given.items())
+
+
+def _anchors(names: list[str], episodes: int, as_json: bool) -> int:
+    from ascore.experiments.anchors import recompute
+
+    work = recompute(names, episodes)
+    results = []
+    for done, measure in enumerate(work, start=1):
+        found = measure()
+        results.append(found)
+        print(f"{done}/{len(work)} {found.env} {found.label}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"anchors": [found.to_dict() for found in results]}))
+    else:
+        print(f"team return over {episodes:,} episodes  [95% interval]  beside the table's figure")
+        for name in names:
+            print(name)
+            for found in results:
+                if found.env == name:
+                    print(_anchor_line(found))
+    off = sum(not found.agrees for found in results)
+    if off:
+        print(
+            f"ascore: {off} of {len(results)} anchors differ from the table by more than chance "
+            "allows (99.9%)",
+            file=sys.stderr,
+        )
+    return EXIT_FAILED if off else 0
+
+
+def _anchor_line(found: Measured) -> str:
+    low, high = found.team_return.ci95
+    measured = f"{found.team_return.mean:10.3f}  [{low:.3f}, {high:.3f}]"
+    error = f" ± {found.error:g}" if found.error else ""
+    return (
+        f"  {found.label:<14}{measured:<36}{found.stated:>8g}{error:<8} "
+        f"{'' if found.agrees else 'DIFFERS  '}({found.source}){_given(found.given)}"
+    )
+
+
+def check_env(argv: list[str]) -> int:
+    """Says whether a Python environment can be trained on."""
+    import tyro
+
+    from ascore.commands.options import CheckEnvOptions
+    from ascore.interop.check import examine, report
+
+    options = tyro.cli(CheckEnvOptions, args=argv, prog="ascore check-env")
+    found = examine(options.env, parameters(options.env_param), options.steps, options.seed)
+    print(json.dumps(found.to_dict()) if options.json else report(found))
+    return 0 if found.trainable else EXIT_FAILED

@@ -1,0 +1,475 @@
+"""B copies of a Python environment behind the interface of the compiled batches.
+
+`VecEnv` wraps `PythonCore` as it wraps a compiled core: rollout, evaluation and checkpoints do not
+know the difference. B copies, N agents, O entries of the longest observation; V = N.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.spaces.utils import flatten
+from gymnasium.utils import EzPickle
+
+from ascore.envs.adapters.loading import Layout, build, layout
+from ascore.envs.adapters.locate import crash, load
+from ascore.errors import EnvError
+from ascore.streams import action_uniforms, episode_seed
+
+if TYPE_CHECKING:
+    from ascore._core import CoreVecEnv
+else:
+    CoreVecEnv = object  # a type only: compiled and Python cores share a shape, no code
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+
+# What a saved state holds as arrays; the copies themselves are one more entry.
+_ARRAYS = ("obs", "final_obs", "reward", "neighbours", "terminated", "truncated", "episode", "time",
+           "_alive", "_next_episode")  # fmt: skip
+
+
+class PythonCore(CoreVecEnv):
+    """B copies of a PettingZoo `ParallelEnv`, stepped one after the other.
+
+    Episode e of environment b begins with `reset(seed=episode_seed(seed, b, e))`.
+
+    An agent that has left the episode (or not yet entered) sees zeros, earns 0, is heard by nobody
+    and hears nobody; the action drawn for it goes nowhere. An episode ends when the last agent has
+    left: truncated if one of the last to leave was truncated and not terminated, else terminated.
+    One that goes on after `horizon` steps is truncated there.
+
+    Args:
+        name: MODULE:CALLABLE.
+        num_envs: B, at least 1.
+        seed: 0..2**64-1.
+        first_env: number of the first environment.
+        params: keyword arguments of the callable.
+
+    Raises:
+        EnvError: it cannot be trained on.
+    """
+
+    num_envs: int
+    num_threads: int
+    num_agents: int
+    num_actions: int
+    obs_size: int
+    views: int
+    horizon: int
+    params: dict[str, Any]
+    action_names: tuple[str, ...]
+    obs: F32
+    final_obs: F32
+    reward: F32
+    neighbours: U8
+    terminated: U8
+    truncated: U8
+    episode: npt.NDArray[np.uint64]
+    time: npt.NDArray[np.int32]
+
+    def __init__(
+        self, name: str, num_envs: int, seed: int, first_env: int, params: Mapping[str, Any]
+    ) -> None:
+        create = load(name)
+        self._name, self._seed, self._first_env = name, seed, first_env
+        self.params = dict(params)
+        self._envs = [build(create, name, params) for _ in range(num_envs)]
+        self._layout = _common_layout(self._envs, name)
+        sizes = self._layout.obs_sizes
+        b, n, size = num_envs, len(sizes), max(sizes)
+        self.num_envs, self.num_threads, self.num_agents, self.views = b, 1, n, n
+        self.num_actions, self.horizon = self._layout.num_actions, self._layout.horizon
+        self.obs_size = size
+        self.obs_scale = 1.0
+        self.action_names = tuple(str(k) for k in range(self.num_actions))
+        self.obs = np.zeros((b, n, size), dtype=np.float32)
+        self.final_obs = np.zeros_like(self.obs)
+        self.reward = np.zeros((b, n), dtype=np.float32)
+        self.neighbours = np.zeros((b, n, n), dtype=np.uint8)
+        self.terminated = np.zeros(b, dtype=np.uint8)
+        self.truncated = np.zeros(b, dtype=np.uint8)
+        self.episode = np.zeros(b, dtype=np.uint64)
+        self.time = np.zeros(b, dtype=np.int32)
+        self._alive = np.zeros((b, n), dtype=np.bool_)
+        self._next_episode = np.zeros(b, dtype=np.uint64)
+        self._index = {agent: i for i, agent in enumerate(self._layout.agents)}
+
+    # ------------------------------------------------------------------ episodes
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begins the next episode everywhere; with a seed, episode 0 of that seed."""
+        if seed is not None:
+            self._seed = seed
+            self._next_episode[:] = 0
+        self.reward[:] = 0
+        self.terminated[:] = 0
+        self.truncated[:] = 0
+        for b in range(self.num_envs):
+            self._begin(b)
+
+    def step(self, action: npt.NDArray[np.int32]) -> None:
+        """Advances every copy; begins the next episode where one ended."""
+        self._check_action(action)
+        for b in range(self.num_envs):
+            self._advance(b, action[b])
+
+    def _begin(self, b: int) -> None:
+        self.episode[b] = self._next_episode[b]
+        self._next_episode[b] += np.uint64(1)
+        self.time[b] = 0
+        seed = episode_seed(self._seed, self._first_env + b, int(self.episode[b]))
+        try:
+            told = self._envs[b].reset(seed=seed)
+        except Exception as error:
+            raise self._fault(
+                b, "API", f"reset(seed={seed}) fails: {crash(error)}", "mend it"
+            ) from error
+        obs, infos = self._parts(b, "reset", told, ("obs", "infos"))
+        self._alive[b] = self._acting(b)
+        if not self._alive[b].any():
+            raise self._fault(
+                b, "agents", "no agent is there after reset()", "fill `agents` in reset()"
+            )
+        self._observe(b, obs, self._alive[b], self.obs[b])
+        self._listen(b, infos)
+
+    def _advance(self, b: int, action: npt.NDArray[np.int32]) -> None:
+        acted = self._alive[b].copy()
+        indices = np.flatnonzero(acted)
+        agents, first = self._layout.agents, self._layout.first_action
+        chosen = {agents[i]: int(action[i]) + first[i] for i in indices}
+        self.time[b] += 1
+        try:
+            told = self._envs[b].step(chosen)
+        except Exception as error:
+            raise self._fault(
+                b, "API", f"step({chosen}) fails: {crash(error)}", "mend it"
+            ) from error
+        parts = ("obs", "rewards", "terminations", "truncations", "infos")
+        obs, rewards, terminations, truncations, infos = self._parts(b, "step", told, parts)
+        self._earn(b, rewards, indices)
+        terminated = self._flags(b, "terminations", terminations, indices)
+        truncated = self._flags(b, "truncations", truncations, indices)
+        alive = self._acting(b) & ~terminated & ~truncated
+        late = bool(alive.any()) and self.time[b] >= self.horizon
+        ended = late or not alive.any()
+        self.terminated[b] = self.truncated[b] = 0
+        if not ended:
+            self._alive[b] = alive
+            self._observe(b, obs, alive, self.obs[b])
+            self._listen(b, infos)
+            return
+        self.truncated[b] = late or bool((truncated & ~terminated).any())
+        self.terminated[b] = not self.truncated[b]
+        self._observe(b, obs, acted | alive, self.final_obs[b])
+        self._begin(b)
+
+    # ------------------------------------------------------------------ what a copy tells
+
+    def _acting(self, b: int) -> npt.NDArray[np.bool_]:
+        """Who is in `agents`, bool [N]."""
+        there = np.zeros(self.num_agents, dtype=np.bool_)
+        names = getattr(self._envs[b], "agents", None)
+        if names is None:
+            raise self._fault(
+                b, "agents", "the environment has no list `agents`", "keep in it who is there"
+            )
+        for agent in names:
+            if agent not in self._index:
+                raise self._fault(
+                    b,
+                    "agents",
+                    f"agent {agent!r} is not one of possible_agents {list(self._layout.agents)}",
+                    "list there every agent that may ever act",
+                )
+            there[self._index[agent]] = True
+        return there
+
+    def _observe(
+        self, b: int, told: Mapping[Any, Any], who: npt.NDArray[np.bool_], out: F32
+    ) -> None:
+        """Flattens observations into f32 [N, O]; zeros for the others, and after shorter ones."""
+        out[:] = 0
+        for i in np.flatnonzero(who):
+            agent, size = self._layout.agents[i], self._layout.obs_sizes[i]
+            space = self._layout.obs_spaces[i]
+            value = self._of(b, "observation", told, agent)
+            try:
+                if not _in_range(space, value):
+                    message = f"it is {value!r}"
+                    raise ValueError(message)  # flattening would mark another entry
+                with np.errstate(over="ignore", invalid="ignore"):  # told below
+                    flat = np.asarray(flatten(space, value), dtype=np.float32)
+                out[i, :size] = flat.reshape(size)
+            except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+                raise self._fault(
+                    b,
+                    "observations",
+                    f"the observation of agent {agent!r} is not in {space} ({error})",
+                    "return what observation_space promises",
+                ) from error
+            if not np.isfinite(out[i]).all():
+                bad = float(out[i][~np.isfinite(out[i])][0])
+                raise self._fault(
+                    b,
+                    "observations",
+                    f"the observation of agent {agent!r} holds {bad}",
+                    "every entry must be a finite number",
+                )
+
+    def _earn(self, b: int, told: Mapping[Any, Any], indices: npt.NDArray[np.intp]) -> None:
+        self.reward[b] = 0
+        for i in indices:
+            agent = self._layout.agents[i]
+            value = self._of(b, "reward", told, agent)
+            try:
+                with np.errstate(over="ignore"):  # told below
+                    self.reward[b, i] = value
+            except (TypeError, ValueError) as error:
+                raise self._fault(
+                    b, "rewards", f"the reward of agent {agent!r} is {value!r}", "return a number"
+                ) from error
+            if not np.isfinite(self.reward[b, i]):
+                raise self._fault(
+                    b,
+                    "rewards",
+                    f"the reward of agent {agent!r} is {value}",
+                    "every reward must be a finite number below 3.4e38",
+                )
+
+    def _flags(
+        self, b: int, kind: str, told: Mapping[Any, Any], indices: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.bool_]:
+        flags = np.zeros(self.num_agents, dtype=np.bool_)
+        for i in indices:
+            flags[i] = bool(self._of(b, kind, told, self._layout.agents[i]))
+        return flags
+
+    def _listen(self, b: int, infos: Any) -> None:
+        """Who hears whom: everyone present, or what `infos[agent]["neighbours"]` lists."""
+        alive = self._alive[b]
+        heard = np.outer(alive, alive)
+        for i in np.flatnonzero(alive):
+            info = infos.get(self._layout.agents[i]) if isinstance(infos, Mapping) else None
+            if not isinstance(info, Mapping) or "neighbours" not in info:
+                continue
+            row = np.zeros(self.num_agents, dtype=np.bool_)
+            for agent in info["neighbours"]:
+                if agent not in self._index:
+                    raise self._fault(
+                        b,
+                        "neighbours",
+                        f"agent {self._layout.agents[i]!r} has the neighbour {agent!r}, "
+                        "which is not one of possible_agents",
+                        "list names of agents",
+                    )
+                row[self._index[agent]] = True
+            heard[i] &= row
+        np.fill_diagonal(heard, False)
+        self.neighbours[b] = heard
+
+    def _parts(self, b: int, method: str, told: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+        if not isinstance(told, tuple) or len(told) != len(names):
+            kind = f"{len(told)} values" if isinstance(told, tuple) else f"a {type(told).__name__}"
+            raise self._fault(
+                b,
+                "API",
+                f"{method}() returned {kind}",
+                f"return ({', '.join(names)}), dictionaries by agent",
+            )
+        return told
+
+    def _of(self, b: int, kind: str, told: Mapping[Any, Any], agent: Any) -> Any:
+        try:
+            return told[agent]
+        except (TypeError, KeyError, IndexError) as error:
+            raise self._fault(
+                b,
+                "API",
+                f"there is no entry for agent {agent!r} in the {kind} dictionary",
+                "return one for every agent that acted",
+            ) from error
+
+    def _fault(self, b: int, topic: str, found: str, remedy: str) -> EnvError:
+        where = f"in step {self.time[b]}" if self.time[b] else "at the beginning"
+        place = f"{where} of episode {self.episode[b]} (copy {b} of {self._name})"
+        return EnvError(topic=topic, found=f"{found} {place}", remedy=remedy)
+
+    # ------------------------------------------------------------------ numbers in and out
+
+    def _check_action(self, action: npt.NDArray[np.int32]) -> None:
+        shape = (self.num_envs, self.num_agents)
+        if not isinstance(action, np.ndarray) or action.dtype != np.int32:
+            kind = action.dtype if isinstance(action, np.ndarray) else type(action).__name__
+            message = f"action is {kind}; it must be an int32 array"
+            raise TypeError(message)
+        if action.shape != shape:
+            message = f"action has shape {action.shape}; it must be {shape}"
+            raise ValueError(message)
+        bad = np.argwhere((action < 0) | (action >= self.num_actions))
+        if len(bad):
+            b, i = bad[0]
+            message = (
+                f"action[{b},{i}] = {action[b, i]} is outside 0..{self.num_actions - 1}; "
+                f"{self._name} has {self.num_actions} actions"
+            )
+            raise ValueError(message)
+
+    def uniforms(self, out: F32) -> None:
+        """Fills f32 [B, N] with the numbers a compiled batch would give in this place."""
+        for b in range(self.num_envs):
+            out[b] = action_uniforms(
+                self._seed,
+                self._first_env + b,
+                int(self.episode[b]),
+                int(self.time[b]),
+                self.num_agents,
+            )
+
+    def inspect(self, index: int, action: npt.NDArray[np.int32] | None = None) -> dict[str, Any]:
+        """What one environment holds; nobody but itself can say.
+
+        Raises:
+            EnvError: always.
+        """
+        raise EnvError(
+            topic="API",
+            found=f"what {self._name} holds cannot be looked into",
+            remedy="make one with the callable itself and use its own render()",
+        )
+
+    # ------------------------------------------------------------------ saving
+
+    def save_state(self, first: int = 0, count: int | None = None) -> U8:
+        """Everything that changes, u8 [K]; the copies themselves only if they can be pickled.
+
+        Raises:
+            EnvError: asked for a part of the batch.
+        """
+        self._require_whole(first, count)
+        copies, reason = pickled(self._envs)
+        about = {
+            "name": self._name,
+            "params": self.params,
+            "num_envs": self.num_envs,
+            "seed": self._seed,
+            "first_env": self._first_env,
+            "unsaved": reason,
+        }
+        arrays = {key: getattr(self, key) for key in _ARRAYS}
+        arrays["copies"] = np.frombuffer(copies, dtype=np.uint8)
+        arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        return np.frombuffer(file.getvalue(), dtype=np.uint8)
+
+    def load_state(self, state: U8, first: int = 0, count: int | None = None) -> None:
+        """Goes back to a saved state, or begins fresh episodes where the copies were not saved.
+
+        Only load what you trust: like importing the module, unpickling a copy runs its code.
+
+        Raises:
+            ValueError: damaged, or of another environment, arguments or batch size.
+            EnvError: asked for a part of the batch.
+        """
+        self._require_whole(first, count)
+        try:
+            with np.load(io.BytesIO(state.tobytes()), allow_pickle=False) as file:
+                arrays = {key: file[key] for key in (*_ARRAYS, "copies", "about")}
+            about = json.loads(arrays.pop("about").tobytes())
+        except Exception as error:
+            message = f"the saved state of {self._name} is damaged ({error}); use an older one"
+            raise ValueError(message) from error
+        mine = {"name": self._name, "params": self.params, "num_envs": self.num_envs}
+        saved = {key: about[key] for key in mine}
+        if saved != mine or any(arrays[k].shape != getattr(self, k).shape for k in _ARRAYS):
+            message = f"the saved state is of {saved}, not of {mine}"
+            raise ValueError(message)
+        self._seed, self._first_env = about["seed"], about["first_env"]
+        for key in _ARRAYS:
+            getattr(self, key)[...] = arrays[key]
+        reason = about["unsaved"]
+        if reason is None:
+            try:
+                self._envs = pickle.loads(arrays["copies"].tobytes())
+            except Exception as error:  # whatever its own code raises
+                reason = crash(error)
+        if reason is not None:
+            warnings.warn(
+                f"the running episodes of {self._name} cannot be kept ({reason}); "
+                "fresh ones begin, and the run will not equal an undisturbed one",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            for b in range(self.num_envs):
+                self._begin(b)
+
+    def _require_whole(self, first: int, count: int | None) -> None:
+        if (first, self.num_envs if count is None else count) != (0, self.num_envs):
+            raise EnvError(
+                topic="saving",
+                found=f"the copies of {self._name} are saved together or not at all",
+                remedy="go on with as many ranks as the run was saved with",
+            )
+
+
+def _in_range(space: spaces.Space[Any], value: Any) -> bool:
+    """Whether the choices in an observation are among those of its space."""
+    if isinstance(space, spaces.Dict):
+        return all(_in_range(part, value[key]) for key, part in space.spaces.items())
+    if isinstance(space, spaces.Tuple):
+        return all(_in_range(part, x) for part, x in zip(space.spaces, value, strict=True))
+    choices = isinstance(space, (spaces.Discrete, spaces.MultiDiscrete))
+    return space.contains(value) if choices else True
+
+
+def _common_layout(envs: list[Any], name: str) -> Layout:
+    """The layout of all copies."""
+    if len({id(env) for env in envs}) < len(envs):
+        raise EnvError(
+            topic="loading",
+            found=f"{name} returns the same object every time",
+            remedy="return a new one at each call",
+        )
+    found = layout(envs[0])
+    for b, env in enumerate(envs[1:], 1):
+        other = layout(env)
+        if other != found:
+            raise EnvError(
+                topic="loading",
+                found=f"copy {b} of {name} differs from the first: {other} is not {found}",
+                remedy="make agents, spaces and horizon depend on the arguments alone",
+            )
+    return found
+
+
+# ---------------------------------------------------------------------- pickling
+
+
+class _Pickler(pickle.Pickler):
+    """Refuses objects that forget on the way what happened to them."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, EzPickle):
+            message = f"{type(obj).__name__} is an EzPickle, which keeps only how it was made"
+            raise pickle.PicklingError(message)
+        return NotImplemented
+
+
+def pickled(envs: list[Any]) -> tuple[bytes, str | None]:
+    """The copies as bytes, or none and the reason why."""
+    file = io.BytesIO()
+    try:
+        _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(envs)
+    except Exception as error:  # whatever its own code raises
+        return b"", " ".join(str(error).split()) or type(error).__name__
+    return file.getvalue(), None

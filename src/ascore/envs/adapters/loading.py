@@ -1,0 +1,186 @@
+"""Finds a Python environment by MODULE:CALLABLE and reads what training must know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.spaces.utils import flatdim
+
+from ascore.envs.adapters.locate import crash
+from ascore.errors import EnvError
+
+LONGEST = 2**31 - 1
+"""Steps of an episode that are counted at most."""
+
+# Where an environment says how long its episodes last; the second is PettingZoo's habit.
+HORIZON_NAMES = ("horizon", "max_cycles")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What training must know of an environment before its first step.
+
+    Attributes:
+        agents: names of the N agents, in the order of `possible_agents`.
+        num_actions: A.
+        first_action: number of each agent's first action, [N]; 0 but for `Discrete(start=...)`.
+        obs_spaces: observation space of each agent, [N].
+        obs_sizes: entries of each agent's observation once flattened, [N].
+        horizon: steps after which an episode ends at the latest.
+    """
+
+    agents: tuple[Any, ...]
+    num_actions: int
+    first_action: tuple[int, ...]
+    obs_spaces: tuple[spaces.Space[Any], ...]
+    obs_sizes: tuple[int, ...]
+    horizon: int
+
+
+def build(create: Callable[..., Any], target: str, params: Mapping[str, Any]) -> Any:
+    """One environment, checked for the methods that training calls.
+
+    Raises:
+        EnvError: the callable fails, or returns something else.
+    """
+    told = ", ".join(f"{key}={value!r}" for key, value in params.items())
+    try:
+        env = create(**params)
+    except Exception as error:
+        raise EnvError(
+            topic="loading",
+            found=f"{target}({told}) fails: {crash(error)}",
+            remedy="mend it, or give its arguments with --env-param NAME=VALUE",
+        ) from error
+    if callable(getattr(env, "agent_iter", None)):
+        raise EnvError(
+            topic="API",
+            found=f"{target}({told}) returns a turn-based environment (AECEnv)",
+            remedy="return pettingzoo.utils.aec_to_parallel(env) where its agents can act at once",
+        )
+    needed = ("reset", "step", "observation_space", "action_space")
+    missing = [name for name in needed if not callable(getattr(env, name, None))]
+    if missing:
+        raise EnvError(
+            topic="API",
+            found=f"{target}({told}) returns a {type(env).__name__} without "
+            f"{', '.join(missing)} to call",
+            remedy="return a pettingzoo.ParallelEnv",
+        )
+    return env
+
+
+def layout(env: Any) -> Layout:
+    """All that training must know of an environment.
+
+    Raises:
+        EnvError: the first thing that does not fit.
+    """
+    agents = agent_names(env)
+    num_actions, first_action = action_range(env, agents)
+    obs_spaces = observation_spaces(env, agents)
+    return Layout(
+        agents=agents,
+        num_actions=num_actions,
+        first_action=first_action,
+        obs_spaces=obs_spaces,
+        obs_sizes=tuple(int(flatdim(space)) for space in obs_spaces),
+        horizon=horizon(env),
+    )
+
+
+def agent_names(env: Any) -> tuple[Any, ...]:
+    """Names of all agents that may ever act."""
+    found = getattr(env, "possible_agents", None)
+    if not isinstance(found, (list, tuple)) or not found:
+        raise EnvError(
+            topic="agents",
+            found=f"possible_agents is {found!r}",
+            remedy="set it in the constructor to the list of all agents that may ever act",
+        )
+    if len(set(found)) < len(found):
+        raise EnvError(
+            topic="agents",
+            found=f"possible_agents = {found!r} repeats a name",
+            remedy="name each once",
+        )
+    return tuple(found)
+
+
+def action_range(env: Any, agents: tuple[Any, ...]) -> tuple[int, tuple[int, ...]]:
+    """Number of actions that all agents have, and the number of each agent's first."""
+    found = {agent: _space(env, "action_space", agent) for agent in agents}
+    for agent, space in found.items():
+        if not isinstance(space, spaces.Discrete):
+            raise EnvError(
+                topic="actions",
+                found=f"agent {agent!r} has the action space {space}",
+                remedy="make it Discrete(n): a choice among n actions",
+            )
+    sizes = {agent: int(space.n) for agent, space in found.items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{agent!r} has {size}" for agent, size in sizes.items())
+        raise EnvError(
+            topic="actions",
+            found=f"agents have different numbers of actions: {told}",
+            remedy=f"give every agent Discrete({max(sizes.values())}); the surplus may do nothing",
+        )
+    return next(iter(sizes.values())), tuple(int(space.start) for space in found.values())
+
+
+def observation_spaces(env: Any, agents: tuple[Any, ...]) -> tuple[spaces.Space[Any], ...]:
+    """Observation space of each agent; all can be flattened."""
+    found = tuple(_space(env, "observation_space", agent) for agent in agents)
+    for agent, space in zip(agents, found, strict=True):
+        if isinstance(space, spaces.Dict) and "action_mask" in space.spaces:
+            raise EnvError(
+                topic="observations",
+                found=f"the observation of agent {agent!r} holds an action_mask, and policies here "
+                "choose among all actions",
+                remedy="let a forbidden action do nothing, and leave the mask out",
+            )
+        if not isinstance(space, spaces.Space) or not space.is_np_flattenable or not flatdim(space):
+            raise EnvError(
+                topic="observations",
+                found=f"agent {agent!r} has the observation space {space}, which has no fixed "
+                "number of entries above 0",
+                remedy="use Box, Discrete, MultiDiscrete, MultiBinary, or Dict and Tuple of them",
+            )
+    return found
+
+
+def horizon(env: Any) -> int:
+    """Steps after which an episode ends at the latest."""
+    for holder in (env, getattr(env, "unwrapped", env)):
+        for name in HORIZON_NAMES:
+            value = getattr(holder, name, None)
+            if value is None:
+                continue
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            if not whole or not 1 <= value <= LONGEST:
+                raise EnvError(
+                    topic="horizon",
+                    found=f"{name} = {value!r}",
+                    remedy=f"make it the number of steps of the longest episode, 1..{LONGEST}",
+                )
+            return int(value)
+    raise EnvError(
+        topic="horizon",
+        found=f"the environment has neither {' nor '.join(HORIZON_NAMES)}",
+        remedy="give it an attribute `horizon`: the number of steps of the longest episode",
+    )
+
+
+def _space(env: Any, method: str, agent: Any) -> Any:
+    try:
+        return getattr(env, method)(agent)
+    except Exception as error:
+        raise EnvError(
+            topic="API",
+            found=f"{method}({agent!r}) fails: {crash(error)}",
+            remedy="return that agent's space",
+        ) from error

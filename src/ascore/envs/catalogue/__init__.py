@@ -1,0 +1,1 @@
+"""One record per environment; `ascore.envs.table` lists them."""

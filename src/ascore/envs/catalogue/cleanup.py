@@ -1,0 +1,58 @@
+"""Cleanup: apples grow only while somebody cleans the river, which earns nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ascore import _core
+from ascore.envs.record import UNIFORM, Anchor, Environment
+
+_DEFAULTS = {
+    "num_agents": 2,
+    "map": "cleanup_top",
+    "profile": "ssd",
+    "move_frame": "profile",
+    "waste_mode": "scan",
+    "horizon": 100,
+    "threshold_depletion": 0.4,
+    "threshold_restoration": 0.0,
+    "apple_probability": 0.05,
+    "waste_probability": 0.5,
+    "beam_length": 5,
+}
+_NOBODY_CLEANS = "exact: nobody cleans, and with 0.4 of the river dirty nothing grows"
+_CLEANERS = "all clean 12 steps, then one in two (ssd) or a single one (features), measured"
+
+
+def _anchors(
+    random: tuple[float, float], cooperative: tuple[float, float], **given: Any
+) -> tuple[Anchor, ...]:
+    params = _DEFAULTS | given
+    return (
+        Anchor("random", random[0], 0.0, params, UNIFORM, random[1]),
+        Anchor("selfish", 0.0, 0.0, params, _NOBODY_CLEANS),
+        Anchor("cooperative", cooperative[0], 0.0, params, _CLEANERS, cooperative[1]),
+    )
+
+
+CLEANUP = Environment(
+    name="cleanup-v1",
+    summary="apples grow only while somebody cleans the river, which earns nothing (11x18 grid)",
+    core=_core.CleanupV1,
+    anchors=(
+        *_anchors((0.061, 0.002), (55.10, 0.10)),
+        *_anchors((0.126, 0.003), (65.70, 0.08), waste_mode="once"),
+        *_anchors((0.265, 0.005), (69.62, 0.08), profile="features"),
+        *_anchors((0.345, 0.005), (103.74, 0.13), map="cleanup_mid", num_agents=4),
+        *_anchors(
+            (1.754, 0.015),
+            (129.75, 0.21),
+            map="cleanup_mid",
+            num_agents=4,
+            profile="features",
+        ),
+    ),
+    scripted="ascore.scripted.cleanup",
+    scene="ascore.render.scenes.grid:GridScene",
+    milestones={"first_apple": lambda held: bool(held["apples"].any())},
+)

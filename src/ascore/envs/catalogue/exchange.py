@@ -1,0 +1,51 @@
+"""Exchange: agents open boxes for one another at their own cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ascore import _core
+from ascore.envs.record import Anchor, Environment
+from ascore.envs.vec_env import VecEnv
+
+_DEFAULTS = {
+    "num_agents": 3,
+    "size": 5,
+    "horizon": 300,
+    "opener": "any",
+    "open_range": 0,
+    "food": "immediate",
+    "cost": 5.0,
+    "gain": 10.0,
+    "time_cost": 0.01,
+    "useless_open_cost": 0.0,
+    "early_end": False,
+    "time_cost_after": True,
+    "agents_on_boxes": False,
+    "collisions": "none",
+}
+
+
+def _bounds(batch: VecEnv) -> tuple[Any, float]:
+    low = np.zeros(batch.spec.obs_shape)
+    if batch.params["eaten"] == "minus_one":  # the pairs of food that is gone
+        low[2 * batch.spec.num_agents :] = -1.0
+    return low, 1.0
+
+
+EXCHANGE = Environment(
+    name="exchange-v1",
+    summary="agents open boxes for one another at their own cost (5x5 grid)",
+    core=_core.ExchangeV1,
+    anchors=(
+        Anchor("random", 4.84, 0.0, _DEFAULTS, "exact for uniform play, rounded", 0.005),
+        Anchor("selfish", -9.0, 0.0, _DEFAULTS, "nobody opens: 3 x 300 x -0.01"),
+        Anchor("cooperative", 6.0, 0.0, _DEFAULTS, "all boxes open: 3 x (10 - 5) - 9"),
+    ),
+    scripted="ascore.scripted.exchange",
+    scene="ascore.render.scenes.square:ExchangeScene",
+    bounds=_bounds,
+    milestones={"boxes_open": lambda held: bool((held["food"] > 0).all())},
+)

@@ -1,0 +1,48 @@
+"""C. Navigation: agents walk to landmarks of their own without running into one another."""
+
+from __future__ import annotations
+
+from ascore import _core
+from ascore.envs.record import Anchor, Environment
+
+_DEFAULTS = {
+    "num_agents": 3,
+    "size": 5,
+    "horizon": 100,
+    "metric": "l2",
+    "dist_scale": 1.0,
+    "collision": 1.0,
+    "block": False,
+    "landmarks": "per_episode",
+}
+
+NAVIGATION = Environment(
+    name="navigation-v1",
+    summary="agents walk to landmarks of their own without running into one another (5x5 grid)",
+    core=_core.NavigationV1,
+    anchors=(
+        Anchor("random", -788.07, 0.0, _DEFAULTS, "exact for uniform play, rounded", 0.005),
+        Anchor(
+            "selfish",
+            -12.59,
+            0.0,
+            _DEFAULTS,
+            "each walks straight to its landmark, whoever is in the way: exact, rounded",
+            0.005,
+        ),
+        Anchor(
+            "cooperative",
+            -11.88,
+            0.0,
+            _DEFAULTS,
+            "the best joint plan, making way included: exact, rounded",
+            0.005,
+        ),
+    ),
+    scripted="ascore.scripted.navigation",
+    scene="ascore.render.scenes.square:NavigationScene",
+    bounds=lambda batch: (0.0, 1.0),
+    milestones={
+        "landmarks_reached": lambda held: bool((held["agents"] == held["landmarks"]).all())
+    },
+)

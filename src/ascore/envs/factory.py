@@ -1,0 +1,121 @@
+"""The one door to every environment: built-in ones by name, other people's by MODULE:CALLABLE.
+
+What comes out is a `VecEnv` in either case, so nobody behind this door asks where it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ascore.envs.table import ENVIRONMENTS, canonical_name
+from ascore.envs.vec_env import VecEnv, check_place
+
+
+def is_external(name: str) -> bool:
+    """Whether a name is MODULE:CALLABLE, somebody else's environment, and not one of the table."""
+    return isinstance(name, str) and ":" in name
+
+
+def make(
+    name: str,
+    num_envs: int = 1,
+    seed: int = 0,
+    num_threads: int = 0,
+    first_env: int = 0,
+    **params: Any,
+) -> VecEnv:
+    """A batch of environments.
+
+    Args:
+        name: environment, with or without its version; or MODULE:CALLABLE of a class compiled from
+            a C++ environment, or of a function or class that returns a PettingZoo `ParallelEnv`
+            (needs the extra `pettingzoo`).
+        num_envs: B, at least 1.
+        seed: 0..2**64-1; with the number of an environment it keys all that environment draws.
+        num_threads: 0 = as many as the work is worth; results do not depend on it. Python
+            environments always run in one.
+        first_env: number of the first environment of the batch.
+        params: the environment's own parameters, `ascore envs` lists them; for a Python environment
+            the keyword arguments of the callable.
+
+    Raises:
+        ValueError: unknown name or parameter, or a value out of range; names the value and what is
+            allowed.
+        TypeError: a parameter of another type.
+        EnvError: somebody else's environment that cannot be loaded or trained on; `ascore
+            check-env` explains.
+    """
+    return batch(name, params, num_envs, seed, num_threads, first_env)
+
+
+def batch(
+    name: str,
+    params: Mapping[str, Any],
+    num_envs: int = 1,
+    seed: int = 0,
+    num_threads: int = 0,
+    first_env: int = 0,
+) -> VecEnv:
+    """`make` with the parameters in a table, where one may be called `name` or `seed` as well."""
+    full = name if is_external(name) else canonical_name(name)
+    check_place(num_envs, seed, first_env, num_threads)
+    if not is_external(name):
+        core = ENVIRONMENTS[full].core(num_envs, seed, first_env, num_threads, dict(params))
+        return VecEnv(core, full)
+    from ascore.envs.adapters.locate import build_compiled, is_compiled, load
+
+    found = load(name)
+    if is_compiled(found):
+        core = build_compiled(found, name, params, num_envs, seed, num_threads, first_env)
+        return VecEnv(core, name)
+    from ascore.envs.adapters.external import PythonCore
+
+    return VecEnv(PythonCore(name, num_envs, seed, first_env, params), name)
+
+
+def anchor_values(name: str, params: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """(label, team return) of the anchors that hold for these parameters.
+
+    Other people's environments have none.
+    """
+    if is_external(name):
+        return []
+    env = batch(name, params)
+    return [
+        (anchor.label, anchor.team_return(env.spec.num_agents))
+        for anchor in ENVIRONMENTS[env.spec.name].anchors
+        if not anchor.unmet(env.params)
+    ]
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What an environment is at its defaults, as plain values: spec, anchors, parameters.
+
+    Anchors that hold for other parameters only say so under `given`.
+    """
+    env = make(name)
+    row = ENVIRONMENTS[env.spec.name]
+    anchors = []
+    for anchor in row.anchors:
+        given = anchor.unmet(env.params)
+        num_agents = given.get("num_agents", env.spec.num_agents)
+        anchors.append(
+            {
+                "label": anchor.label,
+                "team_return": anchor.team_return(num_agents),
+                "error": anchor.error,
+                "given": given,
+                "source": anchor.source,
+            }
+        )
+    return {
+        "summary": row.summary,
+        "spec": asdict(env.spec),
+        "anchors": anchors,
+        "parameters": [
+            {"name": key, "default": default, "meaning": meaning, "source": source}
+            for key, default, meaning, source in row.core.parameter_docs
+        ],
+    }

@@ -1,0 +1,142 @@
+"""Many agents as one centre: joint actions, all observations, the team's reward.
+
+B environments, N agents, A actions, J = A**N joint actions, V views of O entries.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore.envs.vec_env import Spec, VecEnv
+from ascore.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ascore._core import CoreVecEnv
+else:
+    CoreVecEnv = object  # a type only: cores share a shape, no code
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+
+
+def joint_spec(spec: Spec, limit: int) -> Spec:
+    """Sizes of the environment as the centre sees it: one agent with J actions.
+
+    Raises:
+        ConfigError: J exceeds the limit.
+    """
+    joint = spec.num_actions**spec.num_agents
+    if joint > limit:
+        message = (
+            f"{spec.name} has {joint:,} joint actions "
+            f"({spec.num_agents} agents, {spec.num_actions} actions each), more than "
+            f"joint_action_limit = {limit:,}; raise it, or use fewer agents"
+        )
+        raise ConfigError(message)
+    names = itertools.product(spec.action_names, repeat=spec.num_agents)
+    return dataclasses.replace(
+        spec,
+        num_agents=1,
+        num_actions=joint,
+        obs_shape=(spec.views * spec.obs_shape[0],),
+        views=1,
+        action_names=tuple("+".join(each) for each in names),
+    )
+
+
+def split(joint: npt.NDArray[np.integer[Any]], agents: int, actions: int) -> npt.NDArray[np.int32]:
+    """Joint actions [...] to actions i32 [..., N]; agent 0 is the leading digit."""
+    digits = np.unravel_index(joint, (actions,) * agents)
+    return np.stack(digits, axis=-1).astype(np.int32)
+
+
+def joint_env(env: VecEnv) -> VecEnv:
+    """The environment as the centre sees it; steps the given one."""
+    return VecEnv(JointCore(env), env.spec.name)
+
+
+class JointCore(CoreVecEnv):
+    """One agent in the place of N, behind the interface of the compiled batches.
+
+    Observations are the N views one after the other (or the one all agents see), the reward is
+    the sum of the private ones, and nobody else is there to be heard.
+    """
+
+    num_envs: int
+    num_threads: int
+    num_agents: int
+    num_actions: int
+    obs_size: int
+    views: int
+    horizon: int
+    params: dict[str, Any]
+    action_names: tuple[str, ...]
+    obs: npt.NDArray[Any]
+    final_obs: npt.NDArray[Any]
+    reward: F32
+    neighbours: U8
+    terminated: U8
+    truncated: U8
+    episode: npt.NDArray[np.uint64]
+    time: npt.NDArray[np.int32]
+
+    def __init__(self, env: VecEnv) -> None:
+        self._env = env
+        spec = joint_spec(env.spec, env.spec.num_actions**env.spec.num_agents)
+        b = env.num_envs
+        self.num_envs, self.num_threads, self.params = b, env.num_threads, env.params
+        self.num_agents, self.num_actions, self.views = 1, spec.num_actions, 1
+        self.obs_size, self.obs_scale = spec.obs_shape[0], spec.obs_scale
+        self.horizon, self.action_names = spec.horizon, spec.action_names
+        self.obs = env.obs.reshape(b, 1, -1)  # a view: what the real environment writes is here
+        self.final_obs = env.final_obs.reshape(b, 1, -1)
+        self.reward = np.zeros((b, 1), dtype=np.float32)
+        self.neighbours = np.zeros((b, 1, 1), dtype=np.uint8)
+        self.terminated = env.terminated.view(np.uint8)
+        self.truncated = env.truncated.view(np.uint8)
+        self.episode, self.time = env.episode, env.time
+        self._uniform = np.empty((b, env.spec.num_agents), dtype=np.float32)
+
+    def reset(self, seed: int | None = None) -> None:
+        """As the environment."""
+        self._env.reset(seed)
+        self.reward[:] = 0
+
+    def step(self, action: npt.NDArray[np.int32]) -> None:
+        """Joint actions i32 [B, 1], each 0..J-1."""
+        spec = self._env.spec
+        outside = (action < 0) | (action >= self.num_actions)
+        if outside.any():
+            b = int(np.flatnonzero(outside.any(axis=1))[0])
+            message = (
+                f"action {action[b, 0]} in environment {b} is outside 0..{self.num_actions - 1}"
+            )
+            raise ValueError(message)
+        each = split(action[:, 0], spec.num_agents, spec.num_actions)
+        self._env.step(np.ascontiguousarray(each))
+        self._env.reward.sum(axis=1, keepdims=True, out=self.reward)
+
+    def uniforms(self, out: F32) -> None:
+        """The first agent's number, f32 [B, 1]."""
+        self._env.uniforms(self._uniform)
+        out[:] = self._uniform[:, :1]
+
+    def inspect(
+        self, index: int, action: npt.NDArray[np.int32] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """As the environment, which takes the agents' own actions i32 [B, N]."""
+        return self._env.inspect(index, action)
+
+    def save_state(self, first: int = 0, count: int | None = None) -> U8:
+        """As the environment."""
+        return self._env.save_state(first, count)
+
+    def load_state(self, state: U8, first: int = 0, count: int | None = None) -> None:
+        """As the environment."""
+        self._env.load_state(state, first, count)
+        self._env.reward.sum(axis=1, keepdims=True, out=self.reward)

@@ -1,0 +1,38 @@
+"""The table of environments."""
+
+from __future__ import annotations
+
+import difflib
+
+from ascore.envs.catalogue.cleanup import CLEANUP
+from ascore.envs.catalogue.exchange import EXCHANGE
+from ascore.envs.catalogue.harvest import HARVEST
+from ascore.envs.catalogue.navigation import NAVIGATION
+from ascore.envs.catalogue.predation import PREDATION
+from ascore.envs.record import Environment
+
+ENVIRONMENTS: dict[str, Environment] = {
+    record.name: record for record in (CLEANUP, HARVEST, EXCHANGE, PREDATION, NAVIGATION)
+}
+
+
+def canonical_name(name: str) -> str:
+    """The full name of an environment: "exchange" or "exchange-v1" -> "exchange-v1".
+
+    Raises:
+        ValueError: unknown; lists what there is and suggests the nearest.
+    """
+    if not isinstance(name, str):
+        message = f"name = {name!r} is a {type(name).__name__}; it must be an environment's name"
+        raise TypeError(message)
+    if name in ENVIRONMENTS:
+        return name
+    newest = [known for known in ENVIRONMENTS if known.rsplit("-v", 1)[0] == name]
+    if newest:
+        return newest[-1]
+    near = difflib.get_close_matches(
+        name, [*ENVIRONMENTS, *(n.rsplit("-v", 1)[0] for n in ENVIRONMENTS)], n=1
+    )
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    message = f"unknown environment {name!r}; {hint}there is: {', '.join(ENVIRONMENTS)}"
+    raise ValueError(message)

@@ -1,0 +1,254 @@
+"""A batch of environments behind NumPy views.
+
+B environments, N agents, V views (1 when all agents see one state), O observation entries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore import _core
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+LARGEST_SEED = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Sizes and names of an environment.
+
+    Attributes:
+        name: such as "exchange-v1".
+        num_agents: N.
+        num_actions: A, actions are 0..A-1.
+        obs_shape: (O,), of one view.
+        obs_dtype: of the observations.
+        obs_scale: networks see observations times this: 1, or 1/255 for colours.
+        horizon: steps after which an episode is truncated.
+        views: V, observations per environment: 1 when all agents see the same state, else N.
+        action_names: one per action.
+    """
+
+    name: str
+    num_agents: int
+    num_actions: int
+    obs_shape: tuple[int, ...]
+    obs_dtype: str
+    horizon: int
+    views: int
+    action_names: tuple[str, ...]
+    obs_scale: float = 1.0
+
+
+class VecEnv:
+    """B environments stepped together; every array is a read-only view the next step overwrites.
+
+    An episode that ends is followed by a fresh one within the same step: `final_obs` keeps its last
+    observation, `reward` and the flags are of the last step, `obs` is of the new episode.
+
+    Make it after a fork, or use one thread: a child process does not inherit the others.
+
+    Attributes:
+        spec: sizes and names.
+        params: every parameter with its value.
+        obs: [B, V, O].
+        final_obs: [B, V, O], last observation of the latest episode that ended.
+        reward: f32 [B, N], private rewards of the last step.
+        neighbours: u8 [B, N, N], entry [b, i, j] is 1 where i hears j in the current state.
+        terminated: bool [B], the episode ended by its rules.
+        truncated: bool [B], the episode ended by its time limit.
+        episode: u64 [B], number of the running episode.
+        time: i32 [B], steps taken in it.
+    """
+
+    def __init__(self, core: _core.CoreVecEnv, name: str) -> None:
+        self._core = core
+        self.num_envs: int = core.num_envs
+        self.num_threads: int = core.num_threads
+        self.params: dict[str, Any] = core.params
+        self.obs: npt.NDArray[Any] = core.obs
+        self.final_obs: npt.NDArray[Any] = core.final_obs
+        self.reward: F32 = core.reward
+        self.neighbours: U8 = core.neighbours
+        self.terminated: Flags = core.terminated.view(np.bool_)
+        self.truncated: Flags = core.truncated.view(np.bool_)
+        self.episode: npt.NDArray[np.uint64] = core.episode
+        self.time: npt.NDArray[np.int32] = core.time
+        self.spec = Spec(
+            name=name,
+            num_agents=core.num_agents,
+            num_actions=core.num_actions,
+            obs_shape=(core.obs_size,),
+            obs_dtype=str(self.obs.dtype),
+            horizon=core.horizon,
+            views=core.views,
+            action_names=core.action_names,
+            obs_scale=core.obs_scale,
+        )
+        self._info: dict[str, Any] = {"final_obs": self.final_obs, "neighbours": self.neighbours}
+        # One call per step: looking the method up and packing the result anew would cost more.
+        self._advance = core.step
+        self._outcome = (self.obs, self.reward, self.terminated, self.truncated, self._info)
+
+    def reset(self, seed: int | None = None) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """Starts the next episode everywhere; with a seed, episode 0 of that seed.
+
+        Returns:
+            obs [B, V, O] and info with `final_obs` and `neighbours`; views.
+        """
+        if seed is not None:
+            _check_count("seed", seed, 0, LARGEST_SEED)
+        self._core.reset(seed)
+        return self.obs, self._info
+
+    def step(
+        self, action: npt.NDArray[np.int32]
+    ) -> tuple[npt.NDArray[Any], F32, Flags, Flags, dict[str, Any]]:
+        """Advances every environment by one step.
+
+        Args:
+            action: i32 [B, N], C-contiguous, each 0..A-1.
+
+        Returns:
+            obs, reward, terminated, truncated, info; views.
+
+        Raises:
+            TypeError: another dtype.
+            ValueError: another shape, or an action out of range; nothing has moved.
+        """
+        self._advance(action)
+        return self._outcome
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `rollout` is there: not for environments in Python."""
+        return hasattr(self._core, "rollout")
+
+    def rollout(
+        self,
+        policy: _core.Policy,
+        obs: npt.NDArray[Any],
+        neighbours: U8,
+        action: npt.NDArray[np.int32],
+        reward: F32,
+        terminated: U8,
+        truncated: U8,
+        running: npt.NDArray[np.float64],
+    ) -> tuple[
+        npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[np.float64]
+    ]:
+        """Takes T steps with a policy's actions without coming back in between.
+
+        Args:
+            policy: compiled networks, one per agent.
+            obs: out, [T, B, V, O], the states that actions were chosen in.
+            neighbours: out, u8 [T, B, N, N], in these states.
+            action: out, i32 [T, B, N].
+            reward: out, f32 [T, B, N].
+            terminated: out, u8 [T, B].
+            truncated: out, u8 [T, B].
+            running: f64 [B, N], rewards of the unfinished episodes so far; continued.
+
+        Returns:
+            Of the episodes that ended, by step and environment: step i64 [k], environment i64 [k],
+            last observation [k, V, O], returns f64 [k, N].
+
+        Raises:
+            ValueError: arrays or a policy that do not fit; before the first reset.
+            TypeError: another dtype.
+        """
+        return self._core.rollout(
+            policy, obs, neighbours, action, reward, terminated, truncated, running
+        )
+
+    def uniforms(self, out: F32) -> None:
+        """Fills f32 [B, N] with numbers in [0, 1) for drawing actions in the current state.
+
+        They depend on (seed, environment, episode, time, agent) alone.
+        """
+        self._core.uniforms(out)
+
+    def inspect(
+        self, index: int = 0, action: npt.NDArray[np.int32] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """What one environment holds in the current state, by name; copies.
+
+        Cells are (row, column), row 0 at the top. `agents` is always there; the rest is
+        exchange: `agents`, `boxes` i32 [N, 2], `food` i32 [N] (0 closed, 1 open, 2 eaten);
+        navigation: `agents`, `landmarks` i32 [N, 2];
+        predation: `agents` f64 [N], `prey` f64 [1], places on the line;
+        harvest: `agents` i32 [N, 2], `orientation` i32 [N] (0 up, then clockwise), and u8 [H, W]
+        `walls`, `apples`, `orchard` (where apples can grow);
+        cleanup: that, and u8 [H, W] `waste`, `river`, `stream`.
+
+        Args:
+            index: which environment of the batch, 0..B-1.
+            action: i32 [B, N]; with it, what the environment will hold after a step with it. That
+                is how to see the end of an episode, which `step` follows up with a reset.
+
+        Raises:
+            IndexError: there is no such environment.
+            TypeError, ValueError: as `step`, and before the first reset.
+        """
+        _check_whole("index", index)
+        if not 0 <= index < self.num_envs:
+            message = f"index = {index} is outside 0..{self.num_envs - 1}"
+            raise IndexError(message)
+        return self._core.inspect(index, action)
+
+    def save_state(self, first: int = 0, count: int | None = None) -> U8:
+        """Everything that changes, every buffer included, as u8 [K].
+
+        Args:
+            first: first environment to save.
+            count: how many; None = the rest. What is saved is what a batch of these alone, with its
+                `first_env` to match, would save.
+
+        Raises:
+            IndexError: there are no such environments.
+            EnvError: a part of a batch of Python environments.
+        """
+        return self._core.save_state(first, count)
+
+    def load_state(self, state: U8, first: int = 0, count: int | None = None) -> None:
+        """Goes back to a saved state.
+
+        Args:
+            state: from `save_state`.
+            first: first environment that it is of.
+            count: how many it is of; None = the rest.
+
+        Raises:
+            ValueError: damaged, or of another environment, parameter set, batch size or number.
+            IndexError: there are no such environments.
+            EnvError: a part of a batch of Python environments.
+        """
+        self._core.load_state(state, first, count)
+
+
+def check_place(num_envs: int, seed: int, first_env: int, num_threads: int) -> None:
+    """Refuses sizes, seeds and numbers of a batch that are no whole numbers or out of range."""
+    _check_count("num_envs", num_envs, 1, 2**31 - 1)
+    _check_count("seed", seed, 0, LARGEST_SEED)
+    _check_count("first_env", first_env, 0, LARGEST_SEED)
+    _check_count("num_threads", num_threads, 0, 1024)
+
+
+def _check_whole(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        message = f"{name} = {value!r} is a {type(value).__name__}; it must be a whole number"
+        raise TypeError(message)
+
+
+def _check_count(name: str, value: int, low: int, high: int) -> None:
+    _check_whole(name, value)
+    if not low <= value <= high:
+        message = f"{name} = {value} is outside {low}..{high}"
+        raise ValueError(message)

@@ -1,0 +1,221 @@
+"""Small networks without an interpreter between the steps: the compiled engine and its limits.
+
+N agents, S rows of a batch, H heads, A actions, V views, O observation entries.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ascore import _core
+from ascore.algorithms.contract import Compiled
+from ascore.algorithms.terms import Messages
+from ascore.config import Config
+from ascore.learning.agent_split import AgentSplit
+from ascore.learning.backends.contract import Backend, Networks
+from ascore.learning.batch import Rows
+from ascore.learning.gradients import Gradients
+from ascore.learning.guards import Guards
+from ascore.learning.networks import ALL, LARGEST, Actor, Critic
+from ascore.learning.optimizer import AgentAdam
+
+COLUMNS = len(_core.Engine.statistics)
+SUMS: int = _core.Engine.num_sums
+"""Sums of a step per owner that ranks add up beside the gradients."""
+_PENALTY = _core.Engine.statistics.index("penalty")
+_MESSAGES = ("peer_ratio", "active_own", "active_anticipation", "discrepancy")
+"""Statistics that exist only where messages were sent."""
+
+
+def unsupported(config: Config, actor: Actor, critic: Critic) -> str | None:
+    """Why the engine cannot train these networks; None if it can."""
+    if config.device != "cpu":
+        return f"device = {config.device}"
+    largest = max(net.flat.shape[1] for net in (actor.net, critic.net))
+    if largest > LARGEST:
+        return f"a network has {largest:,} parameters, more than {LARGEST:,}"
+    if len(config.actor_hidden) > 7 or len(config.critic_hidden) > 7:
+        return "a network has more than seven hidden layers"
+    if config.message_refresh == "minibatch":
+        return "message_refresh = minibatch sends from within an iteration"
+    if actor.padding is not None:
+        return "agents have different numbers of actions"
+    return None
+
+
+class EngineBackend(Backend):
+    """The engine on a learner's buffers; it writes parameters, gradients and moments in place.
+
+    Where agents are split among ranks, whoever asks for all agents gets all of them, and this rank
+    computes its own.
+
+    Args:
+        compiled: which loss.
+        config: of the run.
+        networks: what learns.
+        gradients: where gradients lie, and how ranks add them up.
+        guards: say what is not finite.
+        obs_scale: of the environment.
+        split: who trains whom; None = every rank trains all agents.
+    """
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        config: Config,
+        networks: Networks,
+        gradients: Gradients,
+        guards: Guards,
+        obs_scale: float,
+        split: AgentSplit | None = None,
+    ) -> None:
+        self.config, self.compiled, self.split = config, compiled, split
+        self.gradients, self.guards, self.obs_scale = gradients, guards, obs_scale
+        self.actor = actor = networks.actor
+        self._with_messages = _objective(config, compiled)
+        alone = Compiled.OWN_RATIO if compiled == Compiled.ANTICIPATION else compiled
+        self._without = _objective(config, alone)
+        n, trunks = actor.num_agents, actor.networks_per_agent
+        self._statistics = np.zeros((n, COLUMNS))
+        self.engine = _core.Engine(
+            n,
+            trunks,
+            actor.heads,
+            actor.num_actions,
+            list(actor.net.sizes),
+            list(networks.critic.net.sizes),
+            _buffers(networks.actor_adam, n * trunks),
+            _buffers(networks.critic_adam, n),
+            config.torch_threads,
+            os.environ.get("ASCORE_SIMD", ""),
+        )
+
+    def values(self, obs: npt.NDArray[Any]) -> Tensor:
+        """All critics, each on the threads of the run."""
+        first, last = self._range(ALL)
+        out = torch.empty(last - first, len(obs))
+        self.engine.values(obs, self.obs_scale, first, last, out.numpy())
+        return self._all_agents(out)
+
+    def begin(self, rows: Rows) -> None:
+        """Hands the arrays over; nothing is copied."""
+        self.rows = rows
+        self.engine.set_batch(
+            rows.raw,
+            rows.scale,
+            rows.joint,
+            rows.advantage.numpy(),
+            rows.advantage_scale.numpy(),
+            rows.normalized_return.numpy(),
+        )
+
+    def log_probs(self, owners: slice = ALL) -> Tensor:
+        """With full batches the owners' next step starts from the activations of this pass."""
+        actor, rows = self.actor, self.rows
+        first, last = self._range(owners)
+        out = torch.empty(last - first, len(rows.raw), actor.heads, actor.num_actions)
+        # The next step of these owners comes before any change of theirs.
+        keep = self.config.minibatches == 1
+        self.engine.log_probs(rows.raw, rows.scale, first, last, out.numpy(), keep)
+        return self._all_agents(out)
+
+    def refer(self, old: Tensor, messages: Messages | None) -> None:
+        """Hands the arrays over."""
+        sent = heard = None
+        if messages is not None:
+            neighbours = messages.neighbours
+            fixed = neighbours.shape[1] == 1
+            links = neighbours[:, 0] if fixed else neighbours.transpose(0, 1)
+            heard = links.contiguous().numpy().view(np.uint8)
+            sent = messages.log_probs.contiguous().numpy()
+        self._has_messages = messages is not None
+        self.engine.set_messages(old.contiguous().numpy(), sent, heard)
+
+    def clear(self) -> None:
+        """Zeroes the sums."""
+        self._statistics[:] = 0.0
+
+    def step(self, owners: slice, part: Tensor | None, total: int) -> None:
+        """In one call; with several ranks in two, and the sums of all ranks in between."""
+        first, last = self._range(owners)
+        chosen = part.numpy() if part is not None else None
+        if self.gradients.ranks.size == 1:
+            failure = self.engine.minibatch(
+                self._objective(), first, last, chosen, self._statistics
+            )
+        else:
+            own = np.empty((last - first, SUMS))
+            self.engine.gradient(self._objective(), first, last, chosen, total, own)
+            sums = self.gradients.sums[owners, :SUMS]
+            sums.copy_(torch.from_numpy(own))
+            self.gradients.add_up(owners)
+            failure = self.engine.finish(
+                self._objective(), first, last, total, sums.double().numpy(), self._statistics
+            )
+        if failure is not None:
+            agent, quantity, value = failure
+            self.guards.fail(_core.Engine.quantities[quantity], agent, value)
+
+    def statistics(self) -> dict[str, Tensor]:
+        """Sums divided by the number of minibatches."""
+        first, last = self._range(ALL)
+        sums = self._all_agents(torch.from_numpy(self._statistics[first:last])).numpy()
+        mean = sums.T / self.config.minibatches
+        weighted = mean[_PENALTY] * self.config.penalty_weight
+        mean[_PENALTY] = weighted * self.rows.advantage_scale.numpy()
+        left_out = ("",) if self._has_messages else ("", *_MESSAGES)
+        rows = zip(_core.Engine.statistics, torch.from_numpy(mean).float(), strict=True)
+        return {name: row for name, row in rows if name not in left_out}
+
+    def set_rates(self, actor_lr: float, critic_lr: float) -> None:
+        """The engine has its own copy."""
+        self.engine.set_rates(actor_lr, critic_lr)
+
+    def _range(self, owners: slice) -> tuple[int, int]:
+        """Those of some owners that are computed here."""
+        mine = owners if self.split is None else self.split.mine
+        first, last, _ = mine.indices(self.actor.num_agents)
+        return first, last
+
+    def _all_agents(self, mine: Tensor) -> Tensor:
+        return mine if self.split is None else self.split.all_agents(mine)
+
+    def _objective(self) -> _core.Objective:
+        return self._with_messages if self._has_messages else self._without
+
+
+def _objective(config: Config, compiled: Compiled) -> _core.Objective:
+    held = config.peer_ratio_clip
+    return _core.Objective(
+        kind=int(compiled),
+        clip_epsilon=config.clip_epsilon,
+        peer_low=max(1.0 - held, 0.0) if held > 0 else 0.0,
+        peer_high=1.0 + held if held > 0 else math.inf,
+        entropy_bonus=config.entropy_bonus,
+        penalty_weight=config.penalty_weight,
+        printed=config.peer_ratio_reference == "anticipated",
+        kl=config.discrepancy == "kl",
+        gated=config.penalty_gate == "indicator",
+        corrects=compiled == Compiled.ANTICIPATION and config.anticipation == "correction",
+    )
+
+
+def _buffers(adam: AgentAdam, networks: int) -> dict[str, Any]:
+    shape = (networks, -1)
+    return {
+        "parameter": adam.parameters.detach().view(shape).numpy(),
+        "gradient": adam.gradients.view(shape).numpy(),
+        "first": adam.first.view(shape).numpy(),
+        "second": adam.second.view(shape).numpy(),
+        "steps": adam.steps.numpy(),
+        "lr": adam.lr,
+        "eps": adam.eps,
+        "max_norm": adam.max_norm,
+    }

@@ -1,0 +1,135 @@
+"""A rollout as the iterations of an update read it.
+
+T steps, B environments, N agents, S = T*B rows, V views, O observation entries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ascore.algorithms.contract import Algorithm
+from ascore.algorithms.links import Links
+from ascore.algorithms.targets import Targets
+from ascore.config import Config
+from ascore.errors import ConfigError
+from ascore.learning.rollout import Rollout, per_agent_view
+from ascore.runtime.ranks import Ranks
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A batch flattened to S rows, as tensors on the device of the networks.
+
+    With several ranks, B and so S count the environments of one of them.
+    """
+
+    raw: npt.NDArray[Any]  # [S, V, O], observations as the environment gave them
+    scale: float  # what networks see is observations times this
+    joint: npt.NDArray[np.int32]  # [S, N], actions
+    advantage: Tensor  # f32 [N, S]
+    advantage_scale: Tensor  # f32 [N]
+    normalized_return: Tensor  # f32 [N, S]
+    neighbours: Tensor | None  # bool [N, S or 1, N]; None when no policy is sent in this update
+    weights: Tensor | None  # f32 [N, N], consensus; None when no parameter is sent
+
+    @cached_property
+    def obs(self) -> Tensor:
+        """Observations as networks see them, f32 [S, O] or [N, S, O]."""
+        return per_agent_view(torch.from_numpy(self.raw).to(self.advantage.device), self.scale)
+
+    @cached_property
+    def action(self) -> Tensor:
+        """Actions as PyTorch's indices, i64 [S, N]."""
+        return torch.from_numpy(self.joint.astype(np.int64)).to(self.advantage.device)
+
+
+def rows_of(
+    rollout: Rollout,
+    targets: Targets,
+    links: Links | None,
+    moments: tuple[Tensor, Tensor],
+    obs_scale: float,
+    algorithm: Algorithm,
+    config: Config,
+    ranks: Ranks,
+) -> Rows:
+    """The batch of an update.
+
+    Args:
+        rollout: what this rank has collected.
+        targets: what is learned from it.
+        links: who hears whom; None = nothing is sent in this update.
+        moments: mean and deviation of the value targets, f32 [N, 1] each.
+        obs_scale: of the environment.
+        algorithm: what is sent over the links.
+        config: normalisation and minibatches.
+        ranks: whose batches count together.
+
+    Raises:
+        ConfigError: fewer rows than minibatches.
+    """
+    steps, b, n = rollout.reward.shape
+    rows = steps * b
+    if config.minibatches > rows * ranks.size:
+        message = (
+            f"minibatches = {config.minibatches} exceeds the {rows * ranks.size} rows of a batch; "
+            "lower it or raise num_envs or rollout_steps"
+        )
+        raise ConfigError(message)
+    mean, std = moments
+    advantage = torch.from_numpy(targets.advantage.reshape(rows, n)).T.contiguous()
+    if config.advantage_normalization:
+        advantage = normalized(advantage, ranks)
+    scale = advantage_scale(advantage, config.advantage_scale, ranks)
+    returns = torch.from_numpy(targets.returns.reshape(rows, n)).T.to(mean.device)
+    neighbours = weights = None
+    if links is not None and algorithm.sends_policies:
+        neighbours = links.tensor().to(mean.device)
+    if links is not None and algorithm.mixes != "nothing":
+        weights = torch.from_numpy(ranks.mean(links.weights)).float().to(mean.device)
+    return Rows(
+        raw=rollout.obs.reshape(rows, *rollout.obs.shape[2:]),
+        scale=obs_scale,
+        joint=rollout.action.reshape(rows, n),
+        advantage=advantage.to(mean.device),
+        advantage_scale=scale.to(mean.device),
+        normalized_return=((returns - mean) / std).contiguous(),
+        neighbours=neighbours,
+        weights=weights,
+    )
+
+
+def normalized(advantage: Tensor, ranks: Ranks) -> Tensor:
+    """Advantages f32 [N, S] with mean 0 and deviation 1 per agent over the rows of all ranks."""
+    total = advantage.shape[1] * ranks.size
+    centre = ranks.mean(advantage.mean(dim=1).numpy())
+    centred = advantage - torch.from_numpy(centre)[:, None]
+    square = ranks.mean(centred.square().mean(dim=1).numpy())
+    spread = torch.from_numpy(square * (total / max(total - 1, 1))).sqrt()
+    return centred / (spread[:, None] + 1e-8)
+
+
+def advantage_scale(advantage: Tensor, rule: str, ranks: Ranks) -> Tensor:
+    """Kappa of every agent over the batches of all ranks.
+
+    Args:
+        advantage: f32 [N, S], of this rank.
+        rule: "mean" or "max" of the absolute advantages, or "unit".
+        ranks: the processes of the run.
+
+    Returns:
+        f32 [N], units of reward.
+    """
+    size = advantage.abs()
+    if rule == "unit":
+        return torch.ones(len(size))
+    if rule == "mean":
+        return torch.from_numpy(ranks.mean(size.mean(dim=1).numpy()))
+    return torch.from_numpy(ranks.largest(size.amax(dim=1).numpy()))

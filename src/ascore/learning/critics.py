@@ -1,0 +1,125 @@
+"""Critics and what they are trained towards: values, advantages, normalised targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ascore.algorithms.contract import Advantages
+from ascore.algorithms.links import Links
+from ascore.algorithms.targets import Targets, ValueNormalizer, compute_targets, moments
+from ascore.config import Config
+from ascore.learning.backends.contract import Backend
+from ascore.learning.networks import Critic
+from ascore.learning.rollout import Rollout
+from ascore.runtime.ranks import Ranks
+
+
+class Valuation:
+    """N critics in normalised units, and the moments that give their outputs a unit of reward.
+
+    Attributes:
+        critic: V_i, normalised.
+        normalizer: mean and deviation per agent; 0 and 1 without normalisation.
+    """
+
+    def __init__(
+        self, critic: Critic, backend: Backend, config: Config, num_agents: int, ranks: Ranks
+    ) -> None:
+        self.critic, self.backend, self.config, self.ranks = critic, backend, config, ranks
+        self.normalizer = ValueNormalizer(num_agents)
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the targets, f32 [N, 1] each."""
+        mean, std = self._there(self.normalizer.mean), self._there(self.normalizer.std)
+        return mean[:, None], std[:, None]
+
+    def _there(self, x: npt.NDArray[np.float64]) -> Tensor:
+        """As f32 where the critics are."""
+        return torch.from_numpy(x).float().to(self.critic.net.flat.device)
+
+    @torch.no_grad()
+    def values(self, obs: npt.NDArray[Any]) -> Tensor:
+        """V_i(s) in units of reward: obs [M, V, O] of the environment -> f32 [N, M], on the CPU."""
+        mean, std = self.moments()
+        return (self.backend.values(obs) * std + mean).cpu()
+
+    @torch.no_grad()
+    def targets(self, rollout: Rollout, advantages: Advantages, links: Links | None) -> Targets:
+        """Advantages and returns of a rollout in reward units; moves the normaliser on.
+
+        Args:
+            rollout: what was collected.
+            advantages: whose values they are made of.
+            links: over which values may be sent; None = nothing is sent.
+        """
+        config = self.config
+        steps, b, n = rollout.reward.shape
+        ended = [obs for _, _, obs in rollout.final]
+        parts = [rollout.obs.reshape(steps * b, *rollout.obs.shape[2:]), rollout.last_obs, *ended]
+        values = self.values(np.concatenate(parts)).T.numpy()
+        value = np.ascontiguousarray(values[: (steps + 1) * b].reshape(steps + 1, b, n))
+        final_value = np.zeros((steps, b, n), dtype=np.float32)
+        at = (steps + 1) * b
+        for t, envs, obs in rollout.final:
+            final_value[t, envs] = values[at : at + len(obs)]
+            at += len(obs)
+
+        def estimate(
+            value: npt.NDArray[np.float32], final_value: npt.NDArray[np.float32]
+        ) -> Targets:
+            return compute_targets(
+                rollout.reward,
+                value,
+                rollout.terminated,
+                rollout.truncated,
+                final_value,
+                gamma=config.gamma,
+                gae_lambda=config.gae_lambda,
+                time_limit=config.time_limit,
+                value_target=config.value_target,
+            )
+
+        targets = advantages(estimate, value, final_value, links, config)
+        if config.value_normalization:
+            self._renormalize(targets)
+        return targets
+
+    def _renormalize(self, targets: Targets) -> None:
+        """Moves mean and deviation on and rescales the last layer, so that V stays as it was."""
+        first = self.normalizer.weight[0] == 0
+        mean, std = self.normalizer.mean, self.normalizer.std
+        self.normalizer.update(self.ranks.mean(moments(targets.returns)))
+        if first:
+            return  # an untrained critic starts at the mean of the targets instead
+        ratio = self._there(std / self.normalizer.std)
+        shift = self._there((mean - self.normalizer.mean) / self.normalizer.std)
+        weight, bias = self.critic.net.layers[-1]
+        weight.mul_(ratio[:, None, None])
+        bias.mul_(ratio[:, None]).add_(shift[:, None])
+
+    @torch.no_grad()
+    def mix(self, weights: Tensor) -> None:
+        """Averages critics, theta_i <- sum_j W_ij theta_j, as functions in units of reward.
+
+        Agents normalise by moments of their own rewards, so what they exchange is the network
+        whose last layer speaks in units of reward.
+
+        Args:
+            weights: W, f32 [N, N].
+        """
+        mean, std = self.moments()
+        flat, (weight, bias) = self.critic.net.flat, self.critic.net.layers[-1]
+        before = flat.clone()
+        weight.mul_(std[:, :, None])
+        bias.mul_(std).add_(mean)
+        mixed = weights @ flat
+        flat.copy_(mixed)
+        bias.sub_(mean).div_(std)
+        weight.div_(std[:, :, None])
+        alone = weights.diagonal() == 1.0
+        flat[alone] = before[alone]  # to the bit: there and back again rounds

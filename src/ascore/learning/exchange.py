@@ -1,0 +1,54 @@
+"""The message step: what agents send one another before a loss is computed.
+
+N agents, S rows, A actions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ascore.algorithms.contract import Algorithm
+from ascore.algorithms.terms import Messages, corrections_base, own_policy
+from ascore.config import Config
+
+
+class Exchange:
+    """Puts together what is sent, as the algorithm and the configuration have it.
+
+    Attributes:
+        corrects: whether an anticipation is a correction of what its subject last sent.
+    """
+
+    def __init__(self, algorithm: Algorithm, config: Config, agents: Tensor) -> None:
+        self._agents = agents  # i64 [N], 0..N-1, on the device of the networks
+        self.corrects = algorithm.sends_policies and config.anticipation == "correction"
+
+    def base(self, sent: Tensor, owners: Tensor) -> Tensor:
+        """What corrections are added to: sent f32 [N, M, N, A], owners i64 [n] -> [n, M, N, A]."""
+        return corrections_base(own_policy(sent, self._agents), owners)
+
+    @torch.no_grad()
+    def reply(self, log_probs: Tensor) -> Tensor:
+        """Anticipations as others will hear them: corrections of the policies just heard.
+
+        Args:
+            log_probs: what the networks say, f32 [N, M, H, A].
+        """
+        if not self.corrects:
+            return log_probs
+        return torch.log_softmax(self.base(log_probs, self._agents).add_(log_probs), dim=-1)
+
+    def messages(
+        self, log_probs: Tensor, old: Tensor, neighbours: Tensor | None
+    ) -> Messages | None:
+        """Own policies and anticipations for those who hear them.
+
+        Args:
+            log_probs: f32 [N, S, N, A].
+            old: f32 [N, S, N], log of the old probability of the actions taken.
+            neighbours: bool [N, S or 1, N]; None = nothing is sent in this update.
+        """
+        if neighbours is None:
+            return None
+        return Messages(log_probs.contiguous(), old.diagonal(dim1=0, dim2=2), neighbours)

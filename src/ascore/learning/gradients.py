@@ -1,0 +1,57 @@
+"""The gradients of all networks in one buffer, so that ranks add them up in one go per step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ascore.learning.networks import StackedMLP
+from ascore.runtime.ranks import Ranks
+
+LINE = 16
+"""Floats of a cache line: networks begin at one."""
+
+
+class Gradients:
+    """One buffer that holds the gradients of the agents' networks and a few sums about the step.
+
+    Args:
+        ranks: who adds up.
+        nets: stacked networks of N agents each; their gradients live here from now on.
+        num_agents: N.
+        columns: how many sums per agent travel with a gradient.
+
+    Attributes:
+        sums: f32 [N, columns].
+    """
+
+    def __init__(
+        self, ranks: Ranks, nets: tuple[StackedMLP, ...], num_agents: int, columns: int
+    ) -> None:
+        self.ranks = ranks
+        sizes = [num_agents * columns, *(net.grad.numel() for net in nets)]
+        starts = [0]
+        for size in sizes:
+            starts.append(starts[-1] + -(-size // LINE) * LINE)
+        self._flat = torch.zeros(starts[-1], device=nets[0].grad.device)
+        parts = [self._flat[at : at + size] for at, size in zip(starts, sizes, strict=False)]
+        self._agents = [part.view(num_agents, -1) for part in parts]
+        self.sums = self._agents[0]
+        for net, part in zip(nets, parts[1:], strict=True):
+            net.place_gradient(part.view(net.grad.shape))
+
+    def add_up(self, owners: slice) -> None:
+        """Sums gradients and sums of some agents over the ranks, in place: one message each way."""
+        chosen = [rows[owners] for rows in self._agents]
+        if len(chosen[0]) == len(self.sums):
+            self.ranks.sum_in_place(self._flat)
+            return
+        packed = torch.cat([rows.reshape(-1) for rows in chosen])
+        self.ranks.sum_in_place(packed)
+        for rows, part in zip(chosen, _split(packed, chosen), strict=True):
+            rows.copy_(part)
+
+
+def _split(packed: Tensor, like: list[Tensor]) -> list[Tensor]:
+    parts = torch.split(packed, [rows.numel() for rows in like])
+    return [part.view(rows.shape) for part, rows in zip(parts, like, strict=True)]

@@ -1,0 +1,81 @@
+"""What is not finite stops a run, with the agent, the quantity and the key to turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ascore.algorithms.targets import Targets
+from ascore.config import Config
+from ascore.errors import NonFiniteError
+from ascore.learning.rollout import Rollout
+
+
+class Guards:
+    """Checks of rewards, values, losses, gradients and parameters; all raise NonFiniteError.
+
+    Args:
+        config: what the remedies speak of.
+        has_peer_ratio: whether the objective multiplies ratios of peers, which can explode.
+    """
+
+    def __init__(self, config: Config, has_peer_ratio: bool) -> None:
+        self.config = config
+        self.has_peer_ratio = has_peer_ratio
+
+    def targets(self, rollout: Rollout, targets: Targets) -> None:
+        """Rewards, values and advantages of a batch."""
+        quantities = {
+            "reward": (rollout.reward, "check the environment"),
+            "value": (targets.value, self._remedy("value")),
+            "advantage": (targets.advantage, self._remedy("value")),
+        }
+        for name, (array, remedy) in quantities.items():
+            if np.isfinite(
+                array.sum(dtype=np.float64)
+            ):  # one number that is not finite makes the sum so
+                continue
+            finite = np.isfinite(array).all(axis=(0, 1))
+            if not finite.all():
+                agent = int(np.flatnonzero(~finite)[0])
+                message = f"{name} of agent {agent} is not finite; {remedy}"
+                raise NonFiniteError(message)
+
+    def step(self, agents: Tensor, quantities: Mapping[str, Tensor]) -> None:
+        """Losses and gradient norms, [n] each, of some agents, before a step is taken."""
+        if torch.isfinite(torch.stack([q.detach() for q in quantities.values()]).sum()):
+            return
+        for name, value in quantities.items():
+            bad = (~torch.isfinite(value.detach())).nonzero().flatten()
+            if len(bad):
+                self.fail(name, int(agents[bad[0]]), float(value.detach()[bad[0]]))
+
+    def fail(self, name: str, agent: int, value: float) -> NoReturn:
+        """Reports a loss or gradient of an agent that is not finite."""
+        message = f"{name} of agent {agent} is {value}; {self._remedy(name)}"
+        raise NonFiniteError(message)
+
+    def parameters(self, networks: Mapping[str, Tensor]) -> None:
+        """Parameters [N, P] by the kind of network, policy or value."""
+        for name, rows in networks.items():
+            if math.isfinite(float(rows.sum())):
+                continue
+            bad = (~torch.isfinite(rows).all(dim=1)).nonzero().flatten()
+            if len(bad):
+                quantity = f"a {name} parameter"
+                message = (
+                    f"{quantity} of agent {int(bad[0])} is not finite; {self._remedy(quantity)}"
+                )
+                raise NonFiniteError(message)
+
+    def _remedy(self, name: str) -> str:
+        if "value" in name:
+            return f"lower critic_lr (now {self.config.critic_lr:g}) or set max_grad_norm"
+        if self.has_peer_ratio and self.config.peer_ratio_clip == 0:
+            return "set peer_ratio_clip (0.2 is a start), or lower actor_lr or penalty_weight"
+        return f"lower actor_lr (now {self.config.actor_lr:g}) or set max_grad_norm"

@@ -1,0 +1,307 @@
+"""The agents: networks, optimisers, and one update of K iterations over a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ascore.algorithms import ledger
+from ascore.algorithms.links import Links
+from ascore.algorithms.table import get_algorithm
+from ascore.algorithms.targets import Targets
+from ascore.algorithms.terms import own_policy, taken
+from ascore.config import Config
+from ascore.envs.vec_env import Spec
+from ascore.learning import metrics
+from ascore.learning.agent_split import AgentSplit
+from ascore.learning.anticipations import anticipation_metrics, anticipation_sums
+from ascore.learning.backends.choose import choose, choose_split
+from ascore.learning.backends.contract import Networks
+from ascore.learning.backends.engine import COLUMNS
+from ascore.learning.batch import Rows, rows_of
+from ascore.learning.critics import Valuation
+from ascore.learning.devices import usable_device
+from ascore.learning.exchange import Exchange
+from ascore.learning.gradients import Gradients
+from ascore.learning.guards import Guards
+from ascore.learning.metrics import Metrics
+from ascore.learning.networks import ALL, Actor, Critic
+from ascore.learning.optimizer import AgentAdam
+from ascore.learning.rollout import Rollout
+from ascore.learning.rows import whole
+from ascore.runtime.ranks import Ranks
+from ascore.streams import STREAM_MINIBATCH, generator
+
+
+class Learner:
+    """N agents that never share parameters, trained by one algorithm.
+
+    Args:
+        config: everything the update depends on.
+        outside: sizes of the environment; `spec` is what the algorithm makes of them.
+        ranks: the ranks that train together; None = this process alone.
+
+    Attributes:
+        actor, critic: the networks.
+        actor_adam, critic_adam: their optimisers.
+        backend: what computes them.
+        valuation: what critics are trained towards.
+        exchange: what is sent before a loss.
+        split: which agents this rank trains; None = all, on its own rows.
+
+    Raises:
+        ConfigError: an unknown algorithm, or one that cannot act in this environment; a backend,
+            a device or ranks that cannot train this.
+    """
+
+    def __init__(self, config: Config, outside: Spec, ranks: Ranks | None = None) -> None:
+        self.config, self.outside = config, outside
+        everybody = ranks or Ranks()
+        self.device = usable_device(config, everybody)
+        self.algorithm = get_algorithm(config.algorithm)
+        self.spec = self.algorithm.view.spec(outside, config)
+        n, size = self.spec.num_agents, int(np.prod(self.spec.obs_shape))
+        self.actor = Actor(
+            size,
+            config.actor_hidden,
+            n,
+            self.spec.num_actions,
+            head_per_agent=self.algorithm.head_per_agent,
+            layout=config.actor,
+            seed=config.seed,
+            device=self.device,
+        )
+        self.critic = Critic(size, config.critic_hidden, n, seed=config.seed, device=self.device)
+        self.split = choose_split(self.algorithm, config, self.actor, self.critic, everybody)
+        # Where agents are split, every rank has all rows and there is nothing to add up.
+        self.ranks = everybody if self.split is None else Ranks()
+        gradients = Gradients(self.ranks, (self.actor.net, self.critic.net), n, COLUMNS)
+        limits = config.adam_epsilon, config.max_grad_norm
+        self.actor_adam = AgentAdam(self.actor.net, n, config.actor_lr, *limits)
+        self.critic_adam = AgentAdam(self.critic.net, n, config.critic_lr, *limits)
+        self.guards = Guards(config, has_peer_ratio=self.algorithm.sends_policies)
+        self._agents = torch.arange(n, device=self.device)
+        self.exchange = Exchange(self.algorithm, config, self._agents)
+        networks = Networks(self.actor, self.critic, self.actor_adam, self.critic_adam)
+        self.backend = choose(
+            self.algorithm,
+            config,
+            networks,
+            self.exchange,
+            gradients,
+            self.guards,
+            self.spec.obs_scale,
+            self.split,
+        )
+        self.valuation = Valuation(self.critic, self.backend, config, n, self.ranks)
+
+    # ------------------------------------------------------------------ update
+
+    def set_rates(self, actor_lr: float, critic_lr: float) -> None:
+        """Learning rates from now on."""
+        self.actor_adam.set_rate(actor_lr)
+        self.critic_adam.set_rate(critic_lr)
+        self.backend.set_rates(actor_lr, critic_lr)
+
+    def anneal(self, share: float) -> None:
+        """Sets the learning rates of the next update, when `share` of the run is over."""
+        if self.config.lr_decay == "none":
+            return
+        factor = max(1.0 - share, 0.0)
+        self.set_rates(self.config.actor_lr * factor, self.config.critic_lr * factor)
+
+    def update(self, rollout: Rollout, number: int) -> Metrics:
+        """K iterations over a batch.
+
+        Args:
+            rollout: what was just collected, with several ranks by this one.
+            number: of this update, from 0; keys minibatches, random graphs and gaps.
+
+        Returns:
+            Metrics of the update; per-agent quantities are lists of N floats. Loss statistics are
+            averages over the minibatches of the last iteration.
+
+        Raises:
+            NonFiniteError: a loss, gradient or parameter is not finite; nothing non-finite is
+                ever written into a parameter by a step.
+        """
+        if self.split is not None:
+            rollout = whole(self.split.ranks, rollout)
+        links, targets, rows = self.prepare(rollout, number)
+        silent = self.algorithm.sends_policies and links is None
+        if silent:  # a gap trains no anticipation (section 5.3)
+            mask = self.actor.anticipation_mask().view(self.spec.num_agents, -1)
+            before = self.actor_adam.parameters.detach().clone(), self.actor_adam.state()
+        mean_probs, anticipated = self.iterate(rows, number)
+        if silent:
+            self.actor_adam.restore(mask, *before)
+        networks = {"policy": self.actor_adam.parameters, "value": self.critic_adam.parameters}
+        self.guards.parameters(networks)
+        if self.split is not None:
+            self.split.fill(self.actor_adam.parameters)  # critics stay where they learn
+        sent = self.algorithm.sends(self.traffic(rollout, links))
+        statistics = {**anticipated, **self.backend.statistics()}
+        return {
+            **metrics.returns(rollout, self.ranks),
+            "advantage_scale": rows.advantage_scale.tolist(),
+            **metrics.explained_variance(targets, self.ranks),
+            **{key: value.tolist() for key, value in statistics.items()},
+            "action_probs": mean_probs.tolist(),
+            **ledger.entries(sent, self.outside.num_agents, rollout.obs.dtype.itemsize),
+        }
+
+    def prepare(self, rollout: Rollout, number: int) -> tuple[Links | None, Targets, Rows]:
+        """What the iterations of an update read.
+
+        Links are None in a gap, and where nobody ever hears anybody. Moves the value normaliser on.
+        """
+        links = None
+        if self.algorithm.has_links and number % self.config.communicate_every == 0:
+            ended = rollout.terminated | rollout.truncated
+            links = Links.of(
+                rollout.neighbours, rollout.last_neighbours, ended, self.config, number
+            )
+        targets = self.valuation.targets(rollout, self.algorithm.advantages, links)
+        self.guards.targets(rollout, targets)
+        return links, targets, self.rows(rollout, targets, links)
+
+    def rows(self, rollout: Rollout, targets: Targets, links: Links | None) -> Rows:
+        """The batch as tensors."""
+        return rows_of(
+            rollout,
+            targets,
+            links,
+            self.valuation.moments(),
+            self.spec.obs_scale,
+            self.algorithm,
+            self.config,
+            self.ranks,
+        )
+
+    def iterate(self, rows: Rows, number: int) -> tuple[Tensor, Metrics]:
+        """Runs the K iterations.
+
+        Args:
+            rows: the batch.
+            number: of the update.
+
+        Returns:
+            Before them: mean own action probabilities f32 [N, A], and what anticipations said.
+        """
+        config, backend = self.config, self.backend
+        sequential = config.update_order == "sequential"
+        groups = [slice(i, i + 1) for i in range(self.spec.num_agents)] if sequential else [ALL]
+        backend.begin(rows)
+        log_probs = self.exchange.reply(backend.log_probs())
+        own = own_policy(log_probs, self._agents).exp().mean(dim=1)
+        mean_probs = torch.from_numpy(self.ranks.mean(own.cpu().numpy()))
+        old = taken(log_probs, rows.action, self._agents)
+        messages = self.exchange.messages(log_probs, old, rows.neighbours)
+        backend.refer(old, messages)
+        anticipated: Metrics = {}
+        if messages is not None:
+            env, sent = self.outside.name, messages.log_probs.cpu().numpy()
+            heard = messages.neighbours.cpu().numpy()
+            sums = anticipation_sums(sent, old.cpu().numpy(), heard, rows.raw, env)
+            anticipated = anticipation_metrics(self.ranks.total(sums), env)
+        for iteration in range(config.iterations):
+            rereference = config.ratio_reference == "iteration"
+            resend = messages is not None and config.message_refresh == "iteration"
+            if iteration > 0 and (rereference or resend):
+                log_probs = self.exchange.reply(backend.log_probs())
+                if rereference:
+                    old = taken(log_probs, rows.action, self._agents)
+                messages = self.exchange.messages(log_probs, old, rows.neighbours)
+                backend.refer(old, messages)
+            backend.clear()
+            for position, owners in enumerate(groups):
+                for part, total in self.minibatches(rows.action.shape[0], number, iteration):
+                    backend.step(owners, part, total)
+                    if rows.weights is not None and not sequential:
+                        self._mix(rows.weights)
+                if sequential and messages is not None and position + 1 < len(groups):
+                    # Agent i+1 already hears what agent i sends after its step (Algorithm 1).
+                    before, after = log_probs[: owners.start], log_probs[owners.stop :]
+                    log_probs = torch.cat([before, backend.log_probs(owners), after])
+                    messages = self.exchange.messages(log_probs, old, rows.neighbours)
+                    backend.refer(old, messages)
+            if rows.weights is not None and sequential:
+                self._mix(rows.weights)
+        return mean_probs, anticipated
+
+    def minibatches(
+        self, rows: int, number: int, iteration: int
+    ) -> Iterator[tuple[Tensor | None, int]]:
+        """The parts of an iteration over the batch of all ranks, the same for any number of them.
+
+        Args:
+            rows: S, of this rank.
+            number: of the update.
+            iteration: 0..K-1.
+
+        Yields:
+            This rank's rows of a part i64 [m], None for all in place; how many rows the part has in
+            all, on this rank and the others.
+        """
+        ranks, config = self.ranks, self.config
+        total = rows * ranks.size
+        if config.minibatches == 1:
+            yield None, total
+            return
+        order = generator(config.seed, STREAM_MINIBATCH, number, iteration).permutation(total)
+        for part in np.array_split(order, config.minibatches):
+            mine = torch.from_numpy(ranks.own_rows(part, config.num_envs))
+            yield mine.to(self.device), len(part)
+
+    @torch.no_grad()
+    def _mix(self, weights: Tensor) -> None:
+        """Consensus after a step of all agents: theta_i <- sum_j W_ij theta_j. Moments stay."""
+        if self.algorithm.mixes == "critic":
+            self.valuation.mix(weights)
+        else:
+            self.actor_adam.parameters.copy_(weights @ self.actor_adam.parameters)
+
+    def traffic(self, rollout: Rollout, links: Links | None) -> ledger.Traffic:
+        """What an update sent on all ranks, to be counted by the algorithm."""
+        sizes = self.actor_adam.parameters.shape[1], self.critic_adam.parameters.shape[1]
+        return metrics.traffic(
+            rollout, links, self.config, self.outside, self.spec, sizes, self.ranks
+        )
+
+    # ------------------------------------------------------------------ state
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything training needs to go on bit for bit, as named tensors.
+
+        All ranks must call it together.
+        """
+        if self.split is not None:
+            self._complete(self.split)
+        tensors = {"actor": self.actor.net.flat, "critic": self.critic.net.flat}
+        for name, adam in (("actor", self.actor_adam), ("critic", self.critic_adam)):
+            tensors |= {f"{name}.{key}": value for key, value in adam.state().items()}
+        normalizer = self.valuation.normalizer.state()
+        tensors |= {f"normalizer.{k}": torch.from_numpy(v) for k, v in normalizer.items()}
+        return {key: value.detach().cpu() for key, value in tensors.items()}
+
+    @torch.no_grad()
+    def _complete(self, split: AgentSplit) -> None:
+        """What only the ranks of the agents have kept up to date."""
+        split.fill(self.critic_adam.parameters)
+        for adam in (self.actor_adam, self.critic_adam):
+            for part in (adam.first, adam.second, adam.steps):
+                split.fill(part.view(self.spec.num_agents, -1))
+
+    @torch.no_grad()
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Restores `state()`."""
+        self.actor.net.flat.copy_(tensors["actor"])
+        self.critic.net.flat.copy_(tensors["critic"])
+        for name, adam in (("actor", self.actor_adam), ("critic", self.critic_adam)):
+            adam.load_state({k: tensors[f"{name}.{k}"] for k in ("exp_avg", "exp_avg_sq", "step")})
+        self.valuation.normalizer.load_state(
+            {k: tensors[f"normalizer.{k}"].numpy() for k in ("weight", "sums")}
+        )

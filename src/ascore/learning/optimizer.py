@@ -1,0 +1,90 @@
+"""Adam over stacked networks: agents share a buffer, never a parameter, a moment or a limit."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ascore.learning.networks import StackedMLP
+
+
+class AgentAdam:
+    """Adam over the rows of a stacked network: one parameter row, and its own moments, per agent.
+
+    Gradients are limited per agent, never across agents. Moments and step counts are plain buffers,
+    so that compiled steps and PyTorch's can take turns.
+
+    Attributes:
+        parameters: f32 [N, P], a view of the network's buffer.
+        gradients: f32 [N, P], likewise.
+        first, second: f32 [N, P], moments.
+        steps: f32 [N], steps taken.
+    """
+
+    def __init__(
+        self, net: StackedMLP, num_agents: int, lr: float, eps: float, max_norm: float
+    ) -> None:
+        self.parameters = net.flat.view(num_agents, -1)
+        self.gradients = net.grad.view(num_agents, -1)
+        self.first = torch.zeros_like(self.parameters)
+        self.second = torch.zeros_like(self.parameters)
+        self.steps = torch.zeros(num_agents, device=self.parameters.device)
+        self.lr, self.eps, self.max_norm = lr, eps, max_norm
+        self.rows = [torch.nn.Parameter(row) for row in self.parameters]
+        self.adam = torch.optim.Adam(self.rows, lr=lr, eps=eps, fused=True)
+        for index, row in enumerate(self.rows):
+            self.adam.state[row] = {
+                "step": self.steps[index],
+                "exp_avg": self.first[index],
+                "exp_avg_sq": self.second[index],
+            }
+
+    def set_rate(self, lr: float) -> None:
+        """Learning rate from now on."""
+        self.lr = lr
+        for group in self.adam.param_groups:
+            group["lr"] = lr
+
+    def norms(self, owners: slice) -> Tensor:
+        """Gradient norm of each owner, f32 [n]."""
+        norms: Tensor = torch.linalg.vector_norm(self.gradients[owners], dim=1)
+        return norms
+
+    def step(self, owners: slice, norms: Tensor) -> None:
+        """One step of the owners' rows with the gradients now in the buffer."""
+        if self.max_norm > 0:
+            scale = (self.max_norm / (norms + 1e-12)).clamp(max=1.0)
+            self.gradients[owners] *= scale.unsqueeze(1)
+        chosen = range(len(self.rows))[owners]
+        for index, row in enumerate(self.rows):
+            row.grad = self.gradients[index] if index in chosen else None
+        self.adam.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and step counts, stacked over agents; copies."""
+        return {
+            "exp_avg": self.first.clone(),
+            "exp_avg_sq": self.second.clone(),
+            "step": self.steps.clone(),
+        }
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Restores `state()`."""
+        self.first.copy_(state["exp_avg"])
+        self.second.copy_(state["exp_avg_sq"])
+        self.steps.copy_(state["step"])
+
+    @torch.no_grad()
+    def restore(self, mask: Tensor, before: Tensor, state: dict[str, Tensor]) -> None:
+        """Puts masked parameters and their moments back; step counts stay.
+
+        A zero gradient does not hold a parameter still: Adam's momentum moves it.
+
+        Args:
+            mask: bool [N, P].
+            before: f32 [N, P], a copy of the parameters.
+            state: `state()` at the same time.
+        """
+        self.parameters.copy_(torch.where(mask, before, self.parameters))
+        self.first.copy_(torch.where(mask, state["exp_avg"], self.first))
+        self.second.copy_(torch.where(mask, state["exp_avg_sq"], self.second))

@@ -1,0 +1,166 @@
+"""Collects T steps of B environments into preallocated buffers: the only copy of the data."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ascore import _core
+from ascore.envs.vec_env import VecEnv
+from ascore.learning.networks import LARGEST, PADDED_LOGIT, Actor, forward
+
+
+@dataclass
+class Rollout:
+    """One batch. T steps, B environments, N agents, V views, O observation entries.
+
+    Observations keep the environment's dtype; `final` lists (t, environments, observations) of
+    the episodes that ended.
+    """
+
+    obs: npt.NDArray[Any]  # [T, B, V, O]
+    last_obs: npt.NDArray[Any]  # [B, V, O], after the last step
+    action: npt.NDArray[np.int32]  # [T, B, N]
+    reward: npt.NDArray[np.float32]  # [T, B, N]
+    neighbours: npt.NDArray[np.uint8]  # [T, B, N, N]
+    last_neighbours: npt.NDArray[np.uint8]  # [B, N, N], after the last step
+    terminated: npt.NDArray[np.uint8]  # [T, B]
+    truncated: npt.NDArray[np.uint8]  # [T, B]
+    final: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]] = field(default_factory=list)
+    episode_returns: list[npt.NDArray[np.float64]] = field(default_factory=list)  # [ended, N] each
+
+    @classmethod
+    def empty(cls, env: VecEnv, steps: int) -> Rollout:
+        """Buffers for `steps` steps of `env`."""
+        b, n = env.num_envs, env.spec.num_agents
+        shape = (b, env.spec.views, *env.spec.obs_shape)
+        return cls(
+            obs=np.empty((steps, *shape), dtype=env.spec.obs_dtype),
+            last_obs=np.empty(shape, dtype=env.spec.obs_dtype),
+            action=np.empty((steps, b, n), dtype=np.int32),
+            reward=np.empty((steps, b, n), dtype=np.float32),
+            neighbours=np.empty((steps, b, n, n), dtype=np.uint8),
+            last_neighbours=np.empty((b, n, n), dtype=np.uint8),
+            terminated=np.empty((steps, b), dtype=np.uint8),
+            truncated=np.empty((steps, b), dtype=np.uint8),
+        )
+
+    def set_ended(
+        self,
+        step: npt.NDArray[np.int64],
+        where: npt.NDArray[np.intp],
+        last: npt.NDArray[Any],
+        returns: npt.NDArray[np.float64],
+    ) -> None:
+        """Takes the E episodes that ended, in the order of their steps, in place of what was known.
+
+        Args:
+            step: i64 [E], ascending.
+            where: which environment, [E].
+            last: observation of the final state, [E, V, O].
+            returns: f64 [E, N].
+        """
+        self.final.clear()
+        self.episode_returns.clear()
+        first = np.flatnonzero(np.diff(step, prepend=-1)).tolist()
+        for begin, end in itertools.pairwise([*first, len(step)]):
+            self.final.append((int(step[begin]), where[begin:end], last[begin:end]))
+            self.episode_returns.append(returns[begin:end])
+
+
+class Collector:
+    """Steps an environment with a policy; keeps what outlives a rollout.
+
+    Attributes:
+        running_return: f64 [B, N], rewards of the unfinished episodes so far.
+    """
+
+    def __init__(self, env: VecEnv, steps: int, *, compiled: bool = True) -> None:
+        self.env = env
+        self.compiled = compiled and env.compiled
+        self._policy: _core.Policy | None = None
+        self.rollout = Rollout.empty(env, steps)
+        self.running_return = np.zeros((env.num_envs, env.spec.num_agents))
+        self._uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
+
+    @torch.no_grad()
+    def collect(self, actor: Actor) -> Rollout:
+        """Fills the rollout: actions are drawn by inverse transform from the environments' streams.
+
+        The draw depends on (seed, environment, episode, step, agent) and the policy alone.
+        """
+        if self.compiled and actor.padding is None and actor.net.flat.shape[1] <= LARGEST:
+            return self._collect_compiled(actor)
+        env, rollout = self.env, self.rollout
+        layers = [(weight.cpu(), bias.cpu()) for weight, bias in actor.own_layers()]
+        padding = actor.padding.cpu() if actor.padding is not None else None
+        obs_torch = torch.from_numpy(rollout.obs)
+        action_torch = torch.from_numpy(rollout.action)
+        uniform = torch.from_numpy(self._uniform).T.unsqueeze(-1)  # [N, B, 1]
+        rollout.final.clear()
+        rollout.episode_returns.clear()
+        for t in range(rollout.obs.shape[0]):
+            rollout.obs[t] = env.obs
+            rollout.neighbours[t] = env.neighbours
+            env.uniforms(self._uniform)
+            logits = forward(layers, per_agent_view(obs_torch[t], env.spec.obs_scale))
+            if padding is not None:
+                logits = logits.masked_fill(padding[:, None, :], PADDED_LOGIT)
+            cdf = torch.softmax(logits, dim=-1).cumsum(dim=-1)
+            action = (cdf[..., :-1] <= uniform * cdf[..., -1:]).sum(dim=-1)
+            if padding is not None:
+                action = torch.minimum(action, actor.last_action[:, None])
+            action_torch[t] = action.T
+            env.step(rollout.action[t])
+            rollout.reward[t] = env.reward
+            rollout.terminated[t] = env.terminated
+            rollout.truncated[t] = env.truncated
+            self.running_return += env.reward
+            ended = np.flatnonzero(rollout.terminated[t] | rollout.truncated[t])
+            if ended.size:
+                rollout.final.append((t, ended, env.final_obs[ended]))
+                rollout.episode_returns.append(self.running_return[ended])
+                self.running_return[ended] = 0.0
+        rollout.last_obs[...] = env.obs
+        rollout.last_neighbours[...] = env.neighbours
+        return rollout
+
+    def _collect_compiled(self, actor: Actor) -> Rollout:
+        """The same in compiled code, networks included; log-probabilities differ by rounding."""
+        env, rollout = self.env, self.rollout
+        if self._policy is None:
+            sizes = [*actor.net.sizes[:-1], actor.num_actions]
+            self._policy = _core.Policy(sizes, actor.num_agents, os.environ.get("ASCORE_SIMD", ""))
+        self._policy.load(actor.own_flat().cpu().contiguous().numpy())
+        step, where, last, returns = env.rollout(
+            self._policy,
+            rollout.obs,
+            rollout.neighbours,
+            rollout.action,
+            rollout.reward,
+            rollout.terminated,
+            rollout.truncated,
+            self.running_return,
+        )
+        rollout.set_ended(step, where, last, returns)
+        rollout.last_obs[...] = env.obs
+        rollout.last_neighbours[...] = env.neighbours
+        return rollout
+
+
+def per_agent_view(obs: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+    """[..., V, O] of any dtype -> f32 [M, O] when all agents share a view, else [N, M, O].
+
+    `scale` is the environment's `obs_scale`: what networks see are observations times it.
+    """
+    views, size = obs.shape[-2:]
+    flat = obs.reshape(-1, views, size).to(torch.float32)
+    if scale != 1.0:
+        flat = flat * scale
+    return flat[:, 0] if views == 1 else flat.transpose(0, 1)

@@ -1,0 +1,1 @@
+"""Pictures: canvas, scenes, frames, replays and plots."""

@@ -1,0 +1,134 @@
+"""Pictures of runs: what happened, beside what selfish and cooperative play would give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore.envs.factory import anchor_values
+from ascore.errors import RunError
+from ascore.runs.session import Run
+
+# Okabe-Ito palette: told apart by colour-blind readers.
+COLOURS = {
+    "as": "#0072B2",
+    "ippo": "#D55E00",
+    "cppo": "#000000",
+    "vps": "#E69F00",
+    "vs": "#CC79A7",
+    "ps": "#009E73",
+}
+OTHER = "#56B4E9"
+SMOOTHING = 0.02  # share of a run's updates averaged over
+
+Against = Literal["both", "episodes", "bytes"]
+
+
+def plot_runs(paths: Sequence[str | Path], out: str | Path, against: Against = "both") -> None:
+    """Draws team return against training episodes and against bytes sent, with the anchors.
+
+    One curve per run. A run that sends nothing has no place on a logarithmic axis of bytes: a
+    dotted line shows where it ended.
+
+    Args:
+        paths: run folders, or folders of runs.
+        out: picture to write; the ending chooses the format.
+        against: what the horizontal axis is; "both" draws two panels.
+
+    Raises:
+        RunError: a path holds no run, or runs of different environments are mixed.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    runs = [run for path in paths for run in _runs(Path(path))]
+    names = {(run.config.env, tuple(sorted(run.config.env_params.items()))) for run in runs}
+    if len(names) != 1:
+        message = (
+            f"runs of different environments cannot share a picture: {sorted(n for n, _ in names)}"
+        )
+        raise RunError(message)
+    kinds = ["episodes", "bytes"] if against == "both" else [against]
+    figure, panels = plt.subplots(
+        1, len(kinds), figsize=(5.2 * len(kinds) + 2, 4.2), layout="constrained", squeeze=False,
+        sharey=True,
+    )  # fmt: skip
+    for axes, kind in zip(panels[0], kinds, strict=True):
+        _panel(axes, runs, kind)
+    panels[0, 0].set_ylabel("team return per episode")
+    panels[0, -1].legend(loc="best", framealpha=1.0, edgecolor="white")
+    agents = len(runs[0].metrics[0]["bytes_sent"])
+    figure.suptitle(f"{runs[0].config.env}, {agents} agents", fontsize=12)
+    try:
+        figure.savefig(out, dpi=150)
+    except (OSError, ValueError) as error:
+        message = f"cannot write the picture {out}: {error}; choose another --out"
+        raise RunError(message) from error
+    finally:
+        plt.close(figure)
+
+
+def _panel(axes: Any, runs: Sequence[Run], kind: str) -> None:
+    labelled: set[str] = set()
+    for run in runs:
+        algorithm = run.config.algorithm
+        team = np.array(
+            [np.nan if r["team_return"] is None else r["team_return"] for r in run.metrics]
+        )
+        smooth = _smooth(team)
+        label = None if algorithm in labelled else algorithm.upper()
+        labelled.add(algorithm)
+        style = {"color": COLOURS.get(algorithm, OTHER), "label": label, "alpha": 0.85}
+        if kind == "episodes":
+            x = np.array([r["episodes"] for r in run.metrics], dtype=np.float64)
+        else:
+            x = np.cumsum([float(sum(r["bytes_sent"])) for r in run.metrics])
+        if kind == "bytes" and x[-1] == 0:
+            axes.axhline(smooth[-1], linestyle=":", linewidth=1.6, **style)
+        else:
+            axes.plot(x, smooth, linewidth=1.6, **style)
+    config = runs[0].config
+    for label, value in anchor_values(config.env, config.env_params):
+        axes.axhline(value, color="0.45", linewidth=0.9, linestyle="--")
+        axes.annotate(
+            f"{label} {value:g}",
+            (1.0, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(-4, 3),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color="0.3",
+        )
+    axes.set_xlabel(
+        "training episodes" if kind == "episodes" else "bytes sent by all agents so far"
+    )
+    if kind == "bytes" and any(
+        sum(map(sum, (r["bytes_sent"] for r in run.metrics))) for run in runs
+    ):
+        axes.set_xscale("log")
+    axes.grid(alpha=0.25)
+    axes.margins(y=0.09)
+
+
+def _runs(path: Path) -> list[Run]:
+    if (path / "metrics.jsonl").exists():
+        return [Run.open(path)]
+    inner = sorted(p.parent for p in path.glob("*/metrics.jsonl"))
+    if not inner:
+        message = f"{path} holds no run; give a folder written by `ascore train`"
+        raise RunError(message)
+    return [Run.open(p) for p in inner]
+
+
+def _smooth(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    width = max(1, int(len(values) * SMOOTHING))
+    padded = np.concatenate([np.full(width - 1, values[0]), values])
+    smooth: npt.NDArray[np.float64] = np.convolve(padded, np.full(width, 1.0 / width), mode="valid")
+    return smooth

@@ -1,0 +1,178 @@
+"""Cleanup and Harvest: a map with walls, apples and a river."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ascore.render.canvas import (
+    BEAM,
+    FLOOR,
+    INK,
+    LINE,
+    ORCHARD,
+    PAPER,
+    RIVER,
+    STREAM,
+    WALL,
+    WASTE,
+    Canvas,
+    Colour,
+    mix,
+)
+from ascore.render.scenes.parts import (
+    UP_RIGHT_DOWN_LEFT,
+    Acts,
+    Cells,
+    Entry,
+    Icon,
+    State,
+    by_cell,
+    draw_agent,
+    draw_apple,
+    draw_company,
+)
+
+
+def draw_waste(canvas: Canvas, left: float, top: float, side: float) -> None:
+    """A heap."""
+    for x, y, radius in ((0.34, 0.62, 0.2), (0.66, 0.62, 0.2), (0.5, 0.42, 0.2)):
+        canvas.disc(left + x * side, top + y * side, radius * side, WASTE)
+
+
+def draw_ripples(canvas: Canvas, left: float, top: float, side: float) -> None:
+    """What tells the stream from the river without colour."""
+    for y in (0.36, 0.66):
+        points = [
+            (left + (0.2 + 0.15 * k) * side, top + (y + 0.06 * (-1) ** k) * side) for k in range(5)
+        ]
+        canvas.line(points, mix(RIVER, INK, 1 / 3), max(0.5, 0.04 * side))
+
+
+def draw_beam(canvas: Canvas, left: float, top: float, side: float) -> None:
+    """Light that leaves the ground around it to be seen."""
+    inset = 0.17 * side
+    width = side - 2 * inset
+    canvas.rectangle(left + inset, top + inset, width, width, mix(BEAM, PAPER, 0.5), None, 0, inset)
+
+
+class GridScene:
+    """Walls, grounds, things that come and go, and agents that face one of four ways."""
+
+    # (name in the state, words, ground): a later one lies above an earlier one.
+    grounds = (
+        ("orchard", "orchard, where apples grow", ORCHARD),
+        ("river", "river", RIVER),
+        ("stream", "stream", STREAM),
+        ("walls", "wall", WALL),
+    )
+
+    def __init__(self, params: Mapping[str, Any], state: State) -> None:
+        self.params = params
+        rows, columns = state["walls"].shape
+        self.cells = Cells(rows, columns, len(state["agents"]))
+        self.width, self.height = self.cells.width, self.cells.height
+        self.present = [g for g in self.grounds if g[0] in state and state[g[0]].any()]
+        self.has_waste = "waste" in state
+
+    def legend(self) -> list[Entry]:
+        """What this map has."""
+        entries = [
+            Entry("agent, its nose shows where it faces", _agent_icon),
+            Entry("apple", draw_apple),
+        ]
+        if self.has_waste:
+            entries.append(Entry("waste", draw_waste))
+        for name, words, colour in self.present:
+            entries.append(Entry(words, _ground_icon(colour, ripples=name == "stream")))
+        entries.append(Entry("floor", _ground_icon(FLOOR)))
+        if self.has_waste:
+            entries.append(Entry("reach of a clean beam", _beam_icon))
+        return entries
+
+    def draw(self, canvas: Canvas, left: float, top: float, state: State, acts: Acts) -> None:
+        """Grounds, beams, things, agents."""
+        side = self.cells.side
+        canvas.rectangle(left, top, self.width, self.height, LINE)
+        lit = self._lit(state, acts)
+        company = by_cell(state["agents"])
+        for row in range(self.cells.rows):
+            for column in range(self.cells.columns):
+                x, y = left + column * side, top + row * side
+                ground = FLOOR
+                for name, _, colour in self.present:
+                    if state[name][row, column]:
+                        ground = colour
+                if ground == WALL:  # one piece
+                    canvas.rectangle(x, y, side, side, WALL)
+                    continue
+                self.cells.tile(canvas, left, top, row, column, ground)
+                if ground == STREAM:
+                    draw_ripples(canvas, x, y, side)
+                if (row, column) in lit:
+                    draw_beam(canvas, x, y, side)
+        for name, draw in (("waste", draw_waste), ("apples", draw_apple)):
+            for row, column in np.argwhere(state[name]).tolist() if name in state else ():
+                if (row, column) not in company:
+                    draw(canvas, left + column * side, top + row * side, side)
+        for (row, column), agents in company.items():
+            x, y = left + column * side, top + row * side
+            draw_company(
+                canvas, x + side / 2, y + side / 2, 0.94 * side, agents, state["orientation"]
+            )
+            for name, draw in (("waste", draw_waste), ("apples", draw_apple)):
+                if name in state and state[name][row, column]:  # seen in the corner
+                    draw(canvas, x, y, 0.42 * side)
+
+    def _lit(self, state: State, acts: Acts) -> set[tuple[int, int]]:
+        """Cells within reach of the beams of agents that clean, walls and agents in the way."""
+        lit: set[tuple[int, int]] = set()
+        if acts is None or not self.has_waste:
+            return lit
+        company = by_cell(state["agents"])
+        through = self.params["profile"] == "features"  # agents there let a beam pass
+        reach = self.params["beam_length"]
+        for agent, act in enumerate(acts):
+            if act != "clean":
+                continue
+            row, column = state["agents"][agent].tolist()
+            facing = int(state["orientation"][agent])
+            down, right = UP_RIGHT_DOWN_LEFT[facing]
+            aside, across = UP_RIGHT_DOWN_LEFT[(facing + 1) % 4]
+            for lane in (-1, 0, 1):
+                # The middle lane starts before the agent, the outer ones beside it; in the
+                # features profile the middle one starts on it and all are one cell longer.
+                ahead = 1 if lane == 0 and not through else 0
+                for k in range(ahead, ahead + reach + (1 if through else 0)):
+                    cell = (row + lane * aside + k * down, column + lane * across + k * right)
+                    if not self._open(state, cell):
+                        break
+                    lit.add(cell)
+                    if cell in company and not through:
+                        break
+        return lit
+
+    def _open(self, state: State, cell: tuple[int, int]) -> bool:
+        row, column = cell
+        inside = 0 <= row < self.cells.rows and 0 <= column < self.cells.columns
+        return inside and not state["walls"][row, column]
+
+
+def _beam_icon(canvas: Canvas, left: float, top: float, side: float) -> None:
+    canvas.rectangle(left + 1, top + 1, side - 2, side - 2, FLOOR, LINE)
+    draw_beam(canvas, left, top, side)
+
+
+def _agent_icon(canvas: Canvas, left: float, top: float, side: float) -> None:
+    draw_agent(canvas, left + 0.38 * side, top + side / 2, 0.36 * side, 0, facing=1)
+
+
+def _ground_icon(colour: Colour, *, ripples: bool = False) -> Icon:
+    def draw(canvas: Canvas, left: float, top: float, side: float) -> None:
+        canvas.rectangle(left + 1, top + 1, side - 2, side - 2, colour, LINE)
+        if ripples:
+            draw_ripples(canvas, left, top, side)
+
+    return draw

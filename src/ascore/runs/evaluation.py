@@ -1,0 +1,156 @@
+"""Returns of a trained policy over fresh episodes, with intervals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ascore.envs.factory import batch
+from ascore.runs.milestones import Watch
+from ascore.runs.policy import Policy, load_policy
+from ascore.streams import FIRST_EVALUATION_ENV
+
+if TYPE_CHECKING:
+    from ascore.runs.session import Run
+
+# Two-sided 95% point of the normal distribution; with n in the hundreds Student's t adds nothing.
+Z95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95% interval over n episodes, undiscounted return."""
+
+    mean: float
+    ci95: tuple[float, float]
+    n: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When a milestone was reached.
+
+    Attributes:
+        reached: share of the episodes in which it was.
+        steps: until then; an episode without it counts with its whole length.
+    """
+
+    reached: float
+    steps: Interval
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Outcome of `evaluate`.
+
+    Attributes:
+        team_return: sum over agents and steps, per episode.
+        agent_return: mean per agent.
+        episode_length: mean number of steps.
+        entropy: mean entropy of the policies along the way, nats.
+        entropy_uniform: entropy of uniform play, for comparison.
+        greedy: most probable actions instead of sampled ones.
+        milestones: by event of `ascore.milestones`, how often and how soon it happened.
+        team_returns: f64 [n], every episode.
+    """
+
+    team_return: Interval
+    agent_return: list[float]
+    episode_length: float
+    entropy: float
+    entropy_uniform: float
+    greedy: bool
+    milestones: dict[str, Timing]
+    team_returns: npt.NDArray[np.float64]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = asdict(self)
+        del values["team_returns"]
+        values["team_return"]["ci95"] = list(self.team_return.ci95)
+        for name, timing in self.milestones.items():
+            values["milestones"][name]["steps"]["ci95"] = list(timing.steps.ci95)
+        return values
+
+
+def evaluate(
+    run: Run | Policy | str | Path,
+    *,
+    episodes: int = 200,
+    seed: int | None = None,
+    greedy: bool = False,
+    checkpoint: str | None = None,
+) -> Evaluation:
+    """Plays fresh episodes with a trained policy; needs no PyTorch.
+
+    Args:
+        run: a run, its folder, or a policy.
+        episodes: how many; the first of as many environments each, none seen in training.
+        seed: of the environments; None = the training seed.
+        greedy: take the most probable action instead of sampling.
+        checkpoint: name of a checkpoint; None = the newest.
+
+    Raises:
+        CheckpointError: the run holds no whole checkpoint.
+        ValueError: episodes below 1.
+    """
+    if episodes < 1:
+        message = f"episodes = {episodes} is not allowed; it must be at least 1"
+        raise ValueError(message)
+    if isinstance(run, Policy):
+        policy = run
+    else:
+        policy = load_policy(run if isinstance(run, (str, Path)) else run.path, checkpoint)
+    return play(policy, episodes, policy.config["seed"] if seed is None else seed, greedy)
+
+
+def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:
+    """One episode in each of `episodes` environments, side by side."""
+    env = batch(policy.env, policy.env_params, episodes, seed, first_env=FIRST_EVALUATION_ENV)
+    obs, _ = env.reset()
+    n = env.spec.num_agents
+    uniform = np.empty((episodes, n), dtype=np.float32)
+    running = np.ones(episodes, dtype=np.bool_)
+    returns = np.zeros((episodes, n))
+    length = np.zeros(episodes)
+    entropy_sum = 0.0
+    watch = Watch(env)
+    while running.any():
+        log_probs = policy.log_probs(obs)
+        entropy_sum += float(policy.entropy(log_probs).mean(axis=1)[running].sum())
+        env.uniforms(uniform)
+        action = policy.choose(log_probs, None if greedy else uniform)
+        watch.step(action, running)
+        obs, reward, terminated, truncated, _ = env.step(action)
+        returns[running] += reward[running]
+        length[running] += 1
+        running &= ~(terminated | truncated)
+    team = returns.sum(axis=1)
+    return Evaluation(
+        team_return=_interval(team),
+        agent_return=returns.mean(axis=0).tolist(),
+        episode_length=float(length.mean()),
+        entropy=entropy_sum / float(length.sum()),
+        entropy_uniform=math.log(env.spec.num_actions),
+        greedy=greedy,
+        milestones={
+            name: Timing(
+                reached=float((first >= 0).mean()),
+                steps=_interval(np.where(first < 0, length, first)),
+            )
+            for name, first in watch.first.items()
+        },
+        team_returns=team,
+    )
+
+
+def _interval(values: npt.NDArray[np.float64]) -> Interval:
+    """Mean of f64 [n] with its 95% interval; not a number of a single value."""
+    n, mean = len(values), float(values.mean())
+    error = float(values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return Interval(mean, (mean - Z95 * error, mean + Z95 * error), n)

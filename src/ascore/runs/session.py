@@ -1,0 +1,405 @@
+"""The one training loop: collect, update, log, save. It knows no algorithm's name."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ascore.config import Config
+from ascore.envs.factory import batch
+from ascore.envs.vec_env import Spec, VecEnv
+from ascore.errors import CheckpointError, NonFiniteError, RunError
+from ascore.learning.learner import Learner
+from ascore.learning.rollout import Collector
+from ascore.runs import checkpoint
+from ascore.runs.files import unwritable, write_atomic
+from ascore.runs.logs import Log, MetricsLog
+from ascore.runs.policy import Policy, load_policy
+from ascore.runtime.processors import usable_processors
+from ascore.runtime.ranks import Ranks
+
+Report = Callable[[int, int, dict[str, Any]], None]
+"""(updates done, updates in all, metrics of the last) -> None, called after every update."""
+
+U8 = npt.NDArray[np.uint8]
+
+ROUND_ALIKE = (
+    "their processors round differently; set ASCORE_SIMD and ATEN_CPU_CAPABILITY to avx2 for all"
+)
+
+# Share of the last updates that a summary's return averages over.
+SUMMARY_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: config.toml, metrics.jsonl, metrics.csv, summary.json, checkpoints/."""
+
+    path: Path
+    config: Config
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """An existing run folder."""
+        folder = Path(path)
+        return cls(folder, Config.load(folder / "config.toml"))
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One record per update."""
+        with open(self.path / "metrics.jsonl", encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Outcome of a finished run."""
+        values: dict[str, Any] = json.loads((self.path / "summary.json").read_text())
+        return values
+
+    @property
+    def finished(self) -> bool:
+        """Whether all its updates are done."""
+        return (self.path / "summary.json").exists()
+
+    @property
+    def policy(self) -> Policy:
+        """The newest checkpoint's policy."""
+        return load_policy(self.path)
+
+
+def train(
+    config: Config,
+    out: str | Path | None = None,
+    *,
+    report: Report | None = None,
+    stop: Callable[[], bool] | None = None,
+    ranks: Ranks | None = None,
+    restarted: bool = False,
+) -> Run:
+    """Trains from scratch; sets the number of PyTorch threads of this process.
+
+    Args:
+        config: everything the run depends on.
+        out: a new folder; None = `runs/<env>-<algorithm>-s<seed>`, numbered when taken.
+        report: called after every update, on rank 0.
+        stop: asked after every update; True on any rank saves a checkpoint and returns early.
+        ranks: the ranks that share the environments, as `ascore.runtime.ranks.joined` gives them;
+            None = this process alone. All must call with the same arguments.
+        restarted: on any rank, an earlier attempt at the same run may have left its folder: go on
+            from its newest checkpoint.
+
+    Returns:
+        The run; `ascore.resume(run.path)` continues it if it was stopped.
+
+    Raises:
+        RunError: the folder holds a run already, cannot be written, or the disk is full.
+        NonFiniteError: training diverged; the last good checkpoint is left.
+        RankError: another rank is gone.
+    """
+    ranks = ranks or Ranks()
+    restarted = ranks.any(restarted)
+    session = _Session(config, ranks)
+    told = ranks.from_lead(lambda: json.dumps(_begin(config, out, restarted)))
+    path, name = json.loads(told)
+    saved = checkpoint.load(Path(path), name) if name else None
+    if saved is None:
+        session.env.reset()
+    return session.run(Path(path), saved, report, stop)
+
+
+def _begin(config: Config, out: str | Path | None, restarted: bool) -> tuple[str, str]:
+    """The folder to write into, a new one or what an earlier attempt at the same run left.
+
+    Returns:
+        The folder, and the name of the checkpoint to go on from; "" = none.
+    """
+    left = _left_behind(config, out) if restarted else None
+    if left is not None:
+        names = [folder.name for folder in checkpoint.folders(left)]
+        return str(left), names[-1] if names else ""
+    folder = new_folder(config, out, [config.algorithm])
+    write_atomic(folder / "config.toml", config.dump().encode())
+    return str(folder), ""
+
+
+def resume(
+    path: str | Path,
+    *,
+    episodes: int | None = None,
+    checkpoint_name: str | None = None,
+    report: Report | None = None,
+    stop: Callable[[], bool] | None = None,
+    ranks: Ranks | None = None,
+) -> Run:
+    """Continues a run from a checkpoint, bit for bit as if it had never stopped.
+
+    Args:
+        path: run folder.
+        episodes: new training length; None = as configured.
+        checkpoint_name: which checkpoint; None = the newest.
+        report: as in `train`.
+        stop: as in `train`.
+        ranks: as in `train`; there may be more or fewer ranks than before. Sums are then added in
+            another order, so the run equals an undisturbed one up to rounding.
+
+    Raises:
+        CheckpointError: no whole checkpoint, or logs shorter than it remembers.
+        RankError: another rank is gone.
+    """
+    ranks = ranks or Ranks()
+    folder = Path(path)
+    # Rank 0 looks, so that all take the same one, whatever their view of a shared disk.
+    name = ranks.from_lead(lambda: checkpoint.find(folder, checkpoint_name).name)
+    saved = checkpoint.load(folder, name)
+    config = Config.from_dict(saved.config, str(saved.path))
+    if episodes is not None:
+        config = config.replace(episodes=episodes)
+        if ranks.lead:
+            write_atomic(folder / "config.toml", config.dump().encode())
+    return _Session(config, ranks).run(folder, saved, report, stop)
+
+
+class _Session:
+    """Environment, learner and counters of a running training, on one of the ranks."""
+
+    def __init__(self, config: Config, ranks: Ranks) -> None:
+        torch.set_num_threads(config.torch_threads)
+        self.config, self.ranks = config, ranks
+        share = ranks.share(config.num_envs)
+        ranks.require_same("configuration", config.dump().encode(), "start all by one command")
+        outside = self._batch(ranks.rank * share, share, config.num_threads)
+        limit = max(1, usable_processors() // ranks.neighbours)
+        if config.num_threads == 0 and outside.num_threads > limit:
+            outside = self._batch(ranks.rank * share, share, limit)
+        self.learner = Learner(config, outside.spec, ranks)
+        self.env = self.learner.algorithm.view.env(outside)
+        self.steps = config.rollout_steps or self.env.spec.horizon
+        per_update = self.steps * config.num_envs / self.env.spec.horizon  # episodes
+        self.total = math.ceil(config.episodes / per_update)
+        self.collector = Collector(self.env, self.steps, compiled=config.backend != "torch")
+        self.done, self.episodes, self.seconds = 0, 0, 0.0
+        self.sent: dict[str, dict[str, list[int]]] = {}
+
+    def _batch(self, first: int, count: int, threads: int) -> VecEnv:
+        config = self.config
+        return batch(config.env, config.env_params, count, config.seed, threads, first_env=first)
+
+    def run(
+        self,
+        folder: Path,
+        saved: checkpoint.Checkpoint | None,
+        report: Report | None,
+        stop: Callable[[], bool] | None,
+    ) -> Run:
+        positions = None
+        if saved is not None:
+            positions = self._restore(saved)
+        every = self.config.checkpoint_every or max(1, self.total // 20)
+        log = Log()
+        if self.ranks.lead:
+            (folder / "summary.json").unlink(missing_ok=True)  # it speaks of finished runs
+            log = MetricsLog(folder, tensorboard=self.config.tensorboard, positions=positions)
+        before = self.seconds
+        start = time.perf_counter()
+        try:
+            while self.done < self.total:
+                record = self._update(folder)
+                self.seconds = before + time.perf_counter() - start
+                log.write({**record, "seconds": self.seconds})
+                stopping = self.ranks.any(stop is not None and stop())
+                if self.done % every == 0 or self.done == self.total or stopping:
+                    self._save(folder, log)
+                if report is not None and self.ranks.lead:
+                    report(self.done, self.total, record)
+                if stopping:
+                    break
+        finally:
+            log.close()
+        run = Run(folder, self.config)
+        if self.done >= self.total and self.ranks.lead:
+            write_atomic(folder / "summary.json", json.dumps(self._summary(run), indent=1).encode())
+        return run
+
+    def _update(self, folder: Path) -> dict[str, Any]:
+        rollout = self.collector.collect(self.learner.actor)
+        try:
+            self.learner.anneal(self.done / self.total)
+            metrics = self.learner.update(rollout, self.done)
+        except NonFiniteError as error:
+            left = checkpoint.folders(folder)
+            last = f"last good checkpoint: {left[-1]}" if left else "no checkpoint was written yet"
+            message = f"update {self.done}: {error} ({last})"
+            raise NonFiniteError(message) from error
+        self.done += 1
+        ended = sum(len(r) for r in rollout.episode_returns)
+        self.episodes += int(self.ranks.total(np.array([ended]))[0])
+        self._count(metrics)
+        return {
+            "update": self.done,
+            "episodes": self.episodes,
+            "env_steps": self.done * self.steps * self.config.num_envs,
+            **metrics,
+        }
+
+    def _count(self, metrics: dict[str, Any]) -> None:
+        """Adds an update to the ledger of the run."""
+        for key, value in metrics.items():
+            unit, _, kind = key.partition("_")
+            if unit in ("floats", "bytes") and kind != "sent":
+                total = self.sent.setdefault(kind, {}).setdefault(unit, [0] * len(value))
+                total[:] = [a + b for a, b in zip(total, value, strict=True)]
+
+    def _save(self, folder: Path, log: Log) -> None:
+        ranks, actor = self.ranks, self.learner.actor
+        arrays = {key: value.numpy() for key, value in self.learner.state().items()}
+        content = b"".join(value.tobytes() for value in arrays.values())
+        ranks.require_same("parameters", content, ROUND_ALIKE)
+        slices = ranks.gather(self.env.save_state())
+        returns = ranks.gather(self.collector.running_return)
+        if not ranks.lead:
+            return
+        arrays |= {slice_name(k): state for k, state in enumerate(slices)}
+        arrays["running_return"] = np.concatenate(returns)
+        extra = {
+            "actor": {
+                "sizes": list(actor.net.sizes),
+                "layout": actor.layout,
+                "heads": actor.heads,
+                "agents": actor.num_agents,
+            },
+            "logs": log.positions(),
+            "episodes": self.episodes,
+            "seconds": self.seconds,
+            "sent": self.sent,
+        }
+        spec = spec_dict(self.learner.outside)
+        keep = self.config.keep_checkpoints
+        checkpoint.save(folder, self.done, self.config.to_dict(), spec, extra, arrays, keep)
+
+    def _restore(self, saved: checkpoint.Checkpoint) -> dict[str, int]:
+        now = spec_dict(self.learner.outside)
+        if saved.spec != now:
+            message = f"checkpoint {saved.path} was made for {saved.spec}, not {now}"
+            raise CheckpointError(message)
+        arrays = {key: value.copy() for key, value in saved.arrays.items()}
+        slices: list[U8] = []
+        while slice_name(len(slices)) in arrays:
+            slices.append(arrays.pop(slice_name(len(slices))))
+        first, mine = self.ranks.rank * self.env.num_envs, self.env.num_envs
+        self._restore_envs(slices, first)
+        self.collector.running_return[...] = arrays.pop("running_return")[first : first + mine]
+        # An environment that cannot be saved has begun a fresh episode.
+        self.collector.running_return[self.env.time == 0] = 0.0
+        self.learner.load_state({key: torch.from_numpy(value) for key, value in arrays.items()})
+        self.done = saved.update
+        self.episodes, self.seconds = saved.extra["episodes"], saved.extra["seconds"]
+        self.sent = saved.extra["sent"]
+        return {**saved.extra["logs"], "update": saved.update}
+
+    def _restore_envs(self, slices: list[U8], first: int) -> None:
+        """Takes environments first.. out of the slices that some number of ranks saved."""
+        mine, each = self.env.num_envs, self.config.num_envs // len(slices)
+        if mine == each:
+            self.env.load_state(slices[first // each])
+            return
+        view = self.learner.algorithm.view
+        for number, state in enumerate(slices):
+            start = number * each
+            low, high = max(first, start), min(first + mine, start + each)
+            if low >= high:
+                continue
+            theirs = view.env(self._batch(start, each, 1))
+            theirs.load_state(state)
+            part = theirs.save_state(low - start, high - low)
+            self.env.load_state(part, low - first, high - low)
+
+    def _summary(self, run: Run) -> dict[str, Any]:
+        tail = run.metrics[-max(1, int(SUMMARY_SHARE * len(run.metrics))) :]
+        means = [r["team_return"] for r in tail if r["team_return"] is not None]
+        return {
+            "env": self.config.env,
+            "algorithm": self.config.algorithm,
+            "seed": self.config.seed,
+            "updates": self.done,
+            "episodes": self.episodes,
+            "env_steps": self.done * self.steps * self.config.num_envs,
+            "seconds": self.seconds,
+            "team_return": float(np.mean(means)) if means else None,
+            "entropy": float(np.mean([r["entropy"] for r in tail])),
+            "bytes_sent": sum(sum(units["bytes"]) for units in self.sent.values()),
+            "sent": self.sent,
+        }
+
+
+def slice_name(rank: int) -> str:
+    """What a checkpoint calls the environments of a rank."""
+    return "env" if rank == 0 else f"env.{rank}"
+
+
+def spec_dict(spec: Spec) -> dict[str, Any]:
+    """Sizes of an environment as JSON holds them."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(spec)))
+    return values
+
+
+def _left_behind(config: Config, out: str | Path | None) -> Path | None:
+    """The folder of an earlier attempt at the same run; None where there is none."""
+    if out is not None:
+        folders = [Path(out)]
+    else:
+        folders = sorted(Path("runs").glob(f"{_stem(config, [config.algorithm])}*"), key=_age)
+    for folder in folders:
+        if (folder / "config.toml").exists() and Config.load(folder / "config.toml") == config:
+            return folder
+    return None
+
+
+def _age(folder: Path) -> float:
+    return -folder.stat().st_mtime
+
+
+def _stem(config: Config, algorithms: Sequence[str]) -> str:
+    env = config.env.rsplit("-v", 1)[0].replace(":", "-")
+    return f"{env}-{'+'.join(algorithms)}-s{config.seed}"
+
+
+def new_folder(config: Config, out: str | Path | None, algorithms: Sequence[str]) -> Path:
+    """Creates the folder of a run, or the one above the runs of several algorithms.
+
+    Raises:
+        RunError: it holds a run already, or cannot be created.
+    """
+    if out is None:
+        stem = _stem(config, algorithms)
+        folder, number = Path("runs") / stem, 1
+        while folder.exists():
+            number += 1
+            folder = Path("runs") / f"{stem}-{number}"
+    else:
+        folder = Path(out)
+        taken = [
+            path
+            for path in (folder, *(folder / name for name in algorithms))
+            if (path / "config.toml").exists()
+        ]
+        if taken:
+            message = (
+                f"{taken[0]} holds a run already; continue it with `ascore resume {taken[0]}` "
+                "or choose another --out"
+            )
+            raise RunError(message)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return folder

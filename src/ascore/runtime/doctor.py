@@ -1,0 +1,108 @@
+"""What this machine offers, and what stands in the way; works without the training packages."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from typing import Any
+
+from ascore._core import __version__
+from ascore.runtime.processors import usable_processors
+
+TRAINING_PACKAGES = ("torch", "numba", "tyro", "rich", "safetensors", "tomli_w")
+FLAGS = ("avx2", "fma", "avx512f")
+
+
+def examine() -> dict[str, Any]:
+    """Versions, processor, and a list of problems, each with its remedy."""
+    packages = {name: _version(name) for name in ("numpy", *TRAINING_PACKAGES)}
+    usable = usable_processors()
+    flags = _cpu_flags()
+    problems = []
+    missing = [name for name, version in packages.items() if version is None]
+    if missing:
+        problems.append(
+            f"not installed: {', '.join(missing)}; training needs pip install 'ascore[train]'"
+        )
+    if flags and not flags.get("avx2"):
+        problems.append("the processor has no AVX2; training will be several times slower")
+    torch_version = packages["torch"]
+    if (
+        torch_version is not None
+        and "+cu" in torch_version
+        and not os.path.exists("/dev/nvidiactl")
+    ):
+        problems.append(
+            f"torch {torch_version} is a CUDA build and no NVIDIA device is here; "
+            "the CPU build is gigabytes smaller"
+        )
+    policy = os.environ.get("OMP_WAIT_POLICY", "").lower()
+    if policy != "passive":
+        problems.append(f"OMP_WAIT_POLICY is {policy!r}; unset it, waiting threads should not spin")
+    spins = os.environ.get("GOMP_SPINCOUNT", "0")
+    if spins != "0":
+        problems.append(f"GOMP_SPINCOUNT is {spins!r}; unset it, waiting threads should not spin")
+    problems += _oversubscribed(usable)
+    return {
+        "ascore": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": usable,
+        "cpu_flags": flags,
+        "packages": packages,
+        "problems": problems,
+    }
+
+
+# Who starts several processes on a machine, and where it says how many.
+PROCESSES = {"torchrun": "LOCAL_WORLD_SIZE", "Slurm": "SLURM_NTASKS_PER_NODE"}
+
+
+def _oversubscribed(usable: int) -> list[str]:
+    """More threads than cores, counted over all processes that were started together here."""
+    threads, processes, starter = _count("OMP_NUM_THREADS"), 1, ""
+    for name, variable in PROCESSES.items():
+        if _count(variable) > processes:
+            processes, starter = _count(variable), name
+    if threads * processes <= usable:
+        return []
+    found = f"OMP_NUM_THREADS is {threads}" if "OMP_NUM_THREADS" in os.environ else "one thread"
+    if starter:
+        found += f" in each of the {processes} processes that {starter} starts here"
+    return [f"{found}, on {usable} usable cores; use no more threads times processes than cores"]
+
+
+def _count(variable: str) -> int:
+    """A whole number in the environment; 1 where there is none."""
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdigit() else 1
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_flags() -> dict[str, bool]:
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            line = next((x for x in file if x.startswith("flags")), "")
+    except OSError:
+        return {}
+    words = set(line.split())
+    return {flag: flag in words for flag in FLAGS}
+
+
+def report(found: dict[str, Any]) -> str:
+    """The findings as text."""
+    lines = [
+        f"ascore {found['ascore']}, Python {found['python']}, {found['platform']}",
+        f"cores usable: {found['cores']}  "
+        + "  ".join(f"{k}: {'yes' if v else 'no'}" for k, v in found["cpu_flags"].items()),
+        "packages: " + ", ".join(f"{k} {v or 'missing'}" for k, v in found["packages"].items()),
+    ]
+    lines += [f"problem: {p}" for p in found["problems"]] or ["no problems found"]
+    return "\n".join(lines)

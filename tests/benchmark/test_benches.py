@@ -1,0 +1,171 @@
+"""Scripts in benches/ that CI does not run: what they refuse, count and draw."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ascore.benchmark import Differs
+
+pytest.importorskip("torch")
+
+BENCHES = Path(__file__).resolve().parents[2] / "benches"
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, BENCHES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---- the peer --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def peer() -> ModuleType:
+    return script("peer_torchrl")
+
+
+def test_without_the_peer_it_says_what_to_install(
+    peer: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchrl", None)
+    assert peer.main(["--json"]) == peer.EXIT_MISSING
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "torchrl is not installed; pip install 'ascore[peer]'" in told.err
+    assert "pip install -c constraints.txt '.[peer]'" in told.err
+
+
+def test_too_few_turns_are_refused(peer: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        peer.main(["--repeats", "4"])
+    assert "--repeats 4 is too few" in capsys.readouterr().err
+
+
+class Side:
+    """Earns more after every update, or the same for ever."""
+
+    def __init__(self, parameters: int, gain: float) -> None:
+        self.parameters, self.gain, self.earned = parameters, gain, -788.0
+
+    def collect(self) -> float:
+        return self.earned
+
+    def team_return(self, batch: float) -> float:
+        return batch
+
+    def learn(self, batch: float) -> None:
+        self.earned += self.gain
+
+
+def test_both_sides_must_learn_with_the_same_sizes(peer: ModuleType) -> None:
+    config = peer.Config.preset("navigation", "ippo")
+    curves = peer.both_learn(Side(9, 20.0), Side(9, 30.0), 30, config)
+    assert curves["ascore"][:2] == [-788.0, -768.0]
+    assert curves["TorchRL"][-1] == -788.0 + 29 * 30.0
+    with pytest.raises(Differs, match="9 parameters are not the 8 of the peer"):
+        peer.both_learn(Side(9, 20.0), Side(8, 20.0), 30, config)
+    with pytest.raises(Differs, match=r"TorchRL does not learn: team return -788 after 30 updates"):
+        peer.both_learn(Side(9, 20.0), Side(9, 0.0), 30, config)
+
+
+def test_our_side_is_the_training_path(peer: ModuleType) -> None:
+    ours = peer.Ours(peer.Config.preset("navigation", "ippo", num_envs=2, minibatches=1))
+    batch = ours.collect()
+    assert batch.reward.shape == (ours.steps, 2, 3)
+    assert ours.team_return(batch) == pytest.approx(sum(r.sum() for r in batch.episode_returns) / 2)
+    before = ours.learner.actor.net.flat.detach().clone()
+    ours.learn(batch)
+    moved = ours.learner.actor.net.flat.detach().clone()
+    assert (moved != before).any()
+    ours.stand_still()
+    ours.learn(batch)
+    assert (ours.learner.actor.net.flat.detach() == moved).all()
+
+
+# ---- time and memory against the number of agents --------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def agents() -> ModuleType:
+    return script("plot_agents")
+
+
+@pytest.mark.parametrize("kind", ["modules", "separate", "multihead", "fused"])
+def test_what_is_stored_is_four_numbers_per_parameter(agents: ModuleType, kind: str) -> None:
+    call, stored, rows = agents.case(kind, 3, 1)
+    call()
+    assert rows == agents.HORIZON
+    obs, networks = 3, {"modules": 9, "separate": 9}.get(kind, 3)
+    outputs = 2 if networks == 9 else 6
+    trunk = (obs + 1) * 128 + 129 * 64
+    numbers = networks * (trunk + 65 * outputs) + 3 * (trunk + 65)
+    steps = stored() / 4 - 4 * numbers  # Adam counts its steps as well
+    assert 0 < steps < 100
+
+
+def test_a_picture_from_the_table(agents: ModuleType, tmp_path: Path) -> None:
+    table: list[dict[str, Any]] = [
+        {
+            "agents": n, "kind": kind, "rows": 64, "rounds": 1, "update_ms": n * k,
+            "update_ms_least": n * k / 2, "update_ms_greatest": n * k * 2, "peak_mb": n * k,
+            "stored_mb": n / 10,
+        }
+        for n in (2, 4)
+        for k, kind in enumerate(agents.KINDS, 1)
+    ]  # fmt: skip
+    path = tmp_path / "table.csv"
+    agents.write(table, path)
+    assert agents.read(path) == table
+    assert agents.main(["--redraw", "--out", str(path)]) == 0
+    assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(SystemExit):
+        agents.main(["--out", str(tmp_path / "absent" / "table.csv")])
+
+
+# ---- where an update's time goes -------------------------------------------------------------
+
+
+def test_a_part_is_timed_less_what_is_timed_within_it() -> None:
+    clock = script("profile_update").Clock()
+
+    def outer() -> None:
+        clock.call("inner", time.sleep, 0.02)
+        time.sleep(0.01)
+        clock.call("inner", time.sleep, 0.02)
+
+    start = time.perf_counter()
+    clock.call("outer", outer)
+    took = time.perf_counter() - start
+    assert clock.seconds["inner"] >= 0.04
+    assert 0.01 <= clock.seconds["outer"] < took - 0.04 + 1e-3
+    assert sum(clock.seconds.values()) == pytest.approx(took, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("side", "parts"),
+    [
+        ("before", ["environment", "policy", "messages", "forward", "loss", "backward"]),
+        ("after", ["environment", "policy", "values", "messages", "forward, loss and backward"]),
+    ],
+)
+def test_parts_of_an_update_are_told_apart(side: str, parts: list[str]) -> None:
+    # In a process of its own, since what is timed stays wrapped.
+    command = [sys.executable, BENCHES / "profile_update.py", "exchange", "--side", side]
+    out = subprocess.run(
+        [*command, "--updates", "1"], capture_output=True, text=True, check=True
+    ).stdout
+    found = {line[:28].strip(): line[28:].split() for line in out.splitlines()[1:]}
+    assert {*parts, "advantages", "optimiser", "the rest, in Python"} < found.keys()
+    assert found["whole update"][2] == "100.0%"

@@ -1,0 +1,400 @@
+"""The paper's figures: their cells, their data files, their pictures, and how they go on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ascore
+from ascore.cli import main
+from ascore.config import Config
+from ascore.envs.factory import anchor_values
+from ascore.experiments import results, studies, sweeps, tables
+from ascore.experiments.studies import MAIN, PANELS, STUDIES
+
+TINY = {"actor_hidden": (4,), "critic_hidden": (4,), "num_envs": 2, "episodes": 8, "minibatches": 1}
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All studies with the smallest trainings that still have curves."""
+    real = studies.config_of
+
+    def config_of(*args: Any) -> Config:
+        return real(*args).replace(**TINY, iterations=1)
+
+    monkeypatch.setattr(studies, "config_of", config_of)
+    monkeypatch.setattr(results, "config_of", config_of)
+
+
+def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    status = main(list(args))
+    told = capsys.readouterr()
+    return status, told.out, told.err
+
+
+def names(figure: str, preset: str = "tuned", budget: Any = "small") -> list[str]:
+    return [cell.name for cell in studies.cells([figure], preset, budget, 200, 1)]
+
+
+# ---------------------------------------------------------------------- what is run
+
+
+def test_figure_2_is_five_environments_by_four_algorithms_and_one_that_shares_nothing():
+    algorithms = ["as", "vps", "vs", "ps", "ippo"]
+    assert names("fig2") == [f"tuned/{panel}/{a}/s0" for panel in MAIN for a in algorithms]
+    assert [PANELS[panel].env for panel in MAIN] == [
+        "cleanup", "harvest", "predation", "navigation", "exchange",
+    ]  # fmt: skip
+
+
+def test_figure_3_is_sparse():
+    listed = studies.cells(["fig3"], "tuned", "paper", 200, 1)
+    assert [c.config.env_params["num_agents"] for c in listed] == [20] * 5 + [30] * 5
+    speaking = [c.config for c in listed if c.config.algorithm != "ippo"]
+    assert {(config.graph, config.communicate_every) for config in speaking} == {("random_one", 2)}
+    assert [c.config.algorithm for c in listed] == ["as", "vps", "vs", "ps", "ippo"] * 2
+    rates = [c.config.actor_lr for c in listed]
+    preset = Config.preset("predation").actor_lr
+    assert rates == [preset, preset, preset, min(preset, 2e-4), preset] * 2
+    literal = studies.cells(["fig3"], "paper", "paper", 200, 1)
+    assert {c.config.actor_lr for c in literal} == {1e-4}
+
+
+def test_figure_4_has_the_paper_s_weights_with_the_paper_s_preset():
+    listed = studies.cells(["fig4"], "paper", "paper", 200, 1)
+    weights = [c.config.penalty_weight for c in listed]
+    assert weights == pytest.approx([900, 1000, 1100, 0.01, 0.1, 1, 0.03, 0.1, 0.3])
+    tuned = studies.cells(["fig4"], "tuned", "small", 200, 1)
+    base = [Config.preset(env).penalty_weight for env in ("cleanup", "harvest", "predation")]
+    factors = [c.config.penalty_weight / base[i // 3] for i, c in enumerate(tuned)]
+    assert factors == pytest.approx([0.9, 1, 1.1, 0.1, 1, 10, 0.3, 1, 3])
+
+
+def test_figure_5_removes_the_penalties_and_nothing_else():
+    listed = studies.cells(["fig5"], "tuned", "paper", 200, 1)
+    assert len(listed) == 10
+    for whole, without in zip(listed[::2], listed[1::2], strict=True):
+        assert whole.config.penalty_weight > 0
+        assert without.config == whole.config.replace(penalty_weight=0.0)
+
+
+def test_figure_6_has_two_agents_and_figure_7_shares_its_run():
+    listed = studies.cells(["fig6"], "tuned", "small", 200, 1)
+    made = [ascore.make(c.config.env, **c.config.env_params) for c in listed]
+    assert {env.spec.num_agents for env in made} == {2}
+    assert [c.config.algorithm for c in listed] == ["ippo", "as", "cppo"] * 3
+    assert names("fig7") == ["tuned/predation-n2/as/s0"]
+    assert set(names("fig7")) < set(names("fig6"))
+
+
+def test_all_figures_together_run_each_cell_once():
+    listed = studies.cells(list(STUDIES), "tuned", "small", 200)
+    assert len({c.name for c in listed}) == len(listed)
+    assert len(listed) == studies.SEEDS["small"] * len(
+        {name for figure in STUDIES for name in names(figure)}
+    )
+    assert {(c.config.num_threads, c.config.torch_threads) for c in listed} == {(1, 1)}
+    assert [c.config.seed for c in listed] == sorted(c.config.seed for c in listed)
+
+
+def test_budgets_differ_in_length_alone():
+    small = studies.cells(list(STUDIES), "tuned", "small", 200, 1)
+    full = studies.cells(list(STUDIES), "tuned", "full", 200, 1)
+    for a, b in zip(small, full, strict=True):
+        assert a.name == b.name
+        assert a.config.episodes < b.config.episodes
+        assert a.config == b.config.replace(episodes=a.config.episodes)
+    assert studies.cells(list(STUDIES), "tuned", "paper", 200, 1) == full
+
+
+def test_every_panel_can_be_normalised():
+    for study in STUDIES.values():
+        for panel in study.panels:
+            panel = PANELS[panel]
+            for preset in ("tuned", "paper"):
+                config = Config.preset(panel.env, preset=preset, env_params=dict(panel.params))
+                anchors = dict(anchor_values(config.env, config.env_params))
+                assert results.normalized(anchors[panel.zero], anchors, panel.zero) == 0.0
+                assert results.normalized(anchors["cooperative"], anchors, panel.zero) == 1.0
+
+
+# ---------------------------------------------------------------------- from runs to pictures
+
+
+@pytest.mark.usefixtures("tiny")
+def test_reproduce_writes_data_and_draws_them_and_redraws_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "out"
+    args = ["reproduce", "all", "--seeds", "1", "--evaluate", "3", "--out", str(out)]
+    status, told, err = run(capsys, *args)
+    assert status == 0, err
+    cells = {name for figure in STUDIES for name in names(figure)}
+    assert f"{len(cells)}/{len(cells)} " in err
+    for study in STUDIES.values():
+        folder = out / f"{study.name}-tuned"
+        assert f"picture and table written to {folder}" in told
+        with Image.open(folder / f"{study.name}.png") as picture:
+            assert min(picture.size) > 400
+        record = json.loads((folder / results.RECORD).read_text())
+        assert record["command"].startswith("ascore reproduce all --seeds 1")
+        assert record["machine"]["cores"] >= 1
+        assert record["panels"].keys() == study.panels.keys()
+        with open(folder / results.FINALS, newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == sum(map(len, study.panels.values()))
+        page = (folder / "README.md").read_text()
+        assert "| 1 |" in page
+        assert tables.few_runs(1) in page
+        assert "Missing" not in page
+
+    # A run's row is what its own evaluation says.
+    found = results.read(out / "fig2-tuned")
+    (row,) = found.rows("exchange", "vs")
+    told_run = ascore.evaluate(out / "runs/tuned/exchange/vs/s0", episodes=3)
+    assert row["team_return"] == pytest.approx(told_run.team_return.mean, rel=1e-5)
+    assert row["normalized"] == pytest.approx((told_run.team_return.mean + 9) / 15, rel=1e-4)
+    assert row["boxes_open_reached"] == pytest.approx(told_run.milestones["boxes_open"].reached)
+
+    # More seeds are added to what there is.
+    args[1], args[3] = "fig3", "2"
+    status, _, err = run(capsys, *args)
+    assert status == 0
+    assert "10 of 20 runs were done before" in err
+    assert results.read(out / "fig3-tuned").returns("predation-n20", "vps-sparse").shape == (2,)
+
+    # Pictures come from the data alone.
+    shutil.rmtree(out / "runs")
+    moved = tmp_path / "moved"
+    shutil.copytree(out, moved)
+    before = {path.relative_to(out): path.read_bytes() for path in out.glob("*/*")}
+    for path in [*moved.glob("*/*.png"), *moved.glob("*/README.md")]:
+        path.unlink()
+    status, told, _ = run(capsys, "reproduce", "--redraw", str(moved), "--json")
+    assert status == 0
+    assert len(json.loads(told)["pictures"]) == len(STUDIES)
+    assert {p.relative_to(moved): p.read_bytes() for p in moved.glob("*/*")} == before
+    record = json.loads((moved / "fig3-tuned" / results.RECORD).read_text())
+    record["notes"] = ["Two runs are of another machine."]
+    (moved / "fig3-tuned" / results.RECORD).write_text(json.dumps(record))
+    assert run(capsys, "reproduce", "--redraw", str(moved / "fig3-tuned"))[0] == 0
+    assert record["notes"][0] in (moved / "fig3-tuned" / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_sweep_goes_on_with_the_list_of_a_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    figure = ["reproduce", "fig7", "--seeds", "1", "--evaluate", "2", "--out", str(tmp_path)]
+    assert run(capsys, *figure, "--slurm")[0] == 0
+    status, told, err = run(capsys, "sweep", "--out", str(tmp_path))
+    assert status == 0, err
+    assert "sweep.md" in told
+    assert (tmp_path / "sweep.md").read_text().startswith("```sh\nascore sweep --out")
+    status, told, err = run(capsys, *figure)
+    assert status == 0
+    assert "1 of 1 runs were done before" in err
+    assert "picture and table written" in told
+
+
+@pytest.mark.usefixtures("tiny")
+def test_curves_are_means_over_stretches_of_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(TINY, "episodes", 200)
+    out = str(tmp_path)
+    assert run(capsys, "reproduce", "fig7", "--seeds", "2", "--evaluate", "2", "--out", out)[0] == 0
+    found = results.read(tmp_path / "fig7-tuned")
+    x, curves = found.curve("predation-n2", "as", "anticipation_mse_1")
+    logged = [
+        ascore.Run.open(tmp_path / f"runs/tuned/predation-n2/as/s{s}").metrics for s in (0, 1)
+    ]
+    assert len(x) == results.POINTS
+    assert x[-1] == logged[0][-1]["episodes"] == 200
+    for seed in (0, 1):
+        values = np.array([record["anticipation_mse"][1] for record in logged[seed]])
+        parts = [part.mean() for part in np.array_split(values, results.POINTS)]
+        assert curves[seed] == pytest.approx(parts, rel=1e-5)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_fails_is_named_and_the_rest_is_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    real = studies.config_of
+
+    def config_of(*args: Any) -> Config:
+        config = real(*args)
+        return config.replace(actor_lr=1e38) if args[-1] == 1 else config
+
+    monkeypatch.setattr(studies, "config_of", config_of)
+    args = ["reproduce", "fig7", "--seeds", "2", "--evaluate", "2", "--out", str(tmp_path)]
+    status, told, err = run(capsys, *args)
+    assert status == 1
+    assert "ascore: tuned/predation-n2/as/s1 failed: update 0: " in err
+    assert "1 of 2 cells failed; the same command tries them again" in err
+    assert "picture and table written to" in told
+    page = (tmp_path / "fig7-tuned/README.md").read_text()
+    assert "Missing: `tuned/predation-n2/as/s1`, update 0: " in page
+    assert "| 1 |" in page
+
+
+PROGRAM = """
+import sys
+from ascore.cli import main
+from ascore.experiments import results, studies
+real = studies.config_of
+def config_of(*args):
+    return real(*args).replace(**eval(sys.argv[1]))
+studies.config_of = results.config_of = config_of
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_killed_study_goes_on_to_the_same_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """kill -9 of the command in mid-run; again, and all data are those of an undisturbed study."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    monkeypatch.setitem(TINY, "episodes", 160)
+    args = ["reproduce", "fig7", "--seeds", "2", "--evaluate", "5", "--workers", "2", "--out"]
+    keys = repr(TINY | {"iterations": 1})
+    command = [sys.executable, str(program), keys, *args, str(tmp_path / "parts")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    log = tmp_path / "parts/runs/tuned/predation-n2/as/s1/metrics.jsonl"
+    while not log.exists() or log.read_text().count("\n") < 20:
+        time.sleep(0.01)
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    # Its workers notice, save, and let go of their folders; until then the second is refused.
+    while run(capsys, *args, str(tmp_path / "parts"))[0] != 0:
+        time.sleep(0.1)
+    assert run(capsys, *args, str(tmp_path / "whole"))[0] == 0
+    for name in (results.CURVES, results.FINALS):
+        texts = []
+        for out in ("whole", "parts"):
+            rows = (tmp_path / out / "fig7-tuned" / name).read_text()
+            parsed = list(csv.DictReader(rows.splitlines()))
+            texts.append([{k: v for k, v in row.items() if k != "seconds"} for row in parsed])
+        assert texts[0] == texts[1]
+
+
+def test_a_stopped_study_says_how_to_go_on_and_draws_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("ascore.commands.experiments.stop_on_signal", lambda: lambda: True)
+    status, told, err = run(capsys, "reproduce", "fig7", "--seeds", "1", "--out", str(tmp_path))
+    assert (status, told) == (130, "")
+    assert "stopped with 1 of 1 cells to go, all saved; the same command goes on" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["reproduce"], "reproduce needs a figure, as in: ascore reproduce fig2"),
+        (["reproduce", "fig9"], "unknown figure 'fig9'; there is: fig2, fig3"),
+        (["reproduce", "--redraw", "nowhere"], "nowhere holds no record.json"),
+        (["sweep", "exchange", "--set", "gama=1,2"], "unknown key 'gama'"),
+        (["sweep", "exchange", "--set", "gamma"], "--set 'gamma' is not KEY=VALUE,VALUE"),
+        (["sweep", "exchange", "--set", "gamma=2"], "gamma = 2"),
+        (["sweep", "exchange", "--set", "seed=1,2"], "have options of their own"),
+        (["sweep", "exchange", "--set", "env.side=4"], "side"),
+        (["sweep", "exchange", "--seeds", "4..0"], "0 comes before 4"),
+        (["sweep", "exchange", "--seeds", "a"], "seeds = 'a' is not allowed"),
+        (["sweep", "exchange", "--algorithm", "ppo"], "unknown algorithm 'ppo'"),
+        (["sweep", "--out", "nowhere"], "cells.json cannot be read"),
+        (["sweep", "exchange", "--workers", "-1"], "workers = -1 is not allowed"),
+    ],
+)
+def test_bad_options_are_one_line(
+    args: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capsys, *args)
+    assert (status, out) == (1, "")
+    assert told in err
+    assert len(err.splitlines()) == 1
+
+
+# ---------------------------------------------------------------------- sweeps
+
+
+SWEEP = ["sweep", "predation", "--set", "env.num_agents=2", "--set", "episodes=8",
+         "--set", "num_envs=2", "--set", "actor_hidden=[4],[4,4]", "--set", "critic_hidden=[4]",
+         "--evaluate", "4"]  # fmt: skip
+
+
+def test_a_sweep_is_every_combination(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    args = [*SWEEP, "--algorithm", "as", "ippo", "--seeds", "0..1", "--out", str(tmp_path)]
+    status, told, err = run(capsys, *args)
+    assert status == 0, err
+    assert "8/8" in err
+    with open(tmp_path / "sweep.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["setting"], row["seed"]) for row in rows] == [
+        (f"{algorithm}/actor_hidden={sizes}", str(seed))
+        for seed in (0, 1) for algorithm in ("as", "ippo") for sizes in ("4", "4-4")
+    ]  # fmt: skip
+    config = Config.load(tmp_path / "runs/ippo/actor_hidden=4-4/s1/config.toml")
+    assert (config.algorithm, config.actor_hidden, config.seed) == ("ippo", (4, 4), 1)
+    assert config.env_params == {"num_agents": 2}
+    returns = [float(r["team_return"]) for r in rows if r["setting"] == "as/actor_hidden=4"]
+    line = next(x for x in told.splitlines() if x.startswith("| as/actor_hidden=4 |"))
+    assert f"| 2 | {np.mean(returns):.2f} [" in line
+    assert json.loads((tmp_path / "sweep.json").read_text())["command"].startswith("ascore sweep")
+    assert (tmp_path / "sweep.md").read_text().startswith("```sh\nascore sweep predation")
+
+    again = json.loads(run(capsys, "sweep", "--out", str(tmp_path), "--json")[1])
+    assert [cell["team_return"] for cell in again["cells"]] == pytest.approx(
+        [float(row["team_return"]) for row in rows], rel=1e-5
+    )
+
+
+def test_the_same_list_runs_as_a_job_array(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The script is run as Slurm would: bash with the number of the task in a variable."""
+    out = tmp_path / "my sweep"
+    args = [*SWEEP, "--seeds", "0..1", "--out", str(out)]
+    status, told, _ = run(capsys, *args, "--slurm")
+    assert status == 0
+    assert told == f"4 cells; adapt the limits in the script, then: sbatch {out / 'array.sbatch'}\n"
+    script = out / "array.sbatch"
+    text = script.read_text()
+    assert "#SBATCH --array=0-3\n" in text
+    assert not (out / "runs").exists()
+    subprocess.run(
+        ["bash", script], env={"SLURM_ARRAY_TASK_ID": "2", "PATH": "/usr/bin:/bin"},
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert [path.parent.name for path in out.glob("runs/*/*/*/evaluation.json")] == ["s1"]
+    status, _, err = run(capsys, "sweep", "--out", str(out))
+    assert status == 0
+    assert "1 of 4 runs were done before" in err
+    status, _, err = run(capsys, "sweep", "--out", str(out), "--cell", "4")
+    assert status == 1
+    assert "--cell 4 is outside 0..3" in err
+
+
+def test_seeds_and_values_are_read_as_written():
+    assert sweeps.seeds("0..4") == [0, 1, 2, 3, 4]
+    assert sweeps.seeds("3") == [3]
+    assert sweeps.seeds("7, 0..2,1") == [7, 0, 1, 2]
+    assert sweeps.values("1,2") == ["1", "2"]
+    assert sweeps.values("[64,64],[128]") == ["[64,64]", "[128]"]
+    assert sweeps.values("complete") == ["complete"]

@@ -1,0 +1,226 @@
+"""`ascore check-env` and training on Python environments from the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ascore
+from ascore.cli import main
+from ascore.interop.check import examine
+
+QUICK = ["--episodes", "8", "--num-envs", "4", "--actor-hidden", "8", "--critic-hidden", "8",
+         "--evaluate", "6"]  # fmt: skip
+
+
+def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    status = main(list(args))
+    told = capsys.readouterr()
+    return status, told.out, told.err
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def verdicts(target: str, **params: Any) -> dict[str, set[str]]:
+    """Verdicts other than good, by topic, with the text of each."""
+    found = examine(target, params, steps=60)
+    told: dict[str, set[str]] = {}
+    for finding in found.findings:
+        assert bool(finding.remedy) == (finding.verdict != "good"), finding
+        if finding.verdict != "good":
+            told.setdefault(f"{finding.verdict}: {finding.topic}", set()).add(finding.found)
+    assert found.trainable == (not any(key.startswith("problem") for key in told))
+    return told
+
+
+TOPICS = ["loading", "agents", "actions", "horizon", "observations", "rewards", "observations",
+          "horizon", "determinism", "pickling", "API"]  # fmt: skip
+
+
+def test_a_sound_environment(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "check-env", "python_envs:Meadow", "--env-param", "cows=3")
+    assert (status, err) == (0, "")
+    assert "good     agents        3: cow_0, cow_1, cow_2" in out
+    assert "->" not in out
+    assert out.endswith("trained on: ascore train python_envs:Meadow --env-param cows=3\n")
+    status, out, _ = run(capsys, "check-env", "python_envs:Meadow", "--json", "--steps", "20")
+    found = json.loads(out)
+    assert status == 0
+    assert found["trainable"] is True
+    assert [finding["topic"] for finding in found["findings"]] == TOPICS
+    assert {finding["verdict"] for finding in found["findings"]} == {"good"}
+
+
+@pytest.mark.parametrize("see", ["dict", "tuple", "discrete"])
+def test_every_kind_of_observation_is_sound(see: str) -> None:
+    assert verdicts("python_envs:Meadow", see=see, hear=True, first=3) == {}
+
+
+def test_our_own_environments_are_sound() -> None:
+    for name in ascore.ENVIRONMENTS:
+        told = verdicts("ascore:parallel_env", name=name, max_cycles=20)
+        told.pop("advice: rewards", None)  # where random play seldom meets one
+        assert told == {}, name
+
+
+def test_a_game_of_pettingzoo() -> None:
+    (topic, told), *others = verdicts("pettingzoo.classic.rps.rps:parallel_env").items()
+    assert not others
+    assert topic == "advice: pickling"
+    assert "raw_env is an EzPickle" in told.pop()
+
+
+@pytest.mark.parametrize(
+    ("target", "params", "topic", "text"),
+    [
+        ("Locked", {}, "pickling", "cannot pickle '_thread.lock' object"),
+        ("Dizzy", {}, "determinism", "observations differ from step 0 on though the seed is"),
+        ("Endless", {"horizon": 9}, "horizon", "an episode went on after 9 steps; training trunc"),
+        ("Meadow", {"horizon": 200}, "horizon", "no episode ended within 60 random steps"),
+        ("Meadow", {"see": "lengths"}, "observations", "'cow_0' 2, 'cow_1' 3; zeros fill them up"),
+        ("Meadow", {"cows": 3, "leave": True}, "agents", "left before the others"),
+        ("Meadow", {"cows": 1}, "agents", "one agent has nobody to hear"),
+        ("Lingering", {}, "agents", "stayed in `agents` after terminating or being truncated"),
+        ("Lingering", {}, "observations", "is not in Box(0.0, 1.0, (2,), float32): it is float64"),
+        ("Lingering", {}, "observations", "entries as large as"),
+        ("Lingering", {}, "API", "parallel_api_test fails: AssertionError"),
+        ("Barren", {}, "rewards", "-0.5 for every agent in all of 60 random steps"),
+        ("Forgetful", {}, "pickling", "forgets something when it is pickled: obs"),
+    ],
+)
+def test_what_can_be_trained_on_with_reservations(
+    target: str, params: dict[str, Any], topic: str, text: str
+) -> None:
+    told = verdicts(f"python_envs:{target}", **params)
+    assert not any(key.startswith("problem") for key in told)
+    assert any(text in found for found in told[f"advice: {topic}"]), told
+
+
+@pytest.mark.parametrize(
+    ("how", "topic", "text"),
+    [
+        ("constructor", "loading", "OSError: out of hay"),
+        ("nobody", "agents", "possible_agents is []"),
+        ("no horizon", "horizon", "neither horizon nor max_cycles"),
+        ("sizes", "actions", "'cow_0' has 2, 'cow_1' has 3"),
+        ("mask", "observations", "holds an action_mask"),
+        ("empty", "agents", "no agent is there after reset()"),
+        ("old reset", "API", "reset() returned a dict"),
+        ("crash", "API", "KeyError: 'hay' (python_envs.py:"),
+        ("nan", "observations", "holds nan in step 2"),
+        ("infinite", "rewards", "is inf in step 2"),
+        ("neighbour", "neighbours", "has the neighbour 'fox'"),
+    ],
+)
+def test_what_cannot_be_trained_on(
+    capsys: pytest.CaptureFixture[str], how: str, topic: str, text: str
+) -> None:
+    args = ["check-env", "python_envs:Broken", "--env-param", f"how={how}", "--json"]
+    status, out, _ = run(capsys, *args)
+    found = json.loads(out)
+    assert status == 1
+    assert found["trainable"] is False
+    problems = [f for f in found["findings"] if f["verdict"] == "problem"]
+    assert [f["topic"] for f in problems] == [topic]
+    assert text in problems[0]["found"]
+    assert problems[0]["remedy"]
+    status, out, _ = run(capsys, *args[:-1])
+    assert status == 1
+    assert out.endswith("cannot be trained on before the problems are solved\n")
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    told = verdicts("python_envs:Hopeless")
+    assert set(told) == {"problem: actions", "problem: observations", "problem: horizon"}
+
+
+def test_the_check_refuses_what_makes_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "check-env", "python_envs:Meadow", "--steps", "0")
+    assert (status, out) == (1, "")
+    assert err == "ascore: steps = 0 is not allowed; it must be at least 1\n"
+
+
+def test_the_environment_of_the_readme(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    (code,) = re.findall(r"A file `orchard.py`:\n\n```python\n(.*?)```", readme, re.DOTALL)
+    (here / "orchard.py").write_text(code)
+    monkeypatch.syspath_prepend(here)
+    assert verdicts("orchard:Orchard") == {}
+    status, out, _ = run(
+        capsys, "train", "orchard:Orchard", *QUICK, "--env-param", "gardeners=3", "--json"
+    )
+    assert status == 0
+    (found,) = json.loads(out)["runs"]
+    assert found["evaluation"]["episode_length"] == 20
+    assert 0 <= found["evaluation"]["team_return"]["mean"] <= 90
+
+
+# ---- training --------------------------------------------------------------------------------
+
+
+def test_train_evaluate_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(
+        capsys, "train", "python_envs:Meadow", *QUICK, "--env-param", "cows=3", "--seed", "4"
+    )
+    assert status == 0
+    assert "team return per episode on python_envs:Meadow\n" in out
+    assert "anchors" not in out
+    assert "run written to runs/python_envs-Meadow-as-s4" in out
+    config = ascore.Config.load(here / "runs/python_envs-Meadow-as-s4/config.toml")
+    assert (config.env, config.env_params) == ("python_envs:Meadow", {"cows": 3})
+    defaults = ascore.Config()
+    assert (config.actor_lr, config.iterations) == (defaults.actor_lr, defaults.iterations)
+
+    path = "runs/python_envs-Meadow-as-s4"
+    status, out, _ = run(capsys, "evaluate", path, "--episodes", "7", "--json")
+    assert status == 0
+    assert len(json.loads(out)["agent_return"]) == 3
+    status, out, _ = run(capsys, "resume", path, "--episodes", "12", "--json")
+    assert status == 0
+    assert json.loads(out)["episodes"] == 12
+    status, out, _ = run(capsys, "plot", path, "--out", "curve.png")
+    assert status == 0
+    assert (here / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_compare_trains_both(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(
+        capsys, "train", "python_envs:Meadow", *QUICK, "--num-envs", "2", "--compare", "ippo",
+        "--out", "pair", "--json",
+    )  # fmt: skip
+    assert status == 0
+    runs = json.loads(out)["runs"]
+    assert [r["algorithm"] for r in runs] == ["as", "ippo"]
+    config = ascore.Config.load(here / "pair/ippo/config.toml")
+    alone = ascore.train(config, here / "alone")
+    assert alone.summary["team_return"] == runs[1]["team_return"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["python_envs:Medow"], "module 'python_envs' has no 'Medow'"),
+        (["python_envs:Meadow", "--preset", "paper"], "no presets for python_envs:Meadow"),
+        (["python_envs:Meadow", "--num-agents", "3"], "Meadow(num_agents=3) fails: TypeError"),
+        (["python_envs:Broken", "--env-param", "how=sizes"], "different numbers of actions"),
+        (["python_envs:Broken", "--env-param", "how=sizes", "--compare", "ippo"], "different num"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(
+    here: Path, capsys: pytest.CaptureFixture[str], args: list[str], message: str
+) -> None:
+    status, out, err = run(capsys, "train", *args, *QUICK)
+    assert (status, out) == (1, "")
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert list(here.iterdir()) == []

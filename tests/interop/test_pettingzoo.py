@@ -1,0 +1,275 @@
+"""The environments as PettingZoo sees them, and as PettingZoo checks them."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import pickle
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from pettingzoo.test import (
+    api_test,
+    max_cycles_test,
+    parallel_api_test,
+    parallel_seed_test,
+    render_test,
+    seed_test,
+)
+
+import ascore
+from ascore.envs.table import ENVIRONMENTS
+from ascore.interop import pettingzoo as zoo
+from ascore.interop.pettingzoo import ParallelView, half_blocks
+
+NAMES = list(ENVIRONMENTS)
+
+# Parameters that change what is observed, so that the bounds are tried where they differ.
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in NAMES),
+    ("exchange-v1", {"eaten": "flag", "open_range": 8, "food": "pickup"}),
+    ("exchange-v1", {"open_range": 8, "early_end": True}),
+    ("navigation-v1", {"obs_order": "self_first"}),
+    ("predation-v1", {"num_agents": 2, "obs_scale": 0.7, "length": 3.3, "horizon": 40}),
+]
+
+
+def play(env: ParallelView, seed: int | None, choices: np.random.Generator) -> list[Any]:
+    """Everything an episode of random play tells."""
+    told: list[Any] = [env.reset(seed=seed)]
+    while env.agents:
+        action = choices.integers(0, env.action_space("agent_0").n, size=len(env.agents))
+        told.append(env.step(dict(zip(env.agents, action.tolist(), strict=True))))
+    return told
+
+
+def same(a: Any, b: Any) -> None:
+    np.testing.assert_equal(a, b)
+
+
+# ---- PettingZoo's own checks -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "params"), VARIANTS)
+def test_parallel_api(name: str, params: dict[str, Any]) -> None:
+    parallel_api_test(ascore.parallel_env(name, **params), num_cycles=700)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_agent_by_agent_api(name: str) -> None:
+    api_test(zoo.env(name), num_cycles=300)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_seeds(name: str) -> None:
+    parallel_seed_test(partial(ascore.parallel_env, name))
+    seed_test(partial(zoo.env, name), num_cycles=40)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_max_cycles(name: str) -> None:
+    """PettingZoo looks for two constructors in a module; `max_cycles` is its word for `horizon`."""
+    module = SimpleNamespace(
+        parallel_env=partial(zoo.parallel_env, name), env=partial(zoo.env, name)
+    )
+    max_cycles_test(module)
+    assert ascore.parallel_env(name, max_cycles=7).horizon == 7
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_render(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    render_test(partial(zoo.env, name))
+    assert "\x1b[48;2;" in capsys.readouterr().out  # the terminal was drawn on
+
+
+# ---- what the checks do not look at ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "params"), VARIANTS)
+def test_spaces_hold_in_every_state(name: str, params: dict[str, Any]) -> None:
+    env = ascore.parallel_env(name, **params)
+    choices = np.random.default_rng(0)
+    for _ in range(6):
+        for told in play(env, None, choices):
+            for agent, seen in told[0].items():
+                assert env.observation_space(agent).contains(seen)
+            assert set(told[-1]) == set(env.possible_agents)
+            if env.state_space is not None:
+                assert env.state_space.contains(env.state())
+
+
+def test_the_bounds_are_reached() -> None:
+    """Bounds that always hold could be infinite; these are attained, or nearly."""
+    env = ascore.parallel_env("predation-v1", num_agents=64, horizon=100, length=2.0)
+    seen = np.array([list(told[0].values()) for told in play(env, 0, np.random.default_rng(0))])
+    high = env.observation_space("agent_0").high[0]
+    assert high == np.float32(2.0 / 30)
+    assert np.abs(seen).max() > 0.5 * high
+    env = ascore.parallel_env("exchange-v1", open_range=8)
+    seen = np.array([told[0]["agent_0"] for told in play(env, 0, np.random.default_rng(0))])
+    box = env.observation_space("agent_0")
+    np.testing.assert_array_equal(box.low, [0.0] * 6 + [-1.0] * 6)
+    np.testing.assert_array_equal(seen.max(axis=0)[:6], box.high[:6])
+    np.testing.assert_array_equal(seen.min(axis=0)[6:], box.low[6:])
+
+
+@pytest.mark.parametrize(("name", "params"), VARIANTS)
+def test_it_tells_what_the_batch_tells(name: str, params: dict[str, Any]) -> None:
+    env = ascore.parallel_env(name, seed=3, **params)
+    batch = ascore.make(name, seed=3, **params)
+    n, shared = batch.spec.num_agents, batch.spec.views == 1
+    choices = np.random.default_rng(1)
+
+    def views(obs: np.ndarray) -> dict[str, np.ndarray]:
+        return {f"agent_{i}": obs[0, 0 if shared else i] for i in range(n)}
+
+    def heard() -> dict[str, Any]:
+        rows = batch.neighbours[0]
+        return {f"agent_{i}": {"neighbours": [f"agent_{j}" for j in range(n) if rows[i, j]]}
+                for i in range(n)}  # fmt: skip
+
+    batch.reset()
+    for _ in range(3):  # reset without a seed goes on with the next episode, leaving none out
+        obs, infos = env.reset()
+        same(obs, views(batch.obs))
+        same(infos, heard())
+        while env.agents:
+            action = choices.integers(0, batch.spec.num_actions, size=(1, n), dtype=np.int32)
+            batch.step(action)
+            obs, reward, terminated, truncated, infos = env.step(
+                {f"agent_{i}": action[0, i] for i in range(n)}
+            )
+            same(list(reward.values()), batch.reward[0].tolist())
+            assert set(terminated.values()) == {bool(batch.terminated[0])}
+            assert set(truncated.values()) == {bool(batch.truncated[0])}
+            if env.agents:
+                same(obs, views(batch.obs))
+                same(infos, heard())
+            else:
+                same(obs, views(batch.final_obs))
+
+
+def test_reset_in_mid_episode_begins_the_next_one() -> None:
+    env = ascore.parallel_env("navigation-v1", seed=1)
+    batch = ascore.make("navigation-v1", seed=1)
+    env.reset()
+    env.step(dict.fromkeys(env.agents, 0))
+    seen, _ = env.reset()
+    batch.reset()
+    obs, _ = batch.reset()
+    same(seen["agent_1"], obs[0, 0])
+    again, _ = env.reset(seed=1)
+    batch.reset(1)
+    same(again["agent_1"], batch.obs[0, 0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("how", ["pickle", "deepcopy"])
+def test_a_copy_goes_on_where_the_original_stands(name: str, how: str) -> None:
+    env = ascore.parallel_env(name, seed=5)
+    env.reset()
+    for _ in range(3):
+        env.step(dict.fromkeys(env.agents, 1))
+    other = pickle.loads(pickle.dumps(env)) if how == "pickle" else copy.deepcopy(env)
+    for _ in range(2):
+        while env.agents:
+            action = dict.fromkeys(env.agents, 0)
+            same(env.step(action), other.step(action))
+        same(env.reset(), other.reset())
+
+
+def test_what_is_handed_out_stays_as_it_is() -> None:
+    env = ascore.parallel_env("exchange-v1")
+    obs, _ = env.reset(seed=0)
+    before = copy.deepcopy(obs)
+    obs["agent_0"][:] = 9
+    same(obs["agent_1"], before["agent_1"])
+    while env.agents:
+        env.step(dict.fromkeys(env.agents, 2))
+    same(obs["agent_1"], before["agent_1"])
+
+
+def test_the_last_picture_shows_where_the_last_step_led() -> None:
+    env = ascore.parallel_env("navigation-v1", render_mode="rgb_array", max_cycles=3)
+    longer = ascore.parallel_env("navigation-v1", render_mode="rgb_array", max_cycles=4)
+    pictures = []
+    for each in (env, longer):
+        each.reset(seed=0)
+        shown = [each.render()]
+        for _ in range(3):
+            each.step({"agent_0": 1, "agent_1": 3, "agent_2": 2})
+            shown.append(each.render())
+        pictures.append(shown)
+    assert not env.agents
+    assert longer.agents
+    for ours, theirs in zip(*pictures, strict=True):
+        board = slice(40, None)  # the line above it names the horizon
+        same(ours[board], theirs[board])
+    assert any((a != b).any() for a, b in itertools.pairwise(pictures[0]))
+    env.reset()
+    assert (env.render() != pictures[0][-1]).any()
+
+
+def test_half_blocks_show_two_rows_of_pixels_in_one_of_characters() -> None:
+    picture = np.zeros((3, 2, 3), dtype=np.uint8)
+    picture[0, 0] = (1, 2, 3)
+    picture[1, 1] = (4, 5, 6)
+    first, second, _ = half_blocks(picture, 80).removeprefix("\x1b[H\x1b[2J").split("\n")
+    assert first == ("\x1b[38;2;1;2;3m\x1b[48;2;0;0;0m▀\x1b[38;2;0;0;0m\x1b[48;2;4;5;6m▀\x1b[0m")
+    assert second.count("▀") == 2
+    wide = half_blocks(np.zeros((64, 400, 3), dtype=np.uint8), 50)
+    assert max(line.count("▀") for line in wide.split("\n")) == 50
+
+
+# ---- misuse ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ascore.parallel_env("exchnge"), "unknown environment 'exchnge'; did you mean"),
+        (
+            lambda: ascore.parallel_env("exchange", render_mode="ansi"),
+            "render_mode = 'ansi' is not one of None, human, rgb_array",
+        ),
+        (
+            lambda: ascore.parallel_env("exchange", max_cycles=3, horizon=4),
+            "max_cycles = 3 and horizon = 4 are the same thing",
+        ),
+        (lambda: ascore.parallel_env("exchange", speed=3), 'no parameter "speed"'),
+    ],
+)
+def test_bad_arguments(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_steps_that_cannot_be_taken() -> None:
+    env = ascore.parallel_env("predation", num_agents=2, max_cycles=1)
+    with pytest.raises(RuntimeError, match=r"no episode is running; call reset\(\) first"):
+        env.step({"agent_0": 0, "agent_1": 0})
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="no action for agent_1; every agent acts"):
+        env.step({"agent_0": 0})
+    with pytest.raises(ValueError, match="7"):
+        env.step({"agent_0": 0, "agent_1": 7})
+    env.step({"agent_0": 0, "agent_1": 1})
+    with pytest.raises(RuntimeError, match="no episode is running"):
+        env.step({})
+
+
+def test_agents_with_views_of_their_own_have_no_state() -> None:
+    env = ascore.parallel_env("navigation", obs_order="self_first")
+    obs, _ = env.reset(seed=0)
+    assert (obs["agent_0"] != obs["agent_1"]).any()
+    with pytest.raises(NotImplementedError, match="only one per agent"):
+        env.state()
+    shared = ascore.parallel_env("navigation")
+    shared.reset(seed=0)
+    same(shared.state(), shared.reset(seed=0)[0]["agent_2"])

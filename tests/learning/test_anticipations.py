@@ -1,0 +1,92 @@
+"""Metrics of anticipations, against loops that read like their definition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import ascore
+from ascore.config import Config
+from ascore.learning.anticipations import anticipation_metrics, anticipation_sums, meanings
+from ascore.scripted import scripts
+
+N, S, A = 3, 7, 2
+
+
+def batch(seed: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """log_probs [N, S, N, A], actions [S, N], observations [S, 1, N]."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(N, S, N, A))
+    log_probs = (logits - np.log(np.exp(logits).sum(-1, keepdims=True))).astype(np.float32)
+    return log_probs, rng.integers(0, A, (S, N)), rng.normal(size=(S, 1, N)).astype(np.float32)
+
+
+@pytest.mark.parametrize("graph", ["fixed", "changing", "lonely"])
+def test_metrics_equal_their_definition(graph: str):
+    log_probs, action, obs = batch(3)
+    rng = np.random.default_rng(4)
+    heard = rng.random((N, 1 if graph == "fixed" else S, N)) < 0.6
+    heard[np.arange(N), :, np.arange(N)] = False
+    heard[:2, :, 2] = True
+    if graph == "lonely":
+        heard[2] = False
+    else:
+        heard[2, :, 0] = True
+    index = np.broadcast_to(action[None, :, :, None], (N, S, N, 1))
+    taken = np.take_along_axis(log_probs, index, axis=3)[..., 0]
+    sums = anticipation_sums(log_probs, taken, heard, obs, "predation-v1")
+    told = anticipation_metrics(sums, "predation-v1")
+    parts = []  # of the rows, as two ranks hold them
+    for rows in (slice(0, 3), slice(3, S)):
+        links = heard if graph == "fixed" else heard[:, rows]
+        part = log_probs[:, rows], taken[:, rows], links, obs[rows]
+        parts.append(anticipation_sums(*part, "predation-v1"))
+    np.testing.assert_allclose(parts[0] + parts[1], sums, rtol=1e-5, atol=1e-12)
+    assert set(told) == {"anticipation_mse", "anticipated_probs", "anticipated_towards"}
+    for i in range(N):
+        links = [(s, j) for s in range(S) for j in range(N) if heard[i, s % heard.shape[1], j]]
+        if not links:
+            assert graph == "lonely"
+            assert all(np.isnan(value[i]).all() for value in told.values())
+            continue
+        p = np.exp(log_probs)
+        apart = [(p[j, s, j, action[s, j]] - p[i, s, j, action[s, j]]) ** 2 for s, j in links]
+        towards = [p[i, s, j, 1 if obs[s, 0, j] < 0 else 0] for s, j in links]
+        assert told["anticipation_mse"][i] == pytest.approx(np.mean(apart), rel=1e-5)
+        assert told["anticipated_towards"][i] == pytest.approx(np.mean(towards), rel=1e-5)
+        for a in range(A):
+            probs = np.mean([p[i, s, j, a] for s, j in links])
+            assert told["anticipated_probs"][i, a] == pytest.approx(probs, rel=1e-5)
+
+
+def test_towards_is_what_approaches():
+    """Whoever plays the action called towards never pays for having stayed away."""
+    env = ascore.make("predation", 50, 1, num_agents=4)
+    env.reset()
+    for _ in range(30):
+        action = meanings("predation-v1")["towards"](env.obs)
+        assert action.tolist() == scripts("predation-v1")["cooperative"](env).tolist()
+        env.step(action.astype(np.int32))
+        assert (env.reward == -1).all()
+
+
+def test_an_environment_of_somebody_else_has_no_meanings():
+    assert meanings("farm:Meadow") == {}
+
+
+@pytest.mark.parametrize("backend", ["torch", "kernel", "engine"])
+def test_runs_log_them_and_gaps_do_not(tmp_path: Path, backend: str):
+    keys = {"backend": backend, "actor_hidden": (8,), "critic_hidden": (8,), "num_envs": 2}
+    config = Config(env_params={"num_agents": 3}, episodes=8, communicate_every=2, **keys)
+    run = ascore.train(config, tmp_path / "as")
+    for record in run.metrics[::2]:
+        assert np.shape(record["anticipation_mse"]) == (3,)
+        assert np.sum(record["anticipated_probs"], axis=1) == pytest.approx(np.ones(3), rel=1e-5)
+        assert np.shape(record["anticipated_towards"]) == (3,)
+    assert not any("anticipation_mse" in record for record in run.metrics[1::2])
+    alone = ascore.train(config.replace(algorithm="ippo"), tmp_path / "ippo")
+    assert "anticipation_mse" not in alone.metrics[0]

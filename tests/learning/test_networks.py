@@ -1,0 +1,132 @@
+"""Stacked networks: layouts agree where they must, and agents are strangers to one another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ascore.algorithms.terms import own_policy
+from ascore.learning.networks import Actor, Critic, StackedMLP
+
+N, A, OBS, H = 3, 4, 5, (16, 8)
+
+
+def actor(layout: str, *, head_per_agent: bool = True, counts: list[int] | None = None) -> Actor:
+    return Actor(
+        OBS, H, N, A, head_per_agent=head_per_agent, layout=layout, seed=7, action_counts=counts
+    )
+
+
+def rows(m: int = 6) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).normal(size=(m, OBS)).astype(np.float32))
+
+
+def one_network(
+    layers: list[tuple[torch.Tensor, torch.Tensor]], k: int, x: torch.Tensor
+) -> torch.Tensor:
+    """The same network written with torch.nn.functional."""
+    for index, (weight, bias) in enumerate(layers):
+        x = torch.nn.functional.linear(x, weight[k].T, bias[k])
+        x = torch.relu(x) if index + 1 < len(layers) else x
+    return x
+
+
+def test_stack_equals_its_networks_one_by_one():
+    net = StackedMLP(3, (OBS, *H, A))
+    with torch.no_grad():
+        net.flat.copy_(torch.from_numpy(np.random.default_rng(1).normal(size=net.flat.shape)))
+    x = rows()
+    for k in range(3):
+        torch.testing.assert_close(net(x)[k], one_network(net.layers, k, x))
+    torch.testing.assert_close(net(x, slice(1, 2))[0], net(x)[1])
+    torch.testing.assert_close(net(x.expand(3, -1, -1).contiguous()), net(x))
+
+
+@pytest.mark.parametrize("layout", ["multihead", "separate"])
+def test_own_policies_start_the_same_with_and_without_anticipations(layout):
+    owners = torch.arange(N)
+    alone = actor("multihead", head_per_agent=False).log_probs(rows())
+    both = actor(layout).log_probs(rows())
+    torch.testing.assert_close(own_policy(both, owners), own_policy(alone, owners))
+
+
+def test_multihead_with_duplicated_trunks_equals_separate_networks():
+    shared, apart = actor("multihead"), actor("separate")
+    with torch.no_grad():
+        for layer, (weight, bias) in enumerate(shared.net.layers):
+            for i in range(N):
+                for j in range(N):
+                    to_weight, to_bias = apart.net.layers[layer]
+                    last = layer == len(H)
+                    head = slice(j * A, (j + 1) * A) if last else slice(None)
+                    to_weight[i * N + j].copy_(weight[i][:, head])
+                    to_bias[i * N + j].copy_(bias[i][head])
+    x = rows()
+    out_shared, out_apart = shared.log_probs(x), apart.log_probs(x)
+    torch.testing.assert_close(out_shared, out_apart)
+    scale = torch.from_numpy(
+        np.random.default_rng(2).normal(size=out_shared.shape).astype(np.float32)
+    )
+    heads = [net.net.layers[-1] for net in (shared, apart)]
+    grads = [
+        torch.autograd.grad((out * scale).sum(), pair)
+        for out, pair in zip((out_shared, out_apart), heads, strict=True)
+    ]
+    weight = grads[0][0].view(N, H[-1], N, A).transpose(1, 2).reshape(N * N, H[-1], A)
+    torch.testing.assert_close(weight, grads[1][0])
+    torch.testing.assert_close(grads[0][1].view(N * N, A), grads[1][1])
+
+
+@pytest.mark.parametrize("layout", ["multihead", "separate"])
+def test_acting_layers_are_the_own_policies(layout):
+    net = actor(layout)
+    x = rows()
+    from ascore.learning.networks import forward
+
+    logits = forward(net.own_layers(), x)
+    torch.testing.assert_close(
+        torch.log_softmax(logits, dim=-1), own_policy(net.log_probs(x), torch.arange(N)).detach()
+    )
+    parts = [part.reshape(N, -1) for layer in net.own_layers() for part in layer]
+    assert torch.equal(net.own_flat(), torch.cat(parts, dim=1))
+
+
+@pytest.mark.parametrize("layout", ["multihead", "separate"])
+def test_padded_actions_have_probability_zero_and_no_gradient(layout):
+    counts = [4, 2, 3]
+    net = actor(layout, counts=counts)
+    log_probs = net.log_probs(rows())
+    leaf = net.net.layers[-1][1]
+    probs = log_probs.exp()
+    for j, count in enumerate(counts):
+        assert (probs[:, :, j, count:] == 0).all()
+        torch.testing.assert_close(probs[:, :, j, :count].sum(-1), torch.ones(N, 6))
+    (gradient,) = torch.autograd.grad((probs.square()).sum(), leaf)
+    blocks = gradient.view(N, N, A)
+    for j, count in enumerate(counts):
+        assert (blocks[:, j, count:] == 0).all()
+        assert (blocks[:, j, :count] != 0).any()
+
+
+@pytest.mark.parametrize("layout", ["multihead", "separate"])
+def test_anticipation_mask_marks_exactly_what_own_policies_do_not_use(layout):
+    net = actor(layout)
+    own = own_policy(net.log_probs(rows()), torch.arange(N)).square().sum()
+    leaves = [leaf for layer in net.net.layers for leaf in layer]
+    grads = torch.autograd.grad(own, leaves, allow_unused=True)
+    used = torch.cat([g.reshape(g.shape[0], -1) for g in grads], dim=1) != 0
+    mask = net.anticipation_mask()
+    assert not (used & mask).any()
+    assert mask.any()
+    if layout == "separate":
+        assert mask.view(N, N, -1).all(dim=2).tolist() == (~torch.eye(N, dtype=torch.bool)).tolist()
+
+
+def test_critics_are_independent():
+    critic = Critic(OBS, H, N, seed=1)
+    value = critic(rows())
+    assert value.shape == (N, 6)
+    (gradient,) = torch.autograd.grad(value[1].sum(), critic.net.layers[0][0])
+    assert (gradient[1] != 0).any()
+    assert (gradient[[0, 2]] == 0).all()
