@@ -172,7 +172,7 @@ def test_reproduce_writes_data_and_draws_them_and_redraws_the_same(
     args[1], args[3] = "fig3", "2"
     status, _, err = run(capsys, *args)
     assert status == 0
-    assert "10 of 20 runs were done before" in err
+    assert "10 of 20 runs were already done" in err
     assert results.read(out / "fig3-tuned").returns("predation-n20", "vps-sparse").shape == (2,)
 
     # Pictures come from the data alone.
@@ -205,7 +205,7 @@ def test_a_sweep_goes_on_with_the_list_of_a_study(
     assert (tmp_path / "sweep.md").read_text().startswith("```sh\nascore sweep --out")
     status, told, err = run(capsys, *figure)
     assert status == 0
-    assert "1 of 1 runs were done before" in err
+    assert "1 of 1 runs were already done" in err
     assert "picture and table written" in told
 
 
@@ -385,7 +385,7 @@ def test_the_same_list_runs_as_a_job_array(tmp_path: Path, capsys: pytest.Captur
     assert [path.parent.name for path in out.glob("runs/*/*/*/evaluation.json")] == ["s1"]
     status, _, err = run(capsys, "sweep", "--out", str(out))
     assert status == 0
-    assert "1 of 4 runs were done before" in err
+    assert "1 of 4 runs were already done" in err
     status, _, err = run(capsys, "sweep", "--out", str(out), "--cell", "4")
     assert status == 1
     assert "--cell 4 is outside 0..3" in err

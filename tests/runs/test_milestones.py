@@ -1,4 +1,4 @@
-"""Milestones: when they are reached, and what an evaluation makes of it."""
+"""Milestones: when they are reached, and how an evaluation averages them."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from ascore.scripted import scripts
 
 
 def watched(env: ascore.VecEnv, script: Any) -> tuple[Watch, np.ndarray[Any, Any], np.ndarray]:
-    """Plays first episodes; returns also [steps + 1, B] whether rewards say so, and lengths."""
+    """Plays first episodes; gives the watch, team rewards f64 [steps, B] and lengths i64 [B]."""
     env.reset()
     watch = Watch(env)
     running = np.ones(env.num_envs, dtype=np.bool_)
-    gains, length = [], np.zeros(env.num_envs, dtype=np.int64)
+    payments, length = [], np.zeros(env.num_envs, dtype=np.int64)
     while running.any():
         action = script(env)
         watch.step(action, running)
         env.step(action)
-        gains.append(np.where(running[:, None], env.reward, 0.0).sum(axis=1))
+        payments.append(np.where(running[:, None], env.reward, 0.0).sum(axis=1))
         length[running] += 1
         running &= ~(env.terminated | env.truncated)
-    return watch, np.array(gains), length
+    return watch, np.array(payments), length
 
 
 @pytest.mark.parametrize("params", [{}, {"early_end": True}, {"horizon": 6}])
 def test_boxes_are_open_in_the_step_that_pays_for_the_last_one(params: dict[str, Any]):
-    """An opened box pays the team 5, so the third payment tells the step by itself."""
+    """An opened box pays the team 5, so the third payment gives the step independently."""
     env = ascore.make("exchange", 40, 3, **params)
-    watch, gains, length = watched(env, scripts("exchange-v1")["cooperative"])
-    opened = np.rint((gains + 0.03) / 5.0).cumsum(axis=0)
-    told = np.where(opened[-1] == 3, (opened == 3).argmax(axis=0) + 1, -1)
-    assert watch.first["boxes_open"].tolist() == told.tolist()
-    assert 3 < told[told > 0].mean() < 7
+    watch, payments, length = watched(env, scripts("exchange-v1")["cooperative"])
+    opened = np.rint((payments + 0.03) / 5.0).cumsum(axis=0)
+    steps = np.where(opened[-1] == 3, (opened == 3).argmax(axis=0) + 1, -1)
+    assert watch.first["boxes_open"].tolist() == steps.tolist()
+    assert 3 < steps[steps > 0].mean() < 7
     if "early_end" in params:
-        assert told.tolist() == length.tolist()
+        assert steps.tolist() == length.tolist()
     if "horizon" in params:
-        assert {-1, 6} <= set(told.tolist())  # some do not make it, some do in the last step
+        assert {-1, 6} <= set(steps.tolist())  # some never open all boxes, some do in the last step
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_an_evaluation_counts_an_episode_without_it_in_full(tmp_path: Path):
         actor_hidden=(8,), critic_hidden=(8,),
     )  # fmt: skip
     run = ascore.train(config, tmp_path / "run")
-    found = ascore.evaluate(run, episodes=30)
-    timing = found.milestones["boxes_open"]
+    evaluation = ascore.evaluate(run, episodes=30)
+    timing = evaluation.milestones["boxes_open"]
     assert 0 < timing.reached < 1
     assert 150 * (1 - timing.reached) < timing.steps.mean < 150
     assert timing.steps.n == 30
-    told = found.to_dict()["milestones"]["boxes_open"]
-    assert told["reached"] == timing.reached
-    assert told["steps"] == {
+    values = evaluation.to_dict()["milestones"]["boxes_open"]
+    assert values["reached"] == timing.reached
+    assert values["steps"] == {
         "mean": timing.steps.mean, "ci95": list(timing.steps.ci95), "n": 30,
     }  # fmt: skip
-    # Each box pays the team 5: all three open says 15 - 4.5.
-    assert timing.reached == pytest.approx((found.team_returns > 10).mean())
+    # Each box pays the team 5: with all three open, at least 15 - 4.5.
+    assert timing.reached == pytest.approx((evaluation.team_returns > 10).mean())

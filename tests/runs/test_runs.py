@@ -1,4 +1,4 @@
-"""Run folders: resume is exact, kill -9 costs nothing written, damage is told in one line."""
+"""Run folders: resuming is exact, kill -9 loses nothing written, damage is reported in one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEYS: dict[str, Any] = {
     "env_params": {"num_agents": 2},
     "episodes": 40,
     "num_envs": 4,
-    "rollout_steps": 11,  # updates end in mid-episode
+    "rollout_steps": 11,  # updates end in the middle of an episode
     "minibatches": 2,
     "actor_hidden": (8,),
     "critic_hidden": (8,),
@@ -47,14 +47,14 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> None:
 
 
 def records(path: Path) -> list[dict[str, Any]]:
-    """The metrics of a run without the clock."""
+    """The metrics of a run without the wall-clock time."""
     lines = (path / "metrics.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An undisturbed run."""
+    """An uninterrupted run."""
     return ascore.train(Config(**KEYS), tmp_path_factory.mktemp("whole") / "run").path
 
 
@@ -115,7 +115,7 @@ def test_kill_9_in_mid_run_and_resume(tmp_path: Path, whole: Path):
 def test_kill_9_while_a_checkpoint_is_written(
     tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """What a killed writer leaves behind is ignored, and the next writer clears it away."""
+    """The remains of a killed writer are ignored, and the next writer removes them."""
     out = tmp_path / "run"
     real = os.replace
 
@@ -197,10 +197,10 @@ def test_a_policy_acts_where_torch_is_missing(whole: Path):
         "import ascore\n"
         f"print(ascore.evaluate({str(whole)!r}, episodes=3).team_return.n)\n"
     )
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == "3"
+    assert process.stdout.strip() == "3"
 
 
 def test_evaluation_repeats_and_avoids_training_episodes(whole: Path):
@@ -273,7 +273,7 @@ def test_a_folder_without_checkpoints(tmp_path: Path):
 
 def test_a_taken_folder_is_refused(whole: Path):
     before = records(whole)
-    with pytest.raises(RunError, match="holds a run already; continue it with `ascore resume"):
+    with pytest.raises(RunError, match="already holds a run; continue it with `ascore resume"):
         ascore.train(Config(**KEYS), whole)
     assert records(whole) == before
 
@@ -307,13 +307,13 @@ def test_a_disk_that_fills_up_loses_nothing_written(tmp_path: Path, whole: Path,
     """At half the size a checkpoint cannot be written, at full size the log cannot grow."""
     out = tmp_path / "run"
     keys = Config(**{**KEYS, "episodes": 400, "keep_checkpoints": 100}).to_dict()
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", LIMITED, repr(keys), str(out), str(share)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert "cannot write" in found.stdout
-    assert "free some space or choose another --out" in found.stdout
-    assert len(found.stdout.strip().splitlines()) == 1
+    assert "cannot write" in process.stdout
+    assert "free some space or choose another --out" in process.stdout
+    assert len(process.stdout.strip().splitlines()) == 1
     assert len(records(out)) >= 4  # every line parses: no half record
     assert not list(out.rglob("*.part"))
     ascore.resume(out, episodes=40)
@@ -321,7 +321,7 @@ def test_a_disk_that_fills_up_loses_nothing_written(tmp_path: Path, whole: Path,
 
 
 def test_a_full_device(tmp_path: Path):
-    """The real thing: /dev/full answers every write with 'no space left'."""
+    """/dev/full fails every write with 'no space left'."""
     out = tmp_path / "run"
     out.mkdir()
     (out / "metrics.jsonl").symlink_to("/dev/full")
@@ -353,16 +353,16 @@ def test_a_run_can_be_stopped_by_a_signal(tmp_path: Path, whole: Path):
         time.sleep(0.05)
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate()
+    _, output = process.communicate()
     assert process.returncode == 130
-    assert f"continue with: ascore resume {out}" in told
+    assert f"continue with: ascore resume {out}" in output
     done = len(records(out))
     assert checkpoint.load(out).update == done
 
 
 @pytest.mark.parametrize("obs_mode", ["planes", "rgb", "local"])
 def test_a_policy_sees_bytes_at_the_scale_it_was_trained_on(obs_mode: str, tmp_path: Path):
-    """Planes are 0 and 1; colours are 0 to 255 and seen divided by 255."""
+    """Planes are 0 and 1; colours are 0 to 255 and divided by 255."""
     import torch
 
     from ascore.algorithms.terms import own_policy

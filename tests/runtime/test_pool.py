@@ -1,4 +1,4 @@
-"""The pool of workers: what ends one of them ends nobody else; nothing done is done twice."""
+"""The pool of workers: a failure ends one worker only, and nothing is done twice."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def test_every_task_has_a_process_with_one_thread(monkeypatch: pytest.MonkeyPatc
     tasks = {str(number): number for number in range(5)}
     outcomes = pool.run(tasks, touch, 2, quiet())
     assert [outcome.name for outcome in outcomes] == list(tasks)
-    found = [outcome.result for outcome in outcomes]
-    assert len({entry["pid"] for entry in found} | {os.getpid()}) == 6
-    assert {entry["threads"] for entry in found} == {1}
-    assert {entry["omp"] for entry in found} == {"1"}
-    assert {entry["told"] for entry in found} == {"passed on"}
-    assert [entry["task"] for entry in found] == list(range(5))
+    results = [outcome.result for outcome in outcomes]
+    assert len({entry["pid"] for entry in results} | {os.getpid()}) == 6
+    assert {entry["threads"] for entry in results} == {1}
+    assert {entry["omp"] for entry in results} == {"1"}
+    assert {entry["variable"] for entry in results} == {"passed on"}
+    assert [entry["task"] for entry in results] == list(range(5))
     assert all(outcome.cpu_seconds > 0 for outcome in outcomes)
     assert os.environ["OMP_NUM_THREADS"] == "7"
 
@@ -85,7 +85,7 @@ def test_workers_never_outnumber_cores_or_tasks(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_more_processes_than_workers(tmp_path: Path):
-    """While two wait to be stopped, the third has not begun; stopped, it never will."""
+    """While two tasks wait to be stopped, the third has not started, and it never does."""
     tasks = {name: tmp_path / name for name in "abc"}
 
     def stop() -> bool:
@@ -98,14 +98,14 @@ def test_no_more_processes_than_workers(tmp_path: Path):
     assert sorted(path.stem for path in tmp_path.glob("*.saved")) == ["a", "b"]
 
 
-def test_whatever_ends_a_worker_is_told_and_ends_nobody_else(capsys: pytest.CaptureFixture[str]):
+def test_a_failed_worker_is_reported_and_ends_no_other(capsys: pytest.CaptureFixture[str]):
     names = ["kill", "fine", "leave", "fault", "user", "fine too", "unsendable"]
     outcomes = pool.run({name: name for name in names}, misbehave, 2, quiet())
     reasons = {outcome.name: outcome.reason for outcome in outcomes if outcome.reason}
     assert "pickle" in reasons.pop("unsendable")
     assert reasons == {
-        "kill": "its process was ended by SIGKILL; memory ran out, or somebody ended it",
-        "leave": "its process ended with status 3",
+        "kill": "its process was killed by SIGKILL; it ran out of memory, or someone killed it",
+        "leave": "its process exited with status 3",
         "fault": "ZeroDivisionError: fault",
         "user": "seed = -1 is not allowed",
     }
@@ -139,7 +139,7 @@ def test_the_view_counts_what_ended(capsys: pytest.CaptureFixture[str]):
         progress.skip(1)
         pool.run({"x": "fine", "y": "user"}, misbehave, 1, progress, ended=lambda o: "all well")
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "1 of 3 runs were done before"
+    assert lines[0] == "1 of 3 runs were already done"
     assert lines[1].startswith("2/3 x: all well, ")
     assert lines[2].startswith("3/3 y: failed: seed = -1 is not allowed, ")
 
@@ -148,7 +148,7 @@ def test_the_view_counts_what_ended(capsys: pytest.CaptureFixture[str]):
 
 
 def test_killed_full_and_diverging_runs_are_named_and_continued(tmp_path: Path):
-    """A worker is killed, a disk fills up, numbers diverge: the rest finish. Again: all but one."""
+    """A worker is killed, a disk fills up, a run diverges: the rest finish. Then all but one do."""
     whole = tmp_path / "whole"
     good = [cell(seed) for seed in range(4)]
     for entry in good:
@@ -258,9 +258,9 @@ def test_an_interrupted_command_saves_and_the_same_command_goes_on(
         time.sleep(0.02)
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate()
+    _, output = process.communicate()
     assert process.returncode == 130
-    assert "stopped with 2 of 2 cells to go, all saved; the same command goes on" in told
+    assert "stopped with 2 of 2 cells to go, all saved; the same command goes on" in output
     assert 0 < checkpoint.load(tmp_path / "runs/as/s0").update < 2000
     assert main(command[3:]) == 0
     assert "| as | 2 |" in capsys.readouterr().out

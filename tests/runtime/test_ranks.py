@@ -1,4 +1,4 @@
-"""Several ranks: the same result as one, nothing lost by a kill, one line about what went wrong."""
+"""Several ranks: the same result as one, no loss when a rank is killed, one line per failure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEYS: dict[str, Any] = {
     "env": "predation-v1",
     "env_params": {"num_agents": 3},
     "num_envs": 8,
-    "rollout_steps": 13,  # updates end in mid-episode
+    "rollout_steps": 13,  # updates end in the middle of an episode
     "minibatches": 3,  # parts of unequal size
     "iterations": 2,
     "actor_hidden": [16],
@@ -54,7 +54,10 @@ CASES: dict[str, dict[str, Any]] = {
     "as, one after the other": {"update_order": "sequential"},
     "as, gaps and one neighbour": {"communicate_every": 2, "graph": "random_one"},
     "as, full batch": {"minibatches": 1},
-    "as, tiny minibatches": {"minibatches": 60, "iterations": 1},  # ranks without a row of some
+    "as, tiny minibatches": {
+        "minibatches": 60,
+        "iterations": 1,
+    },  # some ranks have no row of a minibatch
     "as, tiny minibatches, torch": {"minibatches": 60, "iterations": 1, "backend": "torch"},
     "as, links that change": {"env": "exchange-v1", "graph": "environment"},
     "as, links that change, kernel": {
@@ -97,16 +100,16 @@ SPLIT: dict[str, dict[str, Any]] = {
     "split, ippo": {**FOUR, "algorithm": "ippo"},
     "split, vs": {**FOUR, "algorithm": "vs"},
 }
-"""Agents can be shared equally, so every rank trains its own."""
+"""Cases whose agents can be shared equally, so that every rank trains its own."""
 UPDATES = 3
 
-# Sums are added in another order, which moves a float32 gradient in its last places. Adam divides
-# it by its own size, so a step of 1e-3 moves by about 1e-3 times 1e-6; measured are up to 1e-7.
+# Sums are taken in another order, which changes a float32 gradient in its last digits. Adam divides
+# it by its magnitude, so a step of 1e-3 changes by about 1e-3 times 1e-6; up to 1e-7 was measured.
 TOLERANCE = 2e-6
 
 
 def launch(ranks: int, jobs: list[dict[str, Any]], out: Path) -> None:
-    """Runs jobs on some ranks."""
+    """Runs jobs on `ranks` processes."""
     file = out / f"jobs-{ranks}.json"
     file.write_text(json.dumps(jobs))
     with socket.socket() as free:
@@ -123,8 +126,8 @@ def launch(ranks: int, jobs: list[dict[str, Any]], out: Path) -> None:
         )
         for rank in range(ranks)
     ]
-    told = [process.communicate()[1] for process in crew]
-    assert [process.returncode for process in crew] == [0] * ranks, "\n".join(told)
+    errors = [process.communicate()[1] for process in crew]
+    assert [process.returncode for process in crew] == [0] * ranks, "\n".join(errors)
 
 
 RUN: dict[str, Any] = {**KEYS, "episodes": 56, "checkpoint_every": 3}  # 17 updates
@@ -133,9 +136,9 @@ MEADOW_RUN = {**RUN, "env": "python_envs:Meadow", "env_params": {}, "episodes": 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ranks leave behind, by one crew of two and one of four: starting takes longest.
+    """Files written by two ranks and by four, each started once because starting is slow.
 
-    All cases by one, two and four ranks; runs that stopped and went on, beside undisturbed ones.
+    All cases with one, two and four ranks; stopped and resumed runs beside uninterrupted ones.
     """
     out = tmp_path_factory.mktemp("ranks")
     jobs: list[dict[str, Any]] = [
@@ -177,8 +180,8 @@ def compare(results: Path, name: str, ranks: int) -> None:
         assert x.keys() == y.keys()
         for key in x:
             if key.startswith(("floats", "bytes", "env_steps", "episodes")):
-                assert x[key] == y[key], key  # counted, and so exact
-            # Losses of a first step are near zero, where rounding of their terms shows.
+                assert x[key] == y[key], key  # counts, so exact
+            # Losses of a first step are near zero, where the rounding of their terms is visible.
             np.testing.assert_allclose(y[key], x[key], rtol=1e-3, atol=2e-5, err_msg=key)
 
 
@@ -199,10 +202,10 @@ def test_agents_split_among_ranks_learn_as_alone_to_the_bit(results: Path, name:
         np.testing.assert_array_equal(many[key], one[key], err_msg=key)
     a, b = (json.loads((results / f"{name}.{count}.json").read_text()) for count in (1, ranks))
     for x, y in zip(a, b, strict=True):
-        np.testing.assert_equal(y, x)  # to the bit, nan where nobody was heard
+        np.testing.assert_equal(y, x)  # to the bit, NaN where no agent was heard
 
 
-def test_who_can_split_agents():
+def test_which_runs_can_split_agents():
     env = ascore.make("predation", 4, 3, num_agents=4)
     for keys, reason in (
         ({}, None),
@@ -226,22 +229,22 @@ def test_who_can_split_agents():
 
 
 def test_what_ranks_agree_on(results: Path):
-    found = [json.loads((results / f"agree.{rank}").read_text()) for rank in range(4)]
-    for rank, mine in enumerate(found):
-        assert mine["total"] == [10.0, 100.0]
-        assert mine["mean"] == [2.5, 25.0]
-        assert mine["largest"] == [-1.0, -10.0]
-        assert mine["any"] == [True, False]
-        assert mine["told"] == "rank 0 says grüß Gott"
-        assert mine["mine"] == [rank + 1.0, 10.0 * (rank + 1)]  # untouched
+    reports = [json.loads((results / f"agree.{rank}").read_text()) for rank in range(4)]
+    for rank, report in enumerate(reports):
+        assert report["total"] == [10.0, 100.0]
+        assert report["mean"] == [2.5, 25.0]
+        assert report["largest"] == [-1.0, -10.0]
+        assert report["any"] == [True, False]
+        assert report["from_lead"] == "rank 0 says grüß Gott"
+        assert report["mine"] == [rank + 1.0, 10.0 * (rank + 1)]  # untouched
     expected = [[[float(rank)] * 2] * rank for rank in range(4)]
-    assert [mine["gathered"] for mine in found] == [expected, [], [], []]
+    assert [report["gathered"] for report in reports] == [expected, [], [], []]
 
 
-def test_ranks_that_differ_are_told(results: Path):
+def test_ranks_that_differ_all_raise(results: Path):
     for rank in range(4):
-        told = (results / f"disagree.{rank}").read_text()
-        assert told == "the ranks do not have the same bytes; hold the same ones"
+        message = (results / f"disagree.{rank}").read_text()
+        assert message == "the ranks do not have the same bytes; hold the same ones"
 
 
 # ---- pieces --------------------------------------------------------------------------------------
@@ -255,14 +258,14 @@ def rank_of(rank: int, size: int) -> ConnectedRanks:
 def test_every_row_is_one_ranks_own(size: int):
     steps, envs = 5, 12
     rows = np.random.default_rng(0).permutation(steps * envs)[:37]
-    found = []
+    owned = []
     for rank in range(size):
         own = rank_of(rank, size).own_rows(rows, envs)
         time, env = np.divmod(own, envs // size)
-        found.append(time * envs + rank * (envs // size) + env)
-    assert sorted(np.concatenate(found)) == sorted(rows)
+        owned.append(time * envs + rank * (envs // size) + env)
+    assert sorted(np.concatenate(owned)) == sorted(rows)
     order = {row: place for place, row in enumerate(rows)}
-    for own in found:
+    for own in owned:
         assert [order[row] for row in own] == sorted(order[row] for row in own)
 
 
@@ -275,13 +278,13 @@ def test_environments_must_be_shared_equally():
 
 
 class Silent(Ranks):
-    """Two ranks of which the other has no rows."""
+    """Two ranks; the other one has no rows."""
 
     size = 2
 
 
 def test_two_halves_of_a_step_are_the_step():
-    """Alone, gradient and finish give bit for bit what the one call gives."""
+    """In one process, gradient and finish give bit for bit the result of the single call."""
     learners = []
     for split in (False, True):
         config = Config(**KEYS)
@@ -294,15 +297,15 @@ def test_two_halves_of_a_step_are_the_step():
             learner.backend.gradients.ranks = Silent()
         metrics = learner.update(rollout, 0)
         learners.append((learner.state(), metrics))
-    (one, told), (two, also) = learners
+    (one, metrics_one), (two, metrics_two) = learners
     for key in one:
         assert torch.equal(one[key], two[key]), key
-    for key, value in told.items():
-        np.testing.assert_allclose(also[key], value, rtol=1e-5, atol=1e-6, err_msg=key)
+    for key, value in metrics_one.items():
+        np.testing.assert_allclose(metrics_two[key], value, rtol=1e-5, atol=1e-6, err_msg=key)
 
 
 class Doubled(Ranks):
-    """Two ranks that hold the same."""
+    """Two ranks that hold the same values."""
 
     def sum_in_place(self, x: torch.Tensor) -> None:
         x *= 2
@@ -329,7 +332,7 @@ def test_gradients_of_some_owners_are_added_up(owners: slice):
 
 @pytest.mark.parametrize("env", ["cleanup-v1", "predation-v1", "exchange-v1"])
 def test_parts_of_a_batch_are_saved_and_loaded(env: str):
-    """Six environments out of batches of two and four, and the other way round."""
+    """Copies six environments to batches of two and four, and back."""
     rng = np.random.default_rng(1)
 
     def play(vec: ascore.VecEnv, steps: int) -> None:
@@ -444,7 +447,7 @@ def test_split_runs_resume_bit_for_bit_with_any_ranks(results: Path):
 
 @pytest.mark.parametrize("name", ["fewer", "more"])
 def test_resumed_by_another_number_of_ranks(results: Path, name: str):
-    """Every environment goes on where it stood; sums are added in another order."""
+    """Every environment continues where it was; sums are taken in another order."""
     if name == "fewer":
         assert not Run.open(results / name).finished
         assert len(records(results / name)) == 7
@@ -462,8 +465,8 @@ def test_resumed_by_another_number_of_ranks(results: Path, name: str):
 
 
 def test_a_run_of_ranks_is_a_run_like_any_other(results: Path):
-    found = ascore.evaluate(results / "whole", episodes=4)
-    assert found.team_return.n == 4
+    evaluation = ascore.evaluate(results / "whole", episodes=4)
+    assert evaluation.team_return.n == 4
     alone = ascore.train(Config(**RUN), results / "alone")
     assert records(alone.path)[0].keys() == records(results / "whole")[0].keys()
 
@@ -478,7 +481,7 @@ COMMAND = [
     "predation", "--num-agents", "3", "--num-envs", "8", "--episodes", "2000", "--iterations", "2",
     "--actor-hidden", "16", "--critic-hidden", "16", "--checkpoint-every", "10", "--evaluate", "0",
 ]  # fmt: skip
-"""The same as a command."""
+"""KILLED as a command line."""
 
 
 def torchrun(*args: str, ranks: int = 2, restarts: int = 0) -> list[str]:
@@ -490,8 +493,8 @@ def torchrun(*args: str, ranks: int = 2, restarts: int = 0) -> list[str]:
 
 
 def crew(agent: int) -> dict[int, int]:
-    """Process of each rank, by rank."""
-    found = {}
+    """Process id of each rank."""
+    processes = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
@@ -500,15 +503,15 @@ def crew(agent: int) -> dict[int, int]:
             continue
         variables = dict(x.partition("=")[::2] for x in environ.split("\0"))
         if parent == agent and "RANK" in variables:
-            found[int(variables["RANK"])] = int(folder.name)
-    return found
+            processes[int(variables["RANK"])] = int(folder.name)
+    return processes
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds ranks in /proc")
 def test_kill_9_of_a_rank_five_times(results: Path, tmp_path: Path):
-    """Whoever dies, whenever: one line, a restart, and the parameters of an undisturbed run."""
-    out, told_to = tmp_path / "run", tmp_path / "log"
-    with told_to.open("w") as log:
+    """Every kill gives one line and a restart; parameters equal those of an uninterrupted run."""
+    out, log_path = tmp_path / "run", tmp_path / "log"
+    with log_path.open("w") as log:
         agent = subprocess.Popen(
             torchrun(*COMMAND, "--out", str(out), restarts=5), stderr=log, stdout=log
         )
@@ -522,7 +525,7 @@ def test_kill_9_of_a_rank_five_times(results: Path, tmp_path: Path):
         here, before = crew(agent.pid), lines()
         time.sleep(0.02)
         if len(here) < 2 or victims & set(here.values()) or lines() <= before:
-            continue  # not all are there, or they are not training yet
+            continue  # some are missing, or they are not training yet
         more, moment, rank = draw.randrange(30), 0.02 * draw.random(), draw.randrange(2)
         start = lines()
         while lines() < start + more and agent.poll() is None:
@@ -530,22 +533,22 @@ def test_kill_9_of_a_rank_five_times(results: Path, tmp_path: Path):
         time.sleep(moment)  # in the middle of an update as likely as not
         os.kill(here[rank], signal.SIGKILL)
         victims, kills = set(here.values()), kills + 1
-    assert agent.wait() == 0, told_to.read_text()
+    assert agent.wait() == 0, log_path.read_text()
     assert kills == 5
-    told = [line for line in told_to.read_text().splitlines() if line.startswith("ascore:")]
-    assert len(told) <= 5  # a survivor may be ended by torchrun before it has noticed
-    for line in told:
+    errors = [line for line in log_path.read_text().splitlines() if line.startswith("ascore:")]
+    assert len(errors) <= 5  # a survivor may be ended by torchrun before it has noticed
+    for line in errors:
         assert "has lost another rank" in line or "cannot meet" in line
     assert Run.open(out).config == KILLED
     same(results / "unkilled", out)
 
 
-def test_what_is_wrong_with_all_ranks_is_said_once(tmp_path: Path):
+def test_an_error_of_all_ranks_is_printed_once(tmp_path: Path):
     out = str(tmp_path / "run")
-    done = subprocess.run(
+    process = subprocess.run(
         torchrun("predation", "--num-envs", "7", "--out", out), capture_output=True, text=True
     )
-    told = [line for line in done.stderr.splitlines() if line.startswith("ascore:")]
-    assert done.returncode == 1
-    assert told == ["ascore: num_envs = 7 cannot be shared equally by 2 ranks; use 6 or 8"]
+    errors = [line for line in process.stderr.splitlines() if line.startswith("ascore:")]
+    assert process.returncode == 1
+    assert errors == ["ascore: num_envs = 7 cannot be shared equally by 2 ranks; use 6 or 8"]
     assert not Path(out).exists()

@@ -1,7 +1,7 @@
-"""Small maps and scripted random numbers for tests of the grid worlds, played by the Python twins.
+"""Small maps and scripted random numbers for tests of the grid worlds, on the Python references.
 
-Maps show what a test is about: "H" is waste, "R" clean river, "B" and "A" orchard, "P" spawn
-cells. Agents are put where a test wants them, wherever the spawn cells are.
+Letters of the maps: "H" is waste, "R" clean river, "B" and "A" orchard, "P" spawn
+cells. Tests place agents at any cell, regardless of the spawn cells.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ World = Cleanup | Harvest
 IN_ORDER, REVERSED = 2**63, 0
 
 
-# The default maps as published, cut to the size that the paper gives.
+# The published default maps, cut to the size given in the paper.
 CLEANUP_TOP = """
 @@@@@@@@@@@@@@@@@@
 @RRRRRR     BBBBB@
@@ -61,7 +61,7 @@ HARVEST_TOP = """
 
 
 class Scripted(Stream):
-    """Random numbers that a test wrote down."""
+    """A stream of the random numbers that a test gives."""
 
     def __init__(self, *words: int) -> None:
         self.words = list(words)
@@ -96,7 +96,7 @@ def just_not_below(value: float) -> int:
 
 
 def placed(world: Any, *agents: tuple[int, int, int], apples: Iterable[Cell] = ()) -> Any:
-    """Put agents at (row, column, orientation), waste as the map has it, and apples."""
+    """Places agents at (row, column, orientation), waste as on the map, and apples."""
     assert len(agents) == world.num_agents
     world.agents = [(row, col) for row, col, _ in agents]
     world.orientation = [orientation for _, _, orientation in agents]
@@ -111,7 +111,7 @@ def placed(world: Any, *agents: tuple[int, int, int], apples: Iterable[Cell] = (
 def cleanup(
     text: str, *agents: tuple[int, int, int], apples: Iterable[Cell] = (), **params: Any
 ) -> Any:
-    """A Cleanup world in which, unless asked for, nothing grows."""
+    """A Cleanup world in which nothing grows by default."""
     frozen = {"apple_probability": 0.0, "waste_probability": 0.0, "num_agents": len(agents)}
     return placed(Cleanup(CleanupParams(map=text, **(frozen | params))), *agents, apples=apples)
 
@@ -119,7 +119,7 @@ def cleanup(
 def harvest(
     text: str, *agents: tuple[int, int, int], apples: Iterable[Cell] = (), **params: Any
 ) -> Any:
-    """A Harvest world in which, unless asked for, nothing grows."""
+    """A Harvest world in which nothing grows by default."""
     frozen = {f"regrowth_{k}": 0.0 for k in (1, 2, 3)} | {"num_agents": len(agents)}
     return placed(Harvest(HarvestParams(map=text, **(frozen | params))), *agents, apples=apples)
 
@@ -141,7 +141,7 @@ def cells(plane: NDArray[np.bool_]) -> set[Cell]:
 
 
 class Counting(Stream):
-    """A stream that knows how much was drawn from it."""
+    """A stream that counts the words drawn from it."""
 
     words = 0
 

@@ -1,4 +1,4 @@
-"""What workers of the pool do in its tests; functions of a module, since they travel by name."""
+"""Work functions for the tests of the pool; module-level, because they are pickled by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ascore.runtime import pool
 
 
 def touch(task: Any, report: pool.Report, stop: pool.Stop) -> Any:
-    """Says which process, threads and cores it has."""
+    """Reports its process, threads and cores."""
     import numpy as np
     import torch
 
@@ -24,12 +24,13 @@ def touch(task: Any, report: pool.Report, stop: pool.Stop) -> Any:
     threads = len(os.listdir("/proc/self/task"))
     return {
         "pid": os.getpid(), "threads": threads, "cores": sorted(os.sched_getaffinity(0)),
-        "told": os.environ.get("ASCORE_TEST"), "omp": os.environ["OMP_NUM_THREADS"], "task": task,
+        "variable": os.environ.get("ASCORE_TEST"), "omp": os.environ["OMP_NUM_THREADS"],
+        "task": task,
     }  # fmt: skip
 
 
 def misbehave(task: str, report: pool.Report, stop: pool.Stop) -> Any:
-    """Ends as the task says."""
+    """Ends in the way that the task names."""
     if task == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if task == "leave":
@@ -45,7 +46,7 @@ def misbehave(task: str, report: pool.Report, stop: pool.Stop) -> Any:
 
 
 def wait(task: Path, report: pool.Report, stop: pool.Stop) -> Any:
-    """Goes on until it is asked to stop, and leaves a mark of having saved."""
+    """Runs until it is asked to stop, then leaves a file as proof that it saved."""
     task.with_suffix(".begun").touch()
     while not stop():
         report(1, 2, {"team_return": 0.0, "entropy": [0.0]})
@@ -55,7 +56,7 @@ def wait(task: Path, report: pool.Report, stop: pool.Stop) -> Any:
 
 
 def damaged(task: tuple[cells.Task, str], report: pool.Report, stop: pool.Stop) -> Any:
-    """A cell under which the ground gives way once four updates are through."""
+    """A cell that is killed, or whose disk fills up, after four updates."""
     cell, how = task
 
     def disturb(done: int, total: int, record: dict[str, Any]) -> None:

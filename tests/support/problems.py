@@ -1,4 +1,4 @@
-"""Random policies, messages and advantages, and what the float64 loops make of them."""
+"""Random policies, messages and advantages, with their losses from the float64 reference."""
 
 from __future__ import annotations
 

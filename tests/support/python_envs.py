@@ -1,4 +1,4 @@
-"""Small PettingZoo environments that the tests name as MODULE:CALLABLE, good ones and bad ones."""
+"""Small PettingZoo environments, valid and broken, that tests name as MODULE:CALLABLE."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pettingzoo.utils import parallel_to_aec
 
 
 class Meadow(ParallelEnv[str, Any, int]):
-    """Cows graze (1) or rest (0) on grass that grows by chance; hunger differs between cows.
+    """Cows graze (1) or rest (0) on grass that grows at random; hunger differs between cows.
 
     Args:
-        cows: agents.
-        horizon: steps; all are truncated then.
-        leave: cow i terminates alone in step 2 + i, so that the last of few ends the episode.
-        see: shape of what is observed: "box", "dict", "tuple", "discrete", or "lengths".
-        hear: say in the infos that each cow hears the next one only.
+        cows: number of agents.
+        horizon: steps until all agents are truncated.
+        leave: whether cow i terminates alone in step 2 + i; the last one ends the episode.
+        see: kind of observation: "box", "dict", "tuple", "discrete", or "lengths".
+        hear: whether the infos say that each cow hears only the next one.
         first: number of the first action.
     """
 
@@ -100,7 +100,7 @@ class Meadow(ParallelEnv[str, Any, int]):
 
 
 def meadow(name: str, seed: int = 2) -> Meadow:
-    """A function whose arguments are called like those of `make`."""
+    """A function whose arguments have the same names as those of `make`."""
     return Meadow(cows=len(name), horizon=seed)
 
 
@@ -113,7 +113,7 @@ class Locked(Meadow):
 
 
 class Endless(Meadow):
-    """Never ends, whatever its horizon says."""
+    """Never ends, despite its horizon."""
 
     def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
         obs, reward, out, _, infos = super().step(actions)
@@ -122,7 +122,7 @@ class Endless(Meadow):
 
 
 class Dizzy(Meadow):
-    """Draws from a generator that no seed reaches."""
+    """Draws from a generator that ignores the seed."""
 
     shared = np.random.default_rng()
 
@@ -132,19 +132,19 @@ class Dizzy(Meadow):
 
 
 class Lingering(Meadow):
-    """Leaves its agents in `agents` after the end, and hands out doubles and numbers above 1."""
+    """Keeps its agents in `agents` after the end, and observes float64 values above 1."""
 
     def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
-        told = super().step(actions)
+        results = super().step(actions)
         self.agents = list(self.possible_agents)
-        return told
+        return results
 
     def look(self, i: int) -> Any:
         return 30 * self.grass
 
 
 class Broken(Meadow):
-    """Breaks one rule, the one that is named, from the second step on."""
+    """Breaks the rule that `how` names, from the second step on."""
 
     def __init__(self, how: str = "", **keys: Any) -> None:
         self.how = how
@@ -248,7 +248,7 @@ def nothing() -> None:
 
 
 class Barren(Meadow):
-    """Gives everybody the same in every step."""
+    """Gives every agent the same reward in every step."""
 
     def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
         obs, reward, out, late, infos = super().step(actions)
@@ -256,7 +256,7 @@ class Barren(Meadow):
 
 
 class Forgetful(Meadow):
-    """Can be pickled, but loses its grass on the way."""
+    """Can be pickled, but loses the state of its grass."""
 
     def __setstate__(self, values: dict[str, Any]) -> None:
         self.__dict__.update(values, grass=np.ones(2))

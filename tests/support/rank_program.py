@@ -1,4 +1,4 @@
-"""What a rank does in the tests: `python rank_program.py JOBS.json OUT`, started once per rank."""
+"""Program that each rank runs in the tests: `python rank_program.py JOBS.json OUT`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ascore.runtime.ranks import Ranks, joined
 
 
 def updates(ranks: Ranks, out: Path, name: str, keys: dict[str, Any], count: int) -> None:
-    """A few updates; rank 0 writes parameters, optimiser and metrics."""
+    """Runs a few updates; rank 0 writes parameters, optimiser state and metrics."""
     session = training._Session(Config(**keys), ranks)
     session.env.reset()
     records = [session._update(out) for _ in range(count)]
@@ -28,7 +28,7 @@ def updates(ranks: Ranks, out: Path, name: str, keys: dict[str, Any], count: int
 
 
 def train(ranks: Ranks, out: Path, name: str, keys: dict[str, Any], stop_after: int) -> None:
-    """A run that the last rank stops after some updates; 0 = never."""
+    """Trains a run that the last rank stops after `stop_after` updates; 0 = never."""
     count = iter(range(1, 1_000_000))
 
     def stop() -> bool:
@@ -42,7 +42,7 @@ def resume(ranks: Ranks, out: Path, name: str) -> None:
 
 
 def disagree(ranks: Ranks, out: Path) -> None:
-    """The ranks hold different bytes: all of them must be told."""
+    """Checks different bytes on every rank; every rank writes the error it gets."""
     ranks.require_same("bytes", b"the same", "no remedy needed")
     try:
         ranks.require_same("bytes", str(ranks.rank).encode(), "hold the same ones")
@@ -51,19 +51,19 @@ def disagree(ranks: Ranks, out: Path) -> None:
 
 
 def agree(ranks: Ranks, out: Path) -> None:
-    """What the primitives give, for every rank."""
+    """Writes the results of the collective operations, for every rank."""
     mine = np.array([1.0, 10.0]) * (ranks.rank + 1)
     rows = np.full((ranks.rank, 2), ranks.rank, dtype=np.float64)
-    found = {
+    results = {
         "total": ranks.total(mine).tolist(),
         "mean": ranks.mean(mine).tolist(),
         "largest": ranks.largest(-mine).tolist(),
         "any": [ranks.any(ranks.rank == 1), ranks.any(False)],
-        "told": ranks.from_lead(lambda: f"rank {ranks.rank} says grüß Gott"),
+        "from_lead": ranks.from_lead(lambda: f"rank {ranks.rank} says grüß Gott"),
         "gathered": [part.tolist() for part in ranks.gather(rows)],
         "mine": mine.tolist(),
     }
-    (out / f"agree.{ranks.rank}").write_text(json.dumps(found))
+    (out / f"agree.{ranks.rank}").write_text(json.dumps(results))
 
 
 JOBS = {f.__name__: f for f in (updates, train, resume, disagree, agree)}
@@ -76,8 +76,8 @@ if __name__ == "__main__":
         for job in jobs:
             kind = job.pop("job")
             JOBS[kind](here, folder, **job)
-    # Threads of libraries that outlive the connection may end an interpreter that goes down in an
-    # orderly way; all that is tested is done and written.
+    # Library threads that outlive the connection can crash an interpreter during normal shutdown;
+    # everything under test is written by now.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

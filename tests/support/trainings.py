@@ -1,4 +1,4 @@
-"""Small trainings that several test files start from."""
+"""Small trainings that several test files share."""
 
 from __future__ import annotations
 

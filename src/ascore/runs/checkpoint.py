@@ -1,4 +1,4 @@
-"""Checkpoints: one folder each, safetensors beside a JSON manifest, moved into place whole."""
+"""Writes and reads checkpoints: a folder with safetensors and a JSON manifest."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds.
+    """The contents of a checkpoint.
 
     Attributes:
         path: its folder.
-        update: updates done when it was written.
+        update: number of updates done when it was written.
         config: the configuration as plain values.
         spec: sizes of the environment.
-        extra: positions of the logs and other plain values.
+        extra: sizes of the log files, counters and other plain values.
         arrays: parameters, optimiser, normaliser, environment state.
     """
 
@@ -105,45 +105,47 @@ def find(run: Path, name: str | None = None) -> Path:
     """Folder of the newest checkpoint of a run, or of the one called `name`.
 
     Raises:
-        CheckpointError: none there.
+        CheckpointError: there is no such checkpoint.
     """
     run = Path(run)
     if not run.is_dir():
         message = f"{run} is not a run folder; give the folder printed by `ascore train`"
         raise CheckpointError(message)
-    there = folders(run)
+    paths = folders(run)
     if name is not None:
-        there = [p for p in there if p.name == name.zfill(8)]
-    if not there:
+        paths = [p for p in paths if p.name == name.zfill(8)]
+    if not paths:
         which = f"checkpoint {name}" if name else "checkpoints"
         message = f"{run} holds no {which}; give a folder written by `ascore train`"
         raise CheckpointError(message)
-    return there[-1]
+    return paths[-1]
 
 
 def load(run: Path, name: str | None = None) -> Checkpoint:
     """Reads the newest checkpoint of a run, or the one called `name` ("00000120" or "120").
 
     Raises:
-        CheckpointError: none there, damaged (checksum, format, missing file), or of a newer
-            format; names the file and what else could be loaded.
+        CheckpointError: the checkpoint is missing, damaged (checksum, format, missing file) or of
+            a newer format; the message names the file and an older checkpoint to load instead.
     """
     run = Path(run)
     path = find(run, name)
     others = [p.name for p in folders(run) if p != path]
     remedy = (
-        f"use --checkpoint {others[-1]} instead" if others else "there is no older one; train anew"
+        f"use --checkpoint {others[-1]} instead"
+        if others
+        else "there is no older checkpoint; train again from the start"
     )
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
         data = (path / TENSORS).read_bytes()
-        found = manifest["format"]
+        version = manifest["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         message = f"checkpoint {path} is damaged ({error}); {remedy}"
         raise CheckpointError(message) from error
-    if found != FORMAT:
+    if version != FORMAT:
         message = (
-            f"checkpoint {path} has format {found}, this version reads {FORMAT}; "
+            f"checkpoint {path} has format {version}, this version reads {FORMAT}; "
             f"install ascore {manifest.get('ascore')}"
         )
         raise CheckpointError(message)

@@ -1,4 +1,4 @@
-"""Trains several algorithms on one configuration at the same time, a process each."""
+"""Trains several algorithms on one configuration at the same time, one process each."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def train_side_by_side(
     """Trains each algorithm into `out/<algorithm>`; all else in `config` is the same.
 
     Args:
-        config: of all.
-        algorithms: their names.
-        out: folder above the runs.
-        progress: shows how all of them go on.
-        stop: true asks all to save and return early.
+        config: shared by all runs.
+        algorithms: names of the algorithms.
+        out: parent folder of the runs.
+        progress: shows the progress of all runs.
+        stop: once it returns true, all runs save and return early.
 
     Returns:
         The runs, in the order of `algorithms`.
 
     Raises:
-        AscoreError: a run failed; names it and says why. The others have been finished.
+        AscoreError: a run failed; the message names it and says why. The other runs are finished.
     """
     tasks = {name: (config.replace(algorithm=name), out / name) for name in algorithms}
     workers = pool.fit_workers(0, len(tasks))

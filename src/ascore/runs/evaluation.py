@@ -33,11 +33,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Timing:
-    """When a milestone was reached.
+    """How often and how soon a milestone was reached.
 
     Attributes:
-        reached: share of the episodes in which it was.
-        steps: until then; an episode without it counts with its whole length.
+        reached: share of the episodes that reached it.
+        steps: steps until it was reached; an episode that never reached it counts in full.
     """
 
     reached: float
@@ -46,7 +46,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Outcome of `evaluate`.
+    """Result of `evaluate`.
 
     Attributes:
         team_return: sum over agents and steps, per episode.
@@ -54,9 +54,9 @@ class Evaluation:
         episode_length: mean number of steps.
         entropy: mean entropy of the policies along the way, nats.
         entropy_uniform: entropy of uniform play, for comparison.
-        greedy: most probable actions instead of sampled ones.
-        milestones: by event of `ascore.milestones`, how often and how soon it happened.
-        team_returns: f64 [n], every episode.
+        greedy: whether agents took their most probable action instead of sampling.
+        milestones: per event of the environment, how often and how soon it happened.
+        team_returns: f64 [n], one per episode.
     """
 
     team_return: Interval
@@ -86,18 +86,18 @@ def evaluate(
     greedy: bool = False,
     checkpoint: str | None = None,
 ) -> Evaluation:
-    """Plays fresh episodes with a trained policy; needs no PyTorch.
+    """Plays new episodes with a trained policy; does not need PyTorch.
 
     Args:
         run: a run, its folder, or a policy.
-        episodes: how many; the first of as many environments each, none seen in training.
+        episodes: number of episodes, one in each of as many environments; none was trained on.
         seed: of the environments; None = the training seed.
         greedy: take the most probable action instead of sampling.
         checkpoint: name of a checkpoint; None = the newest.
 
     Raises:
-        CheckpointError: the run holds no whole checkpoint.
-        ValueError: episodes below 1.
+        CheckpointError: the run holds no complete checkpoint.
+        ValueError: episodes is below 1.
     """
     if episodes < 1:
         message = f"episodes = {episodes} is not allowed; it must be at least 1"
@@ -110,7 +110,7 @@ def evaluate(
 
 
 def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:
-    """One episode in each of `episodes` environments, side by side."""
+    """Plays one episode in each of `episodes` environments, all in parallel."""
     env = batch(policy.env, policy.env_params, episodes, seed, first_env=FIRST_EVALUATION_ENV)
     obs, _ = env.reset()
     n = env.spec.num_agents
@@ -150,7 +150,7 @@ def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:
 
 
 def _interval(values: npt.NDArray[np.float64]) -> Interval:
-    """Mean of f64 [n] with its 95% interval; not a number of a single value."""
+    """Mean of f64 [n] with its 95% interval; NaN bounds for a single value."""
     n, mean = len(values), float(values.mean())
     error = float(values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
     return Interval(mean, (mean - Z95 * error, mean + Z95 * error), n)

@@ -1,4 +1,4 @@
-"""Writes that either happen whole or leave what was there."""
+"""Atomic writes: a file is replaced completely or left as it was."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ascore.errors import RunError
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file through a temporary neighbour, fsync and rename.
+    """Writes a file by way of a temporary file in the same folder, fsync and rename.
 
     Raises:
         RunError: the folder cannot be written or the disk is full; the old file is untouched.
@@ -28,7 +28,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a rename in `folder` survive a power cut, where the system can promise that."""
+    """Syncs `folder`, so that a rename in it survives a power cut on systems that support this."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -39,9 +39,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> RunError:
-    """One line for a failed write: the file, the reason, the remedy."""
+    """The error for a failed write; it names the file, the reason and the remedy."""
     reason = error.strerror or str(error)
     return RunError(
         f"cannot write {path}: {reason}; free some space or choose another --out "
-        "(what was written before is intact)"
+        "(files written earlier are intact)"
     )

@@ -1,4 +1,4 @@
-"""Logs a person or a program can follow: JSON Lines and CSV, TensorBoard when asked."""
+"""Writes the metrics of a run: JSON Lines, CSV and, when enabled, TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ascore.runs.files import unwritable
 
 
 class Log:
-    """What nobody writes down: the log of all ranks but the first."""
+    """A log that discards its records; every rank except the first has one."""
 
     def write(self, record: dict[str, Any]) -> None:
-        """Takes a record."""
+        """Discards a record."""
 
     def positions(self) -> dict[str, int]:
-        """Sizes of the files in bytes: there are none."""
+        """Sizes of the log files in bytes; empty, because there are no files."""
         return {}
 
     def close(self) -> None:
-        """Ends the log."""
+        """Closes the log."""
 
 
 class MetricsLog(Log):
     """Appends one record per update to `metrics.jsonl` and `metrics.csv`.
 
     Lists become one CSV column per entry (`return_0`, `action_probs_1_0`). On resume both files
-    are cut back to where the checkpoint left them, so that no update appears twice.
+    are truncated to their sizes at the checkpoint, so that no update appears twice.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class MetricsLog(Log):
             _cut(path, file, size)
 
     def write(self, record: dict[str, Any]) -> None:
-        """Appends a record; its keys must be the same at every call.
+        """Appends a record; all records must have the same keys.
 
         Raises:
             RunError: the disk is full; the files end with the last whole record.
@@ -99,7 +99,7 @@ class MetricsLog(Log):
             raise unwritable(path, error) from error
 
     def positions(self) -> dict[str, int]:
-        """Sizes of the files in bytes; synced to disk, for a checkpoint to remember."""
+        """Syncs the log files to disk and gives their sizes in bytes, for a checkpoint to store."""
         sizes = {}
         for name, (path, file) in self.files.items():
             try:
@@ -111,7 +111,7 @@ class MetricsLog(Log):
         return sizes
 
     def close(self) -> None:
-        """Closes the files."""
+        """Closes the log files."""
         for _, file in self.files.values():
             file.close()
         if self._board is not None:
@@ -119,10 +119,10 @@ class MetricsLog(Log):
 
 
 def _cut(path: Path, file: BinaryIO, size: int) -> None:
-    there = path.stat().st_size
-    if there < size:
+    actual = path.stat().st_size
+    if actual < size:
         message = (
-            f"{path} has {there} bytes, the checkpoint was written at {size}; "
+            f"{path} has {actual} bytes, the checkpoint was written at {size}; "
             "restore the file, or resume from an older checkpoint"
         )
         raise CheckpointError(message)
@@ -131,7 +131,7 @@ def _cut(path: Path, file: BinaryIO, size: int) -> None:
 
 
 def flatten(record: dict[str, Any]) -> dict[str, Any]:
-    """Lists of any depth to numbered keys: {"return": [1, 2]} -> {"return_0": 1, "return_1": 2}."""
+    """Numbers the entries of nested lists: {"return": [1, 2]} -> {"return_0": 1, "return_1": 2}."""
     flat: dict[str, Any] = {}
 
     def visit(key: str, value: Any) -> None:
@@ -147,7 +147,7 @@ def flatten(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN: a return of no finished episode is null."""
+    """Replaces NaN, such as the return of no finished episode, by None: JSON has no NaN."""
     if isinstance(value, list):
         return [_finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Events an episode can be timed by: what a return alone does not tell, such as haste."""
+"""Milestones: events whose time in an episode shows what a return hides, such as speed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ascore.envs.vec_env import VecEnv
 
 
 def milestones(name: str) -> Mapping[str, Event]:
-    """The events of an environment; other people's environments have none."""
+    """The events of an environment; environments from outside the package have none."""
     return ENVIRONMENTS[name].milestones if name in ENVIRONMENTS else {}
 
 
 class Watch:
-    """Notes in which step of an episode each milestone was first reached.
+    """Records the step of an episode in which each milestone was first reached.
 
     Args:
         env: B environments, just reset.
 
     Attributes:
-        first: by milestone i64 [B], steps taken when it was reached (0: from the beginning on),
-            -1 = not yet.
+        first: per milestone i64 [B], the number of steps taken when it was reached; 0 = it held at
+            the start, -1 = not reached yet.
     """
 
     def __init__(self, env: VecEnv) -> None:
@@ -35,11 +35,11 @@ class Watch:
         self._look(np.ones(env.num_envs, dtype=np.bool_), None, 0)
 
     def step(self, action: npt.NDArray[np.int32], running: npt.NDArray[np.bool_]) -> None:
-        """Looks where a step will lead; call it before every step of the environments.
+        """Checks the milestones of the coming step; call it before every step of the environments.
 
         Args:
-            action: i32 [B, N], about to be taken.
-            running: bool [B], whether the first episode still goes on.
+            action: i32 [B, N], the actions of the coming step.
+            running: bool [B], whether the first episode is still running.
         """
         if self._events and running.any():
             self._look(running, action, int(self._env.time[running][0]) + 1)
@@ -51,7 +51,7 @@ class Watch:
         for first in self.first.values():
             pending |= first < 0
         for index in np.flatnonzero(where & pending):
-            held = self._env.inspect(int(index), action)
-            for name, happened in self._events.items():
-                if self.first[name][index] < 0 and happened(held):
+            state = self._env.inspect(int(index), action)
+            for name, event in self._events.items():
+                if self.first[name][index] < 0 and event(state):
                     self.first[name][index] = step

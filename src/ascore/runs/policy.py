@@ -21,21 +21,21 @@ from ascore.runs.tensorfile import metadata, parse, serialize
 
 F32 = npt.NDArray[np.float32]
 
-# What an exported file calls itself, and the version of its layout.
+# Name of the file format, and the version of its layout.
 FORMAT_NAME, FORMAT = "ascore.policy", 1
 PARAM = "env_param."
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The own policies pi^{ii} of N agents, or the one policy of a centre that acts for all.
+    """The own policies pi^{ii} of N agents, or one central policy that acts for all agents.
 
     Attributes:
         env: environment name.
-        env_params: parameters the environment was made with.
-        layers: per layer (weight f32 [K, in, out], bias f32 [K, out]); K = N, or 1 for a centre.
+        env_params: parameters of the environment.
+        layers: per layer (weight f32 [K, in, out], bias f32 [K, out]); K = N, or 1 if central.
         config: the training configuration as plain values; empty for an exported policy.
-        obs_scale: what the first layer sees are observations times this.
+        obs_scale: factor by which observations are multiplied before the first layer.
         num_agents: N.
         num_actions: A, of one agent.
     """
@@ -50,13 +50,14 @@ class Policy:
 
     @property
     def centralised(self) -> bool:
-        """Whether one centre draws joint actions for all."""
+        """Whether one central policy draws joint actions for all agents."""
         return len(self.layers[0][0]) < self.num_agents
 
     def log_probs(self, obs: npt.NDArray[Any]) -> F32:
         """Log-probabilities pi^{ii}(.|s): obs [B, V, O] of the environment -> f32 [B, N, A].
 
-        A centre's are those of the joint actions, f32 [B, 1, A**N], agent 0 the leading digit.
+        A central policy gives those of the joint actions, f32 [B, 1, A**N]; agent 0 is the leading
+        digit.
         """
         size = self.layers[0][0].shape[1]
         if self.centralised and obs.ndim == 3:
@@ -64,10 +65,10 @@ class Policy:
         if obs.ndim != 3 or obs.shape[2] != size:
             message = f"obs has shape {obs.shape}; this policy needs [num_envs, views, {size}]"
             raise ValueError(message)
-        seen = obs.astype(np.float32).transpose(1, 0, 2) * np.float32(self.obs_scale)  # [V, B, O]
-        # In double precision, rounded once: then the order of the sums, which differs between
-        # libraries, machines and the policy in C++, is not seen in the result.
-        hidden = seen.astype(np.float64)
+        scaled = obs.astype(np.float32).transpose(1, 0, 2) * np.float32(self.obs_scale)  # [V, B, O]
+        # Computed in double precision and rounded once, so that the result does not depend on the
+        # order of summation, which differs between libraries, machines and the C++ policy.
+        hidden = scaled.astype(np.float64)
         for index, (weight, bias) in enumerate(self._wide_layers):
             hidden = hidden @ weight + bias[:, None, :]
             if index + 1 < len(self.layers):
@@ -83,26 +84,26 @@ class Policy:
         ]
 
     def act(self, obs: npt.NDArray[Any], uniform: F32 | None = None) -> npt.NDArray[np.int32]:
-        """Actions i32 [B, N]: drawn with uniform numbers f32 [B, N], or the most probable."""
+        """Actions i32 [B, N]: sampled with `uniform` f32 [B, N], or the most probable if None."""
         return self.choose(self.log_probs(obs), uniform)
 
     def choose(self, log_probs: F32, uniform: F32 | None) -> npt.NDArray[np.int32]:
-        """As `act`, from what `log_probs` gave."""
+        """Actions i32 [B, N] as from `act`, given the result of `log_probs`."""
         if not self.centralised:
             return choose(log_probs, uniform)
         joint = choose(log_probs, None if uniform is None else uniform[:, :1])[:, 0]
         return split(joint, self.num_agents, self.num_actions)
 
     def entropy(self, log_probs: F32) -> F32:
-        """Per agent in nats, f32 [B, N]; of a centre an equal share of its joint entropy each."""
-        each: F32 = -(np.exp(log_probs) * log_probs).sum(axis=-1)
+        """Entropy per agent in nats, f32 [B, N]; a central policy's is divided equally."""
+        entropy: F32 = -(np.exp(log_probs) * log_probs).sum(axis=-1)
         if not self.centralised:
-            return each
-        return np.repeat(each / self.num_agents, self.num_agents, axis=1)
+            return entropy
+        return np.repeat(entropy / self.num_agents, self.num_agents, axis=1)
 
 
 def choose(log_probs: F32, uniform: F32 | None) -> npt.NDArray[np.int32]:
-    """Inverse transform of log-probabilities f32 [B, N, A]; the most probable without numbers."""
+    """Samples from f32 [B, N, A] by inverse transform; the most probable if `uniform` is None."""
     if uniform is None:
         best: npt.NDArray[np.int32] = log_probs.argmax(axis=-1).astype(np.int32)
         return best
@@ -114,10 +115,10 @@ def choose(log_probs: F32, uniform: F32 | None) -> npt.NDArray[np.int32]:
 
 
 def load_policy(run: str | Path, name: str | None = None) -> Policy:
-    """The policy of a run's newest checkpoint, or of the one called `name`; or an exported file's.
+    """Loads a policy from an exported file or from a run's newest checkpoint, or the one `name`.
 
     Raises:
-        CheckpointError: no checkpoint, or a damaged one; a file that holds no policy.
+        CheckpointError: the checkpoint is missing or damaged, or the file holds no policy.
     """
     path = Path(run)
     return from_file(path) if path.is_file() else from_checkpoint(checkpoint.load(path, name))
@@ -126,12 +127,13 @@ def load_policy(run: str | Path, name: str | None = None) -> Policy:
 def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
     """Writes one safetensors file that `load_policy`, `ascore::Policy` and `ascore.h` load.
 
-    Per layer l it holds `layers.l.weight` f32 [K, in, out] and `layers.l.bias` f32 [K, out], and
-    as texts: format, version, env, env_param.NAME, obs_scale, num_agents, num_actions, ascore.
+    The file holds `layers.l.weight` f32 [K, in, out] and `layers.l.bias` f32 [K, out] for each
+    layer l, and as metadata strings: format, version, env, env_param.NAME, obs_scale, num_agents,
+    num_actions, ascore.
 
     Args:
-        policy: a policy, or the folder of a run, whose newest checkpoint is taken.
-        out: the file; its folder is made.
+        policy: a policy, or a run folder, of which the newest checkpoint is exported.
+        out: path of the file; its folder is created.
 
     Raises:
         CheckpointError: as `load_policy`.
@@ -168,7 +170,7 @@ def from_file(path: Path) -> Policy:
         data = path.read_bytes()
         about, arrays = metadata(data), parse(data)
         if about["format"] != FORMAT_NAME or int(about["version"]) != FORMAT:
-            message = f"{about['format']} {about['version']}, want {FORMAT_NAME} {FORMAT}"
+            message = f"{about['format']} {about['version']}, not {FORMAT_NAME} {FORMAT}"
             raise ValueError(message)
         layers = [
             (arrays[f"layers.{k}.weight"], arrays[f"layers.{k}.bias"])
@@ -208,7 +210,7 @@ def _as_value(text: str) -> Any:
 
 
 def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
-    """Picks the own policies out of the actor's parameters."""
+    """Extracts the own policies from the actor's parameters."""
     try:
         sizes, layout, heads = (saved.extra["actor"][k] for k in ("sizes", "layout", "heads"))
         flat = saved.arrays["actor"]
@@ -230,7 +232,7 @@ def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
             own_weight = weight.reshape(n, -1, n, a)[index, :, index]
             layers[-1] = (own_weight, bias.reshape(n, n, a)[index, index])
     except (KeyError, ValueError, IndexError) as error:
-        message = f"checkpoint {saved.path} does not hold a policy ({error}); train anew"
+        message = f"checkpoint {saved.path} does not hold a policy ({error}); train again"
         raise CheckpointError(message) from error
     return Policy(
         env=saved.config["env"],

@@ -1,4 +1,4 @@
-"""The one training loop: collect, update, log, save. It knows no algorithm's name."""
+"""The training loop of all algorithms: collect, update, log, save."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ascore.runtime.processors import usable_processors
 from ascore.runtime.ranks import Ranks
 
 Report = Callable[[int, int, dict[str, Any]], None]
-"""(updates done, updates in all, metrics of the last) -> None, called after every update."""
+"""(updates done, total updates, metrics of the last update) -> None, called after every update."""
 
 U8 = npt.NDArray[np.uint8]
 
@@ -37,7 +37,7 @@ ROUND_ALIKE = (
     "their processors round differently; set ASCORE_SIMD and ATEN_CPU_CAPABILITY to avx2 for all"
 )
 
-# Share of the last updates that a summary's return averages over.
+# A summary averages the return over this share of the updates, the last ones.
 SUMMARY_SHARE = 0.1
 
 
@@ -50,7 +50,7 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
-        """An existing run folder."""
+        """Opens an existing run folder."""
         folder = Path(path)
         return cls(folder, Config.load(folder / "config.toml"))
 
@@ -62,18 +62,18 @@ class Run:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Outcome of a finished run."""
+        """Summary of a finished run."""
         values: dict[str, Any] = json.loads((self.path / "summary.json").read_text())
         return values
 
     @property
     def finished(self) -> bool:
-        """Whether all its updates are done."""
+        """Whether all updates are done."""
         return (self.path / "summary.json").exists()
 
     @property
     def policy(self) -> Policy:
-        """The newest checkpoint's policy."""
+        """Policy of the newest checkpoint."""
         return load_policy(self.path)
 
 
@@ -89,28 +89,28 @@ def train(
     """Trains from scratch; sets the number of PyTorch threads of this process.
 
     Args:
-        config: everything the run depends on.
-        out: a new folder; None = `runs/<env>-<algorithm>-s<seed>`, numbered when taken.
+        config: configuration of the run.
+        out: a new folder; None = `runs/<env>-<algorithm>-s<seed>`, numbered if that exists.
         report: called after every update, on rank 0.
-        stop: asked after every update; True on any rank saves a checkpoint and returns early.
-        ranks: the ranks that share the environments, as `ascore.runtime.ranks.joined` gives them;
-            None = this process alone. All must call with the same arguments.
-        restarted: on any rank, an earlier attempt at the same run may have left its folder: go on
-            from its newest checkpoint.
+        stop: called after every update; True on any rank saves a checkpoint and returns early.
+        ranks: the ranks that share the environments, from `ascore.runtime.ranks.joined`; None =
+            this process alone. All ranks must pass the same arguments.
+        restarted: whether an earlier attempt at the same run may have left a folder, on any rank;
+            if so, training continues from its newest checkpoint.
 
     Returns:
         The run; `ascore.resume(run.path)` continues it if it was stopped.
 
     Raises:
         RunError: the folder holds a run already, cannot be written, or the disk is full.
-        NonFiniteError: training diverged; the last good checkpoint is left.
-        RankError: another rank is gone.
+        NonFiniteError: training diverged; the last good checkpoint is kept.
+        RankError: another rank was lost.
     """
     ranks = ranks or Ranks()
     restarted = ranks.any(restarted)
     session = _Session(config, ranks)
-    told = ranks.from_lead(lambda: json.dumps(_begin(config, out, restarted)))
-    path, name = json.loads(told)
+    start = ranks.from_lead(lambda: json.dumps(_begin(config, out, restarted)))
+    path, name = json.loads(start)
     saved = checkpoint.load(Path(path), name) if name else None
     if saved is None:
         session.env.reset()
@@ -118,15 +118,15 @@ def train(
 
 
 def _begin(config: Config, out: str | Path | None, restarted: bool) -> tuple[str, str]:
-    """The folder to write into, a new one or what an earlier attempt at the same run left.
+    """Creates the run folder or finds the one of an earlier attempt at the same run.
 
     Returns:
-        The folder, and the name of the checkpoint to go on from; "" = none.
+        The folder, and the name of the checkpoint to continue from; "" = none.
     """
-    left = _left_behind(config, out) if restarted else None
-    if left is not None:
-        names = [folder.name for folder in checkpoint.folders(left)]
-        return str(left), names[-1] if names else ""
+    earlier = _left_behind(config, out) if restarted else None
+    if earlier is not None:
+        names = [saved.name for saved in checkpoint.folders(earlier)]
+        return str(earlier), names[-1] if names else ""
     folder = new_folder(config, out, [config.algorithm])
     write_atomic(folder / "config.toml", config.dump().encode())
     return str(folder), ""
@@ -146,19 +146,19 @@ def resume(
     Args:
         path: run folder.
         episodes: new training length; None = as configured.
-        checkpoint_name: which checkpoint; None = the newest.
+        checkpoint_name: name of the checkpoint; None = the newest.
         report: as in `train`.
         stop: as in `train`.
-        ranks: as in `train`; there may be more or fewer ranks than before. Sums are then added in
-            another order, so the run equals an undisturbed one up to rounding.
+        ranks: as in `train`; their number may differ from before. Sums are then taken in another
+            order, so the result equals that of an uninterrupted run up to rounding.
 
     Raises:
-        CheckpointError: no whole checkpoint, or logs shorter than it remembers.
-        RankError: another rank is gone.
+        CheckpointError: no complete checkpoint exists, or a log is shorter than at the checkpoint.
+        RankError: another rank was lost.
     """
     ranks = ranks or Ranks()
     folder = Path(path)
-    # Rank 0 looks, so that all take the same one, whatever their view of a shared disk.
+    # Rank 0 chooses, because ranks may see different states of a shared disk.
     name = ranks.from_lead(lambda: checkpoint.find(folder, checkpoint_name).name)
     saved = checkpoint.load(folder, name)
     config = Config.from_dict(saved.config, str(saved.path))
@@ -170,7 +170,7 @@ def resume(
 
 
 class _Session:
-    """Environment, learner and counters of a running training, on one of the ranks."""
+    """Environments, learner and counters of one rank during training."""
 
     def __init__(self, config: Config, ranks: Ranks) -> None:
         torch.set_num_threads(config.torch_threads)
@@ -207,7 +207,7 @@ class _Session:
         every = self.config.checkpoint_every or max(1, self.total // 20)
         log = Log()
         if self.ranks.lead:
-            (folder / "summary.json").unlink(missing_ok=True)  # it speaks of finished runs
+            (folder / "summary.json").unlink(missing_ok=True)  # only finished runs have one
             log = MetricsLog(folder, tensorboard=self.config.tensorboard, positions=positions)
         before = self.seconds
         start = time.perf_counter()
@@ -236,8 +236,12 @@ class _Session:
             self.learner.anneal(self.done / self.total)
             metrics = self.learner.update(rollout, self.done)
         except NonFiniteError as error:
-            left = checkpoint.folders(folder)
-            last = f"last good checkpoint: {left[-1]}" if left else "no checkpoint was written yet"
+            folders = checkpoint.folders(folder)
+            last = (
+                f"last good checkpoint: {folders[-1]}"
+                if folders
+                else "no checkpoint was written yet"
+            )
             message = f"update {self.done}: {error} ({last})"
             raise NonFiniteError(message) from error
         self.done += 1
@@ -252,7 +256,7 @@ class _Session:
         }
 
     def _count(self, metrics: dict[str, Any]) -> None:
-        """Adds an update to the ledger of the run."""
+        """Adds the floats and bytes sent in one update to the totals of the run."""
         for key, value in metrics.items():
             unit, _, kind = key.partition("_")
             if unit in ("floats", "bytes") and kind != "sent":
@@ -287,9 +291,9 @@ class _Session:
         checkpoint.save(folder, self.done, self.config.to_dict(), spec, extra, arrays, keep)
 
     def _restore(self, saved: checkpoint.Checkpoint) -> dict[str, int]:
-        now = spec_dict(self.learner.outside)
-        if saved.spec != now:
-            message = f"checkpoint {saved.path} was made for {saved.spec}, not {now}"
+        spec = spec_dict(self.learner.outside)
+        if saved.spec != spec:
+            message = f"checkpoint {saved.path} was made for {saved.spec}, not {spec}"
             raise CheckpointError(message)
         arrays = {key: value.copy() for key, value in saved.arrays.items()}
         slices: list[U8] = []
@@ -298,7 +302,7 @@ class _Session:
         first, mine = self.ranks.rank * self.env.num_envs, self.env.num_envs
         self._restore_envs(slices, first)
         self.collector.running_return[...] = arrays.pop("running_return")[first : first + mine]
-        # An environment that cannot be saved has begun a fresh episode.
+        # Environments that cannot be saved have started a new episode.
         self.collector.running_return[self.env.time == 0] = 0.0
         self.learner.load_state({key: torch.from_numpy(value) for key, value in arrays.items()})
         self.done = saved.update
@@ -307,20 +311,20 @@ class _Session:
         return {**saved.extra["logs"], "update": saved.update}
 
     def _restore_envs(self, slices: list[U8], first: int) -> None:
-        """Takes environments first.. out of the slices that some number of ranks saved."""
-        mine, each = self.env.num_envs, self.config.num_envs // len(slices)
-        if mine == each:
-            self.env.load_state(slices[first // each])
+        """Loads this rank's environments, `first` and on, from the slices of the saved ranks."""
+        count, per_slice = self.env.num_envs, self.config.num_envs // len(slices)
+        if count == per_slice:
+            self.env.load_state(slices[first // per_slice])
             return
         view = self.learner.algorithm.view
         for number, state in enumerate(slices):
-            start = number * each
-            low, high = max(first, start), min(first + mine, start + each)
+            start = number * per_slice
+            low, high = max(first, start), min(first + count, start + per_slice)
             if low >= high:
                 continue
-            theirs = view.env(self._batch(start, each, 1))
-            theirs.load_state(state)
-            part = theirs.save_state(low - start, high - low)
+            other = view.env(self._batch(start, per_slice, 1))
+            other.load_state(state)
+            part = other.save_state(low - start, high - low)
             self.env.load_state(part, low - first, high - low)
 
     def _summary(self, run: Run) -> dict[str, Any]:
@@ -342,18 +346,18 @@ class _Session:
 
 
 def slice_name(rank: int) -> str:
-    """What a checkpoint calls the environments of a rank."""
+    """Name of a rank's environment state in a checkpoint."""
     return "env" if rank == 0 else f"env.{rank}"
 
 
 def spec_dict(spec: Spec) -> dict[str, Any]:
-    """Sizes of an environment as JSON holds them."""
+    """Sizes of an environment as plain JSON values."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(spec)))
     return values
 
 
 def _left_behind(config: Config, out: str | Path | None) -> Path | None:
-    """The folder of an earlier attempt at the same run; None where there is none."""
+    """Folder of an earlier attempt at the same run, or None."""
     if out is not None:
         folders = [Path(out)]
     else:
@@ -374,10 +378,10 @@ def _stem(config: Config, algorithms: Sequence[str]) -> str:
 
 
 def new_folder(config: Config, out: str | Path | None, algorithms: Sequence[str]) -> Path:
-    """Creates the folder of a run, or the one above the runs of several algorithms.
+    """Creates the folder of a run, or the parent folder for the runs of several algorithms.
 
     Raises:
-        RunError: it holds a run already, or cannot be created.
+        RunError: the folder already holds a run or cannot be created.
     """
     if out is None:
         stem = _stem(config, algorithms)
@@ -394,7 +398,7 @@ def new_folder(config: Config, out: str | Path | None, algorithms: Sequence[str]
         ]
         if taken:
             message = (
-                f"{taken[0]} holds a run already; continue it with `ascore resume {taken[0]}` "
+                f"{taken[0]} already holds a run; continue it with `ascore resume {taken[0]}` "
                 "or choose another --out"
             )
             raise RunError(message)

@@ -1,4 +1,4 @@
-"""Safetensors files with NumPy alone, so that a policy acts where nothing else is installed.
+"""Reads and writes safetensors files with NumPy alone, so that policies need no other package.
 
 Format: eight bytes of header length, a JSON header {name: {dtype, shape, data_offsets}}, raw data
 (https://github.com/huggingface/safetensors#format).
@@ -33,7 +33,7 @@ def parse(data: bytes) -> dict[str, npt.NDArray[Any]]:
         wanted = math.prod(entry["shape"]) * dtype.itemsize
         if stop > len(body) or stop - start != wanted:
             message = (
-                f"tensor {name!r} lies at {start}..{stop} of {len(body)} bytes, needs {wanted}"
+                f"tensor {name!r} spans {start}..{stop} of {len(body)} bytes but needs {wanted}"
             )
             raise ValueError(message)
         arrays[name] = np.frombuffer(body[start:stop], dtype).reshape(entry["shape"])
@@ -41,17 +41,17 @@ def parse(data: bytes) -> dict[str, npt.NDArray[Any]]:
 
 
 def metadata(data: bytes) -> dict[str, str]:
-    """The texts a safetensors file carries beside its arrays.
+    """Metadata strings of a safetensors file.
 
     Raises:
         ValueError: the bytes are not a whole safetensors file.
     """
-    found: dict[str, str] = _split(data)[0].get("__metadata__", {})
-    return found
+    texts: dict[str, str] = _split(data)[0].get("__metadata__", {})
+    return texts
 
 
 def serialize(arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, str]) -> bytes:
-    """The bytes of a safetensors file with these arrays and texts."""
+    """Bytes of a safetensors file with these arrays and metadata strings."""
     names = {np.dtype(kind).str: name for name, kind in DTYPES.items()}
     header: dict[str, Any] = {"__metadata__": dict(about)}
     parts, at = [], 0
@@ -65,12 +65,12 @@ def serialize(arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, str]) 
         parts.append(raw)
         at += len(raw)
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # so that the data are aligned
+    text += b" " * (-len(text) % 8)  # aligns the data
     return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
 def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
-    """Header and data."""
+    """Splits a file into header and data."""
     if len(data) < 8:
         message = f"{len(data)} bytes are too few for a safetensors file"
         raise ValueError(message)

@@ -1,1 +1,1 @@
-"""Many processes: one run on several ranks, and pools of runs on one machine."""
+"""Several processes: the ranks of one run, and pools of runs on one machine."""

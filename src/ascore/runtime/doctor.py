@@ -1,4 +1,4 @@
-"""What this machine offers, and what stands in the way; works without the training packages."""
+"""Examines this machine and reports problems; works without the training packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLAGS = ("avx2", "fma", "avx512f")
 
 
 def examine() -> dict[str, Any]:
-    """Versions, processor, and a list of problems, each with its remedy."""
+    """Collects versions, processor features and problems, each with its remedy."""
     packages = {name: _version(name) for name in ("numpy", *TRAINING_PACKAGES)}
     usable = usable_processors()
     flags = _cpu_flags()
@@ -34,7 +34,7 @@ def examine() -> dict[str, Any]:
         and not os.path.exists("/dev/nvidiactl")
     ):
         problems.append(
-            f"torch {torch_version} is a CUDA build and no NVIDIA device is here; "
+            f"torch {torch_version} is a CUDA build, but there is no NVIDIA device; "
             "the CPU build is gigabytes smaller"
         )
     policy = os.environ.get("OMP_WAIT_POLICY", "").lower()
@@ -55,26 +55,26 @@ def examine() -> dict[str, Any]:
     }
 
 
-# Who starts several processes on a machine, and where it says how many.
+# Launchers of several processes per machine, and the variable that holds their number.
 PROCESSES = {"torchrun": "LOCAL_WORLD_SIZE", "Slurm": "SLURM_NTASKS_PER_NODE"}
 
 
 def _oversubscribed(usable: int) -> list[str]:
-    """More threads than cores, counted over all processes that were started together here."""
+    """Reports more threads than cores, counted over all processes that a launcher started here."""
     threads, processes, starter = _count("OMP_NUM_THREADS"), 1, ""
     for name, variable in PROCESSES.items():
         if _count(variable) > processes:
             processes, starter = _count(variable), name
     if threads * processes <= usable:
         return []
-    found = f"OMP_NUM_THREADS is {threads}" if "OMP_NUM_THREADS" in os.environ else "one thread"
+    problem = f"OMP_NUM_THREADS is {threads}" if "OMP_NUM_THREADS" in os.environ else "one thread"
     if starter:
-        found += f" in each of the {processes} processes that {starter} starts here"
-    return [f"{found}, on {usable} usable cores; use no more threads times processes than cores"]
+        problem += f" in each of the {processes} processes that {starter} starts here"
+    return [f"{problem}, on {usable} usable cores; use no more threads times processes than cores"]
 
 
 def _count(variable: str) -> int:
-    """A whole number in the environment; 1 where there is none."""
+    """Value of an environment variable as a whole number; 1 if it is none."""
     text = os.environ.get(variable, "")
     return int(text) if text.isdigit() else 1
 
@@ -96,13 +96,13 @@ def _cpu_flags() -> dict[str, bool]:
     return {flag: flag in words for flag in FLAGS}
 
 
-def report(found: dict[str, Any]) -> str:
-    """The findings as text."""
+def report(findings: dict[str, Any]) -> str:
+    """Formats the findings of `examine` as text."""
     lines = [
-        f"ascore {found['ascore']}, Python {found['python']}, {found['platform']}",
-        f"cores usable: {found['cores']}  "
-        + "  ".join(f"{k}: {'yes' if v else 'no'}" for k, v in found["cpu_flags"].items()),
-        "packages: " + ", ".join(f"{k} {v or 'missing'}" for k, v in found["packages"].items()),
+        f"ascore {findings['ascore']}, Python {findings['python']}, {findings['platform']}",
+        f"cores usable: {findings['cores']}  "
+        + "  ".join(f"{k}: {'yes' if v else 'no'}" for k, v in findings["cpu_flags"].items()),
+        "packages: " + ", ".join(f"{k} {v or 'missing'}" for k, v in findings["packages"].items()),
     ]
-    lines += [f"problem: {p}" for p in found["problems"]] or ["no problems found"]
+    lines += [f"problem: {p}" for p in findings["problems"]] or ["no problems found"]
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""Many tasks over a few worker processes: one process each, one thread each, none lost for another.
+"""Runs many tasks in a few worker processes, one process and one thread per task.
 
-Every task runs in an operating-system process of its own, so that whatever ends it (kill -9, no
-memory, a full disk, numbers that stop being finite) ends it alone. Workers talk to their pool over
-pipes of their own: nobody can die holding a lock that others wait for.
+Every task has its own operating-system process, so that a failure (kill -9, out of memory, a full
+disk, non-finite numbers) ends only that task. Each worker has its own pipe to the pool, so that no
+worker can die while it holds a lock that others wait for.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from ascore.runtime.progress import Progress
 Report = Callable[[int, int, dict[str, Any]], None]
 Stop = Callable[[], bool]
 Work = Callable[[Any, Report, Stop], Any]
-"""(task, report, stop) -> result; a function of a module. Once `stop()` is true it saves and
+"""(task, report, stop) -> result; a module-level function. Once `stop()` is true it saves and
 returns STOPPED."""
 
 STOPPED = "stopped"
 
-# One thread per worker: the cores are shared out among processes. What waits must not spin.
+# One thread per worker, because the processes share the cores; waiting threads must not spin.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "passive",
@@ -41,8 +41,8 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
 }
-# Imported once, before the first fork: a worker begins within milliseconds instead of seconds.
-# PyTorch's optimisers import the fourth when the first of them is made, which takes a second.
+# Imported once, before the first fork, so that a worker starts within milliseconds, not seconds.
+# PyTorch imports torch._dynamo when it creates the first optimiser, which takes a second.
 PRELOAD = [
     "ascore.runs.session",
     "ascore.runs.evaluation",
@@ -57,11 +57,11 @@ class Outcome:
     """How a task ended.
 
     Attributes:
-        name: of the task.
-        status: done; failed; stopped (saved, to be continued); waiting (never begun).
-        reason: why it failed.
-        result: what the work returned.
-        seconds: from its beginning to its end.
+        name: name of the task.
+        status: done; failed; stopped (saved, can be continued); waiting (never started).
+        reason: why the task failed.
+        result: return value of the work.
+        seconds: wall-clock time of the task.
         cpu_seconds: processor time of its process.
     """
 
@@ -82,10 +82,10 @@ class _Worker:
 
 
 def fit_workers(wanted: int, tasks: int) -> int:
-    """Number of workers: as wanted (0 = one per usable core), never more than cores or tasks.
+    """Number of workers: `wanted` (0 = one per usable core), at most the number of cores or tasks.
 
     Raises:
-        ValueError: below 0.
+        ValueError: `wanted` is below 0.
     """
     if wanted < 0:
         message = f"workers = {wanted} is not allowed; it must be at least 0 (one per core)"
@@ -103,19 +103,19 @@ def run(
     pin: bool = False,
     ended: Callable[[Outcome], str] | None = None,
 ) -> list[Outcome]:
-    """Works through tasks in their order; the failure of one is told and costs no other.
+    """Runs tasks in order; a failed task is reported and does not affect the others.
 
     Args:
-        tasks: by name; values are handed to `work` in another process (pickled).
-        work: what to do with each.
-        workers: processes at a time, as `fit_workers` gives.
-        progress: shows what workers report.
-        stop: asked a few times a second; true once asks all workers to save and return.
-        pin: binds each worker to a core of its own; for machines that nobody else uses.
-        ended: called after each task; its text is shown.
+        tasks: tasks by name; each is pickled and passed to `work` in another process.
+        work: function that runs a task.
+        workers: number of processes at a time, from `fit_workers`.
+        progress: shows what the workers report.
+        stop: called a few times per second; once it is true, all workers save and return.
+        pin: binds each worker to its own core; for machines with no other load.
+        ended: called with the outcome of each task; returns the text to show.
 
     Returns:
-        One outcome per task, in their order.
+        One outcome per task, in the order of `tasks`.
 
     Raises:
         ValueError: this system cannot bind processes to cores.
@@ -142,7 +142,7 @@ def run(
                 slots.append(worker.slot)
                 outcome = _close(connection, worker)
                 outcomes[outcome.name] = outcome
-                progress.end(outcome.name, _told(outcome, ended))
+                progress.end(outcome.name, _ending(outcome, ended))
             if not stopping and stop():
                 stopping = True
                 for connection in running:
@@ -150,7 +150,7 @@ def run(
                         connection.send(STOPPED)
     finally:
         for connection, worker in running.items():
-            connection.close()  # a worker that finds its pool gone saves and ends
+            connection.close()  # a worker whose pool is gone saves and ends
             worker.process.join()
     return [outcomes.get(name) or Outcome(name, "waiting") for name in tasks]
 
@@ -173,7 +173,7 @@ def _start(name: str, task: Any, work: Work, slot: int, pin: bool) -> tuple[Conn
 
 @contextlib.contextmanager
 def _single_threaded() -> Iterator[None]:
-    """The environment in which libraries of a new process start no threads."""
+    """Sets environment variables so that libraries in a new process start no threads."""
     before = {key: os.environ.get(key) for key in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)
     try:
@@ -187,7 +187,7 @@ def _single_threaded() -> Iterator[None]:
 
 
 def _listen(connection: Connection, worker: _Worker, progress: Progress) -> bool:
-    """Takes one message; false when the worker has ended."""
+    """Handles one message of a worker; false once the worker has ended."""
     try:
         kind, content = connection.recv()
     except (EOFError, OSError):
@@ -210,13 +210,13 @@ def _close(connection: Connection, worker: _Worker) -> Outcome:
         return worker.outcome
     if status < 0:
         name = signal.Signals(-status).name
-        why = f"its process was ended by {name}; memory ran out, or somebody ended it"
+        why = f"its process was killed by {name}; it ran out of memory, or someone killed it"
     else:
-        why = f"its process ended with status {status}"
+        why = f"its process exited with status {status}"
     return Outcome(worker.name, "failed", why)
 
 
-def _told(outcome: Outcome, ended: Callable[[Outcome], str] | None) -> str:
+def _ending(outcome: Outcome, ended: Callable[[Outcome], str] | None) -> str:
     if outcome.status == "failed":
         return f"failed: {outcome.reason}"
     if outcome.status == "stopped" or ended is None:
@@ -230,9 +230,9 @@ def _told(outcome: Outcome, ended: Callable[[Outcome], str] | None) -> str:
 def _work(
     work: Work, task: Any, connection: Connection, environment: dict[str, str], core: int | None
 ) -> None:
-    asked: list[int] = []
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pool hears it and asks everyone to stop
-    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    signals: list[int] = []
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pool handles it and stops all workers
+    signal.signal(signal.SIGTERM, lambda number, frame: signals.append(number))
     os.environ.update({k: v for k, v in environment.items() if k not in ENVIRONMENT})
     if core is not None:
         os.sched_setaffinity(0, {core})
@@ -243,13 +243,13 @@ def _work(
         now = time.monotonic()
         if now - last >= POLL_SECONDS or done == total:
             last = now
-            with contextlib.suppress(OSError):  # the pool is gone: `stop` says so
+            with contextlib.suppress(OSError):  # the pool is gone; `stop` notices
                 connection.send(("update", (done, total, record)))
 
     def stop() -> bool:
-        return bool(asked) or connection.poll()  # a word from the pool, or its end
+        return bool(signals) or connection.poll()  # the pool sent STOPPED or is gone
 
-    def say(kind: str, **content: Any) -> None:
+    def send(kind: str, **content: Any) -> None:
         spent = {"seconds": time.monotonic() - start, "cpu_seconds": time.process_time()}
         with contextlib.suppress(OSError):
             connection.send((kind, content | spent))
@@ -257,12 +257,12 @@ def _work(
     try:
         result = work(task, report, stop)
         if isinstance(result, str) and result == STOPPED:
-            say("stopped")
+            send("stopped")
         else:
-            say("done", result=result)
+            send("done", result=result)
     except (AscoreError, ValueError, OSError) as error:
-        say("failed", reason=str(error))
-    except Exception as error:  # a fault of the program: the pool shows where it happened
+        send("failed", reason=str(error))
+    except Exception as error:  # a bug: the pool prints the traceback
         with contextlib.suppress(OSError):
             connection.send(("fault", traceback.format_exc()))
-        say("failed", reason=f"{type(error).__name__}: {error}")
+        send("failed", reason=f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""How many processors there are to share."""
+"""Counts the usable processors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def usable_processors() -> int:
-    """Processors this process may use, at least 1."""
+    """Number of processors that this process may use, at least 1."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

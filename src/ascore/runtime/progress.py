@@ -1,4 +1,4 @@
-"""Shows how training goes on standard error: live on a terminal, plain lines elsewhere."""
+"""Shows the progress of training on standard error: live on a terminal, as lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Progress:
     """Progress of named runs; use as a context manager and call `update` as often as you like.
 
     Args:
-        quiet: show nothing.
-        total: number of runs of which only a few go on at a time; 0 = those there are go on
-            together. With a total, runs that have ended leave the view and are counted.
+        quiet: whether to show nothing.
+        total: number of runs if only a few run at a time; finished runs are then counted and
+            removed from the view. 0 = all runs are in progress together.
     """
 
     def __init__(self, *, quiet: bool = False, total: int = 0) -> None:
@@ -60,7 +60,7 @@ class Progress:
             self._rich.stop()
 
     def update(self, name: str, done: int, total: int, record: dict[str, Any] | None) -> None:
-        """Shows that `done` of `total` updates of run `name` are through."""
+        """Shows that `done` of `total` updates of run `name` are finished."""
         if self._rich is not None:
             if name not in self._tasks:
                 self._tasks[name] = self._rich.add_task(name, total=total, detail="")
@@ -79,12 +79,12 @@ class Progress:
             line = f"{name}: update {done}/{total}, {_detail(record)}, {now - self._start:.0f} s"
             print(line, file=sys.stderr, flush=True)
 
-    def end(self, name: str, told: str) -> None:
-        """Shows how run `name` ended; of many runs, takes it off the view."""
+    def end(self, name: str, text: str) -> None:
+        """Shows how run `name` ended and removes it from the view; does nothing without a total."""
         if not self.total or self.quiet:
             return
         self.ended += 1
-        line = f"{self.ended}/{self.total} {name}: {told}"
+        line = f"{self.ended}/{self.total} {name}: {text}"
         if self._rich is None:
             print(f"{line}, {time.monotonic() - self._start:.0f} s", file=sys.stderr, flush=True)
             return
@@ -94,26 +94,26 @@ class Progress:
             self._rich.remove_task(self._tasks.pop(name))
 
     def skip(self, count: int) -> None:
-        """Counts runs that had ended before."""
+        """Counts runs that were finished before."""
         self.ended += count
         if count and not self.quiet:
-            told = f"{count} of {self.total} runs were done before"
+            text = f"{count} of {self.total} runs were already done"
             if self._rich is None:
-                print(told, file=sys.stderr, flush=True)
+                print(text, file=sys.stderr, flush=True)
             else:
-                self._rich.console.print(told, highlight=False)
+                self._rich.console.print(text, highlight=False)
                 self._rich.update(self._tasks[""], completed=self.ended)
 
 
 class Patience:
-    """Says how far a short job is, on standard error, once it has taken two seconds."""
+    """Reports the progress of a short job on standard error, every two seconds."""
 
     def __init__(self, what: str) -> None:
         self.what = what
         self._last = time.monotonic()
 
     def update(self, done: int, total: int) -> None:
-        """`done` of `total` are through; call it as often as you like."""
+        """Reports that `done` of `total` are finished; call it as often as you like."""
         now = time.monotonic()
         if now - self._last >= PATIENCE_SECONDS:
             self._last = now

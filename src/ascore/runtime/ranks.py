@@ -1,11 +1,11 @@
-"""The processes of one run: who I am, and the few things that all of them agree on.
+"""The ranks of one run: processes that share its environments and combine their results.
 
 `torchrun -m ascore train ...` starts R processes, ranks 0..R-1. Rank r owns the environments
-r B/R .. (r+1) B/R - 1 of the B that the run has. Parameters and optimiser are the same everywhere,
-or each rank keeps those of its own agents up to date (`ascore.runtime.split`).
-Alone, a `Ranks` does nothing at all, so whoever trains need not ask how many there are.
+r B/R .. (r+1) B/R - 1 of the B environments of the run. Either all ranks hold the same parameters
+and optimiser state, or each rank updates those of its own agents.
+In a single process, `Ranks` does nothing, so training code need not check the number of ranks.
 
-R ranks, B environments in all, T steps.
+R ranks, B environments in total, T steps.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from torch.distributed.rendezvous import rendezvous
 from ascore.errors import ConfigError, RankError
 
 TIMEOUT = "ASCORE_RANK_TIMEOUT"
-"""Environment variable: seconds to wait for another rank that is silent, but has not hung up."""
+"""Environment variable: seconds to wait for a rank that is connected but does not answer."""
 DEFAULT_TIMEOUT = 600.0
 
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
 
 class Ranks:
-    """One process that trains alone, the whole batch its own.
+    """A single process that trains alone and owns the whole batch.
 
     Attributes:
         rank: 0..size-1; rank 0 writes the run folder.
         size: R.
-        neighbours: ranks on this machine, this one included.
+        neighbours: number of ranks on this machine, including this one.
     """
 
     rank = 0
@@ -52,79 +52,79 @@ class Ranks:
 
     @property
     def lead(self) -> bool:
-        """Whether this rank writes and speaks for all."""
+        """Whether this rank writes the run folder and reports progress."""
         return self.rank == 0
 
     def share(self, num_envs: int) -> int:
-        """B/R, environments of one rank.
+        """Number of environments of one rank, B/R.
 
         Raises:
-            ConfigError: they cannot be shared equally.
+            ConfigError: the environments cannot be shared equally.
         """
         return num_envs
 
     def own_rows(self, rows: npt.NDArray[np.int64], num_envs: int) -> npt.NDArray[np.int64]:
-        """Those of some rows t B + b of the whole batch that are this rank's, as it numbers them.
+        """Selects this rank's rows from rows t B + b of the whole batch and renumbers them.
 
         Args:
             rows: i64 [M].
             num_envs: B.
 
         Returns:
-            i64 [m], t (B/R) + b - first, in the order given.
+            i64 [m], t (B/R) + b - first, in the order of `rows`.
         """
         return rows
 
     def sum_in_place(self, x: Tensor) -> None:
-        """Every rank gets the sum over all, bit for bit the same."""
+        """Replaces `x` by its sum over the ranks, bit-identical on every rank."""
 
     def total(self, x: Array) -> Array:
         """Sum over the ranks."""
         return x
 
     def mean(self, x: Array) -> Array:
-        """Mean over the ranks, which have as many rows each."""
+        """Mean over the ranks, which have equally many rows."""
         return x
 
     def largest(self, x: Array) -> Array:
-        """Greatest value over the ranks, entry by entry."""
+        """Elementwise maximum over the ranks."""
         return x
 
     def any(self, flag: bool) -> bool:
-        """Whether it holds for at least one rank."""
+        """Whether the flag is true on at least one rank."""
         return flag
 
     def gather(self, x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """What every rank has, by rank, for rank 0; nothing for the others.
+        """The arrays of all ranks, in their order, on rank 0; an empty list on the others.
 
         Arrays may differ in the length of their first axis.
         """
         return [x]
 
     def everywhere(self, x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """What every rank has, by rank, for all of them.
+        """The arrays of all ranks, in their order, on every rank.
 
         Arrays may differ in the length of their first axis.
         """
         return [x]
 
     def concatenated(self, x: Tensor) -> Tensor:
-        """What the ranks have, one behind the other along the first axis; of equal shapes."""
+        """The tensors of all ranks, of equal shapes, concatenated along the first axis."""
         return x
 
     def from_lead(self, text: Callable[[], str]) -> str:
-        """What rank 0 says; the others do not ask."""
+        """Result of `text` on rank 0, on every rank; the other ranks do not call it."""
         return text()
 
     def require_same(self, what: str, content: bytes, remedy: str) -> None:
-        """Finds out whether all ranks hold the same bytes.
+        """Checks that all ranks hold the same bytes.
 
         Raises:
-            RankError: on every rank, if they do not.
+            RankError: they differ; raised on every rank.
         """
 
     def claim(self) -> bool:
-        """True for the first rank that asks: it says why the run failed, the others are quiet."""
+        """True for the first rank that calls it: only that rank reports why the run failed."""
         return True
 
 
@@ -132,10 +132,10 @@ class ConnectedRanks(Ranks):
     """One of several processes, connected by gloo.
 
     Args:
-        store: where the ranks meet.
+        store: key-value store through which the ranks find each other.
         rank: 0..size-1.
         size: R, at least 2.
-        neighbours: ranks on this machine.
+        neighbours: number of ranks on this machine.
     """
 
     def __init__(self, store: Store, rank: int, size: int, neighbours: int) -> None:
@@ -143,7 +143,7 @@ class ConnectedRanks(Ranks):
         self._store = store
 
     def share(self, num_envs: int) -> int:
-        """Equal shares, so that no rank waits for another and the mean of means is the mean."""
+        """Equal shares, so that no rank waits for another and the mean over ranks is the mean."""
         if num_envs % self.size:
             message = (
                 f"num_envs = {num_envs} cannot be shared equally by {self.size} ranks; "
@@ -154,7 +154,7 @@ class ConnectedRanks(Ranks):
         return num_envs // self.size
 
     def own_rows(self, rows: npt.NDArray[np.int64], num_envs: int) -> npt.NDArray[np.int64]:
-        """Those whose environment is in this rank's slice."""
+        """Keeps the rows whose environment is in this rank's slice."""
         mine = num_envs // self.size
         time, env = np.divmod(rows, num_envs)
         env -= self.rank * mine
@@ -162,77 +162,77 @@ class ConnectedRanks(Ranks):
         return time[own] * mine + env[own]
 
     def sum_in_place(self, x: Tensor) -> None:
-        """One all-reduce."""
+        """Runs one all-reduce."""
         self._reach(lambda: dist.all_reduce(x))
 
     def total(self, x: Array) -> Array:
-        """One all-reduce, of a copy."""
+        """Runs one all-reduce on a copy."""
         return self._combine(x, dist.ReduceOp.SUM)
 
     def mean(self, x: Array) -> Array:
-        """One all-reduce, of a copy."""
+        """Runs one all-reduce on a copy."""
         return _divided(self.total(x), self.size)
 
     def largest(self, x: Array) -> Array:
-        """One all-reduce, of a copy."""
+        """Runs one all-reduce on a copy."""
         return self._combine(x, dist.ReduceOp.MAX)
 
     def any(self, flag: bool) -> bool:
-        """One all-reduce, of a byte."""
+        """Runs one all-reduce of a byte."""
         return bool(self.largest(np.array([flag], dtype=np.uint8))[0])
 
     def gather(self, x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """Padded to the longest on the way."""
+        """Pads all arrays to the longest for the transfer."""
         mine, rows = self._padded(x)
-        found = [torch.empty_like(mine) for _ in rows] if self.lead else None
-        self._reach(lambda: dist.gather(mine, found))
-        return [part.numpy()[:count] for part, count in zip(found or [], rows, strict=False)]
+        parts = [torch.empty_like(mine) for _ in rows] if self.lead else None
+        self._reach(lambda: dist.gather(mine, parts))
+        return [part.numpy()[:count] for part, count in zip(parts or [], rows, strict=False)]
 
     def everywhere(self, x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """Padded to the longest on the way."""
+        """Pads all arrays to the longest for the transfer."""
         mine, rows = self._padded(x)
-        found = self.concatenated(mine).chunk(self.size)
-        return [part.numpy()[:count] for part, count in zip(found, rows, strict=True)]
+        parts = self.concatenated(mine).chunk(self.size)
+        return [part.numpy()[:count] for part, count in zip(parts, rows, strict=True)]
 
     def concatenated(self, x: Tensor) -> Tensor:
-        """One all-gather."""
+        """Runs one all-gather."""
         mine = x.contiguous()
-        found = mine.new_empty(self.size * len(mine), *mine.shape[1:])
-        self._reach(lambda: dist.all_gather(list(found.chunk(self.size)), mine))
-        return found
+        everything = mine.new_empty(self.size * len(mine), *mine.shape[1:])
+        self._reach(lambda: dist.all_gather(list(everything.chunk(self.size)), mine))
+        return everything
 
     def from_lead(self, text: Callable[[], str]) -> str:
-        """Its length, then its bytes; the others add zeros."""
-        said = text().encode() if self.lead else b""
-        size = self.total(np.array([len(said)], dtype=np.int64))
+        """Sums the length, then the bytes of the text; the other ranks contribute zeros."""
+        data = text().encode() if self.lead else b""
+        size = self.total(np.array([len(data)], dtype=np.int64))
         content = np.zeros(int(size[0]), dtype=np.uint8)
         if self.lead:
-            content[:] = np.frombuffer(said, dtype=np.uint8)
+            content[:] = np.frombuffer(data, dtype=np.uint8)
         return self.total(content).tobytes().decode()
 
     def require_same(self, what: str, content: bytes, remedy: str) -> None:
         """Compares digests."""
         digest = np.frombuffer(hashlib.sha256(content).digest(), dtype=np.uint8)
-        both = np.stack([digest, 255 - digest])  # equal if the greatest and the least are
+        both = np.stack([digest, 255 - digest])  # equal if maximum and minimum are
         largest = self.largest(both)
         if (largest[0] != 255 - largest[1]).any():
             message = f"the ranks do not have the same {what}; {remedy}"
             raise RankError(message)
 
     def claim(self) -> bool:
-        """Counts in the store, which outlives a rank."""
+        """Counts calls in the store, which outlives a rank."""
         try:
             return int(self._store.add("ascore/failed", 1)) == 1
         except RuntimeError:  # the store went down with the machine that held it
             return True
 
     def part(self) -> None:
-        """Hangs up once all ranks are done: nobody is left talking to one that is gone."""
+        """Disconnects once all ranks are done, so that none waits for a rank that has left."""
         self._reach(dist.barrier)
         dist.destroy_process_group()
 
     def _padded(self, x: npt.NDArray[Any]) -> tuple[Tensor, npt.NDArray[np.int64]]:
-        """An array as long as the longest of all ranks, and how long each is."""
+        """Pads an array to the longest of all ranks; also gives the length of each rank's array."""
         rows = np.zeros(self.size, dtype=np.int64)
         rows[self.rank] = len(x)
         rows = self.total(rows)
@@ -241,9 +241,9 @@ class ConnectedRanks(Ranks):
         return torch.from_numpy(padded), rows
 
     def _combine(self, x: Array, operation: Any) -> Array:
-        found = x.copy()
-        self._reach(lambda: dist.all_reduce(torch.from_numpy(found), op=operation))
-        return found
+        combined = x.copy()
+        self._reach(lambda: dist.all_reduce(torch.from_numpy(combined), op=operation))
+        return combined
 
     def _reach(self, call: Callable[[], object]) -> None:
         try:
@@ -254,15 +254,15 @@ class ConnectedRanks(Ranks):
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """The ranks as the environment variables of torchrun describe it; without them, alone.
+    """Connects the ranks that torchrun's environment variables describe; without them, one process.
 
     Yields:
-        The ranks; the connection is closed when the block is left without an error.
+        The ranks; the connection is closed when the block ends without an error.
 
     Raises:
         RankError: the variables are incomplete, or the other ranks cannot be reached.
-        SystemExit: with status 1, in place of any error on the ranks that are not the first to
-            fail. When one rank is lost all others fail as well, and one line says enough.
+        SystemExit: with status 1, in place of any error on all ranks but the first to fail. When
+            one rank is lost, all others fail too, and one message is enough.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -291,11 +291,11 @@ def joined() -> Iterator[Ranks]:
 
 
 def _attempt(store: Store, rank: int, size: int, timeout: timedelta) -> str:
-    """A name that the ranks of this attempt share, and no earlier attempt had.
+    """Agrees on a name that the ranks of this attempt share and no earlier attempt used.
 
-    torchrun keeps its store when it starts ranks anew, addresses of the dead included, and machines
-    count restarts apart. So every rank brings a token of its own, rank 0 answers with all tokens it
-    sees, and who finds its own among them has met a rank 0 that is alive.
+    torchrun keeps its store when it restarts ranks, including the addresses of lost ranks, and each
+    machine counts restarts separately. So every rank stores its own token, and rank 0 publishes all
+    tokens that it reads. A rank that finds its token among them has met a living rank 0.
     """
     token, end = uuid4().hex, time.monotonic() + timeout.total_seconds()
     keys = [f"ascore/token/{other}" for other in range(1, size)]
@@ -303,7 +303,7 @@ def _attempt(store: Store, rank: int, size: int, timeout: timedelta) -> str:
         store.wait(keys, timeout)
         here = f"ascore/here/{token}"
         while store.add(here, 0) < size - 1:
-            tokens = [found.decode() for found in store.multi_get(keys)]
+            tokens = [value.decode() for value in store.multi_get(keys)]
             store.set("ascore/attempt", " ".join([token, *tokens]))
             _pause(end)
         return token
@@ -318,15 +318,15 @@ def _attempt(store: Store, rank: int, size: int, timeout: timedelta) -> str:
 
 def _pause(end: float) -> None:
     if time.monotonic() > end:
-        message = "not all of them came"
+        message = "some of them are missing"
         raise RuntimeError(message)
     time.sleep(0.02)
 
 
 def restarts() -> int:
-    """How often torchrun here has started this run anew after a failure, or Slurm a requeued job.
+    """How often torchrun has restarted this run on this machine, or Slurm has requeued the job.
 
-    Machines count apart: a rank whose machine lost nobody counts nothing.
+    Each machine counts separately; a machine that lost no rank counts no restart.
     """
     return max(
         int(os.environ.get(name) or 0)
@@ -341,12 +341,12 @@ def _divided(x: Array, count: int) -> Array:
 
 def _lost(rank: int, error: RuntimeError) -> str:
     return (
-        f"rank {rank} has lost another rank ({_reason(error)}); all ranks end, and torchrun "
-        "--max-restarts starts them anew from the last checkpoint"
+        f"rank {rank} has lost another rank ({_reason(error)}); all ranks stop, and torchrun "
+        "--max-restarts restarts them from the last checkpoint"
     )
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong in one sentence, without the place in gloo's source."""
+    """First sentence of an error message, without the location in gloo's source."""
     first = str(error).strip().partition("\n")[0].partition(". ")[0]
     return re.sub(r"\[/[^\]]*\]\s*", "", first).rstrip(". ") or type(error).__name__
