@@ -12,7 +12,11 @@
 #include <span>
 #include <vector>
 
-#include "ascore/envs/gridworld.hpp"
+#include "ascore/envs/gridmap.hpp"
+#include "ascore/envs/gridworld/agents.hpp"
+#include "ascore/envs/gridworld/ground.hpp"
+#include "ascore/envs/gridworld/options.hpp"
+#include "ascore/envs/gridworld/sites.hpp"
 
 namespace ascore::grid {
 

@@ -21,8 +21,6 @@
 #include <vector>
 
 #include "ascore/env.hpp"
-#include "ascore/envs/gridmap.hpp"
-#include "ascore/envs/gridview.hpp"
 #include "ascore/envs/gridworld.hpp"
 #include "ascore/rng.hpp"
 
