@@ -266,8 +266,9 @@ RUNS, POLICIES = sorted(EXPECTED["runs"]), sorted(EXPECTED["policies"])
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that this file has written as a program."""
     folder = tmp_path_factory.mktemp("continuity")
+    warnings = ["-W", "error", "-W", f"ignore:{RENAMED}"]
     told = subprocess.run(
-        [sys.executable, "-W", "error", "-W", f"ignore:{RENAMED}", __file__, str(FIXTURES), str(folder)],
+        [sys.executable, *warnings, __file__, str(FIXTURES), str(folder)],
         env={**os.environ, **EXPECTED["environment"], "PYTHONPATH": str(FIXTURES)},
         capture_output=True, text=True,
     )  # fmt: skip

@@ -21,6 +21,8 @@ from ascore.envs.table import ENVIRONMENTS
 from ascore.envs.vec_env import Spec, VecEnv
 
 if TYPE_CHECKING:
+    from ascore.algorithms.contract import Algorithm, Compiled
+    from ascore.algorithms.table import register_algorithm
     from ascore.config import Config
     from ascore.interop.pettingzoo import parallel_env
     from ascore.runs.evaluation import Evaluation, evaluate
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from ascore.runs.session import Run, resume, train
 
 _LAZY = {
+    "Algorithm": "algorithms.contract",
+    "Compiled": "algorithms.contract",
+    "register_algorithm": "algorithms.table",
     "Config": "config",
     "Evaluation": "runs.evaluation",
     "evaluate": "runs.evaluation",
@@ -42,6 +47,8 @@ _LAZY = {
 
 __all__ = [
     "ENVIRONMENTS",
+    "Algorithm",
+    "Compiled",
     "Config",
     "Evaluation",
     "Policy",
@@ -55,6 +62,7 @@ __all__ = [
     "load_policy",
     "make",
     "parallel_env",
+    "register_algorithm",
     "resume",
     "train",
 ]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
+from typing import TextIO
 
 from ascore.commands import embedding, envs, experiments, machine, runs, training
 from ascore.commands.shared import EXIT_FAILED, EXIT_USAGE
-from ascore.errors import AscoreError
+from ascore.errors import AscoreError, AscoreWarning
 
 USAGE = """\
 usage: ascore COMMAND ...
@@ -64,6 +66,8 @@ def main(argv: list[str] | None = None) -> int:
             f"ascore: unknown command {args[0]!r}; there is: {', '.join(COMMANDS)}", file=sys.stderr
         )
         return EXIT_USAGE
+    shown = warnings.showwarning
+    warnings.showwarning = _show
     try:
         return COMMANDS[args[0]](args[1:])
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
@@ -80,6 +84,24 @@ def main(argv: list[str] | None = None) -> int:
         name = "pillow" if missing == "PIL" else missing
         print(f"ascore: {name} is not installed; pip install 'ascore[{extra}]'", file=sys.stderr)
         return EXIT_FAILED
+    finally:
+        warnings.showwarning = shown
+
+
+def _show(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning of ours in one line, others as Python shows them."""
+    if issubclass(category, (AscoreWarning, FutureWarning)):
+        print(f"ascore: {message}", file=sys.stderr)
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        print(text, end="", file=file or sys.stderr)
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

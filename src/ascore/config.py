@@ -53,7 +53,7 @@ _AT_MOST: dict[str, float] = {"gamma": 1.0, "gae_lambda": 1.0, "seed": 2**64 - 1
 
 
 # Values that were called otherwise once, by key: old name -> present name.
-_RENAMED: dict[str, dict[str, str]] = {"backend": {"fused": "engine"}}
+RENAMED: dict[str, dict[str, str]] = {"backend": {"fused": "engine"}}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ class Config:
     Python environment."""
     algorithm: str = "as"
     """as (Anticipation Sharing), ippo (independent PPO), cppo (one centre acts for all), vps
-    (critics are averaged), vs (values are shared) or ps (joint policies are averaged)."""
+    (critics are averaged), vs (values are shared), ps (joint policies are averaged), team (the mean
+    reward is learned from) or ia (inequity aversion). MODULE:NAME for an algorithm of your own."""
+    algorithm_params: dict[str, ParamValue] = field(default_factory=dict)
+    """Values of keys that the algorithm alone has, such as alpha of ia."""
     seed: int = 0
     """Keys every random stream: environments, actions, initial weights, minibatches."""
     episodes: int = 10_000
@@ -183,11 +186,11 @@ class Config:
     """Also write TensorBoard events (needs the `tensorboard` extra)."""
 
     def __post_init__(self) -> None:
-        for key, names in _RENAMED.items():
-            object.__setattr__(self, key, _present_name(key, getattr(self, key), names))
+        for key, names in RENAMED.items():
+            object.__setattr__(self, key, present_name(key, getattr(self, key), names))
         hints = _hints()
         for key, hint in hints.items():
-            object.__setattr__(self, key, _coerce(key, getattr(self, key), hint))
+            object.__setattr__(self, key, coerce(key, getattr(self, key), hint))
         for key, bound in _AT_LEAST.items():
             _require(key, getattr(self, key), getattr(self, key) >= bound, f"at least {bound}")
         for key, bound in _ABOVE.items():
@@ -237,6 +240,11 @@ class Config:
                 message = f"unknown key {key!r} in {origin}; {hint}"
                 raise ConfigError(message)
         return cls(**values)
+
+    @classmethod
+    def names(cls) -> set[str]:
+        """Names of the keys."""
+        return {key.name for key in dataclasses.fields(cls)}
 
     @classmethod
     def load(cls, path: str | Path) -> Config:
@@ -311,12 +319,22 @@ def _read_preset(env: str, preset: str) -> dict[str, Any]:
     return {**tomllib.loads(file.read_text(encoding="utf-8")), "env": name}
 
 
+def preset_values(env: str) -> list[dict[str, Any]]:
+    """What every preset of an environment sets; nothing for other people's environments."""
+    if ":" in env:
+        return []
+    return [
+        _read_preset(name, preset) for name, preset in preset_names() if env.startswith(f"{name}-v")
+    ]
+
+
 def _hints() -> dict[str, Any]:
     hints = get_type_hints(Config)
     return {f.name: hints[f.name] for f in dataclasses.fields(Config)}
 
 
-def _present_name(key: str, value: Any, names: dict[str, str]) -> Any:
+def present_name(key: str, value: Any, names: dict[str, str]) -> Any:
+    """A value by the name it has now; one that was called otherwise is taken with a warning."""
     if not isinstance(value, str) or value not in names:
         return value
     message = f"{key} = {value} is now called {names[value]}; write {key} = {names[value]}"
@@ -324,7 +342,12 @@ def _present_name(key: str, value: Any, names: dict[str, str]) -> Any:
     return names[value]
 
 
-def _coerce(key: str, value: Any, hint: Any) -> Any:
+def coerce(key: str, value: Any, hint: Any) -> Any:
+    """A value of a key as its type asks for it.
+
+    Raises:
+        ConfigError: another type, or a number that is not finite.
+    """
     origin = get_origin(hint)
     if origin is Literal:
         choices = get_args(hint)

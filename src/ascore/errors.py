@@ -7,6 +7,10 @@ class AscoreError(Exception):
     """Base of every error raised on purpose; the command line prints it as one line."""
 
 
+class AscoreWarning(UserWarning):
+    """Something works, but not as its author may think; the command line prints it as one line."""
+
+
 class ConfigError(AscoreError, ValueError):
     """A configuration key is unknown, or its value is outside what the key allows."""
 

@@ -13,6 +13,7 @@ from trainings import SMALL, session, train
 
 import ascore
 from ascore.algorithms import graph
+from ascore.algorithms.contract import LOCAL
 from ascore.algorithms.table import ALGORITHMS
 from ascore.algorithms.terms import Batch
 from ascore.algorithms.vs import average
@@ -20,8 +21,9 @@ from ascore.config import Config
 from ascore.envs.joint import joint_env, joint_spec, split
 from ascore.errors import ConfigError
 from ascore.learning.learner import Learner
-from ascore.learning.rollout import Rollout
 from ascore.runs import checkpoint
+
+SEVERAL = [name for name, each in ALGORITHMS.items() if each.view is LOCAL]
 
 
 def twin(learner: Learner, **changes: Any) -> Learner:
@@ -245,45 +247,7 @@ def test_on_an_empty_graph_policy_sharing_is_joint_ppo_alone():
 # ---- privacy ---------------------------------------------------------------------------------
 
 
-def change_what_is_private(learner: Learner, rollout: Rollout) -> None:
-    """Other rewards and another critic for everybody but agent 0."""
-    rollout.reward[:, :, 1:] = 5.0 - 3.0 * rollout.reward[:, :, 1:]
-    with torch.no_grad():
-        learner.critic_adam.parameters[1:] *= 1.5
-
-
-def loss_of_agent_0(change: bool, **keys: Any) -> tuple[list[float], torch.Tensor]:
-    learner, collector = session(**keys)
-    rollout = collector.collect(learner.actor)
-    if change:
-        change_what_is_private(learner, rollout)
-    record = learner.update(rollout, 0)
-    loss = [record[key][0] for key in ("policy_loss", "penalty", "value_loss")]
-    return loss, learner.actor_adam.gradients[0].clone()
-
-
-@pytest.mark.parametrize(
-    ("keys", "private"),
-    [
-        ({"algorithm": "as"}, True),
-        ({"algorithm": "as", "graph": "environment"}, True),
-        ({"algorithm": "ippo"}, True),
-        ({"algorithm": "vps"}, True),
-        ({"algorithm": "ps"}, True),
-        ({"algorithm": "vs"}, False),
-        ({"algorithm": "vs", "shares": "advantage"}, False),
-    ],
-    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else None,
-)
-def test_the_loss_does_not_move_with_what_is_private_to_others(keys, private):
-    """With one iteration all messages were sent before anybody learned. Sharing values fails."""
-    loss, gradient = loss_of_agent_0(change=False, **keys)
-    other_loss, other_gradient = loss_of_agent_0(change=True, **keys)
-    assert (loss == other_loss) == private
-    assert torch.equal(gradient, other_gradient) == private
-
-
-@pytest.mark.parametrize("algorithm", ["ippo", "ps", "as"])
+@pytest.mark.parametrize("algorithm", SEVERAL)
 def test_the_gradient_of_a_loss_stays_at_home(algorithm):
     learner, collector = session(algorithm=algorithm)
     rollout = collector.collect(learner.actor)
@@ -337,7 +301,7 @@ def test_shared_values_give_the_advantages_and_own_ones_the_returns(shares):
 # ---- gaps ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("algorithm", ["as", "vps", "vs", "ps"])
+@pytest.mark.parametrize("algorithm", [n for n, each in ALGORITHMS.items() if each.has_links])
 def test_in_a_gap_nothing_is_sent_and_everybody_learns_alone(algorithm):
     learner, collector = session(algorithm=algorithm, communicate_every=2)
     records = []

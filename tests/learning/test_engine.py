@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from trainings import session, train
 
 from ascore import _core
+from ascore.algorithms.contract import LOCAL
+from ascore.algorithms.table import ALGORITHMS
 from ascore.config import Config
 from ascore.errors import ConfigError, NonFiniteError
 from ascore.learning.backends.engine import EngineBackend
@@ -24,6 +26,13 @@ from ascore.learning.learner import Learner
 from ascore.learning.rollout import Rollout
 
 torch.set_num_threads(1)
+
+
+COMPILED = [
+    name
+    for name, algorithm in ALGORITHMS.items()
+    if algorithm.compiled is not None and algorithm.view is LOCAL
+]
 
 
 def instruction_sets() -> list[str]:
@@ -89,7 +98,7 @@ def learners(
     size=st.integers(1, 40),
     hidden=st.sampled_from([(16, 8), (7,), (33, 5, 12), (128, 64)]),
     rows=st.sampled_from([1, 2, 95, 97, 200]),
-    algorithm=st.sampled_from(["as", "as", "as", "ippo", "ps"]),
+    algorithm=st.sampled_from(["as", "as", *COMPILED]),
     layout=st.sampled_from(["multihead", "separate"]),
     byte=st.booleans(),
     own_views=st.booleans(),
@@ -128,7 +137,7 @@ def test_one_step(
         **keys,
     )
     heard = None
-    if algorithm == "as":
+    if ALGORITHMS[algorithm].sends_policies:
         links = rng.random((rows if per_row else 1, agents, agents)) < 0.7
         links[:, range(agents), range(agents)] = False
         heard = torch.from_numpy(links).transpose(0, 1)
@@ -171,7 +180,7 @@ PATHS = os.pathsep.join([str(HERE), str(HERE.parent / "support")])
 KEYS: dict[str, Any] = {"actor_lr": 1e-3, "critic_lr": 1e-3, "minibatches": 3, "iterations": 2}
 
 
-@pytest.mark.parametrize("algorithm", ["as", "ippo", "cppo", "vps", "vs", "ps"])
+@pytest.mark.parametrize("algorithm", [n for n, a in ALGORITHMS.items() if a.compiled is not None])
 @pytest.mark.parametrize("layout", ["multihead", "separate"])
 @pytest.mark.parametrize(
     "keys",

@@ -17,7 +17,7 @@ from problems import GRAPHS, Problem, log_softmax
 from trainings import train
 
 from ascore.algorithms.contract import Algorithm
-from ascore.algorithms.table import get_algorithm
+from ascore.algorithms.table import ALGORITHMS, get_algorithm
 from ascore.algorithms.terms import Batch, LossTerms, Messages
 from ascore.config import Config
 from ascore.learning.backends import loops as compiled
@@ -401,7 +401,7 @@ def test_without_a_place_to_keep_it_the_code_is_compiled_anew():
     assert out.stdout.split() == ["CPUDispatcher"]
 
 
-@pytest.mark.parametrize("algorithm", ["as", "ippo", "ps", "vs"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("layout", ["multihead", "separate"])
 @pytest.mark.parametrize("order", ["simultaneous", "sequential"])
 def test_training_is_the_same_with_either_loss(algorithm: str, layout: str, order: str):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ascore.algorithms import ippo
-from ascore.algorithms.contract import Algorithm, Compiled
+from ascore.algorithms.contract import Algorithm, Compiled, GraphKeys
 from ascore.algorithms.ledger import I64, Traffic
 from ascore.algorithms.terms import (
     DISCREPANCIES,
@@ -83,10 +83,25 @@ def sends(traffic: Traffic) -> dict[str, I64]:
     return {"distribution": told}
 
 
+class Keys(GraphKeys):
+    """What Anticipation Sharing reads, and independent PPO does not."""
+
+    actor: str
+    message_refresh: str
+    penalty_weight: float
+    advantage_scale: str
+    peer_ratio_reference: str
+    peer_ratio_clip: float
+    anticipation: str
+    discrepancy: str
+    penalty_gate: str
+
+
 AS = Algorithm(
     name="as",
     summary="Anticipation Sharing: own and anticipated action distributions are exchanged",
     objective=objective,
+    keys=Keys,
     compiled=Compiled.ANTICIPATION,
     head_per_agent=True,
     has_links=True,

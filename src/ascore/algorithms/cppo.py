@@ -19,11 +19,18 @@ def sends(traffic: Traffic) -> dict[str, I64]:
     return sent
 
 
+class Keys:
+    """What the centre reads, and independent PPO does not."""
+
+    joint_action_limit: int
+
+
 CPPO = Algorithm(
     name="cppo",
     summary="centralised PPO: one centre sees all rewards and acts for all",
     objective=ippo.objective,
     compiled=Compiled.OWN_RATIO,
+    keys=Keys,
     view=View(spec=lambda spec, config: joint_spec(spec, config.joint_action_limit), env=joint_env),
     sends=sends,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ascore.algorithms.contract import Algorithm, Compiled
+from ascore.algorithms.contract import Algorithm, Compiled, GraphKeys
 from ascore.algorithms.ledger import I64, Traffic
 from ascore.algorithms.terms import (
     Batch,
@@ -42,10 +42,17 @@ def sends(traffic: Traffic) -> dict[str, I64]:
     return {"parameter": links * traffic.actor_size * traffic.mixes}
 
 
+class Keys(GraphKeys):
+    """What policy sharing reads, and independent PPO does not."""
+
+    actor: str
+
+
 PS = Algorithm(
     name="ps",
     summary="policy sharing: copies of a joint policy are averaged with the neighbours'",
     objective=objective,
+    keys=Keys,
     compiled=Compiled.JOINT_RATIO,
     head_per_agent=True,
     has_links=True,

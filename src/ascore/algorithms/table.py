@@ -1,31 +1,125 @@
-"""The table of algorithms: one file each, one row here."""
+"""The table of algorithms: one file each, one row here; others join by `register_algorithm`."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
+from typing import get_type_hints
 
 from ascore.algorithms.anticipation import AS
 from ascore.algorithms.contract import Algorithm
 from ascore.algorithms.cppo import CPPO
+from ascore.algorithms.ia import IA
 from ascore.algorithms.ippo import IPPO
 from ascore.algorithms.ps import PS
+from ascore.algorithms.team import TEAM
+from ascore.algorithms.trial import require_equal_loss
 from ascore.algorithms.vps import VPS
 from ascore.algorithms.vs import VS
-from ascore.errors import ConfigError
+from ascore.config import Config, preset_values
+from ascore.envs.adapters.locate import find
+from ascore.errors import ConfigError, EnvError
 
 ALGORITHMS: dict[str, Algorithm] = {
-    algorithm.name: algorithm for algorithm in (AS, IPPO, CPPO, VPS, VS, PS)
+    algorithm.name: algorithm for algorithm in (AS, IPPO, CPPO, VPS, VS, PS, TEAM, IA)
 }
+
+OWNED = {
+    key for algorithm in ALGORITHMS.values() for key in get_type_hints(algorithm.keys)
+} & Config.names()
+"""Keys of the configuration that some algorithms read and others do not."""
+
+_registered: dict[str, Algorithm] = {}
+
+
+def register_algorithm(algorithm: Algorithm) -> Algorithm:
+    """Makes an algorithm from outside the package known by its name, in this process.
+
+    What is called MODULE:NAME need not be registered: it is imported wherever it is needed, by
+    commands, workers and ranks too.
+
+    Args:
+        algorithm: the record. Its objective is what trains, by PyTorch; with `compiled` set, the
+            compiled loss must equal it, which is tried out here on random numbers.
+
+    Returns:
+        The same.
+
+    Raises:
+        TypeError: something else than an `Algorithm`.
+        ConfigError: the name is taken or cannot name a folder, or the compiled loss is another one.
+    """
+    if not isinstance(algorithm, Algorithm):
+        message = f"{algorithm!r} is a {type(algorithm).__name__}; register an ascore.Algorithm"
+        raise TypeError(message)
+    if not algorithm.name.replace("-", "_").isidentifier():
+        message = f"name = {algorithm.name!r} is not allowed; use letters, digits, - and _"
+        raise ConfigError(message)
+    if algorithm.name in ALGORITHMS:
+        message = f"an algorithm called {algorithm.name!r} is built in; choose another name"
+        raise ConfigError(message)
+    require_equal_loss(algorithm)
+    _registered[algorithm.name] = algorithm
+    return algorithm
 
 
 def get_algorithm(name: str) -> Algorithm:
-    """The record of that name; an unknown name is an error that lists what there is."""
-    if name in ALGORITHMS:
-        return ALGORITHMS[name]
-    near = difflib.get_close_matches(name, ALGORITHMS, n=1)
+    """The record of that name, built in, registered or MODULE:NAME.
+
+    Raises:
+        ConfigError: there is none; lists the names there are.
+    """
+    known = {**ALGORITHMS, **_registered}
+    if name in known:
+        return known[name]
+    if ":" in name:
+        return _imported(name)
+    near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    message = f"unknown algorithm {name!r}; {hint}there is: {', '.join(ALGORITHMS)}"
+    message = f"unknown algorithm {name!r}; {hint}choose from: {', '.join(known)}"
     raise ConfigError(message)
 
 
-__all__ = ["ALGORITHMS", "Algorithm", "get_algorithm"]
+def _imported(target: str) -> Algorithm:
+    try:
+        algorithm = find(target, "my_module:ALGORITHM")
+    except EnvError as error:
+        message = f"algorithm = {target} is not possible: {error}"
+        raise ConfigError(message) from error
+    if not isinstance(algorithm, Algorithm):
+        message = f"{target} is a {type(algorithm).__name__}; name an ascore.Algorithm"
+        raise ConfigError(message)
+    require_equal_loss(algorithm)
+    return algorithm
+
+
+def keys_read(name: str) -> set[str]:
+    """The keys of the configuration that an algorithm reads besides those that all read."""
+    return set(get_type_hints(get_algorithm(name).keys))
+
+
+def unread(config: Config, algorithms: Iterable[str]) -> list[str]:
+    """A sentence for every key that was set and that none of the algorithms reads.
+
+    A key counts as set if its value is neither the default nor that of a preset of the
+    environment.
+    """
+    names = list(algorithms)
+    read = set().union(*(keys_read(name) for name in names))
+    usual = [vars(Config()), *preset_values(config.env)]
+    return [
+        f"{key} = {getattr(config, key)} changes nothing: {' and '.join(names)} "
+        f"{'does' if len(names) == 1 else 'do'} not read it"
+        for key in sorted(OWNED - read)
+        if getattr(config, key) not in [values[key] for values in usual if key in values]
+    ]
+
+
+def effective(config: Config) -> Config:
+    """The configuration with every key that its algorithm does not read at its default.
+
+    Two configurations whose effective ones are equal train the same run.
+    """
+    default = Config()
+    ignored = OWNED - keys_read(config.algorithm)
+    return config.replace(**{key: getattr(default, key) for key in ignored})

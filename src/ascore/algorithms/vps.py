@@ -7,7 +7,7 @@ average of what the agents expect.
 from __future__ import annotations
 
 from ascore.algorithms import ippo
-from ascore.algorithms.contract import Algorithm, Compiled
+from ascore.algorithms.contract import Algorithm, Compiled, GraphKeys
 from ascore.algorithms.ledger import I64, Traffic
 
 
@@ -22,6 +22,7 @@ VPS = Algorithm(
     summary="value parameter sharing: critics are averaged with the neighbours'",
     objective=ippo.objective,
     compiled=Compiled.OWN_RATIO,
+    keys=GraphKeys,
     has_links=True,
     mixes="critic",
     sends=sends,

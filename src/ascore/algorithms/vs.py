@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.algorithms import ippo
-from ascore.algorithms.contract import F32, Algorithm, Compiled, Estimate
+from ascore.algorithms.contract import F32, Algorithm, Compiled, Estimate, GraphKeys
 from ascore.algorithms.ledger import I64, Traffic
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
@@ -45,11 +45,18 @@ def sends(traffic: Traffic) -> dict[str, I64]:
     return {"value": told}
 
 
+class Keys(GraphKeys):
+    """What value sharing reads, and independent PPO does not."""
+
+    shares: str
+
+
 VS = Algorithm(
     name="vs",
     summary="value sharing: advantages from the neighbours' mean value",
     objective=ippo.objective,
     compiled=Compiled.OWN_RATIO,
+    keys=Keys,
     has_links=True,
     advantages=advantages,
     sends=sends,

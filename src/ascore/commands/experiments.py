@@ -57,6 +57,7 @@ def sweep(argv: list[str]) -> int:
 
 def _combinations(options: SweepOptions) -> list[Cell]:
     """The cells of a sweep; bad names and values fail here, before anything is written."""
+    from ascore.algorithms.contract import own_keys
     from ascore.algorithms.table import get_algorithm
     from ascore.config import Config
     from ascore.experiments import sweeps
@@ -78,7 +79,16 @@ def _combinations(options: SweepOptions) -> list[Cell]:
         base, options.algorithm, settings, sweeps.seeds(options.seeds), options.evaluate
     )
     for cell in cells:
+        own_keys(cell.config, get_algorithm(cell.config.algorithm).keys)
         batch(cell.config.env, cell.config.env_params)
+    asked = math.prod(len(choices) for choices in settings.values())
+    asked *= len(options.algorithm) * len(sweeps.seeds(options.seeds))
+    if len(cells) < asked:
+        print(
+            f"{len(cells)} runs for {asked} combinations: the others differ only in keys that "
+            "their algorithm does not read",
+            file=sys.stderr,
+        )
     return cells
 
 

@@ -29,6 +29,9 @@ class TrainOptions(Config):
     env_param: UseAppendAction[tuple[str, ...]] = ()
     """NAME=VALUE of an environment parameter, or keyword argument of a Python environment; may be
     repeated."""
+    algorithm_params: Suppress[dict[str, ParamValue]] = field(default_factory=dict)
+    algorithm_param: UseAppendAction[tuple[str, ...]] = ()
+    """NAME=VALUE of a key that the algorithm alone has; may be repeated."""
     compare: UseAppendAction[tuple[str, ...]] = ()
     """Algorithm to train beside it on the same configuration, such as ippo; may be repeated."""
     out: Path | None = None
@@ -155,8 +158,9 @@ class SweepOptions:
     preset: str = "tuned"
     """What settings start from. Python environments have none."""
     set: UseAppendAction[tuple[str, ...]] = ()
-    """KEY=VALUE,VALUE of a key of the configuration, or of env.NAME for a parameter of the
-    environment; lists in brackets, as in actor_hidden=[64,64],[128,64]; may be repeated."""
+    """KEY=VALUE,VALUE of a key of the configuration, of env.NAME for a parameter of the
+    environment, or of algorithm.NAME for a key that the algorithms alone have; lists in brackets,
+    as in actor_hidden=[64,64],[128,64]; may be repeated."""
     seeds: str = "0..4"
     """Seeds: 0..4, or 0,2,7."""
     workers: int = 0

@@ -29,8 +29,8 @@ def interval(found: Interval, width: int = 0) -> str:
     return f"{found.mean:{width}.2f}  [{low:.2f}, {high:.2f}] over {found.n} episodes"
 
 
-def parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """NAME=VALUE pairs as values.
+def parameters(pairs: tuple[str, ...], option: str = "--env-param") -> dict[str, Any]:
+    """NAME=VALUE pairs of an option as values.
 
     Raises:
         ValueError: no equals sign.
@@ -39,7 +39,7 @@ def parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
-            message = f"--env-param {pair!r} is not NAME=VALUE"
+            message = f"{option} {pair!r} is not NAME=VALUE"
             raise ValueError(message)
         values[key] = value(text)
     return values

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,13 +43,19 @@ def train(argv: list[str]) -> int:
         default = Config.preset(env, algorithm=algorithm, preset=preset or "tuned")
 
     given = tyro.cli(
-        TrainOptions, args=argv, prog="ascore train", default=TrainOptions(**vars(default))
+        TrainOptions,
+        args=_present_names(argv),
+        prog="ascore train",
+        default=TrainOptions(**vars(default)),
     )
     params: dict[str, ParamValue] = {**given.env_params, **parameters(given.env_param)}
     if given.num_agents is not None:
         params["num_agents"] = given.num_agents
-    keys = {item.name for item in fields(Config)} - {"env", "env_params"}
-    config = default.replace(env_params=params, **{key: getattr(given, key) for key in keys})
+    own = parameters(given.algorithm_param, "--algorithm-param")
+    keys = Config.names() - {"env", "env_params", "algorithm_params"}
+    config = default.replace(
+        env_params=params, algorithm_params=own, **{key: getattr(given, key) for key in keys}
+    )
     names = list(dict.fromkeys([config.algorithm, *given.compare]))
     return _train_and_show(config, names, given.out, given.evaluate, given.json)
 
@@ -58,15 +63,16 @@ def train(argv: list[str]) -> int:
 def _train_and_show(
     config: Config, names: list[str], out: Path | None, episodes: int, as_json: bool
 ) -> int:
+    from ascore.algorithms.contract import own_keys
     from ascore.algorithms.table import get_algorithm
-    from ascore.runs.compare import train_side_by_side
+    from ascore.runs.compare import for_algorithm, train_side_by_side
     from ascore.runs.evaluation import evaluate
     from ascore.runs.session import new_folder, train
     from ascore.runtime.progress import Progress
     from ascore.runtime.ranks import joined, restarts
 
     for name in names:  # bad names and parameters fail here, before anything is written
-        get_algorithm(name)
+        own_keys(for_algorithm(config, name, names), get_algorithm(name).keys)
     batch(config.env, config.env_params)
     anchors = anchor_values(config.env, config.env_params)
     stop = stop_on_signal()
@@ -152,6 +158,22 @@ def _show_results(
         print(f"  {summary['algorithm']:<6} {shown}   ({work})")
     for run, _ in results:
         print(f"run written to {run.path}")
+
+
+def _present_names(argv: list[str]) -> list[str]:
+    """The options, with values that were called otherwise once by their present names."""
+    from ascore.config import RENAMED, present_name
+
+    words = list(argv)
+    for key, names in RENAMED.items():
+        option = "--" + key.replace("_", "-")
+        for index, word in enumerate(words):
+            name, equals, value = word.partition("=")
+            if name == option and equals:
+                words[index] = f"{option}={present_name(key, value, names)}"
+            elif name == option and index + 1 < len(words):
+                words[index + 1] = present_name(key, words[index + 1], names)
+    return words
 
 
 def _scan(argv: list[str]) -> tuple[str | None, str | None, str]:

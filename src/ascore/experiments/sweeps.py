@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ascore.algorithms.table import effective
 from ascore.config import Config
 from ascore.errors import ConfigError
 from ascore.experiments import cells as cell_files
 from ascore.experiments.cells import Cell, one_thread
 from ascore.experiments.statistics import FEW, estimate
 from ascore.experiments.tables import few_runs, shown
+from ascore.runs.compare import for_algorithm
 
-PARAM = "env."
+PARAM, OWN = "env.", "algorithm."
 
 
 def seeds(text: str) -> list[int]:
@@ -59,10 +61,14 @@ def grid(
 ) -> list[Cell]:
     """Every combination as cells, seed by seed; a cell is named by what varies.
 
+    Combinations that differ in keys alone that their algorithm does not read train the same run:
+    only the first of them becomes a cell.
+
     Args:
         base: what they have in common.
         algorithms: their names.
-        settings: values by key of the configuration, or by env.NAME for environment parameters.
+        settings: values by key of the configuration, by env.NAME for environment parameters, or by
+            algorithm.NAME for keys that algorithms have for themselves.
         numbers: the seeds.
         episodes: of each evaluation.
 
@@ -70,12 +76,14 @@ def grid(
         ConfigError: an unknown key or a value that is not allowed.
     """
     found: dict[str, Cell] = {}
+    trained: set[str] = set()
     for seed in numbers:
         for algorithm in algorithms:
             for chosen in itertools.product(*settings.values()):
                 pairs = dict(zip(settings, chosen, strict=True))
                 params = {k.removeprefix(PARAM): v for k, v in pairs.items() if k.startswith(PARAM)}
-                keys = {k: v for k, v in pairs.items() if not k.startswith(PARAM)}
+                own = {k.removeprefix(OWN): v for k, v in pairs.items() if k.startswith(OWN)}
+                keys = {k: v for k, v in pairs.items() if not k.startswith((PARAM, OWN))}
                 if not {"env", "env_params", "algorithm", "seed"}.isdisjoint(keys):
                     message = (
                         f"--set {', '.join(keys)}: algorithms and seeds have options of their own, "
@@ -87,7 +95,13 @@ def grid(
                     algorithm=algorithm,
                     seed=seed,
                     env_params={**base.env_params, **params},
+                    algorithm_params=own,
                 )
+                config = for_algorithm(config, algorithm, algorithms)
+                same = repr(effective(config).to_dict())
+                if same in trained:  # it differs from an earlier cell in keys that nobody reads
+                    continue
+                trained.add(same)
                 varied = [f"{k}={_plain(v)}" for k, v in pairs.items() if len(settings[k]) > 1]
                 name = "/".join([algorithm, *varied, f"s{seed}"])
                 found[name] = Cell(name, one_thread(config), episodes)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ascore.algorithms.contract import Algorithm
+from ascore.algorithms.contract import Algorithm, CriticView
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
 from ascore.config import Config
@@ -38,11 +38,20 @@ class Rows:
     normalized_return: Tensor  # f32 [N, S]
     neighbours: Tensor | None  # bool [N, S or 1, N]; None when no policy is sent in this update
     weights: Tensor | None  # f32 [N, N], consensus; None when no parameter is sent
+    critic_view: CriticView | None = None  # what critics see of `raw`; None = what actors see
 
     @cached_property
     def obs(self) -> Tensor:
         """Observations as networks see them, f32 [S, O] or [N, S, O]."""
         return per_agent_view(torch.from_numpy(self.raw).to(self.advantage.device), self.scale)
+
+    @cached_property
+    def critic_obs(self) -> Tensor:
+        """Observations as critics see them, f32 [S, O'] or [N, S, O']."""
+        if self.critic_view is None:
+            return self.obs
+        seen = torch.from_numpy(self.critic_view.obs(self.raw))
+        return per_agent_view(seen.to(self.advantage.device), self.scale)
 
     @cached_property
     def action(self) -> Tensor:
@@ -103,6 +112,7 @@ def rows_of(
         normalized_return=((returns - mean) / std).contiguous(),
         neighbours=neighbours,
         weights=weights,
+        critic_view=algorithm.critic_view,
     )
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ascore.algorithms.contract import Advantages
+from ascore.algorithms.contract import Algorithm
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets, ValueNormalizer, compute_targets, moments
 from ascore.config import Config
@@ -49,15 +49,17 @@ class Valuation:
         return (self.backend.values(obs) * std + mean).cpu()
 
     @torch.no_grad()
-    def targets(self, rollout: Rollout, advantages: Advantages, links: Links | None) -> Targets:
+    def targets(self, rollout: Rollout, algorithm: Algorithm, links: Links | None) -> Targets:
         """Advantages and returns of a rollout in reward units; moves the normaliser on.
 
         Args:
             rollout: what was collected.
-            advantages: whose values they are made of.
-            links: over which values may be sent; None = nothing is sent.
+            algorithm: whose rewards and whose values they are made of.
+            links: over which rewards and values may be sent; None = nothing is sent.
         """
         config = self.config
+        over = rollout.terminated | rollout.truncated
+        reward = algorithm.rewards(rollout.reward, over, links, config)
         steps, b, n = rollout.reward.shape
         ended = [obs for _, _, obs in rollout.final]
         parts = [rollout.obs.reshape(steps * b, *rollout.obs.shape[2:]), rollout.last_obs, *ended]
@@ -73,7 +75,7 @@ class Valuation:
             value: npt.NDArray[np.float32], final_value: npt.NDArray[np.float32]
         ) -> Targets:
             return compute_targets(
-                rollout.reward,
+                reward,
                 value,
                 rollout.terminated,
                 rollout.truncated,
@@ -84,7 +86,7 @@ class Valuation:
                 value_target=config.value_target,
             )
 
-        targets = advantages(estimate, value, final_value, links, config)
+        targets = algorithm.advantages(estimate, value, final_value, links, config)
         if config.value_normalization:
             self._renormalize(targets)
         return targets

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ascore.algorithms import ledger
+from ascore.algorithms.contract import own_keys
 from ascore.algorithms.links import Links
 from ascore.algorithms.table import get_algorithm
 from ascore.algorithms.targets import Targets
@@ -74,7 +75,10 @@ class Learner:
             seed=config.seed,
             device=self.device,
         )
-        self.critic = Critic(size, config.critic_hidden, n, seed=config.seed, device=self.device)
+        own_keys(config, self.algorithm.keys)  # refuses what the algorithm does not know
+        view = self.algorithm.critic_view
+        seen = size if view is None else view.size(self.spec)
+        self.critic = Critic(seen, config.critic_hidden, n, seed=config.seed, device=self.device)
         self.split = choose_split(self.algorithm, config, self.actor, self.critic, everybody)
         # Where agents are split, every rank has all rows and there is nothing to add up.
         self.ranks = everybody if self.split is None else Ranks()
@@ -164,7 +168,7 @@ class Learner:
             links = Links.of(
                 rollout.neighbours, rollout.last_neighbours, ended, self.config, number
             )
-        targets = self.valuation.targets(rollout, self.algorithm.advantages, links)
+        targets = self.valuation.targets(rollout, self.algorithm, links)
         self.guards.targets(rollout, targets)
         return links, targets, self.rows(rollout, targets, links)
 

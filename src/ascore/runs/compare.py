@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ascore.algorithms.contract import own_names
+from ascore.algorithms.table import get_algorithm, unread
 from ascore.config import Config
-from ascore.errors import AscoreError
+from ascore.errors import AscoreError, AscoreWarning
 from ascore.runs.session import Run, train
 from ascore.runtime import pool
 from ascore.runtime.progress import Progress
@@ -35,16 +38,35 @@ def train_side_by_side(
     Raises:
         AscoreError: a run failed; the message names it and says why. The other runs are finished.
     """
-    tasks = {name: (config.replace(algorithm=name), out / name) for name in algorithms}
+    for message in unread(config, algorithms):
+        warnings.warn(message, AscoreWarning, stacklevel=2)
+    tasks = {
+        name: (for_algorithm(config, name, algorithms), out / name.replace(":", "-"))
+        for name in algorithms
+    }
     workers = pool.fit_workers(0, len(tasks))
     outcomes = pool.run(tasks, _work, workers, progress, stop=stop)
     failed = [f"{outcome.name}: {outcome.reason}" for outcome in outcomes if outcome.reason]
     if failed:
         raise AscoreError("; ".join(failed))
-    return [Run.open(out / name) for name in algorithms if (out / name).exists()]
+    return [Run.open(folder) for _, folder in tasks.values() if folder.exists()]
+
+
+def for_algorithm(config: Config, name: str, algorithms: Sequence[str]) -> Config:
+    """The same configuration for one of several algorithms.
+
+    Of `algorithm_params` it keeps its own keys, and those that none of the algorithms has, so that
+    a misspelt one is still refused.
+    """
+    own = {each: own_names(get_algorithm(each).keys) for each in algorithms}
+    others = {key for keys in own.values() for key in keys} - set(own[name])
+    params = {k: v for k, v in config.algorithm_params.items() if k not in others}
+    return config.replace(algorithm=name, algorithm_params=params)
 
 
 def _work(task: tuple[Config, Path], report: pool.Report, stop: pool.Stop) -> Any:
     config, folder = task
-    train(config, folder, report=report, stop=stop)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AscoreWarning)  # said once, for all of them
+        train(config, folder, report=report, stop=stop)
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ascore.algorithms.table import unread
 from ascore.config import Config
 from ascore.envs.factory import batch
 from ascore.envs.vec_env import Spec, VecEnv
-from ascore.errors import CheckpointError, NonFiniteError, RunError
+from ascore.errors import AscoreWarning, CheckpointError, NonFiniteError, RunError
 from ascore.learning.learner import Learner
 from ascore.learning.rollout import Collector
 from ascore.runs import checkpoint
@@ -109,6 +111,8 @@ def train(
     ranks = ranks or Ranks()
     restarted = ranks.any(restarted)
     session = _Session(config, ranks)
+    for message in unread(config, [config.algorithm]) if ranks.lead else []:
+        warnings.warn(message, AscoreWarning, stacklevel=2)
     start = ranks.from_lead(lambda: json.dumps(_begin(config, out, restarted)))
     path, name = json.loads(start)
     saved = checkpoint.load(Path(path), name) if name else None
@@ -374,7 +378,7 @@ def _age(folder: Path) -> float:
 
 def _stem(config: Config, algorithms: Sequence[str]) -> str:
     env = config.env.rsplit("-v", 1)[0].replace(":", "-")
-    return f"{env}-{'+'.join(algorithms)}-s{config.seed}"
+    return f"{env}-{'+'.join(name.replace(':', '-') for name in algorithms)}-s{config.seed}"
 
 
 def new_folder(config: Config, out: str | Path | None, algorithms: Sequence[str]) -> Path:

@@ -19,7 +19,28 @@ if TYPE_CHECKING:
 def load(target: str) -> Callable[..., Any]:
     """The function or class called MODULE:CALLABLE.
 
+    Raises:
+        EnvError: no such module or name in it, or the import fails.
+    """
+    found = find(target, "my_module:make_env")
+    if not callable(found):
+        raise EnvError(
+            topic="loading",
+            found=f"{target} is a {type(found).__name__}, which cannot be called",
+            remedy="name a function or class that returns a new environment",
+        )
+    result: Callable[..., Any] = found
+    return result
+
+
+def find(target: str, example: str) -> Any:
+    """What is called MODULE:NAME.
+
     The current folder is searched too, as `python -m` does and an installed script does not.
+
+    Args:
+        target: the name.
+        example: of a name, for the error.
 
     Raises:
         EnvError: no such module or name in it, or the import fails.
@@ -28,8 +49,8 @@ def load(target: str) -> Callable[..., Any]:
     if not module or not path:
         raise EnvError(
             topic="loading",
-            found=f"{target!r} is not MODULE:CALLABLE",
-            remedy="write my_module:make_env",
+            found=f"{target!r} is not MODULE:NAME",
+            remedy=f"write {example}",
         )
     here = os.getcwd()
     if not {"", here} & set(sys.path):
@@ -48,24 +69,17 @@ def load(target: str) -> Callable[..., Any]:
         raise EnvError(
             topic="loading",
             found=f"module {module!r} cannot be imported: {crash(error)}",
-            remedy="mend the import",
+            remedy="fix the import",
         ) from error
     for name in path.split("."):
         if not hasattr(found, name):
             raise EnvError(
                 topic="loading",
                 found=f"module {module!r} has no {path!r}",
-                remedy="name a function or class that returns an environment",
+                remedy=f"name something that is there, as in {example}",
             )
         found = getattr(found, name)
-    if not callable(found):
-        raise EnvError(
-            topic="loading",
-            found=f"{target} is a {type(found).__name__}, which cannot be called",
-            remedy="name a function or class that returns a new environment",
-        )
-    result: Callable[..., Any] = found
-    return result
+    return found
 
 
 def is_compiled(found: object) -> bool:

@@ -42,7 +42,7 @@ def choose(
         )
         raise ConfigError(message)
     if compiled is not None and wanted in ("auto", "engine"):
-        reason = unsupported(config, networks.actor, networks.critic)
+        reason = unsupported(algorithm, config, networks.actor, networks.critic)
         if reason is None:
             return EngineBackend(compiled, config, networks, gradients, guards, obs_scale, split)
         if wanted == "engine":
@@ -90,4 +90,4 @@ def _unsplittable(
         return f"backend = {config.backend}"
     if algorithm.compiled is None:
         return f"{algorithm.name} has no compiled loss"
-    return unsupported(config, actor, critic)
+    return unsupported(algorithm, config, actor, critic)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ascore import _core
-from ascore.algorithms.contract import Compiled
+from ascore.algorithms.contract import Algorithm, Compiled
 from ascore.algorithms.terms import Messages
 from ascore.config import Config
 from ascore.learning.agent_split import AgentSplit
@@ -34,8 +34,10 @@ _MESSAGES = ("peer_ratio", "active_own", "active_anticipation", "discrepancy")
 """Statistics that exist only where messages were sent."""
 
 
-def unsupported(config: Config, actor: Actor, critic: Critic) -> str | None:
+def unsupported(algorithm: Algorithm, config: Config, actor: Actor, critic: Critic) -> str | None:
     """Why the engine cannot train these networks; None if it can."""
+    if algorithm.critic_view is not None:
+        return f"critics of {algorithm.name} see something else than its actors"
     if config.device != "cpu":
         return f"device = {config.device}"
     largest = max(net.flat.shape[1] for net in (actor.net, critic.net))

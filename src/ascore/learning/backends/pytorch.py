@@ -60,7 +60,8 @@ class PyTorchBackend(Backend):
 
     def values(self, obs: npt.NDArray[Any]) -> Tensor:
         """All critics at once."""
-        seen = torch.from_numpy(obs).to(self.device)
+        view = self.algorithm.critic_view
+        seen = torch.from_numpy(obs if view is None else view.obs(obs)).to(self.device)
         with torch.no_grad():
             return self.networks.critic(per_agent_view(seen, self.obs_scale))
 
@@ -166,6 +167,9 @@ class PyTorchBackend(Backend):
             if self.exchange.corrects:
                 logits = logits + self.exchange.base(sent, agents)
         actor_loss, terms = self.loss(logits, batch, heard)
+        if self.algorithm.critic_view is not None:
+            obs = rows.critic_obs if rows.critic_obs.dim() == 2 else rows.critic_obs[owners]
+            obs = pick(obs, obs.dim() - 2)
         error = self.networks.critic(obs, owners) - pick(rows.normalized_return[owners], 1)
         value_loss = error.square().mean(dim=1)
         loss = (actor_loss.sum() + value_loss.sum()) * share

@@ -1,0 +1,59 @@
+"""Mixtures of rewards as loops, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["inequity_averse", "team"]
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def team(reward: F32, heard: Mask) -> F64:
+    """Mean reward over an agent and those it hears.
+
+    Args:
+        reward: f32[T, B, N].
+        heard: bool[T, B, N, N], [i, j] where i hears j.
+    """
+    mixed = np.zeros(reward.shape)
+    for t, b, i in np.ndindex(*reward.shape):
+        shares = [float(reward[t, b, i])]
+        shares += [float(reward[t, b, j]) for j in np.flatnonzero(heard[t, b, i])]
+        mixed[t, b, i] = sum(shares) / len(shares)
+    return mixed
+
+
+def inequity_averse(
+    reward: F32, ended: NDArray[np.uint8], heard: Mask, *, decay: float, alpha: float, beta: float
+) -> F64:
+    """Rewards less what inequity costs (Hughes et al. 2018, Eq. 3-4).
+
+    Args:
+        reward: f32[T, B, N].
+        ended: u8[T, B], where an episode ended with the step.
+        heard: bool[T, B, N, N], [i, j] where i hears j.
+        decay: of the smoothed rewards, gamma times lambda.
+        alpha: weight of earning less than others.
+        beta: weight of earning more than others.
+    """
+    steps, envs, agents = reward.shape
+    mixed = np.zeros(reward.shape)
+    for b in range(envs):
+        smooth = [0.0] * agents
+        for t in range(steps):
+            for i in range(agents):
+                smooth[i] = decay * smooth[i] + float(reward[t, b, i])
+            for i in range(agents):
+                others = np.flatnonzero(heard[t, b, i])
+                cost = 0.0
+                for j in others:
+                    cost += alpha * max(smooth[j] - smooth[i], 0.0)
+                    cost += beta * max(smooth[i] - smooth[j], 0.0)
+                mixed[t, b, i] = float(reward[t, b, i]) - (cost / len(others) if len(others) else 0)
+            if ended[t, b]:
+                smooth = [0.0] * agents
+    return mixed
