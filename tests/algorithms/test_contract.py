@@ -267,9 +267,7 @@ def test_keys_of_ones_own(registered: Any) -> None:
     for name, params in {"mine": {"taxes": 1.0}, "ippo": {"tax": 1.0}}.items():
         with pytest.raises(ConfigError, match=rf"{name} has no key '{next(iter(params))}'"):
             session(algorithm=name, algorithm_params=params)
-    with pytest.raises(
-        ConfigError, match=r"rounds = 1\.5 is not .* a whole number"
-    ):
+    with pytest.raises(ConfigError, match=r"rounds = 1\.5 is not .* a whole number"):
         session(algorithm="mine", algorithm_params={"rounds": 1.5})
 
 

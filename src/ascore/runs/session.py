@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +80,23 @@ class Run:
         return load_policy(self.path)
 
 
+P = ParamSpec("P")
+
+
+def _takes_world(function: Callable[P, Run]) -> Callable[P, Run]:
+    """Takes the argument `ranks` under its old name, `world`, too."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Run:
+        if "world" in kwargs:
+            warnings.warn("world is now called ranks; pass ranks=", FutureWarning, stacklevel=2)
+            kwargs["ranks"] = kwargs.pop("world")
+        return function(*args, **kwargs)
+
+    return call
+
+
+@_takes_world
 def train(
     config: Config,
     out: str | Path | None = None,
@@ -136,6 +154,7 @@ def _begin(config: Config, out: str | Path | None, restarted: bool) -> tuple[str
     return str(folder), ""
 
 
+@_takes_world
 def resume(
     path: str | Path,
     *,
