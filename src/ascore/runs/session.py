@@ -37,7 +37,8 @@ Report = Callable[[int, int, dict[str, Any]], None]
 U8 = npt.NDArray[np.uint8]
 
 ROUND_ALIKE = (
-    "their processors round differently; set ASCORE_SIMD and ATEN_CPU_CAPABILITY to avx2 for all"
+    "their processors round differently; set ASCORE_SIMD and ATEN_CPU_CAPABILITY to avx2 and "
+    "MKL_CBWR to COMPATIBLE for all"
 )
 
 # A summary averages the return over this share of the updates, the last ones.
