@@ -30,7 +30,7 @@ from grid_boards import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascore.reference.gridworld import move_in_turn, move_together
+from ascore.reference.grid_moves import move_in_turn, move_together
 
 # ---- one agent moving -------------------------------------------------------------------------
 

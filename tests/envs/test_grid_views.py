@@ -38,7 +38,7 @@ from ascore.reference import (
     Stream,
     VecEnv,
 )
-from ascore.reference.gridworld import nearest
+from ascore.reference.grid_maps import nearest
 
 # ---- resets -----------------------------------------------------------------------------------
 

@@ -12,10 +12,8 @@ from ascore.learning.networks import Actor, Critic, StackedMLP
 N, A, OBS, H = 3, 4, 5, (16, 8)
 
 
-def actor(layout: str, *, head_per_agent: bool = True, counts: list[int] | None = None) -> Actor:
-    return Actor(
-        OBS, H, N, A, head_per_agent=head_per_agent, layout=layout, seed=7, action_counts=counts
-    )
+def actor(layout: str, *, head_per_agent: bool = True) -> Actor:
+    return Actor(OBS, H, N, A, head_per_agent=head_per_agent, layout=layout, seed=7)
 
 
 def rows(m: int = 6) -> torch.Tensor:
@@ -90,23 +88,6 @@ def test_acting_layers_are_the_own_policies(layout):
     )
     parts = [part.reshape(N, -1) for layer in net.own_layers() for part in layer]
     assert torch.equal(net.own_flat(), torch.cat(parts, dim=1))
-
-
-@pytest.mark.parametrize("layout", ["multihead", "separate"])
-def test_padded_actions_have_probability_zero_and_no_gradient(layout):
-    counts = [4, 2, 3]
-    net = actor(layout, counts=counts)
-    log_probs = net.log_probs(rows())
-    leaf = net.net.layers[-1][1]
-    probs = log_probs.exp()
-    for j, count in enumerate(counts):
-        assert (probs[:, :, j, count:] == 0).all()
-        torch.testing.assert_close(probs[:, :, j, :count].sum(-1), torch.ones(N, 6))
-    (gradient,) = torch.autograd.grad((probs.square()).sum(), leaf)
-    blocks = gradient.view(N, N, A)
-    for j, count in enumerate(counts):
-        assert (blocks[:, j, count:] == 0).all()
-        assert (blocks[:, j, :count] != 0).any()
 
 
 @pytest.mark.parametrize("layout", ["multihead", "separate"])

@@ -22,7 +22,7 @@ from ascore.reference import (
 )
 from ascore.reference import cleanup as cleanup_rules
 from ascore.reference import harvest as harvest_rules
-from ascore.reference.gridworld import read_map
+from ascore.reference.grid_maps import read_map
 
 LEFT, RIGHT, UP, DOWN, STAY, TURN_CLOCKWISE, TURN_COUNTERCLOCKWISE, CLEAN = range(8)
 FACING_UP, FACING_RIGHT, FACING_DOWN, FACING_LEFT = range(4)

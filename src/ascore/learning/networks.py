@@ -17,9 +17,6 @@ from torch import Tensor
 
 from ascore.streams import STREAM_ACTOR, STREAM_CRITIC, generator
 
-# A padded action's logit: its probability underflows to exactly 0, without the NaN of 0 * -inf.
-PADDED_LOGIT = -1e9
-
 LARGEST = 4_000_000
 """Parameters of a network above which products are left to PyTorch: not measured beyond."""
 
@@ -122,7 +119,6 @@ class Actor:
         head_per_agent: bool,
         layout: str,
         seed: int,
-        action_counts: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         self.num_agents, self.num_actions = num_agents, num_actions
@@ -135,11 +131,6 @@ class Actor:
             (obs_size, *hidden, num_actions * per_network),
             device,
         )
-        counts = torch.tensor(list(action_counts or [num_actions] * num_agents))
-        padded = torch.arange(num_actions)[None, :] >= counts[:, None]
-        # [subject, A]
-        self.padding: Tensor | None = padded.to(device) if bool(padded.any()) else None
-        self.last_action = counts - 1
         self._initialise(seed)
 
     def _initialise(self, seed: int) -> None:
@@ -168,7 +159,7 @@ class Actor:
         return torch.log_softmax(logits, dim=-1)
 
     def logits(self, obs: Tensor, owners: slice = ALL) -> Tensor:
-        """Logits before the softmax, padded actions masked: f32 [n, M, H, A]."""
+        """Logits before the softmax: f32 [n, M, H, A]."""
         start, stop, _ = owners.indices(self.num_agents)
         step = self.networks_per_agent
         rows = obs.shape[-2]
@@ -176,13 +167,8 @@ class Actor:
             obs = obs.repeat_interleave(step, dim=0)
         out = self.net(obs, slice(start * step, stop * step))
         if self.layout == "multihead":
-            logits = out.view(stop - start, rows, self.heads, self.num_actions)
-        else:
-            logits = out.view(stop - start, self.heads, rows, self.num_actions).transpose(1, 2)
-        if self.padding is not None:
-            padding = self.padding if self.heads > 1 else self.padding[owners, None, None, :]
-            logits = logits.masked_fill(padding, PADDED_LOGIT)
-        return logits
+            return out.view(stop - start, rows, self.heads, self.num_actions)
+        return out.view(stop - start, self.heads, rows, self.num_actions).transpose(1, 2)
 
     def own_layers(self) -> list[tuple[Tensor, Tensor]]:
         """Layers of the N own policies alone, for acting: copies where heads must be picked."""

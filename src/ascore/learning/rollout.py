@@ -13,7 +13,7 @@ import torch
 
 from ascore import _core
 from ascore.envs.vec_env import VecEnv
-from ascore.learning.networks import LARGEST, PADDED_LOGIT, Actor, forward
+from ascore.learning.networks import LARGEST, Actor, forward
 
 
 @dataclass
@@ -95,11 +95,10 @@ class Collector:
 
         The draw depends on (seed, environment, episode, step, agent) and the policy alone.
         """
-        if self.compiled and actor.padding is None and actor.net.flat.shape[1] <= LARGEST:
+        if self.compiled and actor.net.flat.shape[1] <= LARGEST:
             return self._collect_compiled(actor)
         env, rollout = self.env, self.rollout
         layers = [(weight.cpu(), bias.cpu()) for weight, bias in actor.own_layers()]
-        padding = actor.padding.cpu() if actor.padding is not None else None
         obs_torch = torch.from_numpy(rollout.obs)
         action_torch = torch.from_numpy(rollout.action)
         uniform = torch.from_numpy(self._uniform).T.unsqueeze(-1)  # [N, B, 1]
@@ -110,12 +109,8 @@ class Collector:
             rollout.neighbours[t] = env.neighbours
             env.uniforms(self._uniform)
             logits = forward(layers, per_agent_view(obs_torch[t], env.spec.obs_scale))
-            if padding is not None:
-                logits = logits.masked_fill(padding[:, None, :], PADDED_LOGIT)
             cdf = torch.softmax(logits, dim=-1).cumsum(dim=-1)
             action = (cdf[..., :-1] <= uniform * cdf[..., -1:]).sum(dim=-1)
-            if padding is not None:
-                action = torch.minimum(action, actor.last_action[:, None])
             action_torch[t] = action.T
             env.step(rollout.action[t])
             rollout.reward[t] = env.reward

@@ -18,18 +18,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ascore.reference.gridworld import (
-    CLEAN,
-    MOST_CELLS,
-    Cell,
-    Colour,
-    GridWorld,
-    Plane,
-    beside,
-    cells_of,
-    nearest,
-    read_map,
-)
+from ascore.reference.grid_maps import MOST_CELLS, Cell, Plane, beside, cells_of, nearest, read_map
+from ascore.reference.gridworld import CLEAN, Colour, GridWorld
 from ascore.reference.philox import Stream
 
 __all__ = ["Cleanup", "CleanupParams"]

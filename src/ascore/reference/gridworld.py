@@ -11,41 +11,29 @@ Source:
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ascore.reference.grid_maps import (
+    MOST_CELLS,
+    Cell,
+    Plane,
+    beside,
+    cells_of,
+)
+from ascore.reference.grid_moves import move_in_turn, move_together
 from ascore.reference.hearing import within_radius
 from ascore.reference.philox import Stream
 
-__all__ = [
-    "CLEAN",
-    "Cell",
-    "Colour",
-    "GridParams",
-    "GridWorld",
-    "Plane",
-    "beside",
-    "cells_of",
-    "move_in_turn",
-    "move_together",
-    "nearest",
-    "read_map",
-]
+__all__ = ["CLEAN", "Colour", "GridParams", "GridWorld"]
 
 LEFT, RIGHT, UP, DOWN, STAY, TURN_CLOCKWISE, TURN_COUNTERCLOCKWISE, CLEAN = range(8)
 
-# Of the directions 0 up, 1 right, 2 down, 3 left: (rows down, columns to the right).
-STEPS = ((-1, 0), (0, +1), (+1, 0), (0, -1))
 DIRECTION_OF_MOVE = {UP: 0, RIGHT: 1, DOWN: 2, LEFT: 3}
 TURNS = {TURN_CLOCKWISE: +1, TURN_COUNTERCLOCKWISE: -1}
-
-LARGEST_SIDE = 64
-MOST_CELLS = 1024
-"""River cells, and cells where apples grow, of one map."""
 
 SIGHT = 7
 """Cells an agent sees to each side in its local view."""
@@ -64,182 +52,8 @@ AGENT_COLOURS = (
     (238, 223, 16),
 )
 
-Cell = tuple[int, int]
-"""(row, column)."""
 Colour = tuple[int, int, int]
 """(red, green, blue), each 0..255."""
-Plane = NDArray[np.bool_]
-"""[H, W], true in the cells where something is."""
-
-
-def read_map(
-    text: str, family: str, full: str, aliases: Mapping[str, str], legend: str
-) -> NDArray[np.str_]:
-    """Return the characters of a map.
-
-    Args:
-        text: the map itself if it has a line break (one leading line break and all trailing ones
-            are dropped), else a name: "FAMILY_full", "FAMILY_A_B" or one of `aliases`.
-        family: what names of maps begin with.
-        full: the map "FAMILY_full"; "FAMILY_A_B" is its rows A to B between two rows of wall, where
-            row 0 and the last one count as rows and cannot be chosen.
-        aliases: other names, and which of those names they stand for.
-        legend: characters a map may have.
-
-    Returns:
-        Single characters, [H, W].
-
-    Raises:
-        ValueError: no such name, rows of unequal length, more than 64 rows or columns, or a
-            character that is not in `legend`.
-    """
-    if "\n" in text:
-        rows = text.removeprefix("\n").rstrip("\n").split("\n")
-    else:
-        rows = _rows_of_name(text, family, full.strip("\n").split("\n"), aliases)
-    width = len(rows[0])
-    for number, row in enumerate(rows):
-        if len(row) != width:
-            message = (
-                f"map row {number} has {len(row)} cells and row 0 has {width}; pad short rows with"
-                " blanks"
-            )
-            raise ValueError(message)
-        for strange in sorted(set(row) - set(legend)):
-            message = f"map row {number} has {strange!r}; {family} maps are made of {legend!r}"
-            raise ValueError(message)
-    if not (1 <= width <= LARGEST_SIDE and len(rows) <= LARGEST_SIDE):
-        message = (
-            f"the map has {len(rows)} rows of {width} cells; at most {LARGEST_SIDE} of each are"
-            " allowed, and at least 1"
-        )
-        raise ValueError(message)
-    return np.array([list(row) for row in rows])
-
-
-def _rows_of_name(
-    name: str, family: str, full: Sequence[str], aliases: Mapping[str, str]
-) -> list[str]:
-    plain = aliases.get(name, name)
-    if plain == f"{family}_full":
-        return list(full)
-    last = len(full) - 2
-    window = re.fullmatch(rf"{family}_([1-9][0-9]?)_([1-9][0-9]?)", plain)
-    if window is None:
-        known = ", ".join([f"{family}_full", *aliases])
-        message = (
-            f"map {name!r} is neither a map, which has line breaks, nor a name: {known} or"
-            f" {family}_A_B, rows A to B of the full map"
-        )
-        raise ValueError(message)
-    a, b = int(window[1]), int(window[2])
-    if not a <= b <= last:
-        message = f"map {name!r}: rows {a} to {b} are not within 1..{last} in this order"
-        raise ValueError(message)
-    return [full[0], *full[a : b + 1], full[-1]]
-
-
-def cells_of(plane: Plane) -> list[Cell]:
-    """Return the cells where `plane` is true, in row-major order."""
-    rows, cols = plane.nonzero()
-    return list(zip(rows.tolist(), cols.tolist(), strict=True))
-
-
-def nearest(cell: Cell, cells: Sequence[Cell]) -> Cell:
-    """Return which of `cells` is the fewest steps away, the first of several; (0, 0) if none."""
-    if not cells:
-        return 0, 0
-    row, col = cell
-    return min(cells, key=lambda other: abs(other[0] - row) + abs(other[1] - col))
-
-
-def beside(cell: Cell, direction: int) -> Cell:
-    """Return the next cell in a direction, given modulo 4; it may lie outside the map."""
-    down, right = STEPS[direction % 4]
-    return cell[0] + down, cell[1] + right
-
-
-def move_together(
-    cells: Sequence[Cell], targets: Sequence[Cell], priority: Sequence[int]
-) -> list[Cell]:
-    """Move all agents at once, one to a cell.
-
-    Args:
-        cells: where each agent is; no two on one cell.
-        targets: where each wants to be next; its own cell if it does not move.
-        priority: all agents, those that win contests first.
-
-    Returns:
-        Where each is then; no two on one cell.
-    """
-    agents = range(len(cells))
-    targets = list(targets)
-
-    def holder(cell: Cell) -> int | None:
-        return next((i for i in agents if cells[i] == cell), None)
-
-    def moves(i: int) -> bool:
-        return targets[i] != cells[i]
-
-    def keep_in_place(i: int) -> None:
-        targets[i] = cells[i]
-
-    # Cells wanted by several, in row-major order. One that stays wants its own cell.
-    for cell in sorted(set(targets)):
-        contenders = [i for i in agents if targets[i] == cell]
-        if len(contenders) < 2:
-            continue
-        winner: int | None = min(contenders, key=priority.index)
-        occupant = holder(cell)
-        if occupant is not None:
-            stays = not moves(occupant)
-            swaps = any(targets[occupant] == cells[i] for i in contenders)
-            if stays or swaps:
-                winner = None
-        for i in contenders:
-            if i != winner:
-                keep_in_place(i)
-
-    # Nobody enters a cell that is not left, and no two exchange cells. An agent kept in place may
-    # keep others from moving, so look again until nothing changes. Chains move, and so do cycles
-    # of three and more.
-    changed = True
-    while changed:
-        changed = False
-        for i in agents:
-            occupant = holder(targets[i])
-            if not moves(i) or occupant is None:
-                continue
-            if not moves(occupant) or targets[occupant] == cells[i]:
-                keep_in_place(i)
-                keep_in_place(occupant)
-                changed = True
-    return targets
-
-
-def move_in_turn(
-    cells: Sequence[Cell], targets: Sequence[Cell], claims: Sequence[bool]
-) -> list[Cell]:
-    """Move one agent after the other, the lowest index first.
-
-    Only claimed cells are closed: those of agents that chose to stay, and those moved into. An
-    agent that turns, cleans, or has not had its turn can be walked over.
-
-    Args:
-        cells: where each agent is; several may be on one cell.
-        targets: where each wants to be next; its own cell if it does not move.
-        claims: whether each claims the cell it is on before anybody moves.
-
-    Returns:
-        Where each is then.
-    """
-    claimed = {cell for cell, claim in zip(cells, claims, strict=True) if claim}
-    moved = list(cells)
-    for i, target in enumerate(targets):
-        if target != cells[i] and target not in claimed:
-            moved[i] = target
-            claimed.add(target)
-    return moved
 
 
 class GridParams(Protocol):

@@ -17,7 +17,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ascore.reference.gridworld import Cell, GridWorld, Plane, cells_of, nearest, read_map
+from ascore.reference.grid_maps import Cell, Plane, cells_of, nearest, read_map
+from ascore.reference.gridworld import GridWorld
 from ascore.reference.philox import Stream
 
 __all__ = ["Harvest", "HarvestParams"]

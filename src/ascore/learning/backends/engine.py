@@ -47,8 +47,6 @@ def unsupported(algorithm: Algorithm, config: Config, actor: Actor, critic: Crit
         return "a network has more than seven hidden layers"
     if config.message_refresh == "minibatch":
         return "message_refresh = minibatch sends from within an iteration"
-    if actor.padding is not None:
-        return "agents have different numbers of actions"
     return None
 
 
