@@ -1,4 +1,4 @@
-"""The command line as a person and a script meet it."""
+"""The command line, as used by people and by scripts."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ QUICK = ["--num-agents", "2", "--episodes", "8", "--num-envs", "4", "--actor-hid
 
 def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
     status = main(list(args))
-    told = capsys.readouterr()
-    return status, told.out, told.err
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
 
 
 @pytest.fixture
@@ -44,16 +44,16 @@ def test_train_evaluate_resume_plot(here: Path, capsys: pytest.CaptureFixture[st
     assert (config.seed, config.actor_hidden, config.env_params) == (4, (8,), {"num_agents": 2})
 
     status, out, _ = run(capsys, "evaluate", "runs/predation-as-s4", "--episodes", "7", "--json")
-    found = json.loads(out)
+    result = json.loads(out)
     assert status == 0
-    assert found["team_return"]["n"] == 7
-    assert found["team_return"]["ci95"][0] <= found["team_return"]["mean"]
-    assert len(found["agent_return"]) == 2
-    assert 0 < found["entropy"] < found["entropy_uniform"]
+    assert result["team_return"]["n"] == 7
+    assert result["team_return"]["ci95"][0] <= result["team_return"]["mean"]
+    assert len(result["agent_return"]) == 2
+    assert 0 < result["entropy"] < result["entropy_uniform"]
 
     status, out, _ = run(capsys, "evaluate", "runs/predation-as-s4", "--episodes", "7")
     assert status == 0
-    assert f"team return {found['team_return']['mean']:.2f}" in out
+    assert f"team return {result['team_return']['mean']:.2f}" in out
 
     status, out, _ = run(capsys, "resume", "runs/predation-as-s4", "--episodes", "12", "--json")
     assert status == 0
@@ -69,11 +69,11 @@ def test_render_plays_the_episode_that_evaluate_plays(
 ):
     status, _, _ = run(capsys, "train", "predation", *QUICK, "--out", "run")
     assert status == 0
-    told = json.loads(run(capsys, "render", "run", "--episode", "3", "--json")[1])
-    assert told["path"] == "replay.gif"
-    assert (told["frames"], told["steps"]) == (31, 30)
+    result = json.loads(run(capsys, "render", "run", "--episode", "3", "--json")[1])
+    assert result["path"] == "replay.gif"
+    assert (result["frames"], result["steps"]) == (31, 30)
     returns = ascore.evaluate(here / "run", episodes=5).team_returns
-    assert told["team_return"] == pytest.approx(returns[3], rel=1e-12)
+    assert result["team_return"] == pytest.approx(returns[3], rel=1e-12)
     with Image.open(here / "replay.gif") as gif:
         assert gif.n_frames == 31
 
@@ -101,9 +101,7 @@ def test_render_plays_the_episode_that_evaluate_plays(
     assert sorted(path.name for path in here.iterdir()) == before
 
 
-def test_render_shows_an_environment_to_those_without_a_run(
-    here: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_render_draws_an_environment_without_a_run(here: Path, capsys: pytest.CaptureFixture[str]):
     options = ["--policy", "random", "--num-agents", "4", "--env-param", "size=7", "--steps", "3"]
     status, out, err = run(capsys, "render", "navigation", *options, "--out", "steps")
     assert (status, err) == (0, "")
@@ -113,7 +111,7 @@ def test_render_shows_an_environment_to_those_without_a_run(
     assert len({path.read_bytes() for path in pictures}) == 4
 
 
-def test_what_takes_long_says_how_far_it_is(
+def test_long_jobs_report_their_progress(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     clock = iter([100.0, 101.9, 102.0, 103.0, 104.5])
@@ -175,8 +173,8 @@ def test_environment_parameters_reach_the_environment(
         (["plot", "nowhere"], "nowhere holds no run"),
         (["render", "nowhere"], "nowhere is neither a folder written by `ascore train` nor"),
         (["render", "."], ". is neither a folder written by `ascore train` nor"),
-        (["render", "exchange", "--out", "x.mp4"], "supported is .gif"),
-        (["render", "exchange", "--out", "no/x.gif"], "there is no folder no; make it first"),
+        (["render", "exchange", "--out", "x.mp4"], "use .gif"),
+        (["render", "exchange", "--out", "no/x.gif"], "there is no folder no; create it first"),
         (["render", "exchange", "--policy", "trained"], "has no trained policy; give a run"),
         (["render", "exchange", "--env-param", "speed=3"], 'no parameter "speed"'),
     ],
@@ -205,7 +203,7 @@ def test_unknown_options_and_wrong_types_end_with_usage(here: Path, args: list[s
 def test_unknown_command_and_help(capsys: pytest.CaptureFixture[str]):
     status, out, err = run(capsys, "trian")
     assert (status, out) == (2, "")
-    assert "unknown command 'trian'; there is: train, resume, evaluate" in err
+    assert "unknown command 'trian'; choose from: train, resume, evaluate" in err
     status, out, _ = run(capsys, "--help")
     assert status == 0
     assert "ascore COMMAND --help" in out
@@ -229,15 +227,15 @@ def test_envs_lists_every_environment(capsys: pytest.CaptureFixture[str]):
 
 def test_envs_plays_the_anchors(capsys: pytest.CaptureFixture[str]):
     status, out, err = run(capsys, "envs", "--anchors", "exchange", "--episodes", "100", "--json")
-    found = {row["label"]: row for row in json.loads(out)["anchors"]}
+    rows = {row["label"]: row for row in json.loads(out)["anchors"]}
     assert status == 0
-    assert list(found) == ["random", "selfish", "cooperative"]
-    for row in found.values():
+    assert list(rows) == ["random", "selfish", "cooperative"]
+    for row in rows.values():
         assert row["agrees"]
         low, high = row["team_return"]["ci95"]
         assert low <= row["team_return"]["mean"] <= high
         assert row["team_return"]["n"] == 100
-    assert found["selfish"]["team_return"]["mean"] == pytest.approx(-9, abs=1e-5)
+    assert rows["selfish"]["team_return"]["mean"] == pytest.approx(-9, abs=1e-5)
     assert "3/3 exchange-v1 cooperative" in err
     status, out, _ = run(capsys, "envs", "--anchors", "predation-v1", "--episodes", "100")
     assert status == 0
@@ -257,9 +255,12 @@ def test_envs_says_which_anchor_is_off(
     assert "1 of 3 anchors differ from the table" in err
 
 
-def test_envs_refuses_what_tells_nothing(capsys: pytest.CaptureFixture[str]):
+def test_envs_refuses_too_few_episodes_and_unknown_names(capsys: pytest.CaptureFixture[str]):
     status, _, err = run(capsys, "envs", "--anchors", "--episodes", "99")
-    assert (status, err) == (1, "ascore: episodes = 99 is too few to tell; take at least 100\n")
+    assert (status, err) == (
+        1,
+        "ascore: episodes = 99 is too few for a comparison; use at least 100\n",
+    )
     status, _, err = run(capsys, "envs", "--anchors", "harvst")
     assert status == 1
     assert "did you mean 'harvest'" in err
@@ -271,10 +272,10 @@ def test_doctor_says_what_is_wrong(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     status, out, _ = run(capsys, "doctor", "--json")
-    found = json.loads(out)
+    report = json.loads(out)
     assert status == 0
-    assert found["ascore"] == ascore.__version__
-    assert found["packages"]["torch"] is not None
+    assert report["ascore"] == ascore.__version__
+    assert report["packages"]["torch"] is not None
     monkeypatch.setenv("OMP_NUM_THREADS", "999")
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     text = run(capsys, "doctor")[1]
@@ -303,13 +304,13 @@ def test_doctor_counts_threads_of_all_processes(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    found = doctor.examine()
-    told = [line for line in found["problems"] if "thread" in line]
+    findings = doctor.examine()
+    problems = [line for line in findings["problems"] if "thread" in line]
     if problem is None:
-        assert told == []
+        assert problems == []
     else:
-        assert len(told) == 1
-        assert problem in told[0]
+        assert len(problems) == 1
+        assert problem in problems[0]
 
 
 def test_doctor_sees_a_cuda_build_and_an_old_processor(monkeypatch: pytest.MonkeyPatch):
@@ -320,16 +321,16 @@ def test_doctor_sees_a_cuda_build_and_an_old_processor(monkeypatch: pytest.Monke
     monkeypatch.setattr(doctor.os.path, "exists", lambda path: False)
     problems = "\n".join(doctor.examine()["problems"])
     assert "the processor has no AVX2" in problems
-    assert "torch 2.13.0+cu130 is a CUDA build and no NVIDIA device is here" in problems
+    assert "torch 2.13.0+cu130 is a CUDA build, but there is no NVIDIA device" in problems
 
 
-def test_without_the_training_packages_the_remedy_is_told():
+def test_without_the_training_packages_the_remedy_is_printed():
     program = "import sys; sys.modules['tyro'] = None\nfrom ascore.cli import main\n"
     train = program + "sys.exit(main(['train', 'predation']))"
-    found = subprocess.run([sys.executable, "-c", train], capture_output=True, text=True)
-    assert found.returncode == 1
-    assert found.stderr == "ascore: tyro is not installed; pip install 'ascore[train]'\n"
+    process = subprocess.run([sys.executable, "-c", train], capture_output=True, text=True)
+    assert process.returncode == 1
+    assert process.stderr == "ascore: tyro is not installed; pip install 'ascore[train]'\n"
     envs = program + "sys.exit(main(['envs']))"
-    found = subprocess.run([sys.executable, "-c", envs], capture_output=True, text=True)
-    assert found.returncode == 0
-    assert "exchange-v1" in found.stdout
+    process = subprocess.run([sys.executable, "-c", envs], capture_output=True, text=True)
+    assert process.returncode == 0
+    assert "exchange-v1" in process.stdout

@@ -8,8 +8,8 @@ from ascore.cli import main
 if __name__ == "__main__":
     status = main()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # All is written and the ranks have parted. Threads that gloo and its store leave behind can
-        # abort an interpreter that goes down in an orderly way.
+        # Everything is written and the ranks have disconnected. Threads that gloo and its store
+        # leave behind can crash the interpreter during normal shutdown.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -1,4 +1,4 @@
-"""The command line: options come from the configuration record; one JSON object with --json.
+"""The command line; with --json, a command prints exactly one JSON object.
 
 Results go to standard output, progress and errors to standard error.
 """
@@ -20,22 +20,22 @@ usage: ascore COMMAND ...
 
   train ENV        train on a built-in or a Python environment, then evaluate
   resume RUN       continue a run from its newest checkpoint
-  evaluate RUN     return of a trained policy over fresh episodes
+  evaluate RUN     return of a trained policy over new episodes
   plot RUN...      team return against episodes, as a picture
-  render RUN|ENV   an episode as a moving picture; without a run, of random play
-  sweep ENV        algorithms, settings and seeds over worker processes, or as a Slurm array
+  render RUN|ENV   an episode as an animation; without a run, of random play
+  sweep ENV        algorithms, settings and seeds in worker processes, or as a Slurm array
   reproduce FIG    the paper's experiments: fig2 to fig7, or all
-  export RUN       its policy as one file, for C++, C and Cython
-  envs             the environments, their sizes, parameters and anchors; plays the anchors
-  bench            how fast this machine runs it, as ratios to baselines timed beside
-  check-env ENV    whether a Python environment (MODULE:CALLABLE) can be trained on
-  doctor           what this machine offers and what stands in the way
+  export RUN       the policy of a run as one file, for C++, C and Cython
+  envs             list environments, their sizes, parameters and anchors; play the anchors
+  bench            speed on this machine, as ratios to baselines timed alongside
+  check-env ENV    check whether a Python environment (MODULE:CALLABLE) can be trained on
+  doctor           what this machine offers, and problems with their remedies
 
-`ascore COMMAND --help` lists the options of a command. `ascore --cmake-dir` and `--include-dir` say
-where CMake and compilers find what other programs build against.
+`ascore COMMAND --help` lists the options of a command. `ascore --cmake-dir` and `--include-dir`
+print the folders that other programs need in CMake and for the compiler.
 """
 
-# What commands import at first use, and the extra of this package that brings it.
+# Packages that commands import when needed, and the extra of this package that installs each.
 EXTRAS = {
     "torch": "train",
     "tyro": "train",
@@ -51,7 +51,7 @@ EXTRAS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command; returns its exit status (0 good, 1 failed, 2 usage, 130 interrupted)."""
+    """Runs one command; returns its exit status (0 success, 1 failed, 2 usage, 130 interrupted)."""
     args = sys.argv[1:] if argv is None else argv
     if not args or args[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -63,14 +63,15 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if args[0] not in COMMANDS:
         print(
-            f"ascore: unknown command {args[0]!r}; there is: {', '.join(COMMANDS)}", file=sys.stderr
+            f"ascore: unknown command {args[0]!r}; choose from: {', '.join(COMMANDS)}",
+            file=sys.stderr,
         )
         return EXIT_USAGE
     shown = warnings.showwarning
     warnings.showwarning = _show
     try:
         return COMMANDS[args[0]](args[1:])
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of our output, such as `head`, has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (AscoreError, ValueError, TypeError, OSError) as error:
@@ -96,7 +97,7 @@ def _show(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning of ours in one line, others as Python shows them."""
+    """Prints warnings of this package as one line, and others as Python does."""
     if issubclass(category, (AscoreWarning, FutureWarning)):
         print(f"ascore: {message}", file=sys.stderr)
     else:

@@ -1,4 +1,4 @@
-"""Interquartile means and their intervals, against all resamples there are."""
+"""Interquartile means and their intervals, compared with all possible resamples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def slow_iqm(values: list[float]) -> float:
 
 
 def every_resample(strata: list[list[float]]) -> list[float]:
-    """Of every way to draw from each stratum with replacement, all as likely."""
+    """Means of all equally likely ways to draw from each stratum with replacement."""
     ways = (itertools.product(stratum, repeat=len(stratum)) for stratum in strata)
     return [
         slow_iqm([v for stratum in drawn for v in stratum]) for drawn in itertools.product(*ways)
@@ -44,34 +44,34 @@ def test_iqm_of_known_numbers():
 )
 def test_intervals_are_those_of_all_resamples(sizes: tuple[int, ...]):
     """The share of resamples below a limit is known to 0.7 points (two standard errors at 5,000),
-    so the exact percentiles 1.8 to 3.2 and 96.8 to 98.2 hold the limits."""
+    so the exact percentiles 1.8 to 3.2 and 96.8 to 98.2 contain the limits."""
     rng = np.random.default_rng(sum(sizes))
     strata = [list(rng.normal(size=n)) for n in sizes]
-    found = estimate(strata)
-    assert found.iqm == pytest.approx(slow_iqm([v for s in strata for v in s]), rel=1e-12)
-    assert found.n == min(sizes)
-    assert found.ci95 is not None
+    result = estimate(strata)
+    assert result.iqm == pytest.approx(slow_iqm([v for s in strata for v in s]), rel=1e-12)
+    assert result.n == min(sizes)
+    assert result.ci95 is not None
     resamples = every_resample(strata)
-    for limit, shares in zip(found.ci95, ([1.8, 3.2], [96.8, 98.2]), strict=True):
+    for limit, shares in zip(result.ci95, ([1.8, 3.2], [96.8, 98.2]), strict=True):
         low, high = np.percentile(resamples, shares)
         assert low - 1e-12 <= limit <= high + 1e-12
 
 
 def test_strata_are_drawn_within_themselves():
-    """Two environments that never vary leave nothing to chance, however far they lie apart."""
-    found = estimate([[0.0] * 5, [100.0] * 5])
-    assert found.ci95 == (50.0, 50.0)
+    """Constant returns in two environments give an interval of width zero."""
+    result = estimate([[0.0] * 5, [100.0] * 5])
+    assert result.ci95 == (50.0, 50.0)
     assert estimate([[0.0, 100.0] * 5]).ci95 != (50.0, 50.0)
 
 
-def test_intervals_hold_the_truth_about_as_often_as_they_say():
-    """Of 400 samples of 20 runs, 95% minus what a percentile bootstrap is known to lose."""
+def test_intervals_contain_the_truth_about_as_often_as_stated():
+    """Coverage over 400 samples of 20 runs: 95%, less the known bias of a percentile bootstrap."""
     rng = np.random.default_rng(1)
-    held = 0
+    covered = 0
     for _ in range(400):
         low, high = estimate([rng.normal(size=20)], resamples=400).ci95 or (0.0, 0.0)
-        held += low <= 0.0 <= high
-    assert 0.89 <= held / 400 <= 0.98
+        covered += low <= 0.0 <= high
+    assert 0.89 <= covered / 400 <= 0.98
 
 
 def test_one_run_has_no_interval_and_none_no_estimate():

@@ -1,4 +1,4 @@
-"""The paper's figures: their cells, their data files, their pictures, and how they go on."""
+"""The paper's figures: their cells, data files and pictures, and continuing after a stop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TINY = {"actor_hidden": (4,), "critic_hidden": (4,), "num_envs": 2, "episodes": 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All studies with the smallest trainings that still have curves."""
+    """Shrinks all studies to the smallest trainings that still have curves."""
     real = studies.config_of
 
     def config_of(*args: Any) -> Config:
@@ -40,8 +40,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
     status = main(list(args))
-    told = capsys.readouterr()
-    return status, told.out, told.err
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
 
 
 def names(figure: str, preset: str = "tuned", budget: Any = "small") -> list[str]:
@@ -139,13 +139,13 @@ def test_reproduce_writes_data_and_draws_them_and_redraws_the_same(
 ):
     out = tmp_path / "out"
     args = ["reproduce", "all", "--seeds", "1", "--evaluate", "3", "--out", str(out)]
-    status, told, err = run(capsys, *args)
+    status, output, err = run(capsys, *args)
     assert status == 0, err
     cells = {name for figure in STUDIES for name in names(figure)}
     assert f"{len(cells)}/{len(cells)} " in err
     for study in STUDIES.values():
         folder = out / f"{study.name}-tuned"
-        assert f"picture and table written to {folder}" in told
+        assert f"picture and table written to {folder}" in output
         with Image.open(folder / f"{study.name}.png") as picture:
             assert min(picture.size) > 400
         record = json.loads((folder / results.RECORD).read_text())
@@ -160,15 +160,15 @@ def test_reproduce_writes_data_and_draws_them_and_redraws_the_same(
         assert tables.few_runs(1) in page
         assert "Missing" not in page
 
-    # A run's row is what its own evaluation says.
-    found = results.read(out / "fig2-tuned")
-    (row,) = found.rows("exchange", "vs")
-    told_run = ascore.evaluate(out / "runs/tuned/exchange/vs/s0", episodes=3)
-    assert row["team_return"] == pytest.approx(told_run.team_return.mean, rel=1e-5)
-    assert row["normalized"] == pytest.approx((told_run.team_return.mean + 9) / 15, rel=1e-4)
-    assert row["boxes_open_reached"] == pytest.approx(told_run.milestones["boxes_open"].reached)
+    # A run's row agrees with its own evaluation.
+    findings = results.read(out / "fig2-tuned")
+    (row,) = findings.rows("exchange", "vs")
+    evaluation = ascore.evaluate(out / "runs/tuned/exchange/vs/s0", episodes=3)
+    assert row["team_return"] == pytest.approx(evaluation.team_return.mean, rel=1e-5)
+    assert row["normalized"] == pytest.approx((evaluation.team_return.mean + 9) / 15, rel=1e-4)
+    assert row["boxes_open_reached"] == pytest.approx(evaluation.milestones["boxes_open"].reached)
 
-    # More seeds are added to what there is.
+    # More seeds are added to the existing runs.
     args[1], args[3] = "fig3", "2"
     status, _, err = run(capsys, *args)
     assert status == 0
@@ -182,9 +182,9 @@ def test_reproduce_writes_data_and_draws_them_and_redraws_the_same(
     before = {path.relative_to(out): path.read_bytes() for path in out.glob("*/*")}
     for path in [*moved.glob("*/*.png"), *moved.glob("*/README.md")]:
         path.unlink()
-    status, told, _ = run(capsys, "reproduce", "--redraw", str(moved), "--json")
+    status, output, _ = run(capsys, "reproduce", "--redraw", str(moved), "--json")
     assert status == 0
-    assert len(json.loads(told)["pictures"]) == len(STUDIES)
+    assert len(json.loads(output)["pictures"]) == len(STUDIES)
     assert {p.relative_to(moved): p.read_bytes() for p in moved.glob("*/*")} == before
     record = json.loads((moved / "fig3-tuned" / results.RECORD).read_text())
     record["notes"] = ["Two runs are of another machine."]
@@ -199,14 +199,14 @@ def test_a_sweep_goes_on_with_the_list_of_a_study(
 ):
     figure = ["reproduce", "fig7", "--seeds", "1", "--evaluate", "2", "--out", str(tmp_path)]
     assert run(capsys, *figure, "--slurm")[0] == 0
-    status, told, err = run(capsys, "sweep", "--out", str(tmp_path))
+    status, output, err = run(capsys, "sweep", "--out", str(tmp_path))
     assert status == 0, err
-    assert "sweep.md" in told
+    assert "sweep.md" in output
     assert (tmp_path / "sweep.md").read_text().startswith("```sh\nascore sweep --out")
-    status, told, err = run(capsys, *figure)
+    status, output, err = run(capsys, *figure)
     assert status == 0
     assert "1 of 1 runs were already done" in err
-    assert "picture and table written" in told
+    assert "picture and table written" in output
 
 
 @pytest.mark.usefixtures("tiny")
@@ -216,8 +216,8 @@ def test_curves_are_means_over_stretches_of_training(
     monkeypatch.setitem(TINY, "episodes", 200)
     out = str(tmp_path)
     assert run(capsys, "reproduce", "fig7", "--seeds", "2", "--evaluate", "2", "--out", out)[0] == 0
-    found = results.read(tmp_path / "fig7-tuned")
-    x, curves = found.curve("predation-n2", "as", "anticipation_mse_1")
+    findings = results.read(tmp_path / "fig7-tuned")
+    x, curves = findings.curve("predation-n2", "as", "anticipation_mse_1")
     logged = [
         ascore.Run.open(tmp_path / f"runs/tuned/predation-n2/as/s{s}").metrics for s in (0, 1)
     ]
@@ -241,11 +241,11 @@ def test_what_fails_is_named_and_the_rest_is_drawn(
 
     monkeypatch.setattr(studies, "config_of", config_of)
     args = ["reproduce", "fig7", "--seeds", "2", "--evaluate", "2", "--out", str(tmp_path)]
-    status, told, err = run(capsys, *args)
+    status, output, err = run(capsys, *args)
     assert status == 1
     assert "ascore: tuned/predation-n2/as/s1 failed: update 0: " in err
-    assert "1 of 2 cells failed; the same command tries them again" in err
-    assert "picture and table written to" in told
+    assert "1 of 2 cells failed; run the same command again to retry them" in err
+    assert "picture and table written to" in output
     page = (tmp_path / "fig7-tuned/README.md").read_text()
     assert "Missing: `tuned/predation-n2/as/s1`, update 0: " in page
     assert "| 1 |" in page
@@ -268,7 +268,7 @@ if __name__ == "__main__":
 def test_a_killed_study_goes_on_to_the_same_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    """kill -9 of the command in mid-run; again, and all data are those of an undisturbed study."""
+    """After kill -9 and the same command again, all data equal those of an uninterrupted study."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     monkeypatch.setitem(TINY, "episodes", 160)
@@ -282,7 +282,7 @@ def test_a_killed_study_goes_on_to_the_same_numbers(
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()
-    # Its workers notice, save, and let go of their folders; until then the second is refused.
+    # The workers notice, save, and unlock their folders; until then the second command is refused.
     while run(capsys, *args, str(tmp_path / "parts"))[0] != 0:
         time.sleep(0.1)
     assert run(capsys, *args, str(tmp_path / "whole"))[0] == 0
@@ -299,21 +299,23 @@ def test_a_stopped_study_says_how_to_go_on_and_draws_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("ascore.commands.experiments.stop_on_signal", lambda: lambda: True)
-    status, told, err = run(capsys, "reproduce", "fig7", "--seeds", "1", "--out", str(tmp_path))
-    assert (status, told) == (130, "")
-    assert "stopped with 1 of 1 cells to go, all saved; the same command goes on" in err
+    status, output, err = run(capsys, "reproduce", "fig7", "--seeds", "1", "--out", str(tmp_path))
+    assert (status, output) == (130, "")
+    assert (
+        "stopped with 1 of 1 cells left, all saved; run the same command again to continue" in err
+    )
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         (["reproduce"], "reproduce needs a figure, as in: ascore reproduce fig2"),
-        (["reproduce", "fig9"], "unknown figure 'fig9'; there is: fig2, fig3"),
+        (["reproduce", "fig9"], "unknown figure 'fig9'; choose from: fig2, fig3"),
         (["reproduce", "--redraw", "nowhere"], "nowhere holds no record.json"),
         (["sweep", "exchange", "--set", "gama=1,2"], "unknown key 'gama'"),
         (["sweep", "exchange", "--set", "gamma"], "--set 'gamma' is not KEY=VALUE,VALUE"),
         (["sweep", "exchange", "--set", "gamma=2"], "gamma = 2"),
-        (["sweep", "exchange", "--set", "seed=1,2"], "have options of their own"),
+        (["sweep", "exchange", "--set", "seed=1,2"], "have their own options"),
         (["sweep", "exchange", "--set", "env.side=4"], "side"),
         (["sweep", "exchange", "--seeds", "4..0"], "0 comes before 4"),
         (["sweep", "exchange", "--seeds", "a"], "seeds = 'a' is not allowed"),
@@ -323,13 +325,13 @@ def test_a_stopped_study_says_how_to_go_on_and_draws_nothing(
     ],
 )
 def test_bad_options_are_one_line(
-    args: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    args: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ):  # fmt: skip
     monkeypatch.chdir(tmp_path)
     status, out, err = run(capsys, *args)
     assert (status, out) == (1, "")
-    assert told in err
+    assert message in err
     assert len(err.splitlines()) == 1
 
 
@@ -343,7 +345,7 @@ SWEEP = ["sweep", "predation", "--set", "env.num_agents=2", "--set", "episodes=8
 
 def test_a_sweep_is_every_combination(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     args = [*SWEEP, "--algorithm", "as", "ippo", "--seeds", "0..1", "--out", str(tmp_path)]
-    status, told, err = run(capsys, *args)
+    status, output, err = run(capsys, *args)
     assert status == 0, err
     assert "8/8" in err
     with open(tmp_path / "sweep.csv", newline="") as file:
@@ -356,7 +358,7 @@ def test_a_sweep_is_every_combination(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (config.algorithm, config.actor_hidden, config.seed) == ("ippo", (4, 4), 1)
     assert config.env_params == {"num_agents": 2}
     returns = [float(r["team_return"]) for r in rows if r["setting"] == "as/actor_hidden=4"]
-    line = next(x for x in told.splitlines() if x.startswith("| as/actor_hidden=4 |"))
+    line = next(x for x in output.splitlines() if x.startswith("| as/actor_hidden=4 |"))
     assert f"| 2 | {np.mean(returns):.2f} [" in line
     assert json.loads((tmp_path / "sweep.json").read_text())["command"].startswith("ascore sweep")
     assert (tmp_path / "sweep.md").read_text().startswith("```sh\nascore sweep predation")
@@ -368,12 +370,14 @@ def test_a_sweep_is_every_combination(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_same_list_runs_as_a_job_array(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """The script is run as Slurm would: bash with the number of the task in a variable."""
+    """Runs the script as Slurm does: bash, with the number of the task in a variable."""
     out = tmp_path / "my sweep"
     args = [*SWEEP, "--seeds", "0..1", "--out", str(out)]
-    status, told, _ = run(capsys, *args, "--slurm")
+    status, output, _ = run(capsys, *args, "--slurm")
     assert status == 0
-    assert told == f"4 cells; adapt the limits in the script, then: sbatch {out / 'array.sbatch'}\n"
+    assert (
+        output == f"4 cells; adapt the limits in the script, then: sbatch {out / 'array.sbatch'}\n"
+    )
     script = out / "array.sbatch"
     text = script.read_text()
     assert "#SBATCH --array=0-3\n" in text

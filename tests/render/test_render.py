@@ -1,4 +1,4 @@
-"""Pictures show what there is: every environment, every agent, every step, with a legend."""
+"""Pictures show every environment, every agent and every step, with a legend."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def played(name: str, steps: int, **params: Any) -> list[Moment]:
 
 
 def drawn(now: Moment) -> NDArray[np.uint8]:
-    """The scene alone."""
+    """The scene without title, table and legend."""
     scene = scene_of(now.env, now.params, now.state)
     canvas = Canvas(scene.width, scene.height)
     acts = None if now.action is None else [now.action_names[a] for a in now.action]
@@ -134,10 +134,10 @@ def test_a_frame_is_a_picture_of_the_state(name: str) -> None:
         frame(env)
     env.reset()
     first, second = frame(env), frame(env, 1)
-    for found in (first, second):
-        assert found.dtype == np.uint8
-        assert found.ndim == 3
-        assert found.shape[2] == 3
+    for image in (first, second):
+        assert image.dtype == np.uint8
+        assert image.ndim == 3
+        assert image.shape[2] == 3
     assert first.shape == second.shape
     assert not np.array_equal(first, second)
     assert np.array_equal(first, frame(env))
@@ -178,7 +178,7 @@ def test_the_picture_says_when_who_and_how_much(name: str) -> None:
         {"time": 4},
         {"episode": 8},
         {"horizon": last.horizon + 1},
-        {"note": "somebody"},
+        {"note": "someone else"},
         {"reward": last.reward + 1},
         {"returns": last.returns + 1},
         {"action": (last.action + 1) % len(last.action_names)},
@@ -195,7 +195,7 @@ def test_any_number_of_agents(agents: int) -> None:
         ("exchange", {"size": 12}),
     ):
         if (name, agents) == ("exchange", 1):
-            continue  # needs two
+            continue  # needs two agents
         for now in played(name, 2, num_agents=agents, **params):
             image = drawn(now)
             for colour in {agent_colour(agent) for agent in range(agents)}:
@@ -381,10 +381,10 @@ def test_clean_beams(profile: str, agents: list[tuple[int, int]], lit: set[Any])
 def test_the_moments_of_an_episode(name: str) -> None:
     env = ascore.make(name, seed=4, horizon=5)
     longer = ascore.make(name, seed=4, horizon=9)
-    found = list(moments(env, at_random(env)))
+    episode = list(moments(env, at_random(env)))
     longer.reset()
     total = np.zeros(env.spec.num_agents)
-    for now in found:
+    for now in episode:
         assert (now.episode, now.horizon) == (0, 5)
         assert now.time == longer.time[0]
         for key, value in longer.inspect().items():
@@ -398,8 +398,8 @@ def test_the_moments_of_an_episode(name: str) -> None:
         assert now.returns is not None
         assert np.array_equal(now.returns, total)
         longer.step(at_random(longer)(longer.obs))
-    assert [now.time for now in found] == [0, 1, 2, 3, 4, 5]
-    assert next(moments(env, at_random(env))).episode == 2  # the step into the end began number 1
+    assert [now.time for now in episode] == [0, 1, 2, 3, 4, 5]
+    assert next(moments(env, at_random(env))).episode == 2  # the last step started number 1
 
 
 def test_an_episode_that_ends_by_its_rules() -> None:
@@ -413,13 +413,13 @@ def test_an_episode_that_ends_by_its_rules() -> None:
 def test_a_gif_has_every_step(name: str, tmp_path: Path) -> None:
     through = played(name, 6)
     done: list[tuple[int, int]] = []
-    found = save(
+    result = save(
         iter(through), tmp_path / "x.gif", fps=8, total=7, report=lambda *at: done.append(at)
     )
     assert done == [(k, 7) for k in range(1, 8)]
-    assert (found.frames, found.steps) == (7, 6)
+    assert (result.frames, result.steps) == (7, 6)
     assert through[-1].returns is not None
-    assert found.team_return == through[-1].returns.sum()
+    assert result.team_return == through[-1].returns.sum()
     with Image.open(tmp_path / "x.gif") as gif:
         assert gif.n_frames == 7
         assert gif.info["loop"] == 0
@@ -433,12 +433,12 @@ def test_a_gif_has_every_step(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_gif_of_an_episode_is_small(name: str, tmp_path: Path) -> None:
-    found = replay(name, tmp_path / "x.gif", steps=100)
-    assert (tmp_path / "x.gif").stat().st_size < 10_000 * found.frames
+    result = replay(name, tmp_path / "x.gif", steps=100)
+    assert (tmp_path / "x.gif").stat().st_size < 10_000 * result.frames
 
 
 def test_colours_of_a_gif_are_those_of_the_picture() -> None:
-    """Shapes keep their colour; only the mixtures at their edges may be off a little."""
+    """Shapes keep their colours; only mixtures at their edges may differ slightly."""
     image = picture(cleanup(grid([(1, 4), (2, 5)], [0, 3], apples=((1, 8),)), [7, 4]))
     exact, nearest = np.asarray(image).astype(int), np.asarray(to_palette(image).convert("RGB"))
     error = np.abs(exact - nearest).max(axis=-1)
@@ -453,13 +453,13 @@ def test_colours_of_a_gif_are_those_of_the_picture() -> None:
 
 def test_png_and_folder(tmp_path: Path) -> None:
     through = played("predation", 3)
-    found = save(iter(through), tmp_path / "x.PNG")
-    assert (found.frames, found.steps) == (1, 3)
+    result = save(iter(through), tmp_path / "x.PNG")
+    assert (result.frames, result.steps) == (1, 3)
     with Image.open(tmp_path / "x.PNG") as image:
         assert np.array_equal(np.asarray(image), np.asarray(picture(through[-1])))
     (tmp_path / "steps").mkdir()  # an empty folder is as good as none
-    found = save(iter(through), tmp_path / "steps")
-    assert (found.frames, found.steps) == (4, 3)
+    result = save(iter(through), tmp_path / "steps")
+    assert (result.frames, result.steps) == (4, 3)
     assert sorted(os.listdir(tmp_path / "steps")) == [f"{k:05d}.png" for k in range(4)]
     assert sorted(os.listdir(tmp_path)) == ["steps", "x.PNG"]
 
@@ -470,8 +470,8 @@ def test_png_and_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "options", "message"),
     [
-        ("exchange", {"out": "x.mp4"}, r"out = .*x\.mp4 ends in \.mp4; supported is \.gif.*\.png"),
-        ("exchange", {"out": "there/x.gif"}, r"cannot write .*there is no folder .*there; make"),
+        ("exchange", {"out": "x.mp4"}, r"out = .*x\.mp4 ends in \.mp4; use \.gif.*\.png"),
+        ("exchange", {"out": "there/x.gif"}, r"cannot write .*there is no folder .*there; create"),
         ("exchange", {"out": "full"}, r"full: it exists and is not an empty folder"),
         ("exchange", {"fps": 0}, r"fps = 0 is outside 0\.1\.\.50"),
         ("exchange", {"fps": 99}, r"fps = 99 is outside 0\.1\.\.50"),
@@ -526,15 +526,15 @@ def test_play_that_fails_leaves_nothing_behind(tmp_path: Path, name: str) -> Non
     assert os.listdir(tmp_path) == []
 
 
-def test_without_pillow_the_remedy_is_told() -> None:
+def test_without_pillow_the_remedy_is_printed() -> None:
     program = (
         "import sys; sys.modules['PIL'] = None\n"
         "from ascore.cli import main\n"
         "sys.exit(main(['render', 'exchange', '--out', 'x.gif']))"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert found.returncode == 1
-    assert found.stderr == "ascore: pillow is not installed; pip install 'ascore[render]'\n"
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert process.returncode == 1
+    assert process.stderr == "ascore: pillow is not installed; pip install 'ascore[render]'\n"
 
 
 @pytest.mark.parametrize("name", sorted(ascore.ENVIRONMENTS))

@@ -388,14 +388,14 @@ def test_a_policy_sees_bytes_at_the_scale_it_was_trained_on(obs_mode: str, tmp_p
     np.testing.assert_allclose(policy.log_probs(obs), ours.permute(1, 0, 2).numpy(), atol=1e-6)
 
 
-def test_the_old_name_of_ranks_is_taken_with_a_word(tmp_path: Path) -> None:
+def test_the_old_name_of_ranks_is_accepted_with_a_warning(tmp_path: Path) -> None:
     config = Config(episodes=32, actor_hidden=(4,), critic_hidden=(4,))
     with pytest.warns(FutureWarning, match="world is now called ranks"):
         run = ascore.train(config, tmp_path / "run", world=Ranks())  # type: ignore[call-arg]
     assert run.finished
 
 
-def test_the_old_name_of_the_engine_is_taken_with_a_word(tmp_path: Path) -> None:
+def test_the_old_name_of_the_engine_is_accepted_with_a_warning(tmp_path: Path) -> None:
     with pytest.warns(FutureWarning, match="backend = fused is now called engine"):
         config = Config(backend="fused")  # type: ignore[arg-type]
     assert config.backend == "engine"

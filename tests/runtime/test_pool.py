@@ -260,7 +260,10 @@ def test_an_interrupted_command_saves_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     _, output = process.communicate()
     assert process.returncode == 130
-    assert "stopped with 2 of 2 cells to go, all saved; the same command goes on" in output
+    assert (
+        "stopped with 2 of 2 cells left, all saved; run the same command again to continue"
+        in output
+    )
     assert 0 < checkpoint.load(tmp_path / "runs/as/s0").update < 2000
     assert main(command[3:]) == 0
     assert "| as | 2 |" in capsys.readouterr().out

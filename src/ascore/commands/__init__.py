@@ -1,1 +1,1 @@
-"""What each command of `ascore` does: arguments in, text or JSON and an exit status out."""
+"""The commands of `ascore`: each takes arguments, prints text or JSON and returns a status."""

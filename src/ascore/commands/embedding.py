@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def export(argv: list[str]) -> int:
-    """Writes the policy of a run into one file."""
+    """Writes the policy of a run to one file."""
     from ascore.runs.policy import export_policy, load_policy
 
     parser = argparse.ArgumentParser(
         prog="ascore export",
-        description="Write the policy of a run into one safetensors file, which "
-        "ascore.load_policy, ascore::Policy in C++ and ascore_policy_load in C read.",
+        description="Write the policy of a run to one safetensors file, to be loaded by "
+        "ascore.load_policy, ascore::Policy in C++ and ascore_policy_load in C.",
     )
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
@@ -24,8 +24,8 @@ def export(argv: list[str]) -> int:
     policy = load_policy(options.run, options.checkpoint)
     path = export_policy(policy, options.out)
     if options.json:
-        found = {"path": str(path), "env": policy.env, "bytes": path.stat().st_size}
-        print(json.dumps(found))
+        result = {"path": str(path), "env": policy.env, "bytes": path.stat().st_size}
+        print(json.dumps(result))
     else:
         print(f"policy for {policy.env} written to {path}")
     return 0

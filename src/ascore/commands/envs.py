@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def envs(argv: list[str]) -> int:
-    """Lists the environments, or plays the anchors and compares."""
+    """Lists the environments, or plays their anchors and compares the returns."""
     from ascore.experiments.anchors import EPISODES
 
     parser = argparse.ArgumentParser(
@@ -27,13 +27,13 @@ def envs(argv: list[str]) -> int:
         nargs="?",
         const="",
         metavar="ENV",
-        help="play the scripted policy of every anchor (of ENV) and hold the table against it",
+        help="play the scripted policy of every anchor (of ENV) and compare it with the table",
     )
     parser.add_argument(
         "--episodes",
         type=int,
         default=EPISODES,
-        help="with --anchors: episodes of each (default: %(default)s)",
+        help="with --anchors: episodes per anchor (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args(argv)
@@ -64,7 +64,7 @@ def envs(argv: list[str]) -> int:
 
 
 def _given(given: dict[str, Any]) -> str:
-    """Parameters that differ from the defaults, as one would give them."""
+    """Formats parameters that differ from the defaults as NAME = VALUE."""
     return "".join(f", {key} = {value}" for key, value in given.items())
 
 
@@ -74,19 +74,19 @@ def _anchors(names: list[str], episodes: int, as_json: bool) -> int:
     work = recompute(names, episodes)
     results = []
     for done, measure in enumerate(work, start=1):
-        found = measure()
-        results.append(found)
-        print(f"{done}/{len(work)} {found.env} {found.label}", file=sys.stderr)
+        measured = measure()
+        results.append(measured)
+        print(f"{done}/{len(work)} {measured.env} {measured.label}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"anchors": [found.to_dict() for found in results]}))
+        print(json.dumps({"anchors": [measured.to_dict() for measured in results]}))
     else:
-        print(f"team return over {episodes:,} episodes  [95% interval]  beside the table's figure")
+        print(f"team return over {episodes:,} episodes  [95% interval]  and the table's value")
         for name in names:
             print(name)
-            for found in results:
-                if found.env == name:
-                    print(_anchor_line(found))
-    off = sum(not found.agrees for found in results)
+            for measured in results:
+                if measured.env == name:
+                    print(_anchor_line(measured))
+    off = sum(not measured.agrees for measured in results)
     if off:
         print(
             f"ascore: {off} of {len(results)} anchors differ from the table by more than chance "
@@ -96,24 +96,24 @@ def _anchors(names: list[str], episodes: int, as_json: bool) -> int:
     return EXIT_FAILED if off else 0
 
 
-def _anchor_line(found: Measured) -> str:
-    low, high = found.team_return.ci95
-    measured = f"{found.team_return.mean:10.3f}  [{low:.3f}, {high:.3f}]"
-    error = f" ± {found.error:g}" if found.error else ""
+def _anchor_line(anchor: Measured) -> str:
+    low, high = anchor.team_return.ci95
+    figures = f"{anchor.team_return.mean:10.3f}  [{low:.3f}, {high:.3f}]"
+    error = f" ± {anchor.error:g}" if anchor.error else ""
     return (
-        f"  {found.label:<14}{measured:<36}{found.stated:>8g}{error:<8} "
-        f"{'' if found.agrees else 'DIFFERS  '}({found.source}){_given(found.given)}"
+        f"  {anchor.label:<14}{figures:<36}{anchor.stated:>8g}{error:<8} "
+        f"{'' if anchor.agrees else 'DIFFERS  '}({anchor.source}){_given(anchor.given)}"
     )
 
 
 def check_env(argv: list[str]) -> int:
-    """Says whether a Python environment can be trained on."""
+    """Checks whether a Python environment can be trained on."""
     import tyro
 
     from ascore.commands.options import CheckEnvOptions
     from ascore.interop.check import examine, report
 
     options = tyro.cli(CheckEnvOptions, args=argv, prog="ascore check-env")
-    found = examine(options.env, parameters(options.env_param), options.steps, options.seed)
-    print(json.dumps(found.to_dict()) if options.json else report(found))
-    return 0 if found.trainable else EXIT_FAILED
+    result = examine(options.env, parameters(options.env_param), options.steps, options.seed)
+    print(json.dumps(result.to_dict()) if options.json else report(result))
+    return 0 if result.trainable else EXIT_FAILED

@@ -45,18 +45,18 @@ def sweep(argv: list[str]) -> int:
         write_list(options.out, cells)
     else:
         cells = read_list(options.out)
-    if options.env or not (options.out / SWEEP).exists():  # `ascore reproduce` wrote a list alone
+    if options.env or not (options.out / SWEEP).exists():  # `ascore reproduce` writes only a list
         record = json.dumps({"command": shlex.join(["ascore", "sweep", *argv])}, indent=1)
         write_atomic(options.out / SWEEP, record.encode())
     if options.slurm:
         return _slurm(options.out, cells)
     outcomes, status = _run(cells, options.out, options.workers, options.pin)
-    _tell_sweep(cells, options, outcomes)
+    _report_sweep(cells, options, outcomes)
     return status
 
 
 def _combinations(options: SweepOptions) -> list[Cell]:
-    """The cells of a sweep; bad names and values fail here, before anything is written."""
+    """The cells of a sweep; invalid names and values fail here, before anything is written."""
     from ascore.algorithms.contract import own_keys
     from ascore.algorithms.table import get_algorithm
     from ascore.config import Config
@@ -81,18 +81,18 @@ def _combinations(options: SweepOptions) -> list[Cell]:
     for cell in cells:
         own_keys(cell.config, get_algorithm(cell.config.algorithm).keys)
         batch(cell.config.env, cell.config.env_params)
-    asked = math.prod(len(choices) for choices in settings.values())
-    asked *= len(options.algorithm) * len(sweeps.seeds(options.seeds))
-    if len(cells) < asked:
+    combinations = math.prod(len(choices) for choices in settings.values())
+    combinations *= len(options.algorithm) * len(sweeps.seeds(options.seeds))
+    if len(cells) < combinations:
         print(
-            f"{len(cells)} runs for {asked} combinations: the others differ only in keys that "
+            f"{len(cells)} runs for {combinations} combinations: the others differ only in keys that "
             "their algorithm does not read",
             file=sys.stderr,
         )
     return cells
 
 
-def _tell_sweep(cells: Sequence[Cell], options: SweepOptions, outcomes: list[Outcome]) -> None:
+def _report_sweep(cells: Sequence[Cell], options: SweepOptions, outcomes: list[Outcome]) -> None:
     from ascore.experiments import sweeps
     from ascore.experiments.results import as_csv
     from ascore.runs.files import write_atomic
@@ -127,7 +127,7 @@ def reproduce(argv: list[str]) -> int:
         drawn = []
         for folder in results.folders(options.redraw):
             drawn.append(_draw(results.read(folder), folder))
-        _tell_pictures(drawn, {}, options.json)
+        _report_pictures(drawn, {}, options.json)
         return 0
     chosen = results.studies(options.figures)
     if not chosen:
@@ -142,15 +142,15 @@ def reproduce(argv: list[str]) -> int:
     write_list(options.out, listed)
     if options.slurm:
         return _slurm(options.out, listed)
-    import matplotlib  # noqa: F401 (where it is missing, say so now and not after hours)
+    import matplotlib  # noqa: F401 (if it is missing, fail now and not after hours)
 
     outcomes, status = _run(listed, options.out, options.workers, options.pin)
     if status != EXIT_INTERRUPTED:
-        _tell_figures(options, argv, outcomes)
+        _report_figures(options, argv, outcomes)
     return status
 
 
-def _tell_figures(options: ReproduceOptions, argv: list[str], outcomes: list[Outcome]) -> None:
+def _report_figures(options: ReproduceOptions, argv: list[str], outcomes: list[Outcome]) -> None:
     from ascore.experiments import results
     from ascore.experiments.studies import PRESETS, SEEDS
 
@@ -165,14 +165,14 @@ def _tell_figures(options: ReproduceOptions, argv: list[str], outcomes: list[Out
                 "evaluation_episodes": options.evaluate,
                 **_provenance(),
             }
-            found = results.gather(
+            findings = results.gather(
                 study, preset, options.budget, options.out / RUNS, seeds, failures, provenance
             )
-            if found.finals:
+            if findings.finals:
                 folder = options.out / f"{study.name}-{preset}"
-                results.write(found, folder)
+                results.write(findings, folder)
                 drawn.append(_draw(results.read(folder), folder))
-    _tell_pictures(drawn, failures, options.json)
+    _report_pictures(drawn, failures, options.json)
 
 
 def _draw(findings: Any, folder: Path) -> Path:
@@ -183,7 +183,7 @@ def _draw(findings: Any, folder: Path) -> Path:
     return figures.draw(findings, folder)
 
 
-def _tell_pictures(drawn: Sequence[Path], failures: dict[str, str], as_json: bool) -> None:
+def _report_pictures(drawn: Sequence[Path], failures: dict[str, str], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"pictures": [str(path) for path in drawn], "failures": failures}))
         return
@@ -195,7 +195,7 @@ def _tell_pictures(drawn: Sequence[Path], failures: dict[str, str], as_json: boo
 
 
 def _run(cells: Sequence[Cell], out: Path, workers: int, pin: bool) -> tuple[list[Outcome], int]:
-    """Runs a list; says what failed and how to go on; exit status."""
+    """Runs a list of cells and reports failures; gives the outcomes and the exit status."""
     from ascore.experiments.cells import run_all
     from ascore.runtime.pool import fit_workers
     from ascore.runtime.progress import Progress
@@ -203,41 +203,41 @@ def _run(cells: Sequence[Cell], out: Path, workers: int, pin: bool) -> tuple[lis
     fitting = fit_workers(workers, len(cells))
     if workers > fitting:
         print(
-            f"ascore: {workers} workers asked for, {fitting} used: no more than usable cores "
-            "and cells",
+            f"ascore: {workers} workers requested, {fitting} used: at most one per usable "
+            "core and cell",
             file=sys.stderr,
         )
     stop = stop_on_signal()
     start = time.monotonic()
     with Progress(total=len(cells)) as progress:
         outcomes = run_all(cells, out / RUNS, fitting, progress, stop=stop, pin=pin)
-    _tell_use(outcomes, fitting, time.monotonic() - start)
+    _report_usage(outcomes, fitting, time.monotonic() - start)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    left = [outcome for outcome in outcomes if outcome.status in ("stopped", "waiting")]
+    unfinished = [outcome for outcome in outcomes if outcome.status in ("stopped", "waiting")]
     for outcome in failed:
         print(f"ascore: {outcome.name} failed: {outcome.reason}", file=sys.stderr)
-    if left:
-        told = f"stopped with {len(left)} of {len(cells)} cells to go, all saved"
-        print(f"ascore: {told}; the same command goes on", file=sys.stderr)
+    if unfinished:
+        summary = f"stopped with {len(unfinished)} of {len(cells)} cells left, all saved"
+        print(f"ascore: {summary}; run the same command again to continue", file=sys.stderr)
         return outcomes, EXIT_INTERRUPTED
     if failed:
-        told = f"{len(failed)} of {len(cells)} cells failed"
-        print(f"ascore: {told}; the same command tries them again", file=sys.stderr)
+        summary = f"{len(failed)} of {len(cells)} cells failed"
+        print(f"ascore: {summary}; run the same command again to retry them", file=sys.stderr)
         return outcomes, EXIT_FAILED
     return outcomes, 0
 
 
-def _tell_use(outcomes: list[Outcome], workers: int, seconds: float) -> None:
-    """Says how well workers were used, if there was more than one thing to do."""
+def _report_usage(outcomes: list[Outcome], workers: int, seconds: float) -> None:
+    """Reports the usage of the workers if more than one cell was run."""
     spent = [outcome.seconds for outcome in outcomes if not math.isnan(outcome.seconds)]
     if len(spent) > 1:
         busy = sum(spent) / (workers * seconds)
-        told = f"{len(spent)} cells, {sum(spent):.0f} s of work in {seconds:.0f} s"
-        print(f"{told}: {workers} workers, {busy:.0%} busy", file=sys.stderr)
+        work = f"{len(spent)} cells, {sum(spent):.0f} s of work in {seconds:.0f} s"
+        print(f"{work}: {workers} workers, {busy:.0%} busy", file=sys.stderr)
 
 
 def _one(out: Path, number: int) -> int:
-    """Runs one cell of a list, as a task of a job array does."""
+    """Runs one cell of a list, as one task of a job array."""
     from ascore.experiments.cells import read_list
 
     cells = read_list(out)
@@ -257,7 +257,7 @@ def _slurm(out: Path, cells: Sequence[Cell]) -> int:
 
 
 def _provenance() -> dict[str, Any]:
-    """What the figures are of: commit (None outside a checkout) and machine."""
+    """Origin of the results: the commit (None outside a checkout) and the machine."""
     from ascore.benchmark.machine import describe_machine
 
     machine = describe_machine()
@@ -266,14 +266,14 @@ def _provenance() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout in the current folder, if it is one of this project."""
+    """Commit of the current folder if it is a checkout of this project, else None."""
     if not Path("src/ascore").is_dir():
         return None
     try:
-        found = subprocess.run(
+        process = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
         return None
-    return found.stdout.strip()
+    return process.stdout.strip()

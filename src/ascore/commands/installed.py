@@ -1,4 +1,4 @@
-"""Where the installed package keeps what C++, C and Cython programs build against."""
+"""Folders of the installed package that C++, C and Cython programs build against."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _PREFIX = Path(_core.__file__).parent
 
 
 def cmake_dir() -> Path:
-    """The folder for CMake's `ascore_DIR`: then `find_package(ascore)` finds this package."""
+    """Folder for CMake's `ascore_DIR`, with which `find_package(ascore)` finds this package."""
     return _PREFIX / "lib" / "cmake" / "ascore"
 
 
 def include_dir() -> Path:
-    """The folder for a compiler's `-I`: then `#include "ascore/vec_env.hpp"` works."""
+    """Folder for a compiler's `-I`, with which `#include "ascore/vec_env.hpp"` works."""
     return _PREFIX / "include"

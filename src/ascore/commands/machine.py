@@ -11,13 +11,13 @@ from ascore.commands.shared import EXIT_FAILED
 
 
 def bench(argv: list[str]) -> int:
-    """Times what is promised to be fast, each part in turns with its baseline."""
+    """Times the parts with promised speeds, each alternating with its baseline."""
     from ascore.benchmark import FULL, GROUPS, QUICK, Case, cases, run
     from ascore.benchmark.report import as_markdown, as_text
 
     parser = argparse.ArgumentParser(
         prog="ascore bench",
-        description="Times everything that is promised to be fast in turns with its baseline. "
+        description="Time every part with a promised speed, alternating with its baseline. "
         "Fails if a result differs from its baseline's, not if a bar is missed.",
     )
     parser.add_argument(
@@ -31,10 +31,10 @@ def bench(argv: list[str]) -> int:
     parser.add_argument(
         "--scaling",
         action="store_true",
-        help="measure threads, processes and ranks instead, and say which split to use",
+        help="measure threads, processes and ranks instead, and recommend how to split the machine",
     )
     parser.add_argument(
-        "--picture", type=Path, default=Path("scaling.png"), help="what --scaling draws into"
+        "--picture", type=Path, default=Path("scaling.png"), help="picture that --scaling writes"
     )
     parser.add_argument("--quick", action="store_true", help="small batches and few repeats")
     parser.add_argument("--strict", action="store_true", help="fail if a bar is missed")
@@ -63,23 +63,23 @@ def _scaling(options: argparse.Namespace) -> int:
     from ascore.benchmark.report import as_markdown, as_text
     from ascore.benchmark.scaling import draw, measure
 
-    found = measure(
+    scaling = measure(
         QUICK if options.quick else FULL, lambda what: print(what, file=sys.stderr, flush=True)
     )
     if options.json:
-        print(json.dumps(found.to_dict()))
+        print(json.dumps(scaling.to_dict()))
     else:
-        table = as_markdown(found.outcome) if options.markdown else as_text(found.outcome)
-        print(table, "", *found.advice, sep="\n")
-    draw(found, options.picture)
+        table = as_markdown(scaling.outcome) if options.markdown else as_text(scaling.outcome)
+        print(table, "", *scaling.advice, sep="\n")
+    draw(scaling, options.picture)
     print(f"picture written to {options.picture}", file=sys.stderr)
-    return EXIT_FAILED if options.strict and found.outcome.missed else 0
+    return EXIT_FAILED if options.strict and scaling.outcome.missed else 0
 
 
 def doctor(argv: list[str]) -> int:
-    """Says what this machine offers and what stands in the way."""
+    """Reports what this machine offers and any problems."""
     from ascore.runtime.doctor import examine, report
 
-    found = examine()
-    print(json.dumps(found) if "--json" in argv else report(found))
+    findings = examine()
+    print(json.dumps(findings) if "--json" in argv else report(findings))
     return 0

@@ -8,14 +8,14 @@ from ascore.commands.shared import interval, parameters
 
 
 def evaluate(argv: list[str]) -> int:
-    """Plays fresh episodes with the policy of a run and prints its returns."""
+    """Plays new episodes with the policy of a run and prints its returns."""
     import tyro
 
     from ascore.commands.options import EvaluateOptions
     from ascore.runs.evaluation import evaluate
 
     options = tyro.cli(EvaluateOptions, args=argv, prog="ascore evaluate")
-    found = evaluate(
+    result = evaluate(
         options.run,
         episodes=options.episodes,
         seed=options.seed,
@@ -23,19 +23,21 @@ def evaluate(argv: list[str]) -> int:
         checkpoint=options.checkpoint,
     )
     if options.json:
-        print(json.dumps(found.to_dict()))
+        print(json.dumps(result.to_dict()))
         return 0
-    print(f"team return {interval(found.team_return)}")
-    print("per agent   " + "  ".join(f"{value:.2f}" for value in found.agent_return))
-    print(f"entropy     {found.entropy:.3f} nats per action (uniform {found.entropy_uniform:.3f})")
-    for name, timing in found.milestones.items():
+    print(f"team return {interval(result.team_return)}")
+    print("per agent   " + "  ".join(f"{value:.2f}" for value in result.agent_return))
+    print(
+        f"entropy     {result.entropy:.3f} nats per action (uniform {result.entropy_uniform:.3f})"
+    )
+    for name, timing in result.milestones.items():
         steps = timing.steps.mean
         print(f"{name:<11} in {timing.reached:.0%} of the episodes, after {steps:.1f} steps")
     return 0
 
 
 def plot(argv: list[str]) -> int:
-    """Draws the curves of runs."""
+    """Draws the learning curves of runs."""
     import tyro
 
     from ascore.commands.options import PlotOptions
@@ -59,7 +61,7 @@ def render(argv: list[str]) -> int:
     params = parameters(options.env_param)
     if options.num_agents is not None:
         params["num_agents"] = options.num_agents
-    found = replay(
+    result = replay(
         options.target,
         options.out,
         policy=options.policy,
@@ -73,8 +75,8 @@ def render(argv: list[str]) -> int:
         report=Patience("frames drawn").update,
     )
     if options.json:
-        print(json.dumps({**vars(found), "path": str(found.path)}))
+        print(json.dumps({**vars(result), "path": str(result.path)}))
     else:
-        print(f"{found.steps} steps, team return {found.team_return:.2f}")
-        print(f"picture written to {found.path}")
+        print(f"{result.steps} steps, team return {result.team_return:.2f}")
+        print(f"picture written to {result.path}")
     return 0

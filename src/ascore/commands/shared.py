@@ -1,4 +1,4 @@
-"""What several commands need: exit statuses, parameters, results as text."""
+"""Shared by several commands: exit statuses, parameters, results as text."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
-def outcome(run: Any, found: Evaluation | None) -> dict[str, Any]:
-    """A run and what it is worth, as plain values for JSON."""
+def outcome(run: Any, evaluation: Evaluation | None) -> dict[str, Any]:
+    """A run and its evaluation as plain values for JSON."""
     return {
         "path": str(run.path),
         **run.summary,
-        "evaluation": found.to_dict() if found is not None else None,
+        "evaluation": evaluation.to_dict() if evaluation is not None else None,
     }
 
 
-def interval(found: Interval, width: int = 0) -> str:
-    """A mean with its interval, as text; the mean is `width` wide."""
-    low, high = found.ci95
-    return f"{found.mean:{width}.2f}  [{low:.2f}, {high:.2f}] over {found.n} episodes"
+def interval(estimate: Interval, width: int = 0) -> str:
+    """Formats a mean and its interval; the mean is at least `width` characters wide."""
+    low, high = estimate.ci95
+    return f"{estimate.mean:{width}.2f}  [{low:.2f}, {high:.2f}] over {estimate.n} episodes"
 
 
 def parameters(pairs: tuple[str, ...], option: str = "--env-param") -> dict[str, Any]:
-    """NAME=VALUE pairs of an option as values.
+    """Parses the NAME=VALUE pairs of an option.
 
     Raises:
-        ValueError: no equals sign.
+        ValueError: a pair has no equals sign.
     """
     values: dict[str, Any] = {}
     for pair in pairs:
@@ -46,7 +46,7 @@ def parameters(pairs: tuple[str, ...], option: str = "--env-param") -> dict[str,
 
 
 def value(text: str) -> Any:
-    """A number, true, false or a list where a text reads so, else the text."""
+    """Parses a number, true, false or a list; any other text is returned unchanged."""
     word = {"true": "True", "false": "False"}.get(text, text)
     try:
         return ast.literal_eval(word)
@@ -55,18 +55,18 @@ def value(text: str) -> Any:
 
 
 def stop_on_signal() -> Callable[[], bool]:
-    """Asks whether SIGINT or SIGTERM has come: time to finish the update and save.
+    """Handles SIGINT and SIGTERM; the result tells whether one has arrived, to save and stop.
 
-    A second one ends the process as if nobody had listened.
+    A second signal ends the process immediately.
     """
-    caught: list[int] = []
+    signals: list[int] = []
 
     def handle(number: int, frame: object) -> None:
-        if caught:
+        if signals:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        caught.append(number)
+        signals.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
-    return lambda: bool(caught)
+    return lambda: bool(signals)

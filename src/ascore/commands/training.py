@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def train(argv: list[str]) -> int:
-    """Trains, evaluates, and shows what came of it beside the anchors."""
+    """Trains, evaluates, and prints the returns with the anchors."""
     import tyro
 
     from ascore.commands.options import TrainOptions
@@ -71,7 +71,7 @@ def _train_and_show(
     from ascore.runtime.progress import Progress
     from ascore.runtime.ranks import joined, restarts
 
-    for name in names:  # bad names and parameters fail here, before anything is written
+    for name in names:  # invalid names and parameters fail here, before anything is written
         own_keys(for_algorithm(config, name, names), get_algorithm(name).keys)
     batch(config.env, config.env_params)
     anchors = anchor_values(config.env, config.env_params)
@@ -100,7 +100,7 @@ def _train_and_show(
         return _interrupted([run.path for run in runs])
     results = [(run, evaluate(run, episodes=episodes) if episodes else None) for run in runs]
     if as_json:
-        print(json.dumps({"runs": [outcome(run, found) for run, found in results]}))
+        print(json.dumps({"runs": [outcome(run, evaluation) for run, evaluation in results]}))
     else:
         _show_results(config.env, anchors, results)
     return 0
@@ -143,25 +143,25 @@ def _interrupted(folders: list[Path]) -> int:
 def _show_results(
     env: str, anchors: list[tuple[str, float]], results: list[tuple[Any, Evaluation | None]]
 ) -> None:
-    told = ", ".join(f"{label} {value:g}" for label, value in anchors)
-    print(f"\nteam return per episode on {env}" + (f" (anchors: {told})" if told else ""))
-    for run, found in results:
+    values = ", ".join(f"{label} {value:g}" for label, value in anchors)
+    print(f"\nteam return per episode on {env}" + (f" (anchors: {values})" if values else ""))
+    for run, evaluation in results:
         summary = run.summary
         work = (
             f"{summary['episodes']:,} episodes, {summary['updates']:,} updates, "
             f"{summary['seconds']:.0f} s"
         )
-        if found is None:
+        if evaluation is None:
             shown = f"{summary['team_return']:9.2f} in training"
         else:
-            shown = interval(found.team_return, width=9)
+            shown = interval(evaluation.team_return, width=9)
         print(f"  {summary['algorithm']:<6} {shown}   ({work})")
     for run, _ in results:
         print(f"run written to {run.path}")
 
 
 def _present_names(argv: list[str]) -> list[str]:
-    """The options, with values that were called otherwise once by their present names."""
+    """The options, with renamed values replaced by their present names."""
     from ascore.config import RENAMED, present_name
 
     words = list(argv)
@@ -177,11 +177,11 @@ def _present_names(argv: list[str]) -> list[str]:
 
 
 def _scan(argv: list[str]) -> tuple[str | None, str | None, str]:
-    """Finds what decides the defaults before the options are parsed: ENV, --preset, --algorithm."""
-    found = {"--preset": "", "--algorithm": "as"}
+    """Reads ENV, --preset and --algorithm, which set the defaults, before options are parsed."""
+    options = {"--preset": "", "--algorithm": "as"}
     for index, word in enumerate(argv):
         key, _, value = word.partition("=")
-        if key in found:
-            found[key] = value or (argv[index + 1] if index + 1 < len(argv) else "")
+        if key in options:
+            options[key] = value or (argv[index + 1] if index + 1 < len(argv) else "")
     env = argv[0] if argv and not argv[0].startswith("-") else None
-    return env, found["--preset"] or None, found["--algorithm"]
+    return env, options["--preset"] or None, options["--algorithm"]

@@ -1,1 +1,1 @@
-"""Experiments of many runs: lists of cells, what came of them, and the paper's figures."""
+"""Experiments of many runs: lists of cells, their results, and the paper's figures."""

@@ -1,4 +1,4 @@
-"""Plays the scripted policies and holds the table of anchors against what they earn."""
+"""Plays the scripted policies and compares their returns with the table of anchors."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from ascore.scripted import Script, scripts
 from ascore.streams import FIRST_EVALUATION_ENV
 
 EPISODES = 500
-# So few episodes of Cleanup at random all earn nothing once in some hundred times, and tell
-# nothing; fewer would do so more often.
+# With this few episodes, random play in Cleanup earns nothing in all of them once in several
+# hundred times, which tests nothing; with fewer episodes that happens more often.
 FEWEST_EPISODES = 100
 BATCH = 500
-# A row is off when measured and stated differ by more than 3.29 standard errors of both: of thirty
-# rows that are right, one in 1,000 each, 3% of all tables show one that is off by chance.
+# A row disagrees if measured and stated return differ by more than 3.29 standard errors of both.
+# A correct row does so with probability 1/1000, so 3% of correct tables of thirty rows have one.
 Z999 = 3.290527
-# Rewards are single precision: 900 of them, rounded by at most 2**-21 each, are off by less.
+# Rewards are float32: the error of 900 of them, rounded by at most 2**-21 each, is smaller.
 ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
 class Measured:
-    """An anchor and what its policy earned.
+    """An anchor and the measured return of its policy.
 
     Attributes:
         env: name of the environment.
-        label: of the anchor.
+        label: label of the anchor.
         given: parameters that differ from the defaults.
         stated: team return in the table.
-        error: half width of what is stated, 95%.
-        source: how the stated figure is known.
-        team_return: as measured.
+        error: half width of the 95% interval of the stated return.
+        source: origin of the stated return.
+        team_return: the measured return.
         agrees: whether the two differ by no more than chance allows.
     """
 
@@ -65,18 +65,20 @@ class Measured:
 def recompute(
     names: list[str], episodes: int = EPISODES, seed: int = 0
 ) -> list[Callable[[], Measured]]:
-    """One call per anchor of these environments, to be made when its turn has come.
+    """One callable per anchor of these environments; calling it measures the anchor.
 
     Args:
         names: full names of environments.
-        episodes: how many of each anchor, at least FEWEST_EPISODES.
-        seed: of the environments; the same gives the same figures.
+        episodes: episodes per anchor, at least FEWEST_EPISODES.
+        seed: seed of the environments; equal seeds give equal results.
 
     Raises:
-        ValueError: too few episodes.
+        ValueError: there are too few episodes.
     """
     if episodes < FEWEST_EPISODES:
-        message = f"episodes = {episodes} is too few to tell; take at least {FEWEST_EPISODES}"
+        message = (
+            f"episodes = {episodes} is too few for a comparison; use at least {FEWEST_EPISODES}"
+        )
         raise ValueError(message)
     return [
         partial(measure, name, anchor, episodes, seed)
@@ -86,14 +88,14 @@ def recompute(
 
 
 def measure(name: str, anchor: Anchor, episodes: int, seed: int = 0) -> Measured:
-    """Plays whole episodes with the policy of an anchor, under the parameters it is given for."""
+    """Plays whole episodes with the policy of an anchor, with the parameters that it requires."""
     given = anchor.unmet(make(name).params)
     num_agents = make(name, **given).spec.num_agents
     returns = team_returns(name, scripts(name)[anchor.label], episodes, seed, **given)
     mean = float(returns.mean())
     error = float(returns.std(ddof=1) / math.sqrt(episodes))
     stated = anchor.team_return(num_agents)
-    apart = Z999 * math.hypot(error, anchor.error / Z95) + ROUNDING
+    tolerance = Z999 * math.hypot(error, anchor.error / Z95) + ROUNDING
     return Measured(
         env=name,
         label=anchor.label,
@@ -102,16 +104,16 @@ def measure(name: str, anchor: Anchor, episodes: int, seed: int = 0) -> Measured
         error=anchor.error,
         source=anchor.source,
         team_return=Interval(mean, (mean - Z95 * error, mean + Z95 * error), episodes),
-        agrees=abs(mean - stated) <= apart,
+        agrees=abs(mean - stated) <= tolerance,
     )
 
 
 def team_returns(
     name: str, script: Script, episodes: int, seed: int = 0, **params: Any
 ) -> npt.NDArray[np.float64]:
-    """Team returns f64 [episodes] of a scripted policy, each in an environment of its own.
+    """Team returns f64 [episodes] of a scripted policy, each episode in a separate environment.
 
-    The environments are those that `evaluate` plays in, so figures can be held against each other.
+    `evaluate` plays in the same environments, so its returns can be compared with these.
     """
     parts = []
     for first in range(0, episodes, BATCH):

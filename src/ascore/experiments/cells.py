@@ -1,4 +1,4 @@
-"""A cell: one training with its evaluation, in a folder of its own, done once and never twice."""
+"""A cell: one training with its evaluation, in its own folder, run only once."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ LIST, RESULT = "cells.json", "evaluation.json"
 
 @dataclass(frozen=True)
 class Cell:
-    """What is to be run.
+    """A training and its evaluation.
 
     Attributes:
-        name: path of its folder below that of the runs, such as "tuned/exchange/as/s0".
-        config: of the training; one thread, since workers share the machine.
-        episodes: of the evaluation at the end.
+        name: path of its folder relative to the folder of all runs, such as "tuned/exchange/as/s0".
+        config: configuration of the training; one thread, because workers share the machine.
+        episodes: number of evaluation episodes after training.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Cell:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], origin: str) -> Cell:
-        """Checked construction.
+        """Creates a cell from plain values and checks them.
 
         Raises:
             ConfigError: a key is missing or not allowed.
@@ -52,25 +52,25 @@ class Cell:
             config = Config.from_dict(values["config"], origin)
             return cls(str(values["name"]), config, int(values["episodes"]))
         except KeyError as error:
-            message = f"a cell of {origin} has no {error}; write the list anew"
+            message = f"a cell of {origin} has no {error}; write the list again"
             raise ConfigError(message) from error
 
 
 @dataclass(frozen=True)
 class Task:
-    """A cell and the folder of its run; what travels to a worker."""
+    """A cell and the folder of its run; this is sent to a worker."""
 
     cell: Cell
     folder: Path
 
 
 def one_thread(config: Config) -> Config:
-    """The configuration as a worker among others runs it; results are the same."""
+    """The configuration with one thread, for workers that share a machine; results are the same."""
     return config.replace(num_threads=1, torch_threads=1)
 
 
 def write_list(out: Path, cells: Sequence[Cell]) -> Path:
-    """Writes `out/cells.json`, which names every cell by its number.
+    """Writes `out/cells.json`, the list of cells; a cell's number is its index.
 
     Raises:
         RunError: the folder cannot be written.
@@ -85,10 +85,10 @@ def write_list(out: Path, cells: Sequence[Cell]) -> Path:
 
 
 def read_list(out: Path) -> list[Cell]:
-    """The cells of `out/cells.json`.
+    """Reads the cells of `out/cells.json`.
 
     Raises:
-        RunError: there is none, or it is no list of cells.
+        RunError: the file is missing or holds no list of cells.
     """
     path = out / LIST
     try:
@@ -100,33 +100,33 @@ def read_list(out: Path) -> list[Cell]:
 
 
 def result(folder: Path) -> dict[str, Any] | None:
-    """What a finished cell left behind; None while it is not finished."""
+    """Summary and evaluation of a finished cell; None if it is not finished."""
     path = folder / RESULT
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        message = f"{path} is damaged ({error}); remove it, and the next run evaluates anew"
+        message = f"{path} is damaged ({error}); remove it, and the next run evaluates again"
         raise RunError(message) from error
-    return found
+    return values
 
 
 def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
-    """Trains from where the folder stands, then evaluates; for a worker of the pool.
+    """Trains or continues a cell, then evaluates it; called by a worker of the pool.
 
     Raises:
-        RunError: the folder holds a run of another configuration, is being worked on, or cannot be
-            written.
+        RunError: the folder holds a run of another configuration, is in use by another process, or
+            cannot be written.
         NonFiniteError: training diverged.
     """
     cell, folder = task.cell, task.folder
     with _alone(folder):
-        begun = (folder / "config.toml").exists() and _same(cell, folder)
-        found = result(folder)
-        if found is not None:
-            return found
-        if begun and checkpoint.folders(folder):
+        started = (folder / "config.toml").exists() and _same(cell, folder)
+        outcome = result(folder)
+        if outcome is not None:
+            return outcome
+        if started and checkpoint.folders(folder):
             run = resume(folder, report=report, stop=stop)
         else:
             if folder.exists():  # killed before its first checkpoint: nothing to keep
@@ -134,40 +134,44 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
             run = train(cell.config, folder, report=report, stop=stop)
         if not (folder / "summary.json").exists():
             return pool.STOPPED
-        found = {**run.summary, "evaluation": evaluate(run, episodes=cell.episodes).to_dict()}
-        write_atomic(folder / RESULT, json.dumps(found, indent=1).encode())
-        return found
+        outcome = {**run.summary, "evaluation": evaluate(run, episodes=cell.episodes).to_dict()}
+        write_atomic(folder / RESULT, json.dumps(outcome, indent=1).encode())
+        return outcome
 
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Holds the folder of a run against other processes; the system lets go when this one ends."""
+    """Locks the folder of a run against other processes; the system unlocks it if this one dies."""
     path = folder.with_name(f".{folder.name}.lock")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "wb")  # noqa: SIM115 (closed below, whatever happens)
+        file = open(path, "wb")  # noqa: SIM115 (closed by the with statement)
     except OSError as error:
         raise unwritable(path, error) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            message = f"another process is working on {folder}; wait for it, or end it"
+            message = f"another process is working on {folder}; wait for it or stop it"
             raise RunError(message) from error
         yield
 
 
 def _same(cell: Cell, folder: Path) -> bool:
-    """Whether a run is this cell's.
+    """True if the run in `folder` has this cell's configuration.
 
     Raises:
-        RunError: it is another's; names the keys.
+        RunError: it has another one; the message names the keys.
     """
-    there, wanted = Run.open(folder).config.to_dict(), cell.config.to_dict()
-    apart = sorted(key for key in wanted if there[key] != wanted[key])
-    if apart:
-        told = ", ".join(f"{key} = {there[key]!r}, not {wanted[key]!r}" for key in apart)
-        message = f"{folder} holds a run with {told}; choose another --out, or remove that folder"
+    actual, wanted = Run.open(folder).config.to_dict(), cell.config.to_dict()
+    differing = sorted(key for key in wanted if actual[key] != wanted[key])
+    if differing:
+        differences = ", ".join(
+            f"{key} = {actual[key]!r}, not {wanted[key]!r}" for key in differing
+        )
+        message = (
+            f"{folder} holds a run with {differences}; choose another --out or remove that folder"
+        )
         raise RunError(message)
     return True
 
@@ -181,21 +185,21 @@ def run_all(
     stop: pool.Stop = lambda: False,
     pin: bool = False,
 ) -> list[pool.Outcome]:
-    """Runs the cells that are not finished; returns what came of all of them, in order."""
+    """Runs the unfinished cells; returns the outcomes of all cells, in order."""
     tasks = {cell.name: Task(cell, runs / cell.name) for cell in cells}
     done = {}
     for name, task in tasks.items():
-        found = result(task.folder)
-        if found is not None and _same(task.cell, task.folder):
-            done[name] = pool.Outcome(name, "done", result=found)
+        values = result(task.folder)
+        if values is not None and _same(task.cell, task.folder):
+            done[name] = pool.Outcome(name, "done", result=values)
     progress.skip(len(done))
-    left = {name: task for name, task in tasks.items() if name not in done}
-    outcomes = pool.run(left, work, workers, progress, stop=stop, pin=pin, ended=_told)
+    unfinished = {name: task for name, task in tasks.items() if name not in done}
+    outcomes = pool.run(unfinished, work, workers, progress, stop=stop, pin=pin, ended=_summary)
     done |= {outcome.name: outcome for outcome in outcomes}
     return [done[name] for name in tasks]
 
 
-def _told(outcome: pool.Outcome) -> str:
-    found = outcome.result["evaluation"]["team_return"]
-    low, high = found["ci95"]
-    return f"team return {found['mean']:.2f} [{low:.2f}, {high:.2f}]"
+def _summary(outcome: pool.Outcome) -> str:
+    team_return = outcome.result["evaluation"]["team_return"]
+    low, high = team_return["ci95"]
+    return f"team return {team_return['mean']:.2f} [{low:.2f}, {high:.2f}]"

@@ -1,4 +1,4 @@
-"""The paper's figures, drawn from the files of a study and nothing else."""
+"""Draws the paper's figures from the files of a study alone."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ascore.experiments.tables import overall
 from ascore.render.plots import COLOURS, OTHER
 
 COLUMNS = 3
-# Series of one algorithm differ in a penalty weight: from light to dark as it grows.
+# Series of one algorithm differ in the penalty weight; larger weights are darker.
 SHADES = ("#9ecae1", "#0072B2", "#08306b")
-LABEL_HEIGHT = 0.045  # of a panel; lines closer than that share their words
+LABEL_HEIGHT = 0.045  # share of the panel's height; closer lines share one label
 AGENTS = ("#0072B2", "#D55E00")
-LOWEST = -0.5  # normalised return that is drawn; what is below is told in words
+LOWEST = -0.5  # lowest normalised return drawn; lower ones are written as numbers
 
 
 def draw(findings: Findings, folder: Path) -> Path:
@@ -58,7 +58,7 @@ def _places(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _panels(findings: Findings, plt: Any) -> Any:
-    """A panel of curves per environment and, where the paper has them, normalised returns."""
+    """Draws a panel of curves per environment and, for kind `returns`, normalised returns."""
     record = findings.record
     with_bars = record["kind"] == "returns"
     count = len(record["panels"]) + with_bars
@@ -118,7 +118,7 @@ def _curve(axes: Any, x: Any, curves: Any, label: str | None, colour: str) -> No
 
 
 def _anchor_lines(axes: Any, anchors: dict[str, float]) -> None:
-    """Lines where scripted policies stand; random play only where the curves come near it."""
+    """Draws lines at the anchors; that of random play only if it is within the curves' range."""
     low, high = axes.get_ylim()
     shown = {k: v for k, v in anchors.items() if k != "random" or low <= v <= high}
     for value in shown.values():
@@ -132,12 +132,12 @@ def _anchor_lines(axes: Any, anchors: dict[str, float]) -> None:
         else:
             groups.append([(value, label)])
     for group in groups:
-        told = "\n".join(f"{label} {value:g}" for value, label in reversed(group))
-        _note(axes, (group[0][0] + group[-1][0]) / 2, told)
+        text = "\n".join(f"{label} {value:g}" for value, label in reversed(group))
+        _note(axes, (group[0][0] + group[-1][0]) / 2, text)
 
 
 def _note(axes: Any, value: float, text: str) -> None:
-    """Small words beside the right end of a horizontal line, where no curve runs through them."""
+    """Writes small text beside the right end of a horizontal line, clear of the curves."""
     axes.annotate(
         text,
         (1.0, value),
@@ -151,12 +151,12 @@ def _note(axes: Any, value: float, text: str) -> None:
 
 
 def _bars(axes: Any, findings: Findings) -> None:
-    """Normalised final returns: groups of environments, a bar per series, every run a dot."""
+    """Draws normalised final returns: a group per environment, a bar per series, a dot per run."""
     record = findings.record
     groups = list(record["panels"])
     series = list(next(iter(record["panels"].values()))["series"])
     colours = _colours(record["panels"][groups[0]]["series"])
-    together = overall(findings)
+    all_panels = overall(findings)
     width = 0.8 / len(series)
     below: list[tuple[float, float]] = []
     for column, key in enumerate(series):
@@ -165,13 +165,13 @@ def _bars(axes: Any, findings: Findings) -> None:
             if not len(scores) or np.isnan(scores).any():
                 continue
             x = group + (column - (len(series) - 1) / 2) * width
-            found = estimate([scores])
-            _bar(axes, x, width, found, colours[key])
+            result = estimate([scores])
+            _bar(axes, x, width, result, colours[key])
             axes.plot(np.full(len(scores), x), scores, ".", color="0.2", markersize=2.5, zorder=3)
             below += [(x, score) for score in scores if score < LOWEST]
-        if key in together:
+        if key in all_panels:
             x = len(groups) + (column - (len(series) - 1) / 2) * width
-            _bar(axes, x, width, together[key], colours[key])
+            _bar(axes, x, width, all_panels[key], colours[key])
     names = [record["panels"][panel]["title"].partition(",")[0] for panel in groups]
     if len(set(names)) < len(names):
         names = [record["panels"][panel]["title"].partition(", ")[2] for panel in groups]
@@ -182,7 +182,7 @@ def _bars(axes: Any, findings: Findings) -> None:
     ]
     if others:
         axes.set_xlabel(f"* 0 = {', '.join(sorted(others))}", fontsize=8)
-    if together:
+    if all_panels:
         names.append("all")
         axes.axvline(len(groups) - 0.5, color="0.7", linewidth=0.8)
     axes.set_xticks(range(len(names)), names, fontsize=8)
@@ -193,7 +193,7 @@ def _bars(axes: Any, findings: Findings) -> None:
     for value, label in ((0.0, "selfish"), (1.0, "cooperative")):
         axes.axhline(value, color="0.45", linewidth=0.9, linestyle="--")
         _note(axes, value, label)
-    if below:  # one run that collapsed must not press all others together
+    if below:  # a collapsed run must not compress the axis for all others
         axes.set_ylim(bottom=LOWEST)
     for x, score in below:
         axes.plot(x, LOWEST, "v", color="0.2", markersize=4, clip_on=False, zorder=5)
@@ -205,14 +205,14 @@ def _bars(axes: Any, findings: Findings) -> None:
     axes.grid(alpha=0.25, axis="y")
 
 
-def _bar(axes: Any, x: float, width: float, found: Estimate, colour: str) -> None:
-    axes.bar(x, found.iqm, 0.92 * width, color=colour, alpha=0.8)
-    if found.ci95 is not None:
-        axes.vlines(x, *found.ci95, color="black", linewidth=1.2, zorder=4)
+def _bar(axes: Any, x: float, width: float, value: Estimate, colour: str) -> None:
+    axes.bar(x, value.iqm, 0.92 * width, color=colour, alpha=0.8)
+    if value.ci95 is not None:
+        axes.vlines(x, *value.ci95, color="black", linewidth=1.2, zorder=4)
 
 
 def _anticipations(findings: Findings, plt: Any) -> Any:
-    """Two rows as in the paper: what is anticipated, and how far it is from what is done."""
+    """Draws two rows as in the paper: the anticipated actions, and the error of anticipation."""
     panel, entry = next(iter(findings.record["panels"].items()))
     key = next(iter(entry["series"]))
     rows = (

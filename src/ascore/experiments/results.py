@@ -1,7 +1,7 @@
-"""What a study found, as small files anyone can read: a record in JSON and two tables in CSV.
+"""Results of a study as small readable files: a record in JSON and two tables in CSV.
 
-`record.json` says what was run and how, `finals.csv` what every run was worth at its end,
-`curves.csv` how it got there. Pictures and tables are drawn from these files alone.
+`record.json` says what was run and how, `finals.csv` holds the final return of every run, and
+`curves.csv` the course of training. Figures and tables are made from these files alone.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from ascore.experiments.studies import (
 from ascore.runs.files import unwritable, write_atomic
 
 RECORD, FINALS, CURVES = "record.json", "finals.csv", "curves.csv"
-POINTS = 60  # of a curve
-# What is drawn against training, by kind of figure; of each agent where a metric has one per agent.
+POINTS = 60  # points of a curve
+# Metrics drawn against training episodes, by kind of figure; some have one value per agent.
 METRICS = {
     "curves": ("team_return",),
     "returns": ("team_return",),
@@ -44,13 +44,13 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Findings:
-    """The files of a study, read.
+    """The contents of a study's files.
 
     Attributes:
         record: figure, title, kind, preset, budget, panels with their series and anchors, command,
             commit, machine, notes, failures.
-        finals: a row per finished run.
-        curves: a row per point: panel, series, seed, metric, episodes, value.
+        finals: one row per finished run.
+        curves: one row per point: panel, series, seed, metric, episodes, value.
     """
 
     record: dict[str, Any]
@@ -72,7 +72,7 @@ class Findings:
     def curve(
         self, panel: str, series: str, metric: str
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Episodes f64 [P] and values f64 [n, P], a row per seed, as far as all seeds got."""
+        """Episodes f64 [P] and values f64 [n, P], one row per seed, up to the shortest curve."""
         by_seed: dict[int, list[tuple[float, float]]] = {}
         for row in self.curves:
             if (row["panel"], row["series"], row["metric"]) == (panel, series, metric):
@@ -97,12 +97,12 @@ def gather(
 
     Args:
         study: the figure.
-        preset: of the runs.
-        budget: of the runs.
-        runs: folder above them.
-        seeds: how many there should be.
-        failures: why cells failed, by name.
-        provenance: command, commit, machine and the like, as plain values.
+        preset: preset of the runs.
+        budget: budget of the runs.
+        runs: folder of all runs.
+        seeds: expected number of seeds.
+        failures: reasons of failed cells, by name.
+        provenance: command, commit, machine and similar, as plain values.
     """
     panels, finals, curves, cpu = {}, [], [], 0.0
     for panel, lines in study.panels.items():
@@ -130,14 +130,14 @@ def gather(
             }
             for seed in range(seeds):
                 folder = runs / cell_name(preset, panel, series, seed)
-                found = cell_files.result(folder)
-                if found is None:
+                cell_result = cell_files.result(folder)
+                if cell_result is None:
                     continue
                 where = {"panel": panel, "series": series.key, "seed": seed}
-                finals.append(where | _final(found, anchors, setting.zero))
-                told = _curves(folder, METRICS[study.kind], config.communicate_every)
-                curves += [where | point for point in told]
-                cpu += found["seconds"]
+                finals.append(where | _final(cell_result, anchors, setting.zero))
+                points = _curves(folder, METRICS[study.kind], config.communicate_every)
+                curves += [where | point for point in points]
+                cpu += cell_result["seconds"]
         panels[panel] = entry
     record = {
         "figure": study.name,
@@ -155,20 +155,20 @@ def gather(
 
 
 def _label(study: Study, series: Series, penalty_weight: float) -> str:
-    """Series that differ in the penalty weight alone are told apart by it."""
+    """Legend label of a series; the penalty weight if the series differ in nothing else."""
     same = {line.label for lines in study.panels.values() for line in lines} == {series.label}
     return f"ρ = {penalty_weight:g}" if same and study.kind == "curves" else series.label
 
 
 def normalized(value: float, anchors: Mapping[str, float], zero: str) -> float:
-    """0 = the anchor called `zero`, 1 = the cooperative one; nan where an anchor is not known."""
+    """Scales a return: 0 = the anchor `zero`, 1 = cooperative; NaN if either is unknown."""
     if zero not in anchors or "cooperative" not in anchors:
         return math.nan
     return (value - anchors[zero]) / (anchors["cooperative"] - anchors[zero])
 
 
-def _final(found: dict[str, Any], anchors: Mapping[str, float], zero: str) -> dict[str, Any]:
-    evaluation = found["evaluation"]
+def _final(cell_result: dict[str, Any], anchors: Mapping[str, float], zero: str) -> dict[str, Any]:
+    evaluation = cell_result["evaluation"]
     value = evaluation["team_return"]["mean"]
     low, high = evaluation["team_return"]["ci95"]
     row = {
@@ -178,10 +178,10 @@ def _final(found: dict[str, Any], anchors: Mapping[str, float], zero: str) -> di
         "evaluation_episodes": evaluation["team_return"]["n"],
         "normalized": normalized(value, anchors, zero),
         "entropy": evaluation["entropy"],
-        "episodes": found["episodes"],
-        "updates": found["updates"],
-        "seconds": round(found["seconds"], 1),
-        "bytes_sent": found["bytes_sent"],
+        "episodes": cell_result["episodes"],
+        "updates": cell_result["updates"],
+        "seconds": round(cell_result["seconds"], 1),
+        "bytes_sent": cell_result["bytes_sent"],
     }
     for name, timing in evaluation["milestones"].items():
         row[f"{name}_reached"] = timing["reached"]
@@ -190,27 +190,29 @@ def _final(found: dict[str, Any], anchors: Mapping[str, float], zero: str) -> di
 
 
 def _curves(folder: Path, metrics: Iterable[str], period: int) -> list[dict[str, Any]]:
-    """Means over equal stretches of training; lists are one metric per agent.
+    """Means of metrics over equal stretches of training; lists give one metric per agent.
 
-    A stretch holds whole periods of `period` updates: with gaps in communication, updates with and
-    without it differ, and stretches that hold now more of these, now of those would show waves.
+    Each stretch holds whole periods of `period` updates. Updates with and without communication
+    differ, so stretches with a varying share of them would show waves.
     """
     with open(folder / "metrics.jsonl", encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
     starts = np.arange(0, len(records), period)
     points = []
     for part in np.array_split(starts, min(POINTS, len(starts))):
-        here = records[part[0] : part[-1] + period]
+        stretch = records[part[0] : part[-1] + period]
         for metric in metrics:
-            told = [r[metric] for r in here if r.get(metric) is not None]
-            if not told:
+            values = [r[metric] for r in stretch if r.get(metric) is not None]
+            if not values:
                 continue
-            table = np.array(told, dtype=np.float64)  # null, of an agent that heard nobody, is nan
+            table = np.array(
+                values, dtype=np.float64
+            )  # null, for an agent that heard no one, becomes NaN
             means = np.nanmean(table, axis=0) if not np.isnan(table).all() else table[0]
             single = np.ndim(means) == 0
             for agent, value in enumerate(np.atleast_1d(means)):
                 name = metric if single else f"{metric}_{agent}"
-                episodes = here[-1]["episodes"]
+                episodes = stretch[-1]["episodes"]
                 points.append({"metric": name, "episodes": episodes, "value": float(value)})
     return points
 
@@ -235,7 +237,7 @@ def write(findings: Findings, folder: Path) -> None:
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
-    """A table of all keys there are; floats to six significant digits."""
+    """Formats rows as CSV, with all their keys as columns; floats have six significant digits."""
     text = io.StringIO()
     columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
@@ -249,7 +251,7 @@ def read(folder: Path) -> Findings:
     """Reads the three files.
 
     Raises:
-        RunError: one is missing or damaged.
+        RunError: a file is missing or damaged.
     """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
@@ -270,28 +272,28 @@ def _typed(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def folders(top: Path) -> list[Path]:
-    """Folders with results, at `top` or one below it.
+    """Folders with results: `top` itself and the folders directly below it.
 
     Raises:
-        RunError: there is none.
+        RunError: none of them holds results.
     """
-    found = sorted(path.parent for path in (*top.glob(RECORD), *top.glob(f"*/{RECORD}")))
-    if not found:
+    paths = sorted(path.parent for path in (*top.glob(RECORD), *top.glob(f"*/{RECORD}")))
+    if not paths:
         message = f"{top} holds no {RECORD}; give a folder written by `ascore reproduce`"
         raise RunError(message)
-    return found
+    return paths
 
 
 def studies(names: Iterable[str]) -> list[Study]:
-    """Studies by name; "all" stands for every one.
+    """Studies by name; "all" selects every study.
 
     Raises:
-        ValueError: unknown; lists what there is.
+        ValueError: a name is unknown; the message lists the known ones.
     """
     chosen: dict[str, Study] = {}
     for name in names:
         if name != "all" and name not in STUDIES:
-            message = f"unknown figure {name!r}; there is: {', '.join(STUDIES)}, all"
+            message = f"unknown figure {name!r}; choose from: {', '.join(STUDIES)}, all"
             raise ValueError(message)
         chosen |= STUDIES if name == "all" else {name: STUDIES[name]}
     return list(chosen.values())

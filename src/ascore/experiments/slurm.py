@@ -1,4 +1,4 @@
-"""The same list of cells as a Slurm job array: a plain script for `sbatch`, nothing to install."""
+"""Writes a list of cells as a Slurm job array: a plain script for `sbatch`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ascore.runs.files import write_atomic
 
 SCRIPT = "array.sbatch"
 
-# Ten minutes before its time is up Slurm sends TERM to the batch process, which is the training
-# itself: it saves, and submitting the same script again goes on from there. Finished cells return
-# at once.
+# Ten minutes before the time limit, Slurm sends TERM to the batch process, which is the training
+# itself. It saves, and submitting the same script again continues from there. Finished cells return
+# immediately.
 TEMPLATE = """\
 #!/bin/bash
 #SBATCH --job-name=ascore
@@ -34,13 +34,13 @@ def write_script(out: Path, count: int, python: str, environment: dict[str, str]
     """Writes `out/array.sbatch`, which runs cell K of `out/cells.json` as array task K.
 
     Args:
-        out: folder of the list of cells; must be seen by all nodes.
+        out: folder of the list of cells; all nodes must be able to access it.
         count: number of cells.
-        python: interpreter that has this package, on all nodes.
-        environment: variables to set.
+        python: interpreter with this package installed, on all nodes.
+        environment: environment variables to set.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: the script cannot be written.
     """
     folder = out.resolve()
     logs, script = folder / "slurm", folder / SCRIPT

@@ -1,4 +1,4 @@
-"""Estimates over few runs: interquartile means with intervals by stratified bootstrap.
+"""Estimates from few runs: interquartile means with intervals by stratified bootstrap.
 
 R resamples, n runs, P points of a curve.
 
@@ -19,12 +19,12 @@ F64 = npt.NDArray[np.float64]
 
 RESAMPLES = 5000
 FEW = 10
-"""With fewer runs a bootstrap interval holds the true value less often than it says."""
+"""With fewer runs, a bootstrap interval contains the true value less often than 95%."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An interquartile mean, its 95% interval (None of a single run), and the number of runs."""
+    """An interquartile mean, its 95% interval (None for a single run), and the number of runs."""
 
     iqm: float
     ci95: tuple[float, float] | None
@@ -32,11 +32,11 @@ class Estimate:
 
 
 def iqm(values: npt.ArrayLike, axis: int = -1) -> F64:
-    """Mean of what is left once a quarter, rounded down, is cut off at either end.
+    """Interquartile mean: drops a quarter of the values, rounded down, at either end.
 
     Args:
-        values: f64 with n entries along `axis`; n < 4 cuts nothing.
-        axis: along which to average.
+        values: f64 with n entries along `axis`; with n < 4 no value is dropped.
+        axis: axis to average over.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64), axis=axis)
     n = ordered.shape[axis]
@@ -47,14 +47,14 @@ def iqm(values: npt.ArrayLike, axis: int = -1) -> F64:
 
 
 def estimate(strata: Sequence[npt.ArrayLike], resamples: int = RESAMPLES) -> Estimate:
-    """Interquartile mean over all runs of all strata; runs are drawn anew within each stratum.
+    """Interquartile mean over all runs of all strata; runs are resampled within each stratum.
 
     Args:
-        strata: one f64 [n] per task, such as an environment; a single one for a plain estimate.
+        strata: one f64 [n] per task, such as an environment; one stratum gives a plain bootstrap.
         resamples: R.
 
     Returns:
-        The estimate with its percentile interval; n is the number of runs of the smallest stratum.
+        The estimate with its percentile interval; n is the number of runs in the smallest stratum.
 
     Raises:
         ValueError: a stratum is empty.
@@ -74,10 +74,10 @@ def estimate(strata: Sequence[npt.ArrayLike], resamples: int = RESAMPLES) -> Est
 
 
 def band(curves: npt.ArrayLike, resamples: int = 1000) -> tuple[F64, F64, F64]:
-    """Interquartile mean of curves f64 [n, P] point by point: (mean, low, high), f64 [P] each.
+    """Pointwise interquartile mean of curves f64 [n, P]: (mean, low, high), f64 [P] each.
 
-    Whole curves are drawn, so what happens along one stays together. One run has no band: low and
-    high are nan.
+    Whole curves are resampled, which keeps the correlation along each curve. With one run, low and
+    high are NaN.
     """
     values = np.asarray(curves, dtype=np.float64)
     n = len(values)

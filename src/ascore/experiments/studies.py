@@ -1,6 +1,6 @@
 """The paper's figures as data: which environments, algorithms and overrides each one compares.
 
-A cell's name says what is trained and not for which figure, so figures share runs.
+A cell's name contains the training but not the figure, so figures share runs.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ Budget = Literal["small", "full", "paper"]
 
 @dataclass(frozen=True)
 class Panel:
-    """An environment as the figures use it.
+    """An environment in the figures.
 
     Attributes:
         env: name of the preset.
-        title: above its panel.
+        title: title of the panel.
         params: overrides of the environment's parameters.
-        small: training episodes within the budget `small`, at most those of the preset.
-        zero: anchor that counts as 0 in normalised returns; "cooperative" counts as 1.
-        tuned: the preset that stands for "tuned" here.
+        small: training episodes with the budget `small`, at most those of the preset.
+        zero: anchor with normalised return 0; "cooperative" has 1.
+        tuned: name of the preset used for "tuned".
     """
 
     env: str
@@ -41,12 +41,12 @@ class Series:
     """One curve of a panel.
 
     Attributes:
-        key: of its folder, such as "as" or "as-rho0".
-        label: in the legend.
-        algorithm: what learns.
-        overrides: of the preset's keys.
-        at_most: limits to numbers of the preset.
-        rho: the penalty weight as a multiple of the preset's.
+        key: name of its folder, such as "as" or "as-rho0".
+        label: text in the legend.
+        algorithm: name of the algorithm.
+        overrides: overrides of the preset's keys.
+        at_most: upper limits on values of the preset.
+        rho: penalty weight as a multiple of the preset's.
     """
 
     key: str
@@ -62,10 +62,10 @@ class Study:
     """A figure of the paper.
 
     Attributes:
-        name: such as "fig2".
-        title: what it shows.
-        panels: the series in each, by the panel's key.
-        kind: how it is drawn: curves, curves with normalised returns beside them, anticipations.
+        name: name of the figure, such as "fig2".
+        title: title of the figure.
+        panels: the series of each panel, by the panel's key.
+        kind: curves, returns (curves and normalised returns), or anticipations.
     """
 
     name: str
@@ -74,8 +74,8 @@ class Study:
     kind: Literal["curves", "returns", "anticipations"]
 
 
-# C. Navigation counts from random play: between selfish and cooperative play lie 0.71 points there,
-# far less than what tells two learners apart.
+# C. Navigation is normalised from random play: selfish and cooperative play differ by 0.71 points
+# there, far less than two learners do.
 PANELS = {
     "cleanup": Panel("cleanup", "Cleanup", 20_000),
     "harvest": Panel("harvest", "Harvest", 8_000),
@@ -108,8 +108,8 @@ SPARSE = {"graph": "random_one", "communicate_every": 2}
 NO_PENALTY = Series("as-rho0", "AS, ρ = 0", "as", rho=0.0)
 
 
-# PS multiplies the ratios of all agents' actions; with 30 agents gradients stop being finite within
-# 70 updates at a rate of 5e-4, with 20 at 3e-3 within ten.
+# PS multiplies the ratios of all agents' actions. Its gradients become non-finite within 70 updates
+# with 30 agents at a learning rate of 5e-4, and within ten with 20 agents at 3e-3.
 STEADY = {"ps": {"actor_lr": 2e-4}}
 
 
@@ -119,7 +119,7 @@ def _sparse(series: Series) -> Series:
 
 
 def _weights(*factors: float) -> tuple[Series, ...]:
-    """AS with multiples of the preset's penalty weight; 1 is the run the other figures show."""
+    """AS with multiples of the preset's penalty weight; 1 is the run of the other figures."""
     return tuple(
         Series("as" if factor == 1.0 else f"as-rho{factor:g}x", "AS", "as", rho=factor)
         for factor in factors
@@ -164,8 +164,8 @@ STUDIES = {
     )
 }
 
-# Seeds and presets of each budget. The paper gives five seeds and no number of episodes; with its
-# own settings an update is one episode.
+# Seeds and presets of each budget. The paper uses five seeds and does not state the number of
+# episodes; with its settings an update is one episode.
 SEEDS: dict[Budget, int] = {"small": 3, "full": 5, "paper": 5}
 PRESETS: dict[Budget, tuple[str, ...]] = {
     "small": ("tuned",),
@@ -176,7 +176,7 @@ PAPER_EPISODES = 30_000
 
 
 def config_of(panel: Panel, series: Series, preset: str, budget: Budget, seed: int) -> Config:
-    """The training of one cell."""
+    """Configuration of one cell's training."""
     shipped = panel.tuned if preset == "tuned" else preset
     base = Config.preset(
         panel.env, series.algorithm, shipped, seed=seed, env_params=dict(panel.params)
@@ -203,22 +203,23 @@ def cell_name(preset: str, panel: str, series: Series, seed: int) -> str:
 def cells(
     studies: list[str], preset: str, budget: Budget, episodes: int, seeds: int | None = None
 ) -> list[Cell]:
-    """The cells of some figures with one preset, each once; seed by seed, so that stopping early
-    leaves whole figures of fewer seeds.
+    """The cells of several figures with one preset, without duplicates, ordered by seed.
+
+    With this order, a study that is stopped early has complete figures with fewer seeds.
 
     Args:
         studies: names in STUDIES.
         preset: tuned or paper.
         budget: small, full or paper.
-        episodes: of each evaluation.
-        seeds: how many; None = as the budget says.
+        episodes: episodes of each evaluation.
+        seeds: number of seeds; None = that of the budget.
     """
-    found = {}
+    by_name = {}
     for seed in range(SEEDS[budget] if seeds is None else seeds):
         for name in studies:
             for panel, lines in STUDIES[name].panels.items():
                 for series in lines:
                     config = config_of(PANELS[panel], series, preset, budget, seed)
                     cell = Cell(cell_name(preset, panel, series, seed), config, episodes)
-                    found[cell.name] = cell
-    return list(found.values())
+                    by_name[cell.name] = cell
+    return list(by_name.values())

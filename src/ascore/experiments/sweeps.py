@@ -21,12 +21,12 @@ PARAM, OWN = "env.", "algorithm."
 
 
 def seeds(text: str) -> list[int]:
-    """Seeds of "0..4" (0 to 4), "3" or "0,2,7..9".
+    """Parses seeds such as "0..4" (0 to 4), "3" or "0,2,7..9".
 
     Raises:
-        ValueError: something else.
+        ValueError: the text has another form.
     """
-    found: list[int] = []
+    numbers: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", part.strip())
         if match is None:
@@ -36,12 +36,12 @@ def seeds(text: str) -> list[int]:
         if last < first:
             message = f"seeds = {text!r} is not allowed: {last} comes before {first}"
             raise ValueError(message)
-        found += range(first, last + 1)
-    return list(dict.fromkeys(found))
+        numbers += range(first, last + 1)
+    return list(dict.fromkeys(numbers))
 
 
 def values(text: str) -> list[str]:
-    """Cuts "a,[1,2],b" at its commas, those within brackets excepted."""
+    """Splits text such as "a,[1,2],b" at the commas outside brackets."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "([") - (letter in ")]")
@@ -59,23 +59,23 @@ def grid(
     numbers: Sequence[int],
     episodes: int,
 ) -> list[Cell]:
-    """Every combination as cells, seed by seed; a cell is named by what varies.
+    """All combinations as cells, ordered by seed; a cell's name lists the varied settings.
 
-    Combinations that differ in keys alone that their algorithm does not read train the same run:
-    only the first of them becomes a cell.
+    Combinations that differ only in keys that their algorithm does not read would train the same
+    run; only the first of them becomes a cell.
 
     Args:
-        base: what they have in common.
-        algorithms: their names.
+        base: configuration that all cells share.
+        algorithms: names of the algorithms.
         settings: values by key of the configuration, by env.NAME for environment parameters, or by
-            algorithm.NAME for keys that algorithms have for themselves.
+            algorithm.NAME for keys of the algorithms themselves.
         numbers: the seeds.
-        episodes: of each evaluation.
+        episodes: episodes of each evaluation.
 
     Raises:
-        ConfigError: an unknown key or a value that is not allowed.
+        ConfigError: a key is unknown or a value is not allowed.
     """
-    found: dict[str, Cell] = {}
+    by_name: dict[str, Cell] = {}
     trained: set[str] = set()
     for seed in numbers:
         for algorithm in algorithms:
@@ -86,7 +86,7 @@ def grid(
                 keys = {k: v for k, v in pairs.items() if not k.startswith((PARAM, OWN))}
                 if not {"env", "env_params", "algorithm", "seed"}.isdisjoint(keys):
                     message = (
-                        f"--set {', '.join(keys)}: algorithms and seeds have options of their own, "
+                        f"--set {', '.join(keys)}: algorithms and seeds have their own options, "
                         f"environment parameters are set as {PARAM}NAME"
                     )
                     raise ConfigError(message)
@@ -99,29 +99,29 @@ def grid(
                 )
                 config = for_algorithm(config, algorithm, algorithms)
                 same = repr(effective(config).to_dict())
-                if same in trained:  # it differs from an earlier cell in keys that nobody reads
+                if same in trained:  # differs from an earlier cell only in unused keys
                     continue
                 trained.add(same)
                 varied = [f"{k}={_plain(v)}" for k, v in pairs.items() if len(settings[k]) > 1]
                 name = "/".join([algorithm, *varied, f"s{seed}"])
-                found[name] = Cell(name, one_thread(config), episodes)
-    return list(found.values())
+                by_name[name] = Cell(name, one_thread(config), episodes)
+    return list(by_name.values())
 
 
 def _plain(value: Any) -> str:
-    """A value as part of a folder's name."""
+    """Formats a value as part of a folder's name."""
     return re.sub(r"[^\w.+-]+", "-", str(value)).strip("-")
 
 
 def rows(cells: Sequence[Cell], runs: Path) -> list[dict[str, Any]]:
-    """A row per finished cell: where it belongs and what came of it."""
-    found = []
+    """One row per finished cell: its setting and its results."""
+    table = []
     for cell in cells:
-        told = cell_files.result(runs / cell.name)
-        if told is None:
+        cell_result = cell_files.result(runs / cell.name)
+        if cell_result is None:
             continue
         setting, _, seed = cell.name.rpartition("/s")
-        evaluation = told["evaluation"]
+        evaluation = cell_result["evaluation"]
         low, high = evaluation["team_return"]["ci95"]
         row = {
             "setting": setting,
@@ -130,35 +130,35 @@ def rows(cells: Sequence[Cell], runs: Path) -> list[dict[str, Any]]:
             "low": low,
             "high": high,
             "entropy": evaluation["entropy"],
-            "episodes": told["episodes"],
-            "updates": told["updates"],
-            "seconds": round(told["seconds"], 1),
+            "episodes": cell_result["episodes"],
+            "updates": cell_result["updates"],
+            "seconds": round(cell_result["seconds"], 1),
         }
         for name, timing in evaluation["milestones"].items():
             row[f"{name}_reached"] = timing["reached"]
             row[f"{name}_steps"] = timing["steps"]["mean"]
-        found.append(row)
-    return found
+        table.append(row)
+    return table
 
 
 def as_markdown(table: Sequence[Mapping[str, Any]]) -> str:
-    """A line per setting, best first: interquartile mean over seeds, worst and best seed."""
+    """Formats one line per setting, best first: interquartile mean over seeds, worst, best seed."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in table:
         groups.setdefault(row["setting"], []).append(row)
-    found = []
+    ranked = []
     for setting, entries in groups.items():
         returns = [row["team_return"] for row in entries]
-        told = estimate([returns])
+        mean = estimate([returns])
         cells = [
-            setting, str(told.n), shown(told), f"{min(returns):.2f}", f"{max(returns):.2f}",
+            setting, str(mean.n), shown(mean), f"{min(returns):.2f}", f"{max(returns):.2f}",
             *_timings(entries), f"{sum(row['seconds'] for row in entries) / len(entries):.0f}",
         ]  # fmt: skip
-        found.append((told.iqm, cells))
-    found.sort(key=lambda entry: -entry[0])
+        ranked.append((mean.iqm, cells))
+    ranked.sort(key=lambda entry: -entry[0])
     names = [key for key in table[0] if key.endswith("_steps")] if table else []
     heads = ["setting", "runs", "team return", "worst", "best", *names, "seconds"]
-    lines = [heads, ["---"] * len(heads), *(cells for _, cells in found)]
+    lines = [heads, ["---"] * len(heads), *(cells for _, cells in ranked)]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     few = min((len(entries) for entries in groups.values()), default=0)
     return text + (f"\n\n{few_runs(few)}\n" if few < FEW else "\n")

@@ -1,4 +1,4 @@
-"""Tables of a study in Markdown: estimates over runs, with their number and what to mind."""
+"""Tables of a study in Markdown: estimates over runs, with their number and caveats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ascore.experiments.statistics import FEW, Estimate, estimate
 
 
 def as_markdown(findings: Findings) -> str:
-    """Estimates of every series, where they come from, and what is missing."""
+    """Formats the estimates of all series, their provenance and the missing runs."""
     record = findings.record
     lines = [
         f"# {record['figure']}: {record['title']}",
@@ -41,10 +41,10 @@ def as_markdown(findings: Findings) -> str:
 
 
 def few_runs(n: int) -> str:
-    """What to mind about intervals from n runs, fewer than FEW."""
+    """Caveat about intervals from n runs, for n below FEW."""
     return (
-        f"Intervals from {n} runs are too narrow: below {FEW}, a bootstrap holds the true value "
-        "less often than in 95% of all cases."
+        f"Intervals from {n} runs are too narrow: below {FEW}, a bootstrap interval contains the "
+        "true value in fewer than 95% of all cases."
     )
 
 
@@ -70,42 +70,42 @@ def _row(
 
 def _milestones(findings: Findings, panel: str, key: str) -> str:
     rows = findings.rows(panel, key)
-    told = []
+    cells = []
     for name in (k.removesuffix("_reached") for k in rows[0] if k.endswith("_reached")):
         reached = float(np.mean([r[f"{name}_reached"] for r in rows]))
         steps = float(np.mean([r[f"{name}_steps"] for r in rows]))
-        told.append(f"{name} {steps:.1f} ({reached:.0%})")
-    return ", ".join(told)
+        cells.append(f"{name} {steps:.1f} ({reached:.0%})")
+    return ", ".join(cells)
 
 
-def shown(found: Estimate) -> str:
-    """An estimate as text."""
-    if found.ci95 is None:
-        return f"{found.iqm:.2f}"
-    return f"{found.iqm:.2f} [{found.ci95[0]:.2f}, {found.ci95[1]:.2f}]"
+def shown(value: Estimate) -> str:
+    """Formats an estimate as text."""
+    if value.ci95 is None:
+        return f"{value.iqm:.2f}"
+    return f"{value.iqm:.2f} [{value.ci95[0]:.2f}, {value.ci95[1]:.2f}]"
 
 
 def overall(findings: Findings) -> dict[str, Estimate]:
-    """Estimates over all environments of the series that every panel has and all anchors allow."""
+    """Estimates over all environments, for series with normalised returns in every panel."""
     panels = findings.record["panels"]
     keys = dict.fromkeys(key for entry in panels.values() for key in entry["series"])
-    found = {}
+    estimates = {}
     for key in keys:
         strata = [findings.scores(panel, key) for panel in panels]
         if len(panels) > 1 and all(len(s) and not np.isnan(s).any() for s in strata):
-            found[key] = estimate(strata)
-    return found
+            estimates[key] = estimate(strata)
+    return estimates
 
 
 def _overall(findings: Findings) -> list[str]:
-    found = overall(findings)
-    if not found:
+    estimates = overall(findings)
+    if not estimates:
         return []
     labels: dict[str, str] = {}
     for entry in findings.record["panels"].values():
         labels |= {key: series["label"] for key, series in entry["series"].items()}
-    told = "; ".join(f"{labels[key]} {shown(value)}" for key, value in found.items())
-    return [f"Normalised return over all environments together: {told}.", ""]
+    text = "; ".join(f"{labels[key]} {shown(value)}" for key, value in estimates.items())
+    return [f"Normalised return over all environments: {text}.", ""]
 
 
 def _anchors(record: dict[str, Any]) -> list[str]:
@@ -114,21 +114,23 @@ def _anchors(record: dict[str, Any]) -> list[str]:
         anchors = entry["anchors"]
         if not anchors:
             continue
-        told = ", ".join(f"{label} {value:g}" for label, value in anchors.items())
-        line = f"- {entry['title']}: {told}; normalised from {entry['zero']} (0) to cooperative (1)"
+        values = ", ".join(f"{label} {value:g}" for label, value in anchors.items())
+        line = (
+            f"- {entry['title']}: {values}; normalised from {entry['zero']} (0) to cooperative (1)"
+        )
         lines.append(line)
     return ["Anchors:", "", *lines]
 
 
 def _overrides(record: dict[str, Any]) -> list[str]:
-    """What series change of the preset, each line once."""
+    """Lists the keys in which series differ from the preset, without duplicates."""
     lines: dict[str, None] = {}
     for entry in record["panels"].values():
         for series in entry["series"].values():
             if series["overrides"]:
-                told = ", ".join(f"{key} = {value}" for key, value in series["overrides"].items())
-                lines[f"- {series['label']}: {told}"] = None
-    return ["", "Beside the preset:", "", *lines] if lines else []
+                values = ", ".join(f"{key} = {value}" for key, value in series["overrides"].items())
+                lines[f"- {series['label']}: {values}"] = None
+    return ["", "Changes to the preset:", "", *lines] if lines else []
 
 
 def _provenance(record: dict[str, Any]) -> list[str]:
@@ -141,6 +143,6 @@ def _provenance(record: dict[str, Any]) -> list[str]:
         f"Commit {record['commit'] or 'unknown'}; {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['system']}; "
         + ", ".join(f"{k} {v}" for k, v in machine["packages"].items())
-        + f"; {record['training_seconds']:,.0f} s of training in all. Runs: `{record['runs']}`.",
+        + f"; {record['training_seconds']:,.0f} s of training in total. Runs: `{record['runs']}`.",
         *(line for note in record.get("notes", []) for line in ("", note)),
     ]

@@ -1,6 +1,6 @@
-"""A drawing surface: smooth shapes, text that stays sharp, and one palette for all pictures.
+"""A drawing surface with smooth shapes and sharp text, and one palette for all pictures.
 
-Lengths are pixels of the finished picture, x to the right and y down; floats are welcome.
+Lengths are pixels of the finished picture, integers or floats; x points right and y down.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 Colour: TypeAlias = tuple[int, int, int]
 Point: TypeAlias = tuple[float, float]
 
-# Shapes are drawn this much larger and averaged down: that is what makes their edges smooth.
+# Shapes are drawn larger by this factor and averaged down, which makes their edges smooth.
 OVERSAMPLING = 2
 
 PAPER: Colour = (255, 255, 255)
@@ -24,7 +24,7 @@ INK: Colour = (32, 36, 40)
 QUIET: Colour = (104, 110, 118)
 LINE: Colour = (210, 214, 219)
 
-# Okabe-Ito, told apart by colour-blind readers; agent i has colour i mod 7 and always its number.
+# Okabe-Ito palette, for colour-blind readers; agent i has colour i mod 7 and shows its number.
 AGENT_COLOURS: tuple[Colour, ...] = (
     (230, 159, 0),
     (86, 180, 233),
@@ -35,7 +35,7 @@ AGENT_COLOURS: tuple[Colour, ...] = (
     (204, 121, 167),
 )
 
-# What environments are made of. Light grounds, so that agents and things stand out.
+# Colours of the environments. Grounds are light, so that agents and things stand out.
 FLOOR: Colour = (246, 245, 241)
 WALL: Colour = (88, 92, 99)
 RIVER: Colour = (183, 214, 240)
@@ -49,39 +49,39 @@ THINGS = (FLOOR, WALL, RIVER, STREAM, ORCHARD, WASTE, APPLE, STEM, BEAM)
 
 
 def agent_colour(agent: int) -> Colour:
-    """The colour of an agent and of what it owns."""
+    """Colour of an agent and of the things it owns."""
     return AGENT_COLOURS[agent % len(AGENT_COLOURS)]
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """`share` of the other colour in the one."""
+    """Mixes two colours; `share` in 0..1 is the share of `other`."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
 def readable_on(ground: Colour) -> Colour:
-    """Ink or paper, whichever is read better on this ground (relative luminance, ITU-R BT.709)."""
+    """INK or PAPER, whichever is more readable on this ground (luminance by ITU-R BT.709)."""
     luminance = 0.2126 * ground[0] + 0.7152 * ground[1] + 0.0722 * ground[2]
     return INK if luminance > 110 else PAPER
 
 
 @functools.cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own font, so that pictures look the same on every machine."""
-    found = ImageFont.load_default(size)
-    if not isinstance(found, ImageFont.FreeTypeFont):
+    """Pillow's built-in font, so that pictures look the same on every machine."""
+    default = ImageFont.load_default(size)
+    if not isinstance(default, ImageFont.FreeTypeFont):
         message = "this Pillow was built without FreeType; pip install --force-reinstall pillow"
         raise ImportError(message, name="PIL")
-    return found
+    return default
 
 
 def text_width(text: str, size: int) -> float:
-    """Pixels a line of text takes."""
+    """Width of a line of text in pixels."""
     return font(size).getlength(text)
 
 
 class Canvas:
-    """A picture under way; `image` finishes it."""
+    """A picture being drawn; `image` finishes it."""
 
     def __init__(self, width: int, height: int, ground: Colour = PAPER) -> None:
         self.width, self.height = width, height
@@ -100,9 +100,9 @@ class Canvas:
         edge_width: float = 1,
         radius: float = 0,
     ) -> None:
-        """A filled or framed rectangle; `radius` rounds its corners."""
+        """Draws a filled or framed rectangle; `radius` rounds its corners."""
         s = OVERSAMPLING
-        # Pillow counts the right and lower edge in, so abutting rectangles end one pixel short.
+        # Pillow includes the right and lower edge, so abutting rectangles end one pixel earlier.
         corners = (left * s, top * s, (left + width) * s - 1, (top + height) * s - 1)
         line = round(edge_width * s) if edge else 0
         self._draw.rounded_rectangle(corners, radius * s, fill, edge, line)
@@ -110,28 +110,28 @@ class Canvas:
     def disc(
         self, x: float, y: float, radius: float, fill: Colour, edge: Colour | None = None
     ) -> None:
-        """A circle around (x, y), with an edge of one pixel if it has a colour."""
+        """Draws a disc around (x, y), with an edge of one pixel if `edge` is given."""
         s = OVERSAMPLING
         box = ((x - radius) * s, (y - radius) * s, (x + radius) * s, (y + radius) * s)
         self._draw.ellipse(box, fill, edge, s if edge else 0)
 
     def polygon(self, points: Sequence[Point], fill: Colour) -> None:
-        """A filled polygon."""
+        """Draws a filled polygon."""
         self._draw.polygon([(x * OVERSAMPLING, y * OVERSAMPLING) for x, y in points], fill)
 
     def line(self, points: Sequence[Point], colour: Colour, width: float = 1) -> None:
-        """Connected straight lines."""
+        """Draws connected straight lines."""
         scaled = [(x * OVERSAMPLING, y * OVERSAMPLING) for x, y in points]
         self._draw.line(scaled, colour, max(1, round(width * OVERSAMPLING)), joint="curve")
 
     def text(
         self, x: float, y: float, text: str, size: int, colour: Colour = INK, anchor: str = "lm"
     ) -> None:
-        """A line of text, above all shapes; `anchor` as in Pillow: "lm" starts at x, around y."""
+        """Draws text above all shapes; `anchor` as in Pillow: "lm" starts at x, centred on y."""
         self._texts.append(((x, y), text, size, colour, anchor))
 
     def image(self) -> Image.Image:
-        """The picture, RGB."""
+        """The finished RGB picture."""
         small = self._large.reduce(OVERSAMPLING)
         draw = ImageDraw.Draw(small)
         for at, text, size, colour, anchor in self._texts:
@@ -141,9 +141,9 @@ class Canvas:
 
 @functools.cache
 def palette() -> npt.NDArray[np.uint8]:
-    """Every colour a picture has, u8 [K, 3], K below 256: one table for all frames.
+    """The colours of all pictures, u8 [K, 3] with K below 256: one table for all frames.
 
-    Smooth edges are mixtures of two neighbours; those with paper and ink suffice to look right.
+    Smooth edges mix two adjacent colours; mixtures with paper and ink look close enough.
     """
     plain = [PAPER, INK, QUIET, LINE, *THINGS, *AGENT_COLOURS]
     shades = [mix(INK, PAPER, k / 12) for k in range(1, 12)]
@@ -152,8 +152,8 @@ def palette() -> npt.NDArray[np.uint8]:
     return np.array(list(dict.fromkeys([*plain, *shades, *lighter, *darker])), np.uint8)
 
 
-# Index into the palette by 24 bits of colour, filled as colours occur. Pillow's own search for the
-# nearest colour is coarse: it makes white paper grey.
+# Index into the palette by 24-bit colour, filled as colours occur. Pillow's own search for the
+# nearest colour is coarse and turns white paper grey.
 _UNKNOWN = 255
 
 
@@ -163,17 +163,17 @@ def _nearest() -> npt.NDArray[np.uint8]:
 
 
 def to_palette(image: Image.Image) -> Image.Image:
-    """An RGB picture in the nearest colours of `palette`."""
+    """Converts an RGB picture to the nearest colours of `palette`."""
     rgb = np.asarray(image).astype(np.uint32)
     code = rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
     nearest = _nearest()
     index = nearest[code]
     if (index == _UNKNOWN).any():
-        fresh = np.unique(code[index == _UNKNOWN])
-        colours = np.stack([fresh >> 16, fresh >> 8 & 255, fresh & 255], axis=-1).astype(np.int64)
+        new = np.unique(code[index == _UNKNOWN])
+        colours = np.stack([new >> 16, new >> 8 & 255, new & 255], axis=-1).astype(np.int64)
         distance = ((colours[:, None] - palette().astype(np.int64)) ** 2).sum(axis=-1)
-        nearest[fresh] = distance.argmin(axis=-1)
+        nearest[new] = distance.argmin(axis=-1)
         index = nearest[code]
-    found = Image.frombytes("P", image.size, index.tobytes())
-    found.putpalette(palette().tobytes())
-    return found
+    indexed = Image.frombytes("P", image.size, index.tobytes())
+    indexed.putpalette(palette().tobytes())
+    return indexed

@@ -1,4 +1,4 @@
-"""Pictures of environments: what there is, what was done, what it earned, and a legend."""
+"""Pictures of environments: the state, the actions, the rewards, and a legend."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ ICON = 28
 LEGEND_ROW = 36
 COLUMN_GAP = 32
 
-# A scene this much wider than high has its table of agents below, any other beside it.
+# If a scene's width is at least this multiple of its height, its table of agents is below it,
+# otherwise beside it.
 WIDE = 1.5
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A state of one environment and what a picture says about it.
+    """A state of one environment, with the text that its picture shows.
 
     Attributes:
         env: name with version.
         params: parameters of the environment.
-        state: as `VecEnv.inspect` gives it.
+        state: state from `VecEnv.inspect`.
         time: steps taken in the episode.
-        horizon: steps after which it is truncated.
-        episode: its number.
-        action_names: one per action.
-        action: i32 [N], actions that led here; None at the start.
-        reward: f32 [N], what they earned; None at the start.
-        returns: f64 [N], sum of the rewards since the start; None if nobody kept count.
-        note: who plays, in a few words.
+        horizon: steps after which the episode is truncated.
+        episode: number of the episode.
+        action_names: one name per action.
+        action: i32 [N], actions that led to the state; None at the start.
+        reward: f32 [N], rewards of these actions; None at the start.
+        returns: f64 [N], sum of the rewards since the start; None if unknown.
+        note: short description of the policy.
     """
 
     env: str
@@ -64,7 +65,7 @@ def moment(env: VecEnv, index: int = 0) -> Moment:
 
     Raises:
         IndexError: there is no such environment.
-        ValueError: nothing to see before the first reset.
+        ValueError: the environment was never reset.
     """
     state = env.inspect(index)
     time = int(env.time[index])
@@ -76,26 +77,26 @@ def moment(env: VecEnv, index: int = 0) -> Moment:
         horizon=env.spec.horizon,
         episode=int(env.episode[index]),
         action_names=env.spec.action_names,
-        # At time 0 these are the rewards of the episode before.
+        # At time 0 these are the rewards of the previous episode.
         reward=env.reward[index].copy() if time > 0 else None,
     )
 
 
 def frame(env: VecEnv, index: int = 0) -> npt.NDArray[np.uint8]:
-    """A picture of environment `index` of a batch as it stands.
+    """A picture of the current state of environment `index` of a batch.
 
     Returns:
         u8 [H, W, 3], RGB.
 
     Raises:
         IndexError: there is no such environment.
-        ValueError: nothing to see before the first reset, or this environment has no scene.
+        ValueError: the environment was never reset, or it has no scene.
     """
     return np.asarray(picture(moment(env, index)))
 
 
 def picture(now: Moment) -> Image.Image:
-    """A moment as an RGB image; all moments of an episode give images of one size."""
+    """Draws a moment as an RGB image; all images of an episode have one size."""
     scene = scene_of(now.env, now.params, now.state)
     table = _Table(now)
     beside = scene.width < WIDE * scene.height
@@ -130,7 +131,7 @@ def picture(now: Moment) -> Image.Image:
 
 
 def legend_of(now: Moment) -> list[str]:
-    """The words of the legend of a picture."""
+    """Texts of a picture's legend."""
     scene: Scene = scene_of(now.env, now.params, now.state)
     return [entry.words for entry in scene.legend()]
 
@@ -143,24 +144,24 @@ def _title(canvas: Canvas, now: Moment, inner: int) -> None:
     canvas.text(MARGIN, y, now.env, TITLE_SIZE)
     x = MARGIN + text_width(now.env, TITLE_SIZE) + TITLE_GAP
     total = None if now.returns is None else f"{now.returns.sum():.2f}"
-    canvas.text(x, y, _told(now, now.time, total), TEXT_SIZE + 1)
+    canvas.text(x, y, _progress_text(now, now.time, total), TEXT_SIZE + 1)
     canvas.text(MARGIN + inner, y, now.note, TEXT_SIZE, QUIET, "rm")
 
 
-def _told(now: Moment, time: int, total: str | None) -> str:
-    told = f"episode {now.episode}    step {time} of {now.horizon}"
-    return told if total is None else f"{told}    team return {total}"
+def _progress_text(now: Moment, time: int, total: str | None) -> str:
+    text = f"episode {now.episode}    step {time} of {now.horizon}"
+    return text if total is None else f"{text}    team return {total}"
 
 
 def _title_width(now: Moment) -> int:
-    """Room for the title at every step of the episode, so that all pictures are of one size."""
-    longest = _told(now, now.horizon, None if now.returns is None else "-100000.00")
-    told = text_width(now.env, TITLE_SIZE) + text_width(longest, TEXT_SIZE + 1)
-    return math.ceil(told + text_width(now.note, TEXT_SIZE) + 2 * TITLE_GAP)
+    """Width of the longest title of the episode, so that all pictures have one size."""
+    longest = _progress_text(now, now.horizon, None if now.returns is None else "-100000.00")
+    width = text_width(now.env, TITLE_SIZE) + text_width(longest, TEXT_SIZE + 1)
+    return math.ceil(width + text_width(now.note, TEXT_SIZE) + 2 * TITLE_GAP)
 
 
 def _flow(entries: Sequence[Entry], inner: int) -> list[tuple[float, int, Entry]]:
-    """(x, row) of every entry of the legend, in lines no wider than the picture."""
+    """Wraps the legend to the width of the picture; gives (x, row, entry) per entry."""
     placed: list[tuple[float, int, Entry]] = []
     x, row = 0.0, 0
     for entry in entries:
@@ -173,13 +174,13 @@ def _flow(entries: Sequence[Entry], inner: int) -> list[tuple[float, int, Entry]
 
 
 def _number(value: float) -> str:
-    """At most four digits, without zeros that say nothing."""
+    """Formats a number with at most four digits and no trailing zeros."""
     text = f"{value:+.4g}" if abs(value) < 1000 else f"{value:+.0f}"
     return "0" if float(text) == 0 else text
 
 
 class _Table:
-    """Agents with their last action, its reward and their return so far, in as many columns."""
+    """A table of the agents' last actions, rewards and returns so far, in one or more columns."""
 
     number, figure = 28, 62
 
@@ -191,7 +192,7 @@ class _Table:
         self.rows = self.columns = 1
 
     def arrange(self, *, rows: int | None = None, columns: int | None = None) -> None:
-        """Fills so many rows first, or spreads over so many columns."""
+        """Sets the number of rows per column, or the number of columns."""
         if rows is not None:
             self.columns = math.ceil(self.count / rows)
         elif columns is not None:
@@ -209,7 +210,7 @@ class _Table:
     def draw(
         self, canvas: Canvas, left: float, top: float, now: Moment, acts: Sequence[str] | None
     ) -> None:
-        """Draws it; what is not known yet shows as a dash."""
+        """Draws the table; unknown values are shown as a dash."""
         for column in range(self.columns):
             x = left + column * (self.column + COLUMN_GAP)
             y = top + ROW_HEIGHT / 2

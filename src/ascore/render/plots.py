@@ -1,4 +1,4 @@
-"""Pictures of runs: what happened, beside what selfish and cooperative play would give."""
+"""Plots of runs: learning curves with the anchors, such as selfish and cooperative play."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ascore.envs.factory import anchor_values
 from ascore.errors import RunError
 from ascore.runs.session import Run
 
-# Okabe-Ito palette: told apart by colour-blind readers.
+# Okabe-Ito palette, for colour-blind readers.
 COLOURS = {
     "as": "#0072B2",
     "ippo": "#D55E00",
@@ -23,7 +23,7 @@ COLOURS = {
     "ps": "#009E73",
 }
 OTHER = "#56B4E9"
-SMOOTHING = 0.02  # share of a run's updates averaged over
+SMOOTHING = 0.02  # width of the moving average as a share of a run's updates
 
 Against = Literal["both", "episodes", "bytes"]
 
@@ -31,13 +31,13 @@ Against = Literal["both", "episodes", "bytes"]
 def plot_runs(paths: Sequence[str | Path], out: str | Path, against: Against = "both") -> None:
     """Draws team return against training episodes and against bytes sent, with the anchors.
 
-    One curve per run. A run that sends nothing has no place on a logarithmic axis of bytes: a
-    dotted line shows where it ended.
+    One curve per run. A run that sends nothing cannot be drawn on a logarithmic axis of bytes; a
+    dotted line shows its final return.
 
     Args:
         paths: run folders, or folders of runs.
-        out: picture to write; the ending chooses the format.
-        against: what the horizontal axis is; "both" draws two panels.
+        out: picture to write; its suffix sets the format.
+        against: quantity on the horizontal axis; "both" draws two panels.
 
     Raises:
         RunError: a path holds no run, or runs of different environments are mixed.
@@ -51,7 +51,8 @@ def plot_runs(paths: Sequence[str | Path], out: str | Path, against: Against = "
     names = {(run.config.env, tuple(sorted(run.config.env_params.items()))) for run in runs}
     if len(names) != 1:
         message = (
-            f"runs of different environments cannot share a picture: {sorted(n for n, _ in names)}"
+            "runs of different environments cannot be plotted together: "
+            f"{sorted(n for n, _ in names)}"
         )
         raise RunError(message)
     kinds = ["episodes", "bytes"] if against == "both" else [against]
@@ -107,7 +108,7 @@ def _panel(axes: Any, runs: Sequence[Run], kind: str) -> None:
             color="0.3",
         )
     axes.set_xlabel(
-        "training episodes" if kind == "episodes" else "bytes sent by all agents so far"
+        "training episodes" if kind == "episodes" else "cumulative bytes sent by all agents"
     )
     if kind == "bytes" and any(
         sum(map(sum, (r["bytes_sent"] for r in run.metrics))) for run in runs

@@ -1,4 +1,4 @@
-"""Plays an episode and keeps it: a GIF that moves, a PNG of its end, or a folder of PNGs."""
+"""Plays an episode and writes it as an animated GIF, a PNG of its end, or a folder of PNGs."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from ascore.streams import FIRST_EVALUATION_ENV
 Act: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[np.int32]]
 Report: TypeAlias = Callable[[int, int], None]
 
-# All frames of a GIF are in memory at once, half a megabyte each or more.
+# All frames of a GIF are in memory at once, each of at least half a megabyte.
 LONGEST_GIF = 1_000
 
-# A GIF counts time in hundredths of a second, and viewers slow down what claims less than two.
+# A GIF counts time in hundredths of a second, and viewers slow down frames shorter than two.
 SLOWEST, FASTEST = 0.1, 50.0
 LAST_FRAME_SECONDS = 2.0
 
-SUPPORTED = ".gif (the episode), .png (its end) or a folder, without an ending (one PNG per step)"
+SUPPORTED = ".gif (the episode), .png (its end) or no suffix (a folder with one PNG per step)"
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What was written.
+    """The result of `replay`.
 
     Attributes:
         path: the picture or folder.
-        frames: pictures in it.
-        steps: steps played.
-        team_return: sum of the rewards over agents and these steps.
+        frames: number of pictures written.
+        steps: number of steps played.
+        team_return: sum of the rewards over agents and steps.
     """
 
     path: Path
@@ -64,19 +64,19 @@ def moments(
     episode: int | None = None,
     note: str = "",
 ) -> Iterator[Moment]:
-    """Plays the next episode of a batch and yields what environment `index` goes through.
+    """Plays the next episode of a batch and yields the moments of environment `index`.
 
     Args:
-        env: is reset first.
+        env: a batch of environments; it is reset first.
         act: obs [B, V, O] -> actions i32 [B, N].
-        index: which environment of the batch.
-        steps: at most; None = to the end of the episode.
-        episode: number to show; None = the environment's own.
-        note: who plays, in a few words.
+        index: index of the environment in the batch.
+        steps: maximum number of steps; None = to the end of the episode.
+        episode: episode number to show; None = that of the environment.
+        note: short description of the policy.
 
     Yields:
-        The start, then one moment per step; the last one is the end of the episode itself, not the
-        fresh start that `step` leaves behind.
+        The start, then one moment per step. The last one is the end of the episode, not the new
+        start to which `step` resets the environment.
     """
     obs, _ = env.reset()
     now = moment(env, index)
@@ -117,26 +117,27 @@ def replay(
 ) -> Replay:
     """Plays one evaluation episode of a run, or of a scripted policy, and writes pictures.
 
-    Episode k of a run is the k-th that `evaluate` plays under the same seed.
+    Episode k of a run is the k-th that `evaluate` plays with the same seed.
 
     Args:
         target: run folder, or name of an environment.
-        out: a file ending in .gif or .png, or a folder to make.
+        out: a .gif or .png file, or a folder to create.
         policy: "trained" or the label of a scripted one ("random", "selfish", "cooperative", ...);
             None = trained for a run, random for an environment.
         episode: number of the evaluation episode, from 0.
-        seed: of the environment; None = the training seed, or 0.
+        seed: seed of the environment; None = the training seed, or 0.
         greedy: take the most probable action instead of sampling.
         checkpoint: name of a checkpoint; None = the newest.
-        steps: at most; None = the whole episode.
+        steps: maximum number of steps; None = the whole episode.
         fps: steps per second of a GIF.
         env_params: parameters of an environment given by name; a run has its own.
-        report: is told how many of how many frames are drawn; the episode may end before.
+        report: called with the number of frames drawn and their maximum, as the episode may end
+            early.
 
     Raises:
-        ValueError: an option out of range, or neither a run nor an environment.
-        CheckpointError: the run holds no whole checkpoint.
-        RunError: `out` cannot be written; nothing is left behind.
+        ValueError: an option is out of range, or `target` is neither a run nor an environment.
+        CheckpointError: the run holds no complete checkpoint.
+        RunError: `out` cannot be written; no partial output remains.
     """
     out = Path(out)
     _require_writable(out)
@@ -172,15 +173,15 @@ def save(
     """Draws moments and writes them: .gif all of them, .png the last one, else a folder of PNGs.
 
     Args:
-        played: at least one.
-        out: where to.
-        fps: moments per second of a GIF; the last one stays for two seconds.
-        total: how many there will be at most, for the report.
-        report: is told how many of how many are drawn.
+        played: at least one moment.
+        out: file or folder to write.
+        fps: moments per second of a GIF; the last one is shown for two seconds.
+        total: maximum number of moments, for the report.
+        report: called with the number of moments drawn and their maximum.
 
     Raises:
-        ValueError: another ending.
-        RunError: it cannot be written; nothing is left behind.
+        ValueError: `out` has another suffix.
+        RunError: `out` cannot be written; no partial output remains.
     """
     out = Path(out)
     _require_writable(out)
@@ -223,7 +224,7 @@ def _cast(
     checkpoint: str | None,
     env_params: dict[str, Any],
 ) -> tuple[VecEnv, Act, str]:
-    """The environment, who acts in it and what to call them."""
+    """Creates the environment and the policy; gives (environment, act, description)."""
     first_env = FIRST_EVALUATION_ENV + episode
     if (Path(target) / "config.toml").exists():
         if env_params:
@@ -253,7 +254,7 @@ def _cast(
         except ValueError as error:
             message = (
                 f"{target} is neither a folder written by `ascore train` nor an environment; "
-                f"there is: {', '.join(ENVIRONMENTS)}"
+                f"choose from: {', '.join(ENVIRONMENTS)}"
             )
             raise ValueError(message) from error
         if policy == "trained" or greedy or checkpoint is not None:
@@ -277,12 +278,12 @@ def _ending(out: Path) -> str:
 
 
 def _require_writable(out: Path) -> None:
-    """Refuses a place before anything is played or drawn for it."""
+    """Checks the output path before anything is played or drawn."""
     if _ending(out) not in ("", ".gif", ".png"):
-        message = f"out = {out} ends in {out.suffix}; supported is {SUPPORTED}"
+        message = f"out = {out} ends in {out.suffix}; use {SUPPORTED}"
         raise ValueError(message)
     if not out.parent.is_dir():
-        message = f"cannot write {out}: there is no folder {out.parent}; make it first"
+        message = f"cannot write {out}: there is no folder {out.parent}; create it first"
         raise RunError(message)
     if _ending(out) == "" and out.exists() and not (out.is_dir() and not any(out.iterdir())):
         message = f"cannot write {out}: it exists and is not an empty folder; choose another --out"
@@ -296,7 +297,7 @@ def _png(image: Image.Image) -> bytes:
 
 
 def _gif(frames: list[Image.Image], fps: float) -> bytes:
-    """All frames under one palette, each of them only what differs from the one before."""
+    """Encodes all frames with one palette; each frame holds only what changed since the last."""
     step = round(100 / fps) * 10
     durations = [step] * (len(frames) - 1) + [max(step, round(LAST_FRAME_SECONDS * 1000))]
     data = io.BytesIO()
@@ -307,14 +308,14 @@ def _gif(frames: list[Image.Image], fps: float) -> bytes:
         append_images=frames[1:],
         duration=durations,
         loop=0,
-        optimize=True,  # what did not change is transparent: a third of the size
+        optimize=True,  # makes unchanged pixels transparent: a third of the size
         disposal=1,
     )
     return data.getvalue()
 
 
 def _write_folder(out: Path, pictures: Iterator[Image.Image]) -> None:
-    """One PNG per picture, moved into place as a whole."""
+    """Writes one PNG per picture, then moves the complete folder into place."""
     part = out.with_name(f".{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:

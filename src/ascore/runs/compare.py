@@ -55,10 +55,10 @@ def train_side_by_side(
 def for_algorithm(config: Config, name: str, algorithms: Sequence[str]) -> Config:
     """The same configuration for one of several algorithms.
 
-    Of `algorithm_params` it keeps its own keys, and those that none of the algorithms has, so that
-    a misspelt one is still refused.
+    Of `algorithm_params` it keeps the algorithm's own keys and those that no algorithm has, so that
+    a misspelt key is still refused.
     """
-    own = {each: own_names(get_algorithm(each).keys) for each in algorithms}
+    own = {other: own_names(get_algorithm(other).keys) for other in algorithms}
     others = {key for keys in own.values() for key in keys} - set(own[name])
     params = {k: v for k, v in config.algorithm_params.items() if k not in others}
     return config.replace(algorithm=name, algorithm_params=params)
@@ -67,6 +67,6 @@ def for_algorithm(config: Config, name: str, algorithms: Sequence[str]) -> Confi
 def _work(task: tuple[Config, Path], report: pool.Report, stop: pool.Stop) -> Any:
     config, folder = task
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AscoreWarning)  # said once, for all of them
+        warnings.simplefilter("ignore", AscoreWarning)  # printed once for all runs
         train(config, folder, report=report, stop=stop)
     return None

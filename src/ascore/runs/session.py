@@ -85,7 +85,7 @@ P = ParamSpec("P")
 
 
 def _takes_world(function: Callable[P, Run]) -> Callable[P, Run]:
-    """Takes the argument `ranks` under its old name, `world`, too."""
+    """Accepts the argument `ranks` under its old name, `world`, too."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Run:

@@ -1,5 +1,6 @@
-"""What each environment looks like: from the dict of `VecEnv.inspect` to shapes on a canvas.
+"""Scenes draw environments: from the dict of `VecEnv.inspect` to shapes on a canvas.
 
-A scene is made once per episode from the environment's parameters and first state, says how large
-it is, draws every state and names every kind of thing it draws. An environment's record names it.
+A scene is created once per episode from the environment's parameters and first state. It has a
+size, draws states, and has a legend entry for each kind of thing. The record of an environment
+names its scene.
 """

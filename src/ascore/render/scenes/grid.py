@@ -1,4 +1,4 @@
-"""Cleanup and Harvest: a map with walls, apples and a river."""
+"""Scene of Cleanup and Harvest: a map with walls, apples and a river."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from ascore.render.scenes.parts import (
 
 
 def draw_waste(canvas: Canvas, left: float, top: float, side: float) -> None:
-    """A heap."""
+    """Draws a heap of waste."""
     for x, y, radius in ((0.34, 0.62, 0.2), (0.66, 0.62, 0.2), (0.5, 0.42, 0.2)):
         canvas.disc(left + x * side, top + y * side, radius * side, WASTE)
 
 
 def draw_ripples(canvas: Canvas, left: float, top: float, side: float) -> None:
-    """What tells the stream from the river without colour."""
+    """Draws ripples, which distinguish the stream from the river without colour."""
     for y in (0.36, 0.66):
         points = [
             (left + (0.2 + 0.15 * k) * side, top + (y + 0.06 * (-1) ** k) * side) for k in range(5)
@@ -52,16 +52,16 @@ def draw_ripples(canvas: Canvas, left: float, top: float, side: float) -> None:
 
 
 def draw_beam(canvas: Canvas, left: float, top: float, side: float) -> None:
-    """Light that leaves the ground around it to be seen."""
+    """Draws a beam that leaves the ground around it visible."""
     inset = 0.17 * side
     width = side - 2 * inset
     canvas.rectangle(left + inset, top + inset, width, width, mix(BEAM, PAPER, 0.5), None, 0, inset)
 
 
 class GridScene:
-    """Walls, grounds, things that come and go, and agents that face one of four ways."""
+    """A map of walls and grounds, with apples, waste, and agents facing one of four ways."""
 
-    # (name in the state, words, ground): a later one lies above an earlier one.
+    # (name in the state, legend, colour): a later ground covers an earlier one.
     grounds = (
         ("orchard", "orchard, where apples grow", ORCHARD),
         ("river", "river", RIVER),
@@ -78,7 +78,7 @@ class GridScene:
         self.has_waste = "waste" in state
 
     def legend(self) -> list[Entry]:
-        """What this map has."""
+        """Legend of the things on this map."""
         entries = [
             Entry("agent, its nose shows where it faces", _agent_icon),
             Entry("apple", draw_apple),
@@ -93,7 +93,7 @@ class GridScene:
         return entries
 
     def draw(self, canvas: Canvas, left: float, top: float, state: State, acts: Acts) -> None:
-        """Grounds, beams, things, agents."""
+        """Draws grounds, beams, things and agents."""
         side = self.cells.side
         canvas.rectangle(left, top, self.width, self.height, LINE)
         lit = self._lit(state, acts)
@@ -105,7 +105,7 @@ class GridScene:
                 for name, _, colour in self.present:
                     if state[name][row, column]:
                         ground = colour
-                if ground == WALL:  # one piece
+                if ground == WALL:  # without gaps between cells
                     canvas.rectangle(x, y, side, side, WALL)
                     continue
                 self.cells.tile(canvas, left, top, row, column, ground)
@@ -123,11 +123,11 @@ class GridScene:
                 canvas, x + side / 2, y + side / 2, 0.94 * side, agents, state["orientation"]
             )
             for name, draw in (("waste", draw_waste), ("apples", draw_apple)):
-                if name in state and state[name][row, column]:  # seen in the corner
+                if name in state and state[name][row, column]:  # shown in the corner
                     draw(canvas, x, y, 0.42 * side)
 
     def _lit(self, state: State, acts: Acts) -> set[tuple[int, int]]:
-        """Cells within reach of the beams of agents that clean, walls and agents in the way."""
+        """Cells that the beams of cleaning agents reach; walls and agents block a beam."""
         lit: set[tuple[int, int]] = set()
         if acts is None or not self.has_waste:
             return lit

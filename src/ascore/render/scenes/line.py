@@ -1,4 +1,4 @@
-"""C. Predation: predators and their prey on a line."""
+"""Scene of C. Predation: predators and their prey on a line."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from ascore.render.scenes.parts import (
 
 
 def draw_prey(canvas: Canvas, left: float, top: float, side: float) -> None:
-    """A diamond."""
+    """Draws a diamond."""
     x, y, reach = left + side / 2, top + side / 2, 0.42 * side
     canvas.polygon([(x, y - reach), (x + reach, y), (x, y + reach), (x - reach, y)], INK)
 
 
 class PredationScene:
-    """A line; each predator runs along a track of its own, so that none hides another."""
+    """A line on which each predator has its own track, so that none hides another."""
 
     margin = 26
     axis = 46
@@ -42,18 +42,18 @@ class PredationScene:
         self.height = math.ceil(self.track * count) + self.axis
 
     def legend(self) -> list[Entry]:
-        """Predators and prey."""
+        """Legend of predators and prey."""
         return [
             Entry(
                 "predator, by number",
                 lambda c, x, y, s: draw_company(c, x + s / 2, y + s / 2, s, [0]),
             ),
             Entry("prey", draw_prey),
-            Entry("place of the prey on every predator's track", _dashes_icon),
+            Entry("position of the prey on every predator's track", _dashes_icon),
         ]
 
     def draw(self, canvas: Canvas, left: float, top: float, state: State, acts: Acts) -> None:
-        """Tracks above one another, the scale and the prey at their foot."""
+        """Draws the tracks, with the scale and the prey below them."""
         start, end = left + self.margin, left + self.width - self.margin
         foot = top + self.track * len(state["agents"])
 

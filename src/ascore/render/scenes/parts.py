@@ -1,4 +1,4 @@
-"""What scenes are made of: agents, tags, cells, and what a scene must offer."""
+"""Parts of scenes (agents, tags, cells) and the protocol of a scene."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ State: TypeAlias = Mapping[str, npt.NDArray[Any]]
 Acts: TypeAlias = Sequence[str] | None
 Icon: TypeAlias = Callable[[Canvas, float, float, float], None]
 
-# A board is about this large, in pixels, the higher one with a crowd on it; but for numbers to be
-# legible no cell is below LEGIBLE_CELL, unless the board became larger than LARGEST_BOARD.
+# Approximate maximum size of a board in pixels; the height with many agents is larger. To keep
+# numbers legible, cells are at least LEGIBLE_CELL, unless the board would exceed LARGEST_BOARD.
 WIDEST, HIGHEST, HIGHEST_WITH_CROWD, LARGEST_BOARD = 912, 480, 720, 1280
 LEGIBLE_CELL, LARGEST_CELL = 28, 92
 SMALLEST_TEXT = 8
@@ -35,20 +35,20 @@ UP_RIGHT_DOWN_LEFT = ((-1, 0), (0, 1), (1, 0), (0, -1))
 
 
 class Entry(NamedTuple):
-    """A line of the legend: words, and what draws the thing into a square (left, top, side)."""
+    """A legend entry: its text, and a function that draws its icon at (left, top, side)."""
 
     words: str
     icon: Icon
 
 
 class Scene(Protocol):
-    """How one environment is shown; sizes in pixels."""
+    """Draws the states of one environment; sizes in pixels."""
 
     width: int
     height: int
 
     def legend(self) -> list[Entry]:
-        """Every kind of thing that may be on the picture."""
+        """Legend entries of all kinds of things in the scene."""
 
     def draw(self, canvas: Canvas, left: float, top: float, state: State, acts: Acts) -> None:
         """Draws a state; `acts` names the actions that led to it, one per agent."""
@@ -60,7 +60,7 @@ class Scene(Protocol):
 def draw_agent(
     canvas: Canvas, x: float, y: float, radius: float, agent: int, facing: int | None = None
 ) -> None:
-    """A disc with the agent's number; its nose points where it faces (0 up, then clockwise)."""
+    """Draws a disc with the agent's number; its nose shows `facing` (0 up, then clockwise)."""
     if facing is not None:
         row, column = UP_RIGHT_DOWN_LEFT[facing]
         tip = (x + 1.62 * radius * column, y + 1.62 * radius * row)
@@ -87,7 +87,7 @@ def draw_company(
     agents: Sequence[int],
     facing: npt.NDArray[np.int32] | None = None,
 ) -> None:
-    """The agents of one cell side by side within a square around (x, y), so that each is seen."""
+    """Draws the agents of one cell side by side in a square around (x, y)."""
     columns = math.ceil(math.sqrt(len(agents)))
     rows = math.ceil(len(agents) / columns)
     slot = side / columns
@@ -105,7 +105,7 @@ def draw_company(
 
 
 def draw_tag(canvas: Canvas, left: float, top: float, side: float, owner: int) -> None:
-    """The number of an owner on its colour."""
+    """Draws the number of an owner on its colour."""
     colour = agent_colour(owner)
     width, height = 0.34 * side, 0.28 * side
     canvas.rectangle(left, top, width, height, colour)
@@ -114,18 +114,18 @@ def draw_tag(canvas: Canvas, left: float, top: float, side: float, owner: int) -
 
 
 def draw_apple(canvas: Canvas, left: float, top: float, side: float) -> None:
-    """An apple, food of every environment that has any."""
+    """Draws an apple, the food of all environments."""
     x, y = left + 0.5 * side, top + 0.56 * side
     canvas.line([(x, y), (x + 0.1 * side, top + 0.12 * side)], STEM, 0.09 * side)
     canvas.disc(x, y, 0.3 * side, APPLE)
 
 
 def by_cell(cells: npt.NDArray[np.int32]) -> dict[tuple[int, int], list[int]]:
-    """Who is on which cell (row, column)."""
-    found: dict[tuple[int, int], list[int]] = defaultdict(list)
+    """Groups agents by their cell (row, column)."""
+    agents_on: dict[tuple[int, int], list[int]] = defaultdict(list)
     for agent, (row, column) in enumerate(cells.tolist()):
-        found[row, column].append(agent)
-    return found
+        agents_on[row, column].append(agent)
+    return agents_on
 
 
 class Cells:
@@ -141,6 +141,6 @@ class Cells:
     def tile(
         self, canvas: Canvas, left: float, top: float, row: int, column: int, colour: Colour
     ) -> None:
-        """The ground of a cell, with a gap of a pixel to the next."""
+        """Draws the ground of a cell, with a gap of one pixel to the next."""
         x, y = left + column * self.side, top + row * self.side
         canvas.rectangle(x + 0.5, y + 0.5, self.side - 1, self.side - 1, colour)

@@ -1,4 +1,4 @@
-"""Exchange and C. Navigation: a square board of cells."""
+"""Scenes of Exchange and C. Navigation: a square board of cells."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CLOSED, OPEN, EATEN = 0, 1, 2
 
 
 def draw_box(canvas: Canvas, left: float, top: float, side: float, owner: int, food: int) -> None:
-    """A box with the number of the agent whose food is in it."""
+    """Draws a box with the number of its owner, whose food it holds."""
     colour = agent_colour(owner)
     inset = 0.06 * side
     fill = {CLOSED: mix(colour, PAPER, 0.5), OPEN: PAPER, EATEN: mix(QUIET, PAPER, 0.75)}[food]
@@ -59,7 +59,7 @@ def draw_box(canvas: Canvas, left: float, top: float, side: float, owner: int, f
 
 
 def draw_landmark(canvas: Canvas, left: float, top: float, side: float, owner: int) -> None:
-    """A flag on tinted ground."""
+    """Draws a flag on tinted ground."""
     colour = agent_colour(owner)
     canvas.rectangle(left + 0.5, top + 0.5, side - 1, side - 1, mix(colour, PAPER, 0.75))
     x = left + 0.09 * side
@@ -68,7 +68,7 @@ def draw_landmark(canvas: Canvas, left: float, top: float, side: float, owner: i
 
 
 class Board:
-    """Agents on an open square board, sharing cells with things that belong to one of them."""
+    """Agents on a square board, with things that each belong to one agent."""
 
     things: str
     named: tuple[tuple[str, Icon], ...]
@@ -78,14 +78,14 @@ class Board:
         self.width, self.height = self.cells.width, self.cells.height
 
     def legend(self) -> list[Entry]:
-        """The agents and this board's things."""
+        """Legend of the agents and the things on this board."""
         agent = Entry(
             "agent, by number", lambda c, x, y, s: draw_company(c, x + s / 2, y + s / 2, s, [0])
         )
         return [agent, *(Entry(words, icon) for words, icon in self.named)]
 
     def draw(self, canvas: Canvas, left: float, top: float, state: State, acts: Acts) -> None:
-        """The ground, what lies on it, and the agents in what room that leaves."""
+        """Draws the ground, the things and the agents."""
         side = self.cells.side
         canvas.rectangle(left, top, self.width, self.height, LINE)
         for row in range(self.cells.rows):
@@ -99,18 +99,18 @@ class Board:
             owned = (row, column) in owned_cells
             x = left + (column + 0.5) * side
             y = top + (row + (0.64 if owned else 0.5)) * side  # below the owner's number
-            large = side >= 2 * LEGIBLE_CELL and len(agents) == 1  # of one size wherever it goes
+            large = side >= 2 * LEGIBLE_CELL and len(agents) == 1  # same size on all cells
             draw_company(canvas, x, y, (0.56 if owned or large else 0.88) * side, agents)
 
     def draw_thing(
         self, canvas: Canvas, left: float, top: float, side: float, owner: int, state: State
     ) -> None:
-        """Draws the thing of this owner into its cell."""
+        """Draws the thing of this owner in its cell."""
         raise NotImplementedError
 
 
 class ExchangeScene(Board):
-    """Boxes with food that only others can open."""
+    """Boxes with food that only other agents can open."""
 
     things = "boxes"
     named = (
@@ -122,12 +122,12 @@ class ExchangeScene(Board):
     def draw_thing(
         self, canvas: Canvas, left: float, top: float, side: float, owner: int, state: State
     ) -> None:
-        """A box."""
+        """Draws a box."""
         draw_box(canvas, left, top, side, owner, int(state["food"][owner]))
 
 
 class NavigationScene(Board):
-    """Landmarks to be reached."""
+    """Landmarks that agents must reach."""
 
     things = "landmarks"
     named = (("landmark, number of its owner", lambda c, x, y, s: draw_landmark(c, x, y, s, 1)),)
@@ -135,5 +135,5 @@ class NavigationScene(Board):
     def draw_thing(
         self, canvas: Canvas, left: float, top: float, side: float, owner: int, state: State
     ) -> None:
-        """A landmark."""
+        """Draws a landmark."""
         draw_landmark(canvas, left, top, side, owner)

@@ -1,4 +1,4 @@
-"""From an environment's name to its scene."""
+"""Finds the scene of an environment by name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def scene_of(name: str, params: Mapping[str, Any], state: State) -> Scene:
     """The scene of an environment.
 
     Args:
-        name: of the environment, with its version.
-        params: as `VecEnv.params`.
-        state: as `VecEnv.inspect` gives it; only its shapes and fixed parts matter.
+        name: name of the environment with its version.
+        params: parameters as in `VecEnv.params`.
+        state: state from `VecEnv.inspect`; only its shapes and constant parts are used.
 
     Raises:
-        ValueError: nobody has said what this environment looks like.
+        ValueError: the environment has no scene.
     """
     if name not in ENVIRONMENTS:
         message = (
