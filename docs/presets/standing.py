@@ -2,53 +2,47 @@
 
     python docs/presets/standing.py RUN... [--episodes 64]
 
-Read off the planes of the observation, means over evaluation episodes with sampled actions.
+Means over episodes with sampled actions. `ascore evaluate` gives returns and milestones; this adds
+the course of an episode.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import ascore
-from ascore.config import Config
 
-CELLS = {"harvest-v1": 7 * 38, "cleanup-v1": 11 * 18}
-PLANES = {"harvest-v1": ("apples",), "cleanup-v1": ("waste", "apples")}
+COUNTED = {"harvest-v1": ("apples",), "cleanup-v1": ("waste", "apples")}
 STEPS = 100
 EVERY = 10
 
 
 def trace(run: Path, episodes: int) -> tuple[str, dict[str, list[float]]]:
-    """Counts per plane before every tenth step, and apples eaten until then and until the end.
+    """Cells that hold each thing before every tenth step, and apples eaten by then and by the end.
 
     Returns:
-        a title, and per count its means over the episodes.
+        a title, and the means over the episodes by name.
     """
-    config = Config.load(run / "config.toml")
     policy = ascore.load_policy(run)
-    params: dict[str, Any] = config.env_params
-    env = ascore.make(config.env, episodes, 2**20, **params)
+    env = ascore.make(policy.env, episodes, 2**20, **policy.env_params)
     rng = np.random.default_rng(0)
     obs, _ = env.reset()
-    names, cells = PLANES[config.env], CELLS[config.env]
-    found: dict[str, list[float]] = {name: [] for name in (*names, "eaten")}
+    means: dict[str, list[float]] = {name: [] for name in (*COUNTED[policy.env], "eaten")}
     eaten = 0.0
     for t in range(STEPS):
         if t % EVERY == 0:
-            flat = np.asarray(obs).reshape(episodes, -1)
-            for k, name in enumerate(names):
-                found[name].append(float(flat[:, k * cells : (k + 1) * cells].sum() / episodes))
-            found["eaten"].append(eaten)
+            states = [env.inspect(index) for index in range(episodes)]
+            for name in COUNTED[policy.env]:
+                means[name].append(sum(int(state[name].sum()) for state in states) / episodes)
+            means["eaten"].append(eaten)
         uniform = rng.random((episodes, env.spec.num_agents), dtype=np.float32)
-        action = policy.act(obs, uniform)
-        obs, reward, *_ = env.step(action)
+        obs, reward, *_ = env.step(policy.act(obs, uniform))
         eaten += float(reward.sum() / episodes)
-    found["eaten"].append(eaten)
-    return f"{config.env} {config.algorithm} seed {config.seed}", found
+    means["eaten"].append(eaten)
+    return f"{policy.env} {policy.config['algorithm']} seed {policy.config['seed']}", means
 
 
 def main() -> None:
@@ -56,10 +50,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--episodes", type=int, default=64)
-    given = parser.parse_args()
-    for run in given.runs:
-        title, found = trace(run, given.episodes)
-        for name, values in found.items():
+    options = parser.parse_args()
+    for run in options.runs:
+        title, means = trace(run, options.episodes)
+        for name, values in means.items():
             print(f"{title:28} {name:8}", *(f"{v:6.1f}" for v in values))
 
 
