@@ -1,4 +1,4 @@
-"""Python environments behind the batch interface: what they tell, training, resume, refusals."""
+"""Python environments behind the batch interface: results, training, resuming, refusals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ascore.streams import episode_seed
 MEADOW = "python_envs:Meadow"
 SUPPORT = Path(__file__).parents[1] / "support"
 
-# What is observed, who leaves, who hears, by which number the actions begin.
+# Observations, agents that leave, neighbours, and numbers of the first action.
 VARIANTS: list[dict[str, Any]] = [
     {},
     {"cows": 3, "horizon": 4, "see": "dict", "hear": True},
@@ -41,9 +41,9 @@ VARIANTS: list[dict[str, Any]] = [
 
 
 def replayed(params: dict[str, Any], seed: int, number: int, actions: np.ndarray) -> list[Any]:
-    """What one environment should tell, by a plain loop over PettingZoo's dictionaries.
+    """Expected results of one environment, from a plain loop over PettingZoo's dictionaries.
 
-    Each entry: obs, neighbours before the step; reward, terminated, truncated of it, final obs.
+    Each entry: obs, neighbours before the step; reward, terminated, truncated, final obs after it.
     """
     env = Meadow(**params)
     names = env.possible_agents
@@ -66,11 +66,11 @@ def replayed(params: dict[str, Any], seed: int, number: int, actions: np.ndarray
                 out[i, j] = both and i != j and other in listed
         return out
 
-    told, episode = [], 0
+    results, episode = [], 0
     obs, infos = env.reset(seed=episode_seed(seed, number, episode))
     for row in actions:
         acting = list(env.agents)
-        now = seen(obs, acting), heard(infos)
+        before = seen(obs, acting), heard(infos)
         obs, rewards, out, late, infos = env.step(
             {a: int(row[names.index(a)]) + env.first for a in acting}
         )
@@ -78,15 +78,15 @@ def replayed(params: dict[str, Any], seed: int, number: int, actions: np.ndarray
         over = not env.agents
         truncated = over and any(late[a] and not out[a] for a in acting)
         final = seen(obs, acting) if over else None
-        told.append((*now, np.float32(reward), over and not truncated, truncated, final))
+        results.append((*before, np.float32(reward), over and not truncated, truncated, final))
         if over:
             episode += 1
             obs, infos = env.reset(seed=episode_seed(seed, number, episode))
-    return told
+    return results
 
 
 @pytest.mark.parametrize("params", VARIANTS)
-def test_a_batch_tells_what_its_environments_tell(params: dict[str, Any]) -> None:
+def test_a_batch_gives_the_results_of_its_environments(params: dict[str, Any]) -> None:
     b, steps = 3, 40
     env = ascore.make(MEADOW, b, seed=7, first_env=10, **params)
     n = env.spec.num_agents
@@ -109,7 +109,7 @@ def test_a_batch_tells_what_its_environments_tell(params: dict[str, Any]) -> Non
                 np.testing.assert_array_equal(info["final_obs"][k], final)
                 assert env.time[k] == 0
     assert ends >= 3 * b
-    assert env.episode.tolist() == [sum(e[3] or e[4] for e in told) for told in expected]
+    assert env.episode.tolist() == [sum(e[3] or e[4] for e in results) for results in expected]
 
 
 def test_the_last_to_leave_decides_how_an_episode_ended() -> None:
@@ -125,7 +125,7 @@ def test_the_last_to_leave_decides_how_an_episode_ended() -> None:
         assert (bool(env.terminated[0]), bool(env.truncated[0])) == flags
 
 
-def test_agents_that_left_are_out_of_it() -> None:
+def test_agents_that_left_get_zeros() -> None:
     env = ascore.make(MEADOW, cows=3, leave=True, see="lengths", horizon=9)
     env.reset()
     one = np.ones((1, 3), dtype=np.int32)
@@ -243,9 +243,9 @@ def test_states_of_something_else_are_refused() -> None:
     env = ascore.make(MEADOW, 2)
     env.reset()
     state = env.save_state()
-    with pytest.raises(ValueError, match=r"the saved state is of .*'num_envs': 2.*, not of"):
+    with pytest.raises(ValueError, match=r"the saved state is for .*'num_envs': 2.*, not for"):
         ascore.make(MEADOW, 3).load_state(state)
-    with pytest.raises(ValueError, match=r"not of .*'cows': 2"):
+    with pytest.raises(ValueError, match=r"not for .*'cows': 2"):
         ascore.make(MEADOW, 2, cows=2).load_state(state)
     with pytest.raises(ValueError, match="is damaged"):
         env.load_state(state[: len(state) // 2])
@@ -265,7 +265,7 @@ def test_what_cannot_be_saved_begins_fresh_episodes(target: str, reason: str) ->
         env.step(np.ones((2, 2), dtype=np.int32))
     state = env.save_state()
     other = ascore.make(target, 2)
-    with pytest.warns(RuntimeWarning, match=f"cannot be kept \\({reason}.*fresh ones begin"):
+    with pytest.warns(RuntimeWarning, match=f"cannot be restored \\({reason}.*new ones start"):
         other.load_state(state)
     assert other.episode.tolist() == [1, 1]
     assert other.time.tolist() == [0, 0]
@@ -278,7 +278,7 @@ def test_what_cannot_be_saved_begins_fresh_episodes(target: str, reason: str) ->
 QUICK: dict[str, Any] = {
     "episodes": 30,
     "num_envs": 3,
-    "rollout_steps": 7,  # updates end in mid-episode
+    "rollout_steps": 7,  # updates end in the middle of an episode
     "minibatches": 2,
     "actor_hidden": (8,),
     "critic_hidden": (8,),
@@ -288,10 +288,10 @@ QUICK: dict[str, Any] = {
 
 
 def saved(run: ascore.Run) -> dict[str, Any]:
-    """All a checkpoint holds; pickles of equal copies may differ, so theirs is left to `env`."""
-    found = dict(checkpoint.load(run.path).arrays)
-    del found["env"]
-    return found
+    """Arrays of a checkpoint without the environments, as pickles of equal copies may differ."""
+    arrays = dict(checkpoint.load(run.path).arrays)
+    del arrays["env"]
+    return arrays
 
 
 def records(run: ascore.Run) -> list[dict[str, Any]]:
@@ -299,8 +299,9 @@ def records(run: ascore.Run) -> list[dict[str, Any]]:
     return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
 
 
-@pytest.mark.parametrize("algorithm", ["as", "ippo"])
-@pytest.mark.parametrize("graph", ["complete", "environment"])
+@pytest.mark.parametrize(
+    ("algorithm", "graph"), [("as", "complete"), ("as", "environment"), ("ippo", "complete")]
+)
 def test_stopped_and_resumed_equals_undisturbed(tmp_path: Path, algorithm: str, graph: str) -> None:
     params = {"cows": 3, "leave": True, "hear": True, "see": "dict"}
     config = Config(env=MEADOW, env_params=params, algorithm=algorithm, graph=graph, **QUICK)
@@ -342,7 +343,7 @@ def test_a_resumed_run_without_its_episodes_goes_on_soundly(
         return collect(self, actor)
 
     monkeypatch.setattr(Collector, "collect", watch)
-    with pytest.warns(RuntimeWarning, match="fresh ones"):
+    with pytest.warns(RuntimeWarning, match="new ones start"):
         resumed = ascore.resume(first.path)
     np.testing.assert_array_equal(seen[0], 0.0)  # nothing of the episodes that were lost
     assert resumed.summary["updates"] == len(resumed.metrics)
@@ -350,7 +351,7 @@ def test_a_resumed_run_without_its_episodes_goes_on_soundly(
 
 @pytest.mark.parametrize("algorithm", ["as", "ippo"])
 def test_a_game_of_pettingzoo(tmp_path: Path, algorithm: str) -> None:
-    """Rock paper scissors: nothing to win, but everything to run through."""
+    """Rock paper scissors: nothing to learn, but all code paths run."""
     config = Config(
         env="pettingzoo.classic.rps.rps:parallel_env",
         env_params={"max_cycles": 6},
@@ -359,15 +360,15 @@ def test_a_game_of_pettingzoo(tmp_path: Path, algorithm: str) -> None:
     )
     run = ascore.train(config, tmp_path / "run")
     assert run.summary["env_steps"] == run.summary["updates"] * 6 * 3
-    assert run.summary["team_return"] == pytest.approx(0.0, abs=1e-6)  # what one wins, one loses
-    found = ascore.evaluate(run, episodes=5)
-    assert found.episode_length == 6
-    assert found.team_returns.tolist() == [0.0] * 5
-    assert abs(found.agent_return[0]) <= 6
+    assert run.summary["team_return"] == pytest.approx(0.0, abs=1e-6)  # zero-sum
+    evaluation = ascore.evaluate(run, episodes=5)
+    assert evaluation.episode_length == 6
+    assert evaluation.team_returns.tolist() == [0.0] * 5
+    assert abs(evaluation.agent_return[0]) <= 6
 
 
 def test_our_own_environment_through_both_adapters(tmp_path: Path) -> None:
-    """Out as PettingZoo and back in: the rollout keeps who hears whom, and the sums of rewards."""
+    """Through PettingZoo and back: the rollout keeps observations, neighbours and rewards."""
     params = {"name": "navigation", "num_agents": 3, "max_cycles": 6, "obs_order": "self_first"}
     config = Config(env="ascore:parallel_env", env_params=params, graph="environment", **QUICK)
     env = batch(config.env, params, 2, seed=4)
@@ -388,7 +389,7 @@ def test_our_own_environment_through_both_adapters(tmp_path: Path) -> None:
 
 
 def test_learning_finds_the_better_action(tmp_path: Path) -> None:
-    """Grazing costs every cow a quarter; the last is hungry enough for that to pay by far."""
+    """Grazing costs every cow a quarter; for the hungriest, it pays by far."""
     keys = {**QUICK, "episodes": 600, "num_envs": 16, "rollout_steps": 0, "actor_lr": 5e-3}
     config = Config(env=MEADOW, env_params={"cows": 3}, algorithm="ippo", **keys)
     run = ascore.train(config, tmp_path / "run")
@@ -415,10 +416,10 @@ def test_a_policy_acts_where_torch_is_missing(tmp_path: Path) -> None:
         "import ascore\n"
         f"print(ascore.evaluate({str(run.path)!r}, episodes=3).team_return.n)\n"
     )
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=SUPPORT
     )
-    assert told.stdout.strip() == "3"
+    assert process.stdout.strip() == "3"
 
 
 def test_evaluation_plays_other_episodes_than_training(tmp_path: Path) -> None:
@@ -449,19 +450,27 @@ def test_there_are_no_presets() -> None:
     [
         ("nowhere.at_all:Env", {}, "no module 'nowhere.at_all'; run from the folder"),
         ("python_envs.py:Meadow", {}, r"no module 'python_envs.py'; give the module's name"),
-        ("python_envs:", {}, "'python_envs:' is not MODULE:CALLABLE; write my_module:make_env"),
+        ("python_envs:", {}, "'python_envs:' is not MODULE:NAME; write my_module:make_env"),
         ("python_envs:Medow", {}, "module 'python_envs' has no 'Medow'"),
         ("python_envs:number", {}, "is a int, which cannot be called"),
-        ("python_envs:nothing", {}, "returns a NoneType without reset, step, observation_space"),
+        (
+            "python_envs:nothing",
+            {},
+            "returns a NoneType without the methods reset, step, observation_space",
+        ),
         ("python_envs:turns", {}, r"turn-based environment \(AECEnv\); return .*aec_to_parallel"),
         ("python_envs:Meadow", {"sheep": 3}, r"Meadow\(sheep=3\) fails: TypeError.*--env-param"),
         ("python_envs:Broken", {"how": "constructor"}, r"OSError: out of hay \(python_envs.py:\d+"),
         ("python_envs:the_same", {}, "returns the same object every time"),
-        ("python_envs:moody", {}, "copy 1 of python_envs:moody differs from the first"),
+        ("python_envs:moody", {}, "copy 1 of python_envs:moody differs from copy 0"),
         ("python_envs:Broken", {"how": "nobody"}, r"possible_agents is \[\]; set it"),
         ("python_envs:Broken", {"how": "twice"}, "repeats a name"),
         ("python_envs:Broken", {"how": "no horizon"}, "neither horizon nor max_cycles; give it"),
-        ("python_envs:Broken", {"how": "bad horizon"}, "horizon = 0; make it the number of steps"),
+        (
+            "python_envs:Broken",
+            {"how": "bad horizon"},
+            "horizon = 0; set it to the number of steps",
+        ),
         ("python_envs:Broken", {"how": "box"}, r"'cow_0' has the action space Box.*Discrete\(n\)"),
         (
             "python_envs:Broken",
@@ -481,12 +490,12 @@ def test_environments_that_do_not_fit(target: str, params: dict[str, Any], messa
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("empty", r"no agent is there after reset\(\) at the beginning of episode 0 \(copy 0"),
+        ("empty", r"there is no agent after reset\(\) at the beginning of episode 0 \(copy 0"),
         ("old reset", r"reset\(\) returned a dict at the beginning .*; return \(obs, infos\)"),
         ("crash", r"fails: KeyError: 'hay' \(python_envs.py:\d+\) in step 2 of episode 0 \(copy 0"),
         ("gym", r"step\(\) returned 4 values in step 2 .*; return \(obs, rewards, terminations"),
         ("nan", "observation of agent 'cow_1' holds nan in step 2 of episode 0"),
-        ("shape", r"observation of agent 'cow_1' is not in Box.* in step 2 .*; return what"),
+        ("shape", r"observation of agent 'cow_1' is not in Box.* in step 2 .*; return an element"),
         ("choice", r"agent 'cow_1' is not in Discrete\(6\) \(it is -1\) in step 2"),
         ("part", r"agent 'cow_1' is not in Dict.*'hour': -1.* in step 2"),
         ("infinite", "reward of agent 'cow_1' is inf in step 2 of episode 0"),
@@ -499,16 +508,14 @@ def test_environments_that_do_not_fit(target: str, params: dict[str, Any], messa
         ("neighbour", "agent 'cow_1' has the neighbour 'fox', which is not one of"),
     ],
 )
-def test_rules_that_are_broken_on_the_way(tmp_path: Path, how: str, message: str) -> None:
+def test_rules_that_are_broken_during_training(tmp_path: Path, how: str, message: str) -> None:
     see = {"choice": "discrete", "part": "dict"}.get(how, "box")
     config = Config(env="python_envs:Broken", env_params={"how": how, "see": see}, **QUICK)
     with pytest.raises(EnvError, match=message):
         ascore.train(config, tmp_path / "run")
 
 
-def test_an_import_that_fails_is_told_with_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_import_names_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "half_written.py").write_text("import not_installed_anywhere\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(EnvError, match=r"'half_written' cannot be imported: ModuleNotFoundError.*"):
@@ -516,7 +523,7 @@ def test_an_import_that_fails_is_told_with_its_place(
 
 
 def test_the_current_folder_is_searched(tmp_path: Path) -> None:
-    """An installed script, unlike `python -m`, does not look there by itself."""
+    """An installed script, unlike `python -m`, does not search it by itself."""
     (tmp_path / "my_farm.py").write_text(
         f"import sys\nsys.path.append({str(SUPPORT)!r})\nfrom python_envs import Meadow\n"
     )
@@ -526,22 +533,22 @@ def test_the_current_folder_is_searched(tmp_path: Path) -> None:
         "import ascore\n"
         "print(ascore.make('my_farm:Meadow').spec.name)\n"
     )
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert told.stdout.strip() == "my_farm:Meadow"
+    assert process.stdout.strip() == "my_farm:Meadow"
 
 
 def test_a_core_offers_what_compiled_ones_offer() -> None:
-    """`VecEnv` wraps both; what it may come to call must be there."""
+    """`VecEnv` wraps both, so a Python core needs the methods of a compiled one."""
     from ascore._core import PredationV1
 
     offered = {name for name in dir(PredationV1) if not name.startswith("_")}
     core = PythonCore(MEADOW, 1, 0, 0, {})
-    # `rollout` is what compiled cores alone have: `VecEnv.compiled` asks for it.
+    # Only compiled cores have `rollout`; `VecEnv.compiled` tests for it.
     assert offered - {"interface", "name", "parameter_docs", "rollout"} <= set(dir(core))
     assert not ascore.VecEnv(core, MEADOW).compiled
-    with pytest.raises(EnvError, match=r"Meadow holds cannot be looked into; .*its own render"):
+    with pytest.raises(EnvError, match=r"state of .*Meadow cannot be inspected; .*its own render"):
         core.inspect(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -19,8 +19,8 @@ QUICK = ["--episodes", "8", "--num-envs", "4", "--actor-hidden", "8", "--critic-
 
 def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
     status = main(list(args))
-    told = capsys.readouterr()
-    return status, told.out, told.err
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
 
 
 @pytest.fixture
@@ -30,15 +30,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def verdicts(target: str, **params: Any) -> dict[str, set[str]]:
-    """Verdicts other than good, by topic, with the text of each."""
-    found = examine(target, params, steps=60)
-    told: dict[str, set[str]] = {}
-    for finding in found.findings:
+    """Findings with verdicts other than good: their texts, by verdict and topic."""
+    report = examine(target, params, steps=60)
+    texts: dict[str, set[str]] = {}
+    for finding in report.findings:
         assert bool(finding.remedy) == (finding.verdict != "good"), finding
         if finding.verdict != "good":
-            told.setdefault(f"{finding.verdict}: {finding.topic}", set()).add(finding.found)
-    assert found.trainable == (not any(key.startswith("problem") for key in told))
-    return told
+            texts.setdefault(f"{finding.verdict}: {finding.topic}", set()).add(finding.found)
+    assert report.trainable == (not any(key.startswith("problem") for key in texts))
+    return texts
 
 
 TOPICS = ["loading", "agents", "actions", "horizon", "observations", "rewards", "observations",
@@ -52,11 +52,11 @@ def test_a_sound_environment(capsys: pytest.CaptureFixture[str]) -> None:
     assert "->" not in out
     assert out.endswith("trained on: ascore train python_envs:Meadow --env-param cows=3\n")
     status, out, _ = run(capsys, "check-env", "python_envs:Meadow", "--json", "--steps", "20")
-    found = json.loads(out)
+    report = json.loads(out)
     assert status == 0
-    assert found["trainable"] is True
-    assert [finding["topic"] for finding in found["findings"]] == TOPICS
-    assert {finding["verdict"] for finding in found["findings"]} == {"good"}
+    assert report["trainable"] is True
+    assert [finding["topic"] for finding in report["findings"]] == TOPICS
+    assert {finding["verdict"] for finding in report["findings"]} == {"good"}
 
 
 @pytest.mark.parametrize("see", ["dict", "tuple", "discrete"])
@@ -66,42 +66,52 @@ def test_every_kind_of_observation_is_sound(see: str) -> None:
 
 def test_our_own_environments_are_sound() -> None:
     for name in ascore.ENVIRONMENTS:
-        told = verdicts("ascore:parallel_env", name=name, max_cycles=20)
-        told.pop("advice: rewards", None)  # where random play seldom meets one
-        assert told == {}, name
+        texts = verdicts("ascore:parallel_env", name=name, max_cycles=20)
+        texts.pop("advice: rewards", None)  # random play seldom gets any
+        assert texts == {}, name
 
 
 def test_a_game_of_pettingzoo() -> None:
-    (topic, told), *others = verdicts("pettingzoo.classic.rps.rps:parallel_env").items()
+    (topic, texts), *others = verdicts("pettingzoo.classic.rps.rps:parallel_env").items()
     assert not others
     assert topic == "advice: pickling"
-    assert "raw_env is an EzPickle" in told.pop()
+    assert "raw_env is an EzPickle" in texts.pop()
 
 
 @pytest.mark.parametrize(
     ("target", "params", "topic", "text"),
     [
         ("Locked", {}, "pickling", "cannot pickle '_thread.lock' object"),
-        ("Dizzy", {}, "determinism", "observations differ from step 0 on though the seed is"),
-        ("Endless", {"horizon": 9}, "horizon", "an episode went on after 9 steps; training trunc"),
+        ("Dizzy", {}, "determinism", "observations differ from step 0 on although the seed"),
+        (
+            "Endless",
+            {"horizon": 9},
+            "horizon",
+            "an episode continued after 9 steps; training trunc",
+        ),
         ("Meadow", {"horizon": 200}, "horizon", "no episode ended within 60 random steps"),
-        ("Meadow", {"see": "lengths"}, "observations", "'cow_0' 2, 'cow_1' 3; zeros fill them up"),
+        (
+            "Meadow",
+            {"see": "lengths"},
+            "observations",
+            "'cow_0' 2, 'cow_1' 3; shorter ones are padded",
+        ),
         ("Meadow", {"cows": 3, "leave": True}, "agents", "left before the others"),
-        ("Meadow", {"cows": 1}, "agents", "one agent has nobody to hear"),
+        ("Meadow", {"cows": 1}, "agents", "a single agent has no one to hear"),
         ("Lingering", {}, "agents", "stayed in `agents` after terminating or being truncated"),
         ("Lingering", {}, "observations", "is not in Box(0.0, 1.0, (2,), float32): it is float64"),
         ("Lingering", {}, "observations", "entries as large as"),
         ("Lingering", {}, "API", "parallel_api_test fails: AssertionError"),
-        ("Barren", {}, "rewards", "-0.5 for every agent in all of 60 random steps"),
-        ("Forgetful", {}, "pickling", "forgets something when it is pickled: obs"),
+        ("Barren", {}, "rewards", "-0.5 for every agent in all 60 random steps"),
+        ("Forgetful", {}, "pickling", "a copy loses state when it is pickled: obs"),
     ],
 )
 def test_what_can_be_trained_on_with_reservations(
     target: str, params: dict[str, Any], topic: str, text: str
 ) -> None:
-    told = verdicts(f"python_envs:{target}", **params)
-    assert not any(key.startswith("problem") for key in told)
-    assert any(text in found for found in told[f"advice: {topic}"]), told
+    texts = verdicts(f"python_envs:{target}", **params)
+    assert not any(key.startswith("problem") for key in texts)
+    assert any(text in finding for finding in texts[f"advice: {topic}"]), texts
 
 
 @pytest.mark.parametrize(
@@ -112,7 +122,7 @@ def test_what_can_be_trained_on_with_reservations(
         ("no horizon", "horizon", "neither horizon nor max_cycles"),
         ("sizes", "actions", "'cow_0' has 2, 'cow_1' has 3"),
         ("mask", "observations", "holds an action_mask"),
-        ("empty", "agents", "no agent is there after reset()"),
+        ("empty", "agents", "there is no agent after reset()"),
         ("old reset", "API", "reset() returned a dict"),
         ("crash", "API", "KeyError: 'hay' (python_envs.py:"),
         ("nan", "observations", "holds nan in step 2"),
@@ -125,21 +135,21 @@ def test_what_cannot_be_trained_on(
 ) -> None:
     args = ["check-env", "python_envs:Broken", "--env-param", f"how={how}", "--json"]
     status, out, _ = run(capsys, *args)
-    found = json.loads(out)
+    report = json.loads(out)
     assert status == 1
-    assert found["trainable"] is False
-    problems = [f for f in found["findings"] if f["verdict"] == "problem"]
+    assert report["trainable"] is False
+    problems = [f for f in report["findings"] if f["verdict"] == "problem"]
     assert [f["topic"] for f in problems] == [topic]
     assert text in problems[0]["found"]
     assert problems[0]["remedy"]
     status, out, _ = run(capsys, *args[:-1])
     assert status == 1
-    assert out.endswith("cannot be trained on before the problems are solved\n")
+    assert out.endswith("cannot be trained on until the problems are fixed\n")
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
-    told = verdicts("python_envs:Hopeless")
-    assert set(told) == {"problem: actions", "problem: observations", "problem: horizon"}
+def test_all_problems_are_reported_at_once() -> None:
+    texts = verdicts("python_envs:Hopeless")
+    assert set(texts) == {"problem: actions", "problem: observations", "problem: horizon"}
 
 
 def test_the_check_refuses_what_makes_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,9 +170,9 @@ def test_the_environment_of_the_readme(
         capsys, "train", "orchard:Orchard", *QUICK, "--env-param", "gardeners=3", "--json"
     )
     assert status == 0
-    (found,) = json.loads(out)["runs"]
-    assert found["evaluation"]["episode_length"] == 20
-    assert 0 <= found["evaluation"]["team_return"]["mean"] <= 90
+    (result,) = json.loads(out)["runs"]
+    assert result["evaluation"]["episode_length"] == 20
+    assert 0 <= result["evaluation"]["team_return"]["mean"] <= 90
 
 
 # ---- training --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The environments as PettingZoo sees them, and as PettingZoo checks them."""
+"""The environments behind PettingZoo's interfaces, with PettingZoo's checks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ascore.interop.pettingzoo import ParallelView, half_blocks
 
 NAMES = list(ENVIRONMENTS)
 
-# Parameters that change what is observed, so that the bounds are tried where they differ.
+# Includes parameters that change observations, so that different bounds are tested.
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in NAMES),
     ("exchange-v1", {"eaten": "flag", "open_range": 8, "food": "pickup"}),
@@ -38,12 +38,12 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
 
 
 def play(env: ParallelView, seed: int | None, choices: np.random.Generator) -> list[Any]:
-    """Everything an episode of random play tells."""
-    told: list[Any] = [env.reset(seed=seed)]
+    """All results of an episode of random play."""
+    results: list[Any] = [env.reset(seed=seed)]
     while env.agents:
         action = choices.integers(0, env.action_space("agent_0").n, size=len(env.agents))
-        told.append(env.step(dict(zip(env.agents, action.tolist(), strict=True))))
-    return told
+        results.append(env.step(dict(zip(env.agents, action.tolist(), strict=True))))
+    return results
 
 
 def same(a: Any, b: Any) -> None:
@@ -71,7 +71,7 @@ def test_seeds(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_max_cycles(name: str) -> None:
-    """PettingZoo looks for two constructors in a module; `max_cycles` is its word for `horizon`."""
+    """PettingZoo expects two constructors in a module; `max_cycles` is its name for `horizon`."""
     module = SimpleNamespace(
         parallel_env=partial(zoo.parallel_env, name), env=partial(zoo.env, name)
     )
@@ -85,10 +85,10 @@ def test_render(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     render_test(partial(zoo.env, name))
-    assert "\x1b[48;2;" in capsys.readouterr().out  # the terminal was drawn on
+    assert "\x1b[48;2;" in capsys.readouterr().out  # a picture was printed
 
 
-# ---- what the checks do not look at ----------------------------------------------------------
+# ---- beyond PettingZoo's checks ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "params"), VARIANTS)
@@ -96,23 +96,23 @@ def test_spaces_hold_in_every_state(name: str, params: dict[str, Any]) -> None:
     env = ascore.parallel_env(name, **params)
     choices = np.random.default_rng(0)
     for _ in range(6):
-        for told in play(env, None, choices):
-            for agent, seen in told[0].items():
+        for result in play(env, None, choices):
+            for agent, seen in result[0].items():
                 assert env.observation_space(agent).contains(seen)
-            assert set(told[-1]) == set(env.possible_agents)
+            assert set(result[-1]) == set(env.possible_agents)
             if env.state_space is not None:
                 assert env.state_space.contains(env.state())
 
 
 def test_the_bounds_are_reached() -> None:
-    """Bounds that always hold could be infinite; these are attained, or nearly."""
+    """Bounds that always hold could be infinite; these are reached, or nearly."""
     env = ascore.parallel_env("predation-v1", num_agents=64, horizon=100, length=2.0)
-    seen = np.array([list(told[0].values()) for told in play(env, 0, np.random.default_rng(0))])
+    seen = np.array([list(result[0].values()) for result in play(env, 0, np.random.default_rng(0))])
     high = env.observation_space("agent_0").high[0]
     assert high == np.float32(2.0 / 30)
     assert np.abs(seen).max() > 0.5 * high
     env = ascore.parallel_env("exchange-v1", open_range=8)
-    seen = np.array([told[0]["agent_0"] for told in play(env, 0, np.random.default_rng(0))])
+    seen = np.array([result[0]["agent_0"] for result in play(env, 0, np.random.default_rng(0))])
     box = env.observation_space("agent_0")
     np.testing.assert_array_equal(box.low, [0.0] * 6 + [-1.0] * 6)
     np.testing.assert_array_equal(seen.max(axis=0)[:6], box.high[:6])
@@ -120,7 +120,7 @@ def test_the_bounds_are_reached() -> None:
 
 
 @pytest.mark.parametrize(("name", "params"), VARIANTS)
-def test_it_tells_what_the_batch_tells(name: str, params: dict[str, Any]) -> None:
+def test_it_gives_the_results_of_the_batch(name: str, params: dict[str, Any]) -> None:
     env = ascore.parallel_env(name, seed=3, **params)
     batch = ascore.make(name, seed=3, **params)
     n, shared = batch.spec.num_agents, batch.spec.views == 1
@@ -135,7 +135,7 @@ def test_it_tells_what_the_batch_tells(name: str, params: dict[str, Any]) -> Non
                 for i in range(n)}  # fmt: skip
 
     batch.reset()
-    for _ in range(3):  # reset without a seed goes on with the next episode, leaving none out
+    for _ in range(3):  # reset without a seed starts the next episode and skips none
         obs, infos = env.reset()
         same(obs, views(batch.obs))
         same(infos, heard())
@@ -184,7 +184,7 @@ def test_a_copy_goes_on_where_the_original_stands(name: str, how: str) -> None:
         same(env.reset(), other.reset())
 
 
-def test_what_is_handed_out_stays_as_it_is() -> None:
+def test_returned_arrays_do_not_change() -> None:
     env = ascore.parallel_env("exchange-v1")
     obs, _ = env.reset(seed=0)
     before = copy.deepcopy(obs)
@@ -240,7 +240,7 @@ def test_half_blocks_show_two_rows_of_pixels_in_one_of_characters() -> None:
         ),
         (
             lambda: ascore.parallel_env("exchange", max_cycles=3, horizon=4),
-            "max_cycles = 3 and horizon = 4 are the same thing",
+            "max_cycles = 3 and horizon = 4 are the same parameter",
         ),
         (lambda: ascore.parallel_env("exchange", speed=3), 'no parameter "speed"'),
     ],

@@ -85,8 +85,8 @@ def _combinations(options: SweepOptions) -> list[Cell]:
     combinations *= len(options.algorithm) * len(sweeps.seeds(options.seeds))
     if len(cells) < combinations:
         print(
-            f"{len(cells)} runs for {combinations} combinations: the others differ only in keys that "
-            "their algorithm does not read",
+            f"{len(cells)} runs for {combinations} combinations: the others differ only in keys "
+            "that their algorithm does not read",
             file=sys.stderr,
         )
     return cells

@@ -66,9 +66,9 @@ def batch(
         return VecEnv(core, full)
     from ascore.envs.adapters.locate import build_compiled, is_compiled, load
 
-    found = load(name)
-    if is_compiled(found):
-        core = build_compiled(found, name, params, num_envs, seed, num_threads, first_env)
+    create = load(name)
+    if is_compiled(create):
+        core = build_compiled(create, name, params, num_envs, seed, num_threads, first_env)
         return VecEnv(core, name)
     from ascore.envs.adapters.external import PythonCore
 

@@ -1,1 +1,1 @@
-"""Other people's interfaces: PettingZoo both ways, and pictures."""
+"""Interfaces of other packages: PettingZoo environments, and checks of Python environments."""

@@ -1,4 +1,4 @@
-"""Tries an environment out and explains what fits, what does not, and what to do about it."""
+"""Checks whether an environment can be trained on; explains problems and their remedies."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from ascore.errors import EnvError
 
 Verdict = Literal["good", "advice", "problem"]
 
-# Steps compared after a copy was pickled and brought back.
+# Number of steps compared after a copy was pickled and unpickled.
 STEPS_AFTER_PICKLING = 50
-# Observations above this in size slow learning down: weights start for numbers around one.
+# Larger observations slow learning down, because initial weights suit numbers around one.
 LARGE = 20.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at.
+    """The result of one check.
 
     Attributes:
         topic: loading, API, agents, actions, observations, rewards, horizon, determinism, pickling.
-        verdict: problem = cannot be trained on; advice = can, with what `found` says.
-        found: what was seen.
+        verdict: problem = prevents training; advice = training works, with a reservation.
+        found: what was observed.
         remedy: what to do; empty when good.
     """
 
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """Everything found about one environment, made with these keyword arguments."""
+    """All findings about one environment, created with the keyword arguments `env_params`."""
 
     env: str
     env_params: dict[str, Any] = field(default_factory=dict)
@@ -54,38 +54,38 @@ class Report:
 
     @property
     def trainable(self) -> bool:
-        """Whether nothing stands in the way."""
+        """Whether no problem prevents training."""
         return all(finding.verdict != "problem" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "trainable": self.trainable}
 
-    def add(self, topic: str, verdict: Verdict, found: str, remedy: str = "") -> None:
-        """Notes a finding."""
-        self.findings.append(Finding(topic, verdict, found, remedy))
+    def add(self, topic: str, verdict: Verdict, text: str, remedy: str = "") -> None:
+        """Adds a finding."""
+        self.findings.append(Finding(topic, verdict, text, remedy))
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
-        """Turns what cannot be trained on into a finding."""
+        """Turns an EnvError into a finding with verdict problem."""
         try:
             yield
         except EnvError as error:
             self.add(error.topic, "problem", error.found, error.remedy)
 
 
-def report(found: Report) -> str:
-    """The findings as text."""
-    lines = [found.env]
-    for finding in found.findings:
+def report(result: Report) -> str:
+    """Formats the findings as text."""
+    lines = [result.env]
+    for finding in result.findings:
         lines.append(f"  {finding.verdict:<8} {finding.topic:<13} {finding.found}")
         if finding.remedy:
             lines.append(f"  {'':<8} {'':<13} -> {finding.remedy}")
-    arguments = "".join(f" --env-param {key}={value}" for key, value in found.env_params.items())
+    arguments = "".join(f" --env-param {key}={value}" for key, value in result.env_params.items())
     lines.append(
-        f"can be trained on: ascore train {found.env}{arguments}"
-        if found.trainable
-        else "cannot be trained on before the problems are solved"
+        f"can be trained on: ascore train {result.env}{arguments}"
+        if result.trainable
+        else "cannot be trained on until the problems are fixed"
     )
     return "\n".join(lines)
 
@@ -93,49 +93,49 @@ def report(found: Report) -> str:
 def examine(
     target: str, params: Mapping[str, Any] | None = None, steps: int = 300, seed: int = 0
 ) -> Report:
-    """Looks at everything that training relies on.
+    """Checks everything that training relies on.
 
     Args:
         target: MODULE:CALLABLE.
-        params: its keyword arguments.
-        steps: random steps to take, at least 1.
-        seed: of the steps and of the environment.
+        params: keyword arguments of the callable.
+        steps: number of random steps to take, at least 1.
+        seed: seed of the steps and of the environment.
 
     Raises:
-        ValueError: steps below 1.
+        ValueError: steps is below 1.
     """
     if steps < 1:
         message = f"steps = {steps} is not allowed; it must be at least 1"
         raise ValueError(message)
     params = dict(params or {})
-    found = Report(target, params)
+    result = Report(target, params)
     shape: Layout | None = None
-    with found.asking():
+    with result.asking():
         create = load(target)
         if is_compiled(create):
-            _compiled(found, create, steps, seed)
-            return found
-        shape = _sizes(found, build(load(target), target, params))
+            _compiled(result, create, steps, seed)
+            return result
+        shape = _sizes(result, build(load(target), target, params))
     if shape is None:
-        return found
-    with found.asking():
+        return result
+    with result.asking():
         trace = _trace(PythonCore(target, 1, seed, 0, params), steps)
-        _rewards(found, shape, trace)
-        _raw_episodes(found, build(load(target), target, params), shape, steps, seed)
-        _determinism(found, target, params, seed, trace)
-        _pickling(found, PythonCore(target, 1, seed, 0, params), steps)
-        _own_check(found, lambda: build(load(target), target, params), steps)
-    return found
+        _rewards(result, shape, trace)
+        _raw_episodes(result, build(load(target), target, params), shape, steps, seed)
+        _determinism(result, target, params, seed, trace)
+        _pickling(result, PythonCore(target, 1, seed, 0, params), steps)
+        _own_check(result, lambda: build(load(target), target, params), steps)
+    return result
 
 
-def _compiled(found: Report, create: Callable[..., Any], steps: int, seed: int) -> None:
-    """The compiler has checked the shape of a C++ environment; what is left is its behaviour."""
+def _compiled(result: Report, create: Callable[..., Any], steps: int, seed: int) -> None:
+    """Checks the behaviour of a C++ environment; the compiler has checked its interface."""
     batches = [
-        VecEnv(build_compiled(create, found.env, found.env_params, 2, seed, threads), found.env)
+        VecEnv(build_compiled(create, result.env, result.env_params, 2, seed, threads), result.env)
         for threads in (1, 2)
     ]
     spec = batches[0].spec
-    found.add(
+    result.add(
         "loading",
         "good",
         f"compiled for this ascore; {spec.num_agents} agents, {spec.num_actions} actions, "
@@ -149,57 +149,60 @@ def _compiled(found: Report, create: Callable[..., Any], steps: int, seed: int) 
         (obs, reward, *_), other = (env.step(action) for env in batches)
         for topic, values in (("observations", obs), ("rewards", reward)):
             if not np.isfinite(values).all():
-                found.add(topic, "problem", f"step {step} writes {values}", "write finite numbers")
+                result.add(topic, "problem", f"step {step} writes {values}", "write finite numbers")
                 return
         if not all(np.array_equal(x, y) for x, y in zip((obs, reward), other[:2], strict=True)):
-            found.add(
+            result.add(
                 "determinism",
                 "problem",
                 f"two batches of seed {seed} differ after step {step}",
-                "draw from the Rng that reset and step are given, and keep what changes in State",
+                "draw from the Rng passed to reset and step, and keep all changing values in State",
             )
             return
-    found.add("observations", "good", f"finite in {steps} steps")
-    found.add("rewards", "good", f"finite in {steps} steps")
-    found.add("determinism", "good", f"the same seed gave the same {steps} steps")
+    result.add("observations", "good", f"finite in {steps} steps")
+    result.add("rewards", "good", f"finite in {steps} steps")
+    result.add("determinism", "good", f"the same seed gave the same {steps} steps")
 
 
 # ---------------------------------------------------------------------- before the first step
 
 
-def _sizes(found: Report, env: Any) -> Layout | None:
-    """Every part of the layout on its own, so that all that is wrong is told at once."""
+def _sizes(result: Report, env: Any) -> Layout | None:
+    """Checks every part of the layout separately, so that all problems are reported at once."""
     from ascore.envs.adapters import loading
 
-    found.add("loading", "good", f"{type(env).__name__} made; reset, step and spaces are there")
-    with found.asking():
+    result.add("loading", "good", f"{type(env).__name__} created; it has reset, step and spaces")
+    with result.asking():
         agents = loading.agent_names(env)
-        found.add("agents", "good", f"{len(agents)}: {_listed(agents)}")
-        with found.asking():
+        result.add("agents", "good", f"{len(agents)}: {_listed(agents)}")
+        with result.asking():
             count, _ = loading.action_range(env, agents)
-            found.add("actions", "good", f"Discrete({count}) for every agent")
-        with found.asking():
+            result.add("actions", "good", f"Discrete({count}) for every agent")
+        with result.asking():
             loading.observation_spaces(env, agents)
-    with found.asking():
+    with result.asking():
         steps = loading.horizon(env)
-        found.add("horizon", "good", f"{steps} steps")
-    if not found.trainable:
+        result.add("horizon", "good", f"{steps} steps")
+    if not result.trainable:
         return None
     shape = layout(env)
     sizes, longest = shape.obs_sizes, max(shape.obs_sizes)
     if min(sizes) == longest:
-        found.add("observations", "good", f"{longest} numbers per agent once flattened")
+        result.add("observations", "good", f"{longest} numbers per agent once flattened")
     else:
-        told = ", ".join(f"{a!r} {s}" for a, s in zip(shape.agents, sizes, strict=True))
-        found.add(
+        text = ", ".join(f"{a!r} {s}" for a, s in zip(shape.agents, sizes, strict=True))
+        result.add(
             "observations",
             "advice",
-            f"different sizes once flattened: {told}; zeros fill them up to {longest}",
-            "nothing, unless one of them is much longer than the others",
+            f"different sizes once flattened: {text}; shorter ones are padded to {longest}",
+            "none needed, unless one is much longer than the others",
         )
     if len(shape.agents) == 1:
-        found.add(
-            "agents", "advice", "one agent has nobody to hear", "train it with --algorithm ippo"
+        result.add(
+            "agents",
+            "advice",
+            "a single agent has no one to hear",
+            "train it with --algorithm ippo",
         )
     return shape
 
@@ -214,14 +217,14 @@ def _listed(names: tuple[Any, ...]) -> str:
 
 @dataclass(frozen=True)
 class _Trace:
-    """What a batch told of its first environment, [steps, ...] each."""
+    """Results of a batch's first environment, arrays [steps, ...]."""
 
     obs: npt.NDArray[np.float32]
     reward: npt.NDArray[np.float32]
     ended: npt.NDArray[np.bool_]
 
     def first_difference(self, other: _Trace) -> str | None:
-        """Where two traces part."""
+        """The first difference of two traces as text, or None."""
         for t in range(len(self.reward)):
             for name in ("obs", "reward", "ended"):
                 if (getattr(self, name)[t] != getattr(other, name)[t]).any():
@@ -231,7 +234,7 @@ class _Trace:
 
 
 def _trace(core: PythonCore, steps: int, fresh: bool = True) -> _Trace:
-    """Random play; the numbers it draws with depend on the state of the batch alone."""
+    """Plays at random; the random numbers depend only on the state of the batch."""
     env = VecEnv(core, "checked")
     if fresh:
         env.reset()
@@ -246,78 +249,78 @@ def _trace(core: PythonCore, steps: int, fresh: bool = True) -> _Trace:
     return _Trace(np.array(obs), np.array(reward), np.array(ended))
 
 
-def _rewards(found: Report, shape: Layout, trace: _Trace) -> None:
+def _rewards(result: Report, shape: Layout, trace: _Trace) -> None:
     low, high = float(trace.reward.min()), float(trace.reward.max())
     steps = len(trace.reward)
     if low == high:
-        found.add(
+        result.add(
             "rewards",
             "advice",
-            f"{low:g} for every agent in all of {steps} random steps",
-            "if random play never meets another reward, nothing can be learned from it",
+            f"{low:g} for every agent in all {steps} random steps",
+            "if random play never finds another reward, nothing can be learned",
         )
     else:
-        found.add("rewards", "good", f"finite, {low:g} to {high:g} in {steps} random steps")
+        result.add("rewards", "good", f"finite, {low:g} to {high:g} in {steps} random steps")
     largest = float(np.abs(trace.obs).max())
     if largest > LARGE:
-        found.add(
+        result.add(
             "observations", "advice", f"entries as large as {largest:g}", "scale them to about 1"
         )
 
 
 def _determinism(
-    found: Report, target: str, params: dict[str, Any], seed: int, trace: _Trace
+    result: Report, target: str, params: dict[str, Any], seed: int, trace: _Trace
 ) -> None:
-    """Once more beside a second copy: what both draw from in common would show."""
+    """Plays again beside a second copy, which reveals random numbers shared by copies."""
     other = _trace(PythonCore(target, 2, seed, 0, params), len(trace.reward))
-    parted = trace.first_difference(other)
-    if parted is None:
-        found.add("determinism", "good", "the same seed gives the same episodes")
+    difference = trace.first_difference(other)
+    if difference is None:
+        result.add("determinism", "good", "the same seed gives the same episodes")
     else:
-        found.add(
+        result.add(
             "determinism",
             "advice",
-            f"{parted} though the seed is the same; a run cannot be repeated",
-            "draw every random number from a generator made in reset(seed=...), none from "
+            f"{difference} although the seed is the same; a run cannot be repeated",
+            "draw every random number from a generator created in reset(seed=...), none from "
             "random or np.random, and share nothing between copies",
         )
 
 
-def _pickling(found: Report, core: PythonCore, steps: int) -> None:
+def _pickling(result: Report, core: PythonCore, steps: int) -> None:
     _trace(core, steps // 2 + 1)
     state = core.save_state()
     before = _trace(core, STEPS_AFTER_PICKLING, fresh=False)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         core.load_state(state)
     remedy = "keep the state in plain attributes; as it is, a resumed run"
-    if told:
-        found.add("pickling", "advice", str(told[0].message), f"{remedy} begins fresh episodes")
+    if caught:
+        result.add("pickling", "advice", str(caught[0].message), f"{remedy} starts new episodes")
         return
-    parted = before.first_difference(_trace(core, STEPS_AFTER_PICKLING, fresh=False))
-    if parted is not None:
-        lost = f"a copy forgets something when it is pickled: {parted}"
-        found.add("pickling", "advice", lost, f"{remedy} goes on differently")
+    difference = before.first_difference(_trace(core, STEPS_AFTER_PICKLING, fresh=False))
+    if difference is not None:
+        lost = f"a copy loses state when it is pickled: {difference}"
+        result.add("pickling", "advice", lost, f"{remedy} continues differently")
         return
-    found.add("pickling", "good", "a copy goes on where the original stood; resume is exact")
+    result.add("pickling", "good", "a copy continues exactly like the original; resuming is exact")
 
 
-# ---------------------------------------------------------------------- as the environment tells it
+# ---------------------------------------------------------------------- without the adapter
 
 
-def _raw_episodes(found: Report, env: Any, shape: Layout, steps: int, seed: int) -> None:
-    """What the adapter forgives: spaces that do not hold, agents that stay, missing ends."""
+def _raw_episodes(result: Report, env: Any, shape: Layout, steps: int, seed: int) -> None:
+    """Checks what the adapter tolerates: wrong spaces, agents that stay, missing ends."""
     choices = np.random.default_rng(seed)
     outside: str | None = None
     lengths: list[int] = []
     left_early: set[Any] = set()
     stayed: set[Any] = set()
-    overran, taken = False, 0
+    overran, steps_done = False, 0
     spaces_of = dict(zip(shape.agents, shape.obs_spaces, strict=True))
-    while taken < steps:
+    while steps_done < steps:
         obs, _ = env.reset(seed=seed + len(lengths))
         length = 0
-        while taken < steps:
+        while steps_done < steps:
             acting = list(env.agents)
             outside = outside or _outside(obs, acting, spaces_of)
             action = {
@@ -326,7 +329,7 @@ def _raw_episodes(found: Report, env: Any, shape: Layout, steps: int, seed: int)
                 if agent in acting
             }
             obs, _, terminations, truncations, _ = env.step(action)
-            taken, length = taken + 1, length + 1
+            steps_done, length = steps_done + 1, length + 1
             gone = {a for a in acting if terminations[a] or truncations[a]}
             stayed |= gone & set(env.agents)
             if gone and gone < set(acting):
@@ -339,68 +342,68 @@ def _raw_episodes(found: Report, env: Any, shape: Layout, steps: int, seed: int)
                 lengths.append(length)
                 break
     if outside is None:
-        found.add("observations", "good", "every one lies in its space")
+        result.add("observations", "good", "all are in their spaces")
     else:
-        found.add("observations", "advice", outside, "return what observation_space promises")
+        result.add("observations", "advice", outside, "return an element of observation_space")
     if stayed:
-        found.add(
+        result.add(
             "agents",
             "advice",
             f"{_listed(tuple(stayed))} stayed in `agents` after terminating or being truncated",
-            "remove an agent from `agents` in the step that ends it; training takes it as gone",
+            "remove an agent from `agents` in the step that ends it; training treats it as gone",
         )
     if left_early:
-        found.add(
+        result.add(
             "agents",
             "advice",
             f"{_listed(tuple(left_early))} left before the others; until the episode ends for all, "
-            "one that left sees zeros and earns 0",
-            "nothing, if that is meant",
+            "an agent that left observes zeros and gets reward 0",
+            "none needed, if this is intended",
         )
-    _ends(found, lengths, shape.horizon, taken, overran)
+    _ends(result, lengths, shape.horizon, steps_done, overran)
 
 
-def _ends(found: Report, lengths: list[int], horizon: int, steps: int, overran: bool) -> None:
+def _ends(result: Report, lengths: list[int], horizon: int, steps: int, overran: bool) -> None:
     if overran:
-        found.add(
+        result.add(
             "horizon",
             "advice",
-            f"an episode went on after {horizon} steps; training truncates it there",
-            "truncate all agents at the horizon, or state a longer one",
+            f"an episode continued after {horizon} steps; training truncates it there",
+            "truncate all agents at the horizon, or set a longer horizon",
         )
     elif lengths:
-        told = f"{len(lengths)} episodes of {min(lengths)} to {max(lengths)} steps ended"
-        found.add("horizon", "good", told)
+        text = f"{len(lengths)} episodes of {min(lengths)} to {max(lengths)} steps ended"
+        result.add("horizon", "good", text)
     else:
-        found.add(
+        result.add(
             "horizon",
             "advice",
             f"no episode ended within {steps} random steps (horizon {horizon})",
-            f"try more of them: --steps {2 * horizon}",
+            f"try more steps: --steps {2 * horizon}",
         )
 
 
 def _outside(
     obs: Mapping[Any, Any], agents: list[Any], spaces_of: Mapping[Any, spaces.Space[Any]]
 ) -> str | None:
-    """How an observation leaves its space."""
+    """Describes the first observation that is not in its space, or gives None."""
     for agent in agents:
         space, value = spaces_of[agent], obs[agent]
         if space.contains(value):
             continue
         why = ""
         if isinstance(space, spaces.Box):
-            seen = np.asarray(value)
-            if not np.can_cast(seen.dtype, space.dtype):
-                why = f": it is {seen.dtype}"
-            elif seen.shape == space.shape:
-                why = f": it holds {seen.min():g} to {seen.max():g}"
+            array = np.asarray(value)
+            if not np.can_cast(array.dtype, space.dtype):
+                why = f": it is {array.dtype}"
+            elif array.shape == space.shape:
+                why = f": it ranges from {array.min():g} to {array.max():g}"
         return f"an observation of agent {agent!r} is not in {space}{why}"
     return None
 
 
-def _own_check(found: Report, create: Callable[[], Any], steps: int) -> None:
-    """PettingZoo's own check; only its Python API, so nothing it says stops training."""
+def _own_check(result: Report, create: Callable[[], Any], steps: int) -> None:
+    """Runs PettingZoo's own API check; failures are only advice, as training does not need it."""
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
@@ -408,18 +411,18 @@ def _own_check(found: Report, create: Callable[[], Any], steps: int) -> None:
 
             parallel_api_test(create(), num_cycles=steps)
     except ModuleNotFoundError as error:
-        found.add(
+        result.add(
             "API",
             "advice",
             f"PettingZoo's own check did not run: {error.name} is missing",
-            "nothing, or pip install pygame-ce, which that check imports",
+            "none needed, or pip install pygame-ce, which that check imports",
         )
     except Exception as error:  # whatever the environment raises, and failed assertions
-        found.add(
+        result.add(
             "API",
             "advice",
             f"PettingZoo's parallel_api_test fails: {crash(error)}",
-            "mend it if other libraries shall use the environment",
+            "fix it if the environment will be used with other libraries",
         )
     else:
-        found.add("API", "good", "PettingZoo's parallel_api_test passes")
+        result.add("API", "good", "PettingZoo's parallel_api_test passes")

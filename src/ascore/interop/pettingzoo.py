@@ -1,7 +1,7 @@
-"""Every environment of the table as a PettingZoo environment.
+"""Offers the built-in environments as PettingZoo environments.
 
-One episode at a time behind dictionaries: for other people's agents and tools. Training of this
-package steps the batches of `ascore.make` instead.
+They play one episode at a time with dictionaries, for agents and tools from other packages.
+Training in this package uses the batches of `ascore.make` instead.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ def parallel_env(
     max_cycles: int | None = None,
     **params: Any,
 ) -> ParallelView:
-    """One environment as PettingZoo's `ParallelEnv`.
+    """Creates an environment as PettingZoo's `ParallelEnv`.
 
     Args:
-        name: environment, with or without its version.
+        name: name of the environment, with or without its version.
         render_mode: None, "rgb_array" (`render` returns u8 [H, W, 3]) or "human" (every step is
-            drawn in the terminal, which must show 24-bit colours).
-        seed: of the episodes that begin without one, 0..2**64-1.
+            drawn in the terminal, which must support 24-bit colours).
+        seed: seed of episodes that are reset without one, 0..2**64-1.
         max_cycles: PettingZoo's name for the parameter `horizon`.
-        params: the environment's own parameters; `ascore envs` lists them.
+        params: parameters of the environment; `ascore envs` lists them.
 
     Raises:
-        ValueError: unknown name, parameter or render mode, or a value out of range.
-        TypeError: a parameter of another type.
+        ValueError: a name, parameter or render mode is unknown, or a value is out of range.
+        TypeError: a parameter has another type.
     """
     if max_cycles is not None:
         if "horizon" in params:
             message = (
-                f"max_cycles = {max_cycles} and horizon = {params['horizon']} are the same thing; "
-                "give one of them"
+                f"max_cycles = {max_cycles} and horizon = {params['horizon']} are the same "
+                "parameter; give only one of them"
             )
             raise ValueError(message)
         params["horizon"] = max_cycles
@@ -65,21 +65,21 @@ def parallel_env(
 
 
 def env(name: str, render_mode: str | None = None, **params: Any) -> AECEnv[str, Obs, int | None]:
-    """The same as an `AECEnv`, where agents act one after the other; arguments as above."""
+    """As `parallel_env`, but an `AECEnv`, in which agents act one after the other."""
     return parallel_to_aec(parallel_env(name, render_mode, **params))
 
 
 class ParallelView(ParallelEnv[str, Obs, Any]):
-    """One environment of the table, agents "agent_0" to "agent_{N-1}".
+    """A built-in environment with agents "agent_0" to "agent_{N-1}".
 
-    Nobody leaves before the end: an episode ends for all agents together, truncated at the horizon.
-    The info of an agent holds `neighbours`, the names of those it hears in the current state; after
-    the last step it is empty. `reset(seed=s)` begins episode 0 of that seed, `reset()` the next.
-    Copies and pickles go on exactly where the original stands.
+    No agent leaves early: an episode ends for all agents together, truncated at the horizon. The
+    info of an agent holds `neighbours`, the names of the agents it hears in the current state, and
+    is empty after the last step. `reset(seed=s)` starts episode 0 of that seed, `reset()` the next.
+    Copies and pickles continue exactly like the original.
 
     Attributes:
         horizon: steps per episode.
-        state_space: of `state()`; None where agents have views of their own and there is none.
+        state_space: space of `state()`; None if each agent has its own view.
     """
 
     metadata: dict[str, Any]
@@ -107,29 +107,29 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         self.agents = []
         low, high = observation_bounds(self._env)
         box = (low, high, spec.obs_shape, np.dtype(spec.obs_dtype).type)
-        # A space each: PettingZoo seeds them one by one.
+        # One space per agent, because PettingZoo seeds them separately.
         self.observation_spaces = {a: gymnasium.spaces.Box(*box) for a in self.possible_agents}
         self.action_spaces = {
             a: gymnasium.spaces.Discrete(spec.num_actions) for a in self.possible_agents
         }
         self.state_space = gymnasium.spaces.Box(*box) if spec.views == 1 else None
-        self._began = False  # the running episode has been handed out by a reset
+        self._began = False  # a reset has returned the start of the running episode
         self._seen = self._env.obs[0].copy()
-        self._moment: Moment | None = None  # what a picture would show; kept if there is a mode
+        self._moment: Moment | None = None  # what `render` shows; kept if there is a render mode
 
     def observation_space(self, agent: str) -> gymnasium.spaces.Space[Obs]:
-        """Box of the environment's own type; the bounds hold in every state."""
+        """Box with the environment's dtype; all observations are within its bounds."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> gymnasium.spaces.Space[Any]:
-        """Discrete(A)."""
+        """Discrete(A), for A actions."""
         return self.action_spaces[agent]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Obs], dict[str, dict[str, Any]]]:
-        """Begins episode 0 of a seed, or without one the next episode; there are no options."""
-        # A batch begins the next episode within the step that ends one: it may wait here already.
+        """Starts episode 0 of a seed, or the next episode without one; `options` are ignored."""
+        # A batch starts the next episode in the step that ends one, so it may have started already.
         waiting = self._began and not self.agents
         if seed is not None or not waiting:
             self._env.reset(seed)
@@ -150,11 +150,11 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         dict[str, bool],
         dict[str, dict[str, Any]],
     ]:
-        """One step of all agents.
+        """Takes one step of all agents.
 
         Raises:
             RuntimeError: no episode is running.
-            ValueError: an agent without an action, or an action out of range; nothing has moved.
+            ValueError: an action is missing or out of range; the state is unchanged.
         """
         if not self.agents:
             message = "no episode is running; call reset() first"
@@ -166,7 +166,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         action = np.array([[int(actions[agent]) for agent in self.agents]], dtype=np.int32)
         ahead: Moment | None = None
         if self.render_mode is not None:
-            # Asked before the step, because one that ends an episode begins the next as well.
+            # Inspected before the step, because the last step also starts the next episode.
             now, state = self._now(), self._env.inspect(0, action)
             ahead = replace(now, state=state, time=now.time + 1, action=action[0])
         self._env.step(action)
@@ -187,10 +187,10 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         )
 
     def state(self) -> Obs:
-        """The one view that all agents share.
+        """The view that all agents share.
 
         Raises:
-            NotImplementedError: agents have views of their own.
+            NotImplementedError: each agent has its own view.
         """
         if self.state_space is None:
             message = (
@@ -198,15 +198,15 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
                 "only one per agent"
             )
             raise NotImplementedError(message)
-        seen: Obs = self._seen[0].copy()
-        return seen
+        view: Obs = self._seen[0].copy()
+        return view
 
     def render(self) -> Picture | None:
         """The current state as u8 [H, W, 3], or in the terminal ("human")."""
         if self.render_mode is None:
-            gymnasium.logger.warn("render() without a render_mode shows nothing")
+            gymnasium.logger.warn("render() without a render_mode does nothing")
             return None
-        from ascore.render.frames import picture as draw  # needs packages that playing does not
+        from ascore.render.frames import picture as draw  # needs packages that stepping does not
 
         picture = np.asarray(draw(self._moment or self._now()))
         if self.render_mode == "rgb_array":
@@ -235,9 +235,9 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
 
     def _infos(self) -> dict[str, dict[str, Any]]:
         names = self.possible_agents
-        heard = self._env.neighbours[0]
+        neighbours = self._env.neighbours[0]
         return {
-            agent: {"neighbours": [names[j] for j in np.flatnonzero(heard[i])]}
+            agent: {"neighbours": [names[j] for j in np.flatnonzero(neighbours[i])]}
             for i, agent in enumerate(names)
         }
 
@@ -257,13 +257,15 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
 
 
 def observation_bounds(batch: VecEnv) -> tuple[Obs, Obs]:
-    """Lowest and highest value of each observation entry, [O] each; they hold in every state."""
+    """Lower and upper bound of each observation entry over all states, [O] each."""
     size = batch.spec.obs_shape
     if batch.spec.obs_dtype == "uint8":
         return np.zeros(size, dtype=np.uint8), np.full(size, 255, dtype=np.uint8)
     bounds = ENVIRONMENTS[batch.spec.name].bounds
     if bounds is None:
-        message = f"{batch.spec.name} has float observations and its record no bounds; add them"
+        message = (
+            f"{batch.spec.name} has float observations, but its record has no bounds; add them"
+        )
         raise ValueError(message)
     low, high = bounds(batch)
     return np.broadcast_to(low, size).astype(np.float32), np.full(size, high, dtype=np.float32)
@@ -273,7 +275,7 @@ def observation_bounds(batch: VecEnv) -> tuple[Obs, Obs]:
 
 
 def half_blocks(picture: Picture, columns: int) -> str:
-    """A picture in coloured half blocks, two pixels per character, at most `columns` wide."""
+    """Formats a picture as coloured half blocks, two pixels per character, up to `columns` wide."""
     width = picture.shape[1]
     factor = max(1, -(-width // max(columns, 1)))
     small = picture[factor // 2 :: factor, factor // 2 :: factor]

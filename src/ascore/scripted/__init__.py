@@ -1,7 +1,7 @@
-"""Policies written by hand, one for each anchor of an environment.
+"""Scripted policies, one for each anchor of an environment.
 
-Each plays with what the environment shows (at its default observations) and with its own random
-numbers, so the same seed plays the same game.
+Each uses the observations of the environment (at their defaults) and its random numbers, so equal
+seeds give equal games.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Script = Callable[[VecEnv], npt.NDArray[np.int32]]
 
 
 def scripts(name: str) -> dict[str, Script]:
-    """The policies of an environment by the labels of its anchors.
+    """The scripted policies of an environment by the labels of its anchors.
 
     Args:
-        name: of the environment, with its version.
+        name: name of the environment with its version.
     """
     record = ENVIRONMENTS[name]
     return {label: record.load_script(label) for label in record.labels}

@@ -1,4 +1,4 @@
-"""Maps of the grid environments, made ready for planning: who stands where, and how far it is.
+"""Maps of the grid environments for planning: positions of agents and things, and distances.
 
 B environments, N agents, M walkable cells in row-major order. Arrays over cells have them first,
 [M, B], so that looking up the cells next to each cell copies whole rows.
@@ -25,17 +25,17 @@ Ints = npt.NDArray[np.int64]
 DIRECTIONS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left, as the orientations
 STAY, TURN_CLOCKWISE, TURN_COUNTERCLOCKWISE, CLEAN = 4, 5, 6, 7
 MOVES = np.array([2, 1, 3, 0])  # the action that moves along each direction
-FAR = 10_000  # more than any way on a map of 64 x 64 cells
+FAR = 10_000  # longer than any path on a map of 64 x 64 cells
 
 
 class Board:
-    """What never changes on a map.
+    """The constant part of a map.
 
     Attributes:
         cells: i64 [M], row-major numbers of the walkable cells on the map.
-        next: i64 [M, 4], where a step in each direction leads; the cell itself at a wall.
-        around: i64 [M, 8], the cells around each; M where there is none.
-        orchard: bool [M], where apples can grow.
+        next: i64 [M, 4], the cell after a step in each direction; the cell itself at a wall.
+        around: i64 [M, 8], the cells around each cell; M where there is none.
+        orchard: bool [M], cells on which apples can grow.
     """
 
     def __init__(self, walls: Bools, orchard: Bools) -> None:
@@ -43,14 +43,14 @@ class Board:
         self.cells: Ints = np.flatnonzero(~walls)
         self.orchard: Bools = orchard.ravel()[self.cells]
         number = np.full((height + 2, width + 2), -1)
-        inner = np.full(walls.size, -1)
-        inner[self.cells] = np.arange(self.cells.size)
-        number[1:-1, 1:-1] = inner.reshape(walls.shape)
+        numbers = np.full(walls.size, -1)
+        numbers[self.cells] = np.arange(self.cells.size)
+        number[1:-1, 1:-1] = numbers.reshape(walls.shape)
         row, col = np.divmod(self.cells, width)
 
         def beside(down: int, right: int) -> Ints:
-            found: Ints = number[row + 1 + down, col + 1 + right]
-            return found
+            neighbours: Ints = number[row + 1 + down, col + 1 + right]
+            return neighbours
 
         here = np.arange(self.cells.size)
         steps = [beside(*step) for step in DIRECTIONS]
@@ -61,7 +61,7 @@ class Board:
 
     @cached_property
     def distance(self) -> I16:
-        """Steps from cell to cell, i16 [M, M]; FAR where there is no way."""
+        """Number of steps between cells, i16 [M, M]; FAR if there is no path."""
         return self.to_nearest(np.eye(len(self.cells), dtype=np.bool_))
 
     def sum_around(self, values: AnyArray) -> AnyArray:
@@ -73,14 +73,14 @@ class Board:
         return total
 
     def to_nearest(self, goals: Bools, fee: I16 | None = None) -> I16:
-        """Cost of the cheapest way from each cell to the nearest goal.
+        """Cost of the cheapest path from each cell to any goal.
 
         Args:
             goals: bool [M, B].
             fee: i16 [M, B], cost of entering a cell, at least 1; None = 1.
 
         Returns:
-            i16 [M, B], 0 at the goals, FAR where there is no way.
+            i16 [M, B], 0 at the goals, FAR if there is no path.
         """
         cost = np.where(goals, 0, FAR).astype(np.int16)
         entry, best, other = (np.empty_like(cost) for _ in range(3))
@@ -99,23 +99,23 @@ class Board:
 @lru_cache(maxsize=16)
 def _board(shape: tuple[int, int], walls: bytes, orchard: bytes) -> Board:
     def grid(data: bytes) -> Bools:
-        there: Bools = np.frombuffer(data, np.uint8).reshape(shape).astype(np.bool_)
-        return there
+        plane: Bools = np.frombuffer(data, np.uint8).reshape(shape).astype(np.bool_)
+        return plane
 
     return Board(grid(walls), grid(orchard))
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What B environments show in the current state.
+    """The current states of B environments, read from their observations.
 
     Attributes:
-        board: their map.
+        board: the map of all environments.
         apples: bool [M, B].
         waste: bool [M, B]; None on maps without a river.
-        agents: i64 [B, N], cells.
-        orientation: i64 [B, N], numbers of directions.
-        egocentric: moves are relative to the orientation.
+        agents: i64 [B, N], cells of the agents.
+        orientation: i64 [B, N], directions of the agents.
+        egocentric: whether moves are relative to the orientation.
     """
 
     board: Board
@@ -126,25 +126,25 @@ class Sight:
     egocentric: bool
 
     def move(self, agent: int, direction: Ints) -> Ints:
-        """The agent's actions i64 [B] that lead in these directions i64 [B]."""
+        """Actions i64 [B] that move the agent in these directions i64 [B]."""
         turned = (direction - self.orientation[:, agent]) % 4 if self.egocentric else direction
         actions: Ints = MOVES[turned]
         return actions
 
 
 def look(env: VecEnv) -> Sight:
-    """Reads the planes that `cleanup-v1` and `harvest-v1` show by default.
+    """Reads the planes that `cleanup-v1` and `harvest-v1` observe by default.
 
     Raises:
-        ValueError: the environment shows something else.
+        ValueError: the environment has other observations.
     """
     require(env, obs_mode="planes")
-    seen = env.inspect(0)
-    walls = seen["walls"]
-    board = _board(walls.shape, walls.tobytes(), seen["orchard"].tobytes())
+    state = env.inspect(0)
+    walls = state["walls"]
+    board = _board(walls.shape, walls.tobytes(), state["orchard"].tobytes())
     n = env.spec.num_agents
-    shown = env.obs[:, 0]
-    planes = shown[:, : -4 * n].reshape(env.num_envs, -1, walls.size)[..., board.cells]
+    obs = env.obs[:, 0]
+    planes = obs[:, : -4 * n].reshape(env.num_envs, -1, walls.size)[..., board.cells]
     things = planes[:, :-n].astype(np.bool_).transpose(1, 2, 0)  # [waste,] apples
     frame = env.params["move_frame"]
     return Sight(
@@ -152,6 +152,6 @@ def look(env: VecEnv) -> Sight:
         apples=np.ascontiguousarray(things[-1]),
         waste=np.ascontiguousarray(things[0]) if len(things) > 1 else None,
         agents=planes[:, -n:].argmax(axis=-1),
-        orientation=shown[:, -4 * n :].reshape(-1, n, 4).argmax(axis=-1),
+        orientation=obs[:, -4 * n :].reshape(-1, n, 4).argmax(axis=-1),
         egocentric=frame == "ego" or (frame == "profile" and env.params["profile"] == "ssd"),
     )

@@ -1,4 +1,4 @@
-"""Cleanup: everybody waits for apples, or some clean the river for all."""
+"""Scripted policies of Cleanup: all agents wait for apples, or some clean the river."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ascore.scripted.board import (
 )
 from ascore.scripted.walking import ahead, crowd, share
 
-# All clean at first; then these keep cleaning: one in two, or a single one where a beam goes
-# through waste. Found by trying.
+# All agents clean for the first steps. After that, half of them keep cleaning, or only one where a
+# beam passes through waste. Chosen by trial.
 ALL_CLEAN = 12
-# Steps that a cleaner counts for a shot besides the way to it: waiting for a fuller one pays.
+# Steps that a cleaner counts for a shot besides the path to it; this favours shots that clean more.
 SHOT = 2.0
-# By how much an apple with others near is preferred, and how fast "near" falls off with distance.
+# Preference for apples with others nearby, and the decay of "nearby" per step of distance.
 CLUSTER, FADING = 0.25, 0.5
 
 
 def selfish(env: VecEnv) -> I32:
-    """Nobody cleans: everybody walks to the apples, or to where they would grow."""
+    """No agent cleans; all walk to the apples, or to the orchard where they would grow."""
     sight = look(env)
     actions = np.full(sight.agents.shape, STAY)
     harvest(sight, range(env.spec.num_agents), actions)
@@ -39,12 +39,14 @@ def selfish(env: VecEnv) -> I32:
 
 
 def cooperative(env: VecEnv) -> I32:
-    """All clean first, then the first agents go on cleaning while the others harvest."""
+    """All agents clean first; then the first ones keep cleaning while the others harvest."""
     sight = look(env)
     n = env.spec.num_agents
     through = env.params["profile"] == "features"
     cleaners = 1 if through else (n + 1) // 2
-    if env.time[0] < ALL_CLEAN:  # episodes have one length, so all are at the same step
+    if (
+        env.time[0] < ALL_CLEAN
+    ):  # episodes have equal lengths, so all environments are at the same step
         cleaners = n
     actions = np.full(sight.agents.shape, STAY)
     clean(
@@ -55,7 +57,7 @@ def cooperative(env: VecEnv) -> I32:
 
 
 def harvest(sight: Sight, who: range, actions: Ints) -> None:
-    """Some agents walk to the nearest apples, or wait in the middle of the orchard."""
+    """Sets actions that lead to the nearest apples, or to the middle of the orchard."""
     if not who:
         return
     near = np.float32(FADING) ** np.minimum(sight.board.distance, 50)
@@ -69,10 +71,10 @@ def harvest(sight: Sight, who: range, actions: Ints) -> None:
 
 
 def clean(sight: Sight, who: range, beams: Beams, actions: Ints) -> None:
-    """Some agents go where a shot cleans most for the steps it takes, one after another."""
+    """Sets actions that lead to the shot that cleans most per step, one agent after another."""
     everywhere = np.arange(len(sight.agents))
     assert sight.waste is not None
-    waste = np.concatenate([sight.waste, np.zeros_like(sight.waste[:1])])  # nothing off the map
+    waste = np.concatenate([sight.waste, np.zeros_like(sight.waste[:1])])  # no waste off the map
     for agent in who:
         here, facing = sight.agents[:, agent], sight.orientation[:, agent]
         hits = beams.hits(waste)  # [M, 4, B]
@@ -87,16 +89,16 @@ def clean(sight: Sight, who: range, beams: Beams, actions: Ints) -> None:
         goal = np.zeros_like(sight.apples)
         goal[cell, everywhere] = some
         ahead(sight, agent, goal, crowd(sight, agent), actions)
-        beams.shoot(waste, np.where(some, best, -1))  # the next one need not see to that
+        beams.shoot(waste, np.where(some, best, -1))  # the next agents ignore this waste
 
 
 class Beams:
-    """Where a shot from each cell in each direction goes.
+    """The cells that a shot reaches, from each cell in each direction.
 
     Attributes:
-        rays: i64 [L, M * 4 + 1], cells along a ray that begins on a cell; M off the map.
+        rays: i64 [L, M * 4 + 1], cells along the ray that starts on a cell; M off the map.
         lanes: i64 [3, M * 4], rays of the three lanes of a shot; the last ray is empty.
-        through: a lane goes through waste instead of ending at the first.
+        through: whether a lane passes through waste instead of ending at the first.
     """
 
     def __init__(self, board: Board, length: int, through: bool) -> None:
@@ -106,7 +108,9 @@ class Beams:
         onwards = np.concatenate([onwards, np.full((1, 4), off)])
         starts = np.repeat(here[:, None], 4, axis=1)
         rays = [starts]
-        for _ in range(length if through else length - 1):  # as far ahead as others, from the side
+        for _ in range(
+            length if through else length - 1
+        ):  # the side lanes reach as far ahead as the middle one
             rays.append(np.stack([onwards[rays[-1][:, d], d] for d in range(4)], axis=1))
         self.rays: Ints = np.stack([np.append(ray, off) for ray in rays])
         right = onwards[:-1][:, [1, 2, 3, 0]]
@@ -118,11 +122,11 @@ class Beams:
     @staticmethod
     @lru_cache(maxsize=16)
     def of(board: Board, length: int, through: bool) -> Beams:
-        """Beams are the same as long as these are."""
+        """The beams for these arguments, computed once."""
         return Beams(board, length, through)
 
     def hits(self, waste: Bools) -> Ints:
-        """How many cells each shot would clean, [M, 4, B], for waste bool [M + 1, B]."""
+        """Number of cells that each shot would clean, [M, 4, B], for waste bool [M + 1, B]."""
         met = waste[self.rays[0]].astype(np.int8)
         for ray in self.rays[1:]:
             if self.through:
@@ -133,7 +137,7 @@ class Beams:
         return total.reshape(-1, 4, waste.shape[1])
 
     def shoot(self, waste: Bools, shot: Ints) -> None:
-        """Removes what a shot i64 [B] of each environment cleans; -1 = none."""
+        """Removes the waste that one shot per environment cleans; shot i64 [B], -1 = none."""
         everywhere = np.arange(waste.shape[1])
         for lane in self.lanes:
             going = shot >= 0

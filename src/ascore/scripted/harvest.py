@@ -1,4 +1,4 @@
-"""Harvest: strip the map, or leave the apples that others grow from."""
+"""Scripted policies of Harvest: eat every apple, or spare those that others grow from."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ascore.envs.vec_env import VecEnv
 from ascore.scripted.board import I32, STAY, Sight, look
 from ascore.scripted.walking import F32, ahead, crowd, share
 
-# Restraint: apples next to fewer than two others are spared in the first half of an episode.
+# Restraint spares apples with fewer than two others around them in the first half of an episode.
 COMPANY = 2
-# Cooperation: what the growth lost with an apple may add up to (in apples) until LAST_STEPS before
-# the end, and how many steps of detour an apple's worth of growth is worth. Found by trying.
+# Cooperation: LOSS_ALLOWED is the growth in apples that may be lost with an apple until LAST_STEPS
+# before the end; DETOUR is the number of extra steps worth one apple of growth. Chosen by trial.
 LOSS_ALLOWED, LAST_STEPS, DETOUR = 0.6, 15, 2.0
 
 
 def selfish(env: VecEnv) -> I32:
-    """Everybody walks to the nearest apple, round the others."""
+    """All agents walk to the nearest apple, around the other agents."""
     sight = look(env)
     actions = np.full(sight.agents.shape, STAY)
     for agent in range(env.spec.num_agents):
@@ -25,9 +25,9 @@ def selfish(env: VecEnv) -> I32:
 
 
 def restraint(env: VecEnv) -> I32:
-    """Until half-time only apples with at least two others around them are eaten, then all.
+    """Agents eat only apples with at least two others around them, in the second half all apples.
 
-    Those with fewer are not walked over either, unless the way round is long.
+    They also avoid walking over the spared apples, unless the detour is long.
     """
     sight = look(env)
     company = sight.board.sum_around(sight.apples.astype(np.int8))
@@ -39,15 +39,15 @@ def restraint(env: VecEnv) -> I32:
 
 
 def cooperative(env: VecEnv) -> I32:
-    """An apple is spared while more would be lost beside it than it is worth.
+    """Agents spare an apple while eating it would lose more growth than LOSS_ALLOWED.
 
-    What is lost is the growth per step that goes with it, times the steps that it would go on for;
-    so the apples that help the least are eaten first, and towards the end all.
+    The loss is the change in growth per step times the remaining steps, so the apples that help
+    growth least are eaten first, and all are eaten towards the end.
     """
     sight = look(env)
     rates = np.array([0.0, *(env.params[f"regrowth_{k}"] for k in (1, 2, 3))], np.float32)
-    left = np.maximum(env.spec.horizon - LAST_STEPS - env.time, 0).astype(np.float32)
-    loss = -growth_gained(sight, rates) * left
+    steps_left = np.maximum(env.spec.horizon - LAST_STEPS - env.time, 0).astype(np.float32)
+    loss = -growth_gained(sight, rates) * steps_left
     ripe = sight.apples & (loss <= LOSS_ALLOWED)
     actions = np.full(sight.agents.shape, STAY)
     share(sight, range(env.spec.num_agents), ripe, np.maximum(loss, -1) * DETOUR, actions)
@@ -55,13 +55,13 @@ def cooperative(env: VecEnv) -> I32:
 
 
 def growth_gained(sight: Sight, rates: F32) -> F32:
-    """By how much the apples expected to grow per step change if one is eaten, f32 [M, B].
+    """Change of the expected number of apples grown per step if an apple is eaten, f32 [M, B].
 
-    An eaten apple may grow back itself; the empty places around it lose one neighbour.
+    An eaten apple may regrow; empty orchard cells around it lose one neighbouring apple.
 
     Args:
-        sight: what there is.
-        rates: f32 [4], chance of growing beside 0, 1, 2, and 3 or more apples.
+        sight: the current states.
+        rates: f32 [4], probability of growing beside 0, 1, 2, and 3 or more apples.
     """
     company = sight.board.sum_around(sight.apples.astype(np.int8))
     chance, less = rates[np.minimum(company, 3)], rates[np.clip(company - 1, 0, 3)]

@@ -1,4 +1,4 @@
-"""C. Navigation: walk straight to one's landmark, or make way where two would meet."""
+"""Scripted policies of C. Navigation: walk straight to the landmark, or avoid collisions."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from ascore.scripted.square import STAY, WAYS, Ints, walk
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 
-# Plans for two go through size**8 states, those for the next step through 5**num_agents moves.
+# Plans for two agents cover size**8 states, those for the next step 5**num_agents joint moves.
 LARGEST_SIZE, MOST_AGENTS = 6, 4
 
 
 def selfish(env: VecEnv) -> I32:
-    """Everybody walks straight to its landmark, whoever is in the way."""
+    """Every agent walks straight to its landmark, even if another is in the way."""
     return walk(*places(env), STAY)
 
 
 def cooperative(env: VecEnv) -> I32:
-    """The joint move after which all pairs together stand best.
+    """The joint move with the highest estimated value.
 
-    What two agents can still earn is known exactly; for more, what each would lose alone and what
-    each pair loses by having to make way are added up.
+    The value is exact for two agents. For more, it is the sum of each agent's value alone and each
+    pair's loss from avoiding each other.
 
     Raises:
-        ValueError: more agents or cells than can be gone through, or other rules.
+        ValueError: there are too many agents or cells, or the rules differ.
     """
     p = env.params
     require(env, block=False)
     n, size = env.spec.num_agents, p["size"]
     if n > MOST_AGENTS or size > LARGEST_SIZE:
         message = (
-            f"num_agents = {n}, size = {size}: joint plans are made for at most {MOST_AGENTS} "
-            f"agents on {LARGEST_SIZE} x {LARGEST_SIZE} cells; play 'selfish' on larger ones"
+            f"num_agents = {n}, size = {size}: joint plans support at most {MOST_AGENTS} "
+            f"agents on {LARGEST_SIZE} x {LARGEST_SIZE} cells; use 'selfish' on larger ones"
         )
         raise ValueError(message)
     next_cell, reward, alone, meeting = plans(size, p["metric"], p["dist_scale"], p["collision"])
@@ -59,20 +59,20 @@ def cooperative(env: VecEnv) -> I32:
 def plans(
     size: int, metric: str, dist_scale: float, collision: float
 ) -> tuple[Ints, F32, F32, F32]:
-    """What one agent and two can still earn, C = size**2 cells numbered row by row.
+    """Values of one agent and of two, with C = size**2 cells numbered row by row.
 
     Returns:
-        where each action leads, i64 [C, 5]; the reward of being on a cell, f32 [C, landmark]; what
-        an agent alone will earn from there on, f32 [C, landmark]; how much less than alone two will
-        earn together, f32 [C of i, C of j, landmark of i, landmark of j].
+        the cell after each action, i64 [C, 5]; the reward on a cell, f32 [C, landmark]; the return
+        of an agent alone from a cell, f32 [C, landmark]; the return of two agents minus what they
+        get alone, f32 [C of i, C of j, landmark of i, landmark of j].
     """
     cells = np.array([(x, y) for y in range(size) for x in range(size)])
     next_cell = np.clip(cells[:, None] + WAYS, 0, size - 1) @ np.array([1, size])
-    apart = np.abs(cells[:, None] - cells).astype(np.float32)
-    far = np.sqrt((apart**2).sum(axis=-1)) if metric == "l2" else apart.sum(axis=-1)
-    reward = -np.float32(dist_scale) * far
-    # No agent alone does better than by the shortest way, and no two better than by such a plan for
-    # two; both are over after finitely many steps, which leaves nothing more to lose.
+    difference = np.abs(cells[:, None] - cells).astype(np.float32)
+    distance = np.sqrt((difference**2).sum(axis=-1)) if metric == "l2" else difference.sum(axis=-1)
+    reward = -np.float32(dist_scale) * distance
+    # The values of one agent and of two are optimal. Both reach their landmarks after finitely many
+    # steps, after which the rewards are 0.
     alone = settle(reward, next_cell, 1)
     both = reward[:, None, :, None] + reward[None, :, None, :]
     together = np.float32(2 * collision) * np.eye(len(cells), dtype=np.float32)
@@ -82,10 +82,10 @@ def plans(
 
 
 def settle(reward: F32, next_cell: Ints, agents: int) -> F32:
-    """What is still to be earned by the best moves, over the first `agents` axes: value iteration.
+    """Optimal return over the first `agents` axes, by value iteration.
 
-    Landmarks of two on one cell would never let the values come to rest; they do not occur, and
-    as many steps as lead twice across are enough for all others.
+    Two landmarks on one cell, which do not occur, would keep the values from converging. For all
+    others, as many iterations as steps twice across the board suffice.
     """
     value = np.zeros_like(reward)
     for _ in range(4 * int(np.sqrt(len(next_cell)))):
@@ -99,13 +99,13 @@ def settle(reward: F32, next_cell: Ints, agents: int) -> F32:
 
 
 def places(env: VecEnv) -> tuple[Ints, Ints]:
-    """(column, row) of agents and of landmarks, i64 [B, N, 2] each.
+    """Reads (column, row) of agents and landmarks, i64 [B, N, 2] each.
 
     Raises:
-        ValueError: the environment shows every agent something else.
+        ValueError: agents have different observations.
     """
     require(env, obs_order="global")
     n = env.spec.num_agents
-    shown = env.obs[:, 0].reshape(-1, 2 * n, 2)
-    cells = np.rint(shown * (env.params["size"] - 1)).astype(np.int64)
+    obs = env.obs[:, 0].reshape(-1, 2 * n, 2)
+    cells = np.rint(obs * (env.params["size"] - 1)).astype(np.int64)
     return cells[:, :n], cells[:, n:]

@@ -1,4 +1,4 @@
-"""C. Predation: approach the prey, or leave it to the others."""
+"""Scripted policies of C. Predation: approach the prey, or leave that to the others."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ I32 = npt.NDArray[np.int32]
 
 
 def cooperative(env: VecEnv) -> I32:
-    """All approach."""
+    """All agents approach the prey."""
     return towards(env, env.spec.num_agents)
 
 
 def selfish(env: VecEnv) -> I32:
-    """Nobody approaches."""
+    """No agent approaches the prey."""
     return towards(env, 0)
 
 
 def one_approaches(env: VecEnv) -> I32:
-    """Agent 0 approaches for all; with more than four agents nothing earns the team more."""
+    """Only agent 0 approaches; with more than four agents this gives the highest team return."""
     return towards(env, 1)
 
 
 def towards(env: VecEnv, approaching: int) -> I32:
-    """Agents 0..approaching-1 walk in the prey's direction, the others in the opposite one."""
+    """Agents 0..approaching-1 walk towards the prey, the others away from it."""
     right_is_towards = env.obs[:, 0] < 0
     approach = np.arange(env.spec.num_agents) < approaching
     actions: I32 = (right_is_towards == approach).astype(np.int32)

@@ -1,4 +1,4 @@
-"""What scripted policies ask of an environment before they read its observations."""
+"""Checks the parameters on which scripted policies rely to read observations."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ def require(env: VecEnv, **values: object) -> None:
         if env.params[key] != value:
             message = (
                 f"{key} = {env.params[key]!r}: scripted policies of {env.spec.name} "
-                f"are written for {key} = {value!r}"
+                f"need {key} = {value!r}"
             )
             raise ValueError(message)

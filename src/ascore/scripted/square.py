@@ -1,4 +1,4 @@
-"""Moves on the open square of Exchange and C. Navigation."""
+"""Moves on the square board of Exchange and C. Navigation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ WAYS = np.array([(0, 0), (-1, 0), (1, 0), (0, 1), (0, -1)])  # (columns, rows) o
 
 
 def walk(here: Ints, goal: Ints, there: npt.ArrayLike) -> npt.NDArray[np.int32]:
-    """Actions i32 [B, N] from (column, row) to another, along the longer way first.
+    """Actions i32 [B, N] that lead from one (column, row) to another, along the longer axis first.
 
     Args:
         here: i64 [B, N, 2].
         goal: i64 [B, N, 2].
-        there: the action on arrival, one or [B, N].
+        there: the action at the goal, a number or [B, N].
     """
     x, y = np.moveaxis(goal - here, -1, 0)
     along_x = np.abs(x) >= np.abs(y)

@@ -1,4 +1,4 @@
-"""Walking on a grid map: round one another, and each to a goal of its own."""
+"""Walking on a grid map: around other agents, each agent to its own goal."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ascore.scripted.board import FAR, I16, Bools, Ints, Sight
 
 F32 = npt.NDArray[np.float32]
 
-# What entering a cell costs, in steps: going round is better than waiting for another agent, and
-# than eating on the way what is to be spared.
+# Cost of entering a cell, in steps: a detour is better than waiting for another agent, and better
+# than eating a spared apple on the way.
 OCCUPIED, SPARED = 50, 4
 
 
 def ahead(sight: Sight, agent: int, goals: Bools, fee: I16, actions: Ints) -> None:
-    """Sets actions[:, agent] to its next step towards the nearest of the goals, if not there.
+    """Sets actions[:, agent] to a step towards the nearest goal, unless the agent is at one.
 
     Args:
-        sight: what there is.
-        agent: whom to move.
+        sight: the current states.
+        agent: number of the agent.
         goals: bool [M, B].
-        fee: i16 [M, B], what entering a cell costs.
+        fee: i16 [M, B], cost of entering a cell.
         actions: i64 [B, N].
     """
     cost = sight.board.to_nearest(goals, fee)
@@ -29,13 +29,13 @@ def ahead(sight: Sight, agent: int, goals: Bools, fee: I16, actions: Ints) -> No
     nearby = sight.board.next[here]
     onwards = (cost + fee)[nearby, everywhere[:, None]]
     onwards = np.where(nearby == here[:, None], FAR, onwards)
-    left = cost[here, everywhere]
+    remaining = cost[here, everywhere]
     move = sight.move(agent, onwards.argmin(axis=1))
-    actions[:, agent] = np.where((left > 0) & (left < FAR), move, actions[:, agent])
+    actions[:, agent] = np.where((remaining > 0) & (remaining < FAR), move, actions[:, agent])
 
 
 def crowd(sight: Sight, agent: int) -> I16:
-    """What entering each cell costs this agent for the sake of the others, i16 [M, B]."""
+    """Cost of entering each cell for this agent, higher where others are, i16 [M, B]."""
     fee = np.ones(sight.apples.shape, np.int16)
     for other in range(sight.agents.shape[1]):
         if other != agent:
@@ -44,17 +44,17 @@ def crowd(sight: Sight, agent: int) -> I16:
 
 
 def share(sight: Sight, who: range, ripe: Bools, extra: F32, actions: Ints) -> Bools:
-    """Some agents walk to ripe apples, the closest pair of the two first, and spare the others.
+    """Assigns ripe apples to agents, closest pairs first, and sets actions that walk to them.
 
     Args:
-        sight: what there is.
+        sight: the current states.
         who: agents to move.
-        ripe: bool [M, B], apples to eat.
-        extra: f32 [M, B], added to their distances when they are handed out.
-        actions: i64 [B, N], set for those who have somewhere to go.
+        ripe: bool [M, B], apples to eat; the agents avoid all others.
+        extra: f32 [M, B], added to the distances in the assignment.
+        actions: i64 [B, N], set for agents with an apple.
 
     Returns:
-        bool [B, N], who has an apple to go to.
+        bool [B, N], whether each agent has an apple.
     """
     everywhere = np.arange(len(sight.agents))
     distance = sight.board.distance[sight.agents[:, who]].transpose(1, 2, 0)  # [agent, M, B]

@@ -1,1 +1,1 @@
-"""Other people's environments, made to look like compiled ones."""
+"""Adapters that give Python environments the interface of compiled ones."""

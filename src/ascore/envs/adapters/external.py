@@ -1,7 +1,7 @@
-"""B copies of a Python environment behind the interface of the compiled batches.
+"""B copies of a Python environment with the interface of a compiled batch.
 
-`VecEnv` wraps `PythonCore` as it wraps a compiled core: rollout, evaluation and checkpoints do not
-know the difference. B copies, N agents, O entries of the longest observation; V = N.
+`VecEnv` wraps `PythonCore` like a compiled core, so rollouts, evaluation and checkpoints need no
+special cases. B copies, N agents, O entries of the longest observation; V = N.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from ascore.streams import action_uniforms, episode_seed
 if TYPE_CHECKING:
     from ascore._core import CoreVecEnv
 else:
-    CoreVecEnv = object  # a type only: compiled and Python cores share a shape, no code
+    CoreVecEnv = object  # for types only: compiled and Python cores share an interface, not code
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
-# What a saved state holds as arrays; the copies themselves are one more entry.
+# Attributes saved as arrays; the pickled copies are one more entry.
 _ARRAYS = ("obs", "final_obs", "reward", "neighbours", "terminated", "truncated", "episode", "time",
            "_alive", "_next_episode")  # fmt: skip
 
@@ -40,12 +40,12 @@ _ARRAYS = ("obs", "final_obs", "reward", "neighbours", "terminated", "truncated"
 class PythonCore(CoreVecEnv):
     """B copies of a PettingZoo `ParallelEnv`, stepped one after the other.
 
-    Episode e of environment b begins with `reset(seed=episode_seed(seed, b, e))`.
+    Episode e of environment b starts with `reset(seed=episode_seed(seed, b, e))`.
 
-    An agent that has left the episode (or not yet entered) sees zeros, earns 0, is heard by nobody
-    and hears nobody; the action drawn for it goes nowhere. An episode ends when the last agent has
-    left: truncated if one of the last to leave was truncated and not terminated, else terminated.
-    One that goes on after `horizon` steps is truncated there.
+    An agent that has left the episode, or not entered it yet, observes zeros, gets reward 0, and
+    hears and is heard by no agent; its action is ignored. An episode ends when the last agent
+    leaves: truncated if one of the last to leave was truncated and not terminated, else terminated.
+    An episode that continues after `horizon` steps is truncated there.
 
     Args:
         name: MODULE:CALLABLE.
@@ -55,7 +55,7 @@ class PythonCore(CoreVecEnv):
         params: keyword arguments of the callable.
 
     Raises:
-        EnvError: it cannot be trained on.
+        EnvError: the environment cannot be trained on.
     """
 
     num_envs: int
@@ -106,7 +106,7 @@ class PythonCore(CoreVecEnv):
     # ------------------------------------------------------------------ episodes
 
     def reset(self, seed: int | None = None) -> None:
-        """Begins the next episode everywhere; with a seed, episode 0 of that seed."""
+        """Starts the next episode of every copy; with a seed, episode 0 of that seed."""
         if seed is not None:
             self._seed = seed
             self._next_episode[:] = 0
@@ -117,7 +117,7 @@ class PythonCore(CoreVecEnv):
             self._begin(b)
 
     def step(self, action: npt.NDArray[np.int32]) -> None:
-        """Advances every copy; begins the next episode where one ended."""
+        """Steps every copy; starts the next episode of copies whose episode ended."""
         self._check_action(action)
         for b in range(self.num_envs):
             self._advance(b, action[b])
@@ -128,16 +128,16 @@ class PythonCore(CoreVecEnv):
         self.time[b] = 0
         seed = episode_seed(self._seed, self._first_env + b, int(self.episode[b]))
         try:
-            told = self._envs[b].reset(seed=seed)
+            results = self._envs[b].reset(seed=seed)
         except Exception as error:
             raise self._fault(
-                b, "API", f"reset(seed={seed}) fails: {crash(error)}", "mend it"
+                b, "API", f"reset(seed={seed}) fails: {crash(error)}", "fix it"
             ) from error
-        obs, infos = self._parts(b, "reset", told, ("obs", "infos"))
+        obs, infos = self._parts(b, "reset", results, ("obs", "infos"))
         self._alive[b] = self._acting(b)
         if not self._alive[b].any():
             raise self._fault(
-                b, "agents", "no agent is there after reset()", "fill `agents` in reset()"
+                b, "agents", "there is no agent after reset()", "fill `agents` in reset()"
             )
         self._observe(b, obs, self._alive[b], self.obs[b])
         self._listen(b, infos)
@@ -149,13 +149,13 @@ class PythonCore(CoreVecEnv):
         chosen = {agents[i]: int(action[i]) + first[i] for i in indices}
         self.time[b] += 1
         try:
-            told = self._envs[b].step(chosen)
+            results = self._envs[b].step(chosen)
         except Exception as error:
             raise self._fault(
-                b, "API", f"step({chosen}) fails: {crash(error)}", "mend it"
+                b, "API", f"step({chosen}) fails: {crash(error)}", "fix it"
             ) from error
         parts = ("obs", "rewards", "terminations", "truncations", "infos")
-        obs, rewards, terminations, truncations, infos = self._parts(b, "step", told, parts)
+        obs, rewards, terminations, truncations, infos = self._parts(b, "step", results, parts)
         self._earn(b, rewards, indices)
         terminated = self._flags(b, "terminations", terminations, indices)
         truncated = self._flags(b, "truncations", truncations, indices)
@@ -173,15 +173,15 @@ class PythonCore(CoreVecEnv):
         self._observe(b, obs, acted | alive, self.final_obs[b])
         self._begin(b)
 
-    # ------------------------------------------------------------------ what a copy tells
+    # ------------------------------------------------------------------ results of a copy
 
     def _acting(self, b: int) -> npt.NDArray[np.bool_]:
-        """Who is in `agents`, bool [N]."""
-        there = np.zeros(self.num_agents, dtype=np.bool_)
+        """Whether each agent is in `agents`, bool [N]."""
+        acting = np.zeros(self.num_agents, dtype=np.bool_)
         names = getattr(self._envs[b], "agents", None)
         if names is None:
             raise self._fault(
-                b, "agents", "the environment has no list `agents`", "keep in it who is there"
+                b, "agents", "the environment has no list `agents`", "keep the active agents in it"
             )
         for agent in names:
             if agent not in self._index:
@@ -189,25 +189,25 @@ class PythonCore(CoreVecEnv):
                     b,
                     "agents",
                     f"agent {agent!r} is not one of possible_agents {list(self._layout.agents)}",
-                    "list there every agent that may ever act",
+                    "list all agents that may ever act there",
                 )
-            there[self._index[agent]] = True
-        return there
+            acting[self._index[agent]] = True
+        return acting
 
     def _observe(
-        self, b: int, told: Mapping[Any, Any], who: npt.NDArray[np.bool_], out: F32
+        self, b: int, observations: Mapping[Any, Any], who: npt.NDArray[np.bool_], out: F32
     ) -> None:
-        """Flattens observations into f32 [N, O]; zeros for the others, and after shorter ones."""
+        """Flattens observations into f32 [N, O]; absent agents and padding are zeros."""
         out[:] = 0
         for i in np.flatnonzero(who):
             agent, size = self._layout.agents[i], self._layout.obs_sizes[i]
             space = self._layout.obs_spaces[i]
-            value = self._of(b, "observation", told, agent)
+            value = self._of(b, "observation", observations, agent)
             try:
                 if not _in_range(space, value):
                     message = f"it is {value!r}"
-                    raise ValueError(message)  # flattening would mark another entry
-                with np.errstate(over="ignore", invalid="ignore"):  # told below
+                    raise ValueError(message)  # flatten would silently set a wrong entry
+                with np.errstate(over="ignore", invalid="ignore"):  # checked below
                     flat = np.asarray(flatten(space, value), dtype=np.float32)
                 out[i, :size] = flat.reshape(size)
             except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
@@ -215,7 +215,7 @@ class PythonCore(CoreVecEnv):
                     b,
                     "observations",
                     f"the observation of agent {agent!r} is not in {space} ({error})",
-                    "return what observation_space promises",
+                    "return an element of observation_space",
                 ) from error
             if not np.isfinite(out[i]).all():
                 bad = float(out[i][~np.isfinite(out[i])][0])
@@ -226,13 +226,13 @@ class PythonCore(CoreVecEnv):
                     "every entry must be a finite number",
                 )
 
-    def _earn(self, b: int, told: Mapping[Any, Any], indices: npt.NDArray[np.intp]) -> None:
+    def _earn(self, b: int, rewards: Mapping[Any, Any], indices: npt.NDArray[np.intp]) -> None:
         self.reward[b] = 0
         for i in indices:
             agent = self._layout.agents[i]
-            value = self._of(b, "reward", told, agent)
+            value = self._of(b, "reward", rewards, agent)
             try:
-                with np.errstate(over="ignore"):  # told below
+                with np.errstate(over="ignore"):  # checked below
                     self.reward[b, i] = value
             except (TypeError, ValueError) as error:
                 raise self._fault(
@@ -247,15 +247,15 @@ class PythonCore(CoreVecEnv):
                 )
 
     def _flags(
-        self, b: int, kind: str, told: Mapping[Any, Any], indices: npt.NDArray[np.intp]
+        self, b: int, kind: str, values: Mapping[Any, Any], indices: npt.NDArray[np.intp]
     ) -> npt.NDArray[np.bool_]:
         flags = np.zeros(self.num_agents, dtype=np.bool_)
         for i in indices:
-            flags[i] = bool(self._of(b, kind, told, self._layout.agents[i]))
+            flags[i] = bool(self._of(b, kind, values, self._layout.agents[i]))
         return flags
 
     def _listen(self, b: int, infos: Any) -> None:
-        """Who hears whom: everyone present, or what `infos[agent]["neighbours"]` lists."""
+        """Sets the neighbours: all present agents, or those in `infos[agent]["neighbours"]`."""
         alive = self._alive[b]
         heard = np.outer(alive, alive)
         for i in np.flatnonzero(alive):
@@ -270,39 +270,43 @@ class PythonCore(CoreVecEnv):
                         "neighbours",
                         f"agent {self._layout.agents[i]!r} has the neighbour {agent!r}, "
                         "which is not one of possible_agents",
-                        "list names of agents",
+                        "list names of possible_agents",
                     )
                 row[self._index[agent]] = True
             heard[i] &= row
         np.fill_diagonal(heard, False)
         self.neighbours[b] = heard
 
-    def _parts(self, b: int, method: str, told: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
-        if not isinstance(told, tuple) or len(told) != len(names):
-            kind = f"{len(told)} values" if isinstance(told, tuple) else f"a {type(told).__name__}"
+    def _parts(self, b: int, method: str, results: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+        if not isinstance(results, tuple) or len(results) != len(names):
+            kind = (
+                f"{len(results)} values"
+                if isinstance(results, tuple)
+                else f"a {type(results).__name__}"
+            )
             raise self._fault(
                 b,
                 "API",
                 f"{method}() returned {kind}",
-                f"return ({', '.join(names)}), dictionaries by agent",
+                f"return ({', '.join(names)}), each a dictionary by agent",
             )
-        return told
+        return results
 
-    def _of(self, b: int, kind: str, told: Mapping[Any, Any], agent: Any) -> Any:
+    def _of(self, b: int, kind: str, values: Mapping[Any, Any], agent: Any) -> Any:
         try:
-            return told[agent]
+            return values[agent]
         except (TypeError, KeyError, IndexError) as error:
             raise self._fault(
                 b,
                 "API",
                 f"there is no entry for agent {agent!r} in the {kind} dictionary",
-                "return one for every agent that acted",
+                "return an entry for every agent that acted",
             ) from error
 
-    def _fault(self, b: int, topic: str, found: str, remedy: str) -> EnvError:
+    def _fault(self, b: int, topic: str, problem: str, remedy: str) -> EnvError:
         where = f"in step {self.time[b]}" if self.time[b] else "at the beginning"
         place = f"{where} of episode {self.episode[b]} (copy {b} of {self._name})"
-        return EnvError(topic=topic, found=f"{found} {place}", remedy=remedy)
+        return EnvError(topic=topic, found=f"{problem} {place}", remedy=remedy)
 
     # ------------------------------------------------------------------ numbers in and out
 
@@ -325,7 +329,7 @@ class PythonCore(CoreVecEnv):
             raise ValueError(message)
 
     def uniforms(self, out: F32) -> None:
-        """Fills f32 [B, N] with the numbers a compiled batch would give in this place."""
+        """Fills f32 [B, N] with the numbers that a compiled batch would give at this point."""
         for b in range(self.num_envs):
             out[b] = action_uniforms(
                 self._seed,
@@ -336,24 +340,24 @@ class PythonCore(CoreVecEnv):
             )
 
     def inspect(self, index: int, action: npt.NDArray[np.int32] | None = None) -> dict[str, Any]:
-        """What one environment holds; nobody but itself can say.
+        """Not available: a Python environment keeps its state to itself.
 
         Raises:
             EnvError: always.
         """
         raise EnvError(
             topic="API",
-            found=f"what {self._name} holds cannot be looked into",
-            remedy="make one with the callable itself and use its own render()",
+            found=f"the state of {self._name} cannot be inspected",
+            remedy="create one with its callable and use its own render()",
         )
 
     # ------------------------------------------------------------------ saving
 
     def save_state(self, first: int = 0, count: int | None = None) -> U8:
-        """Everything that changes, u8 [K]; the copies themselves only if they can be pickled.
+        """Saves the state as u8 [K]; running episodes are included only if they can be pickled.
 
         Raises:
-            EnvError: asked for a part of the batch.
+            EnvError: only a part of the batch is requested.
         """
         self._require_whole(first, count)
         copies, reason = pickled(self._envs)
@@ -373,13 +377,13 @@ class PythonCore(CoreVecEnv):
         return np.frombuffer(file.getvalue(), dtype=np.uint8)
 
     def load_state(self, state: U8, first: int = 0, count: int | None = None) -> None:
-        """Goes back to a saved state, or begins fresh episodes where the copies were not saved.
+        """Restores a saved state, or starts new episodes if the copies were not saved.
 
-        Only load what you trust: like importing the module, unpickling a copy runs its code.
+        Load only states that you trust: unpickling a copy can run code, as importing a module does.
 
         Raises:
-            ValueError: damaged, or of another environment, arguments or batch size.
-            EnvError: asked for a part of the batch.
+            ValueError: the state is damaged, or of another environment, arguments or batch size.
+            EnvError: only a part of the batch is requested.
         """
         self._require_whole(first, count)
         try:
@@ -389,10 +393,10 @@ class PythonCore(CoreVecEnv):
         except Exception as error:
             message = f"the saved state of {self._name} is damaged ({error}); use an older one"
             raise ValueError(message) from error
-        mine = {"name": self._name, "params": self.params, "num_envs": self.num_envs}
-        saved = {key: about[key] for key in mine}
-        if saved != mine or any(arrays[k].shape != getattr(self, k).shape for k in _ARRAYS):
-            message = f"the saved state is of {saved}, not of {mine}"
+        expected = {"name": self._name, "params": self.params, "num_envs": self.num_envs}
+        saved = {key: about[key] for key in expected}
+        if saved != expected or any(arrays[k].shape != getattr(self, k).shape for k in _ARRAYS):
+            message = f"the saved state is for {saved}, not for {expected}"
             raise ValueError(message)
         self._seed, self._first_env = about["seed"], about["first_env"]
         for key in _ARRAYS:
@@ -401,12 +405,12 @@ class PythonCore(CoreVecEnv):
         if reason is None:
             try:
                 self._envs = pickle.loads(arrays["copies"].tobytes())
-            except Exception as error:  # whatever its own code raises
+            except Exception as error:  # its code may raise anything
                 reason = crash(error)
         if reason is not None:
             warnings.warn(
-                f"the running episodes of {self._name} cannot be kept ({reason}); "
-                "fresh ones begin, and the run will not equal an undisturbed one",
+                f"the running episodes of {self._name} cannot be restored ({reason}); "
+                "new ones start, and the run will not equal an uninterrupted one",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -417,13 +421,13 @@ class PythonCore(CoreVecEnv):
         if (first, self.num_envs if count is None else count) != (0, self.num_envs):
             raise EnvError(
                 topic="saving",
-                found=f"the copies of {self._name} are saved together or not at all",
-                remedy="go on with as many ranks as the run was saved with",
+                found=f"the copies of {self._name} can only be saved and loaded together",
+                remedy="continue with as many ranks as the run was saved with",
             )
 
 
 def _in_range(space: spaces.Space[Any], value: Any) -> bool:
-    """Whether the choices in an observation are among those of its space."""
+    """Whether all discrete parts of an observation are in their spaces."""
     if isinstance(space, spaces.Dict):
         return all(_in_range(part, value[key]) for key, part in space.spaces.items())
     if isinstance(space, spaces.Tuple):
@@ -433,43 +437,45 @@ def _in_range(space: spaces.Space[Any], value: Any) -> bool:
 
 
 def _common_layout(envs: list[Any], name: str) -> Layout:
-    """The layout of all copies."""
+    """The common layout of all copies; raises EnvError if they differ."""
     if len({id(env) for env in envs}) < len(envs):
         raise EnvError(
             topic="loading",
             found=f"{name} returns the same object every time",
-            remedy="return a new one at each call",
+            remedy="return a new one in each call",
         )
-    found = layout(envs[0])
+    expected = layout(envs[0])
     for b, env in enumerate(envs[1:], 1):
         other = layout(env)
-        if other != found:
+        if other != expected:
             raise EnvError(
                 topic="loading",
-                found=f"copy {b} of {name} differs from the first: {other} is not {found}",
-                remedy="make agents, spaces and horizon depend on the arguments alone",
+                found=f"copy {b} of {name} differs from copy 0: {other} is not {expected}",
+                remedy="let agents, spaces and horizon depend only on the arguments",
             )
-    return found
+    return expected
 
 
 # ---------------------------------------------------------------------- pickling
 
 
 class _Pickler(pickle.Pickler):
-    """Refuses objects that forget on the way what happened to them."""
+    """Refuses objects that lose their state when pickled."""
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, EzPickle):
-            message = f"{type(obj).__name__} is an EzPickle, which keeps only how it was made"
+            message = (
+                f"{type(obj).__name__} is an EzPickle, which saves only its constructor arguments"
+            )
             raise pickle.PicklingError(message)
         return NotImplemented
 
 
 def pickled(envs: list[Any]) -> tuple[bytes, str | None]:
-    """The copies as bytes, or none and the reason why."""
+    """Pickles the copies; gives the bytes, or empty bytes and the reason of the failure."""
     file = io.BytesIO()
     try:
         _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(envs)
-    except Exception as error:  # whatever its own code raises
+    except Exception as error:  # its code may raise anything
         return b"", " ".join(str(error).split()) or type(error).__name__
     return file.getvalue(), None

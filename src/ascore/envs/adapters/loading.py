@@ -1,4 +1,4 @@
-"""Finds a Python environment by MODULE:CALLABLE and reads what training must know of it."""
+"""Creates a Python environment and reads its layout: agents, spaces and horizon."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from ascore.envs.adapters.locate import crash
 from ascore.errors import EnvError
 
 LONGEST = 2**31 - 1
-"""Steps of an episode that are counted at most."""
+"""Largest allowed horizon in steps."""
 
-# Where an environment says how long its episodes last; the second is PettingZoo's habit.
+# Attributes that may hold the horizon of an environment; the second is PettingZoo's convention.
 HORIZON_NAMES = ("horizon", "max_cycles")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What training must know of an environment before its first step.
+    """Properties of an environment that training needs before its first step.
 
     Attributes:
         agents: names of the N agents, in the order of `possible_agents`.
         num_actions: A.
-        first_action: number of each agent's first action, [N]; 0 but for `Discrete(start=...)`.
+        first_action: number of each agent's first action, [N]; 0 without `Discrete(start=...)`.
         obs_spaces: observation space of each agent, [N].
-        obs_sizes: entries of each agent's observation once flattened, [N].
-        horizon: steps after which an episode ends at the latest.
+        obs_sizes: number of entries of each agent's flattened observation, [N].
+        horizon: maximum number of steps of an episode.
     """
 
     agents: tuple[Any, ...]
@@ -42,43 +42,43 @@ class Layout:
 
 
 def build(create: Callable[..., Any], target: str, params: Mapping[str, Any]) -> Any:
-    """One environment, checked for the methods that training calls.
+    """Creates an environment and checks that it has the methods that training calls.
 
     Raises:
-        EnvError: the callable fails, or returns something else.
+        EnvError: the callable fails or returns something else.
     """
-    told = ", ".join(f"{key}={value!r}" for key, value in params.items())
+    arguments = ", ".join(f"{key}={value!r}" for key, value in params.items())
     try:
         env = create(**params)
     except Exception as error:
         raise EnvError(
             topic="loading",
-            found=f"{target}({told}) fails: {crash(error)}",
-            remedy="mend it, or give its arguments with --env-param NAME=VALUE",
+            found=f"{target}({arguments}) fails: {crash(error)}",
+            remedy="fix it, or give its arguments with --env-param NAME=VALUE",
         ) from error
     if callable(getattr(env, "agent_iter", None)):
         raise EnvError(
             topic="API",
-            found=f"{target}({told}) returns a turn-based environment (AECEnv)",
-            remedy="return pettingzoo.utils.aec_to_parallel(env) where its agents can act at once",
+            found=f"{target}({arguments}) returns a turn-based environment (AECEnv)",
+            remedy="return pettingzoo.utils.aec_to_parallel(env) if its agents can act at once",
         )
     needed = ("reset", "step", "observation_space", "action_space")
     missing = [name for name in needed if not callable(getattr(env, name, None))]
     if missing:
         raise EnvError(
             topic="API",
-            found=f"{target}({told}) returns a {type(env).__name__} without "
-            f"{', '.join(missing)} to call",
+            found=f"{target}({arguments}) returns a {type(env).__name__} without "
+            f"the methods {', '.join(missing)}",
             remedy="return a pettingzoo.ParallelEnv",
         )
     return env
 
 
 def layout(env: Any) -> Layout:
-    """All that training must know of an environment.
+    """Reads the layout of an environment.
 
     Raises:
-        EnvError: the first thing that does not fit.
+        EnvError: a property is missing or not supported; names the first one.
     """
     agents = agent_names(env)
     num_actions, first_action = action_range(env, agents)
@@ -95,66 +95,66 @@ def layout(env: Any) -> Layout:
 
 def agent_names(env: Any) -> tuple[Any, ...]:
     """Names of all agents that may ever act."""
-    found = getattr(env, "possible_agents", None)
-    if not isinstance(found, (list, tuple)) or not found:
+    names = getattr(env, "possible_agents", None)
+    if not isinstance(names, (list, tuple)) or not names:
         raise EnvError(
             topic="agents",
-            found=f"possible_agents is {found!r}",
+            found=f"possible_agents is {names!r}",
             remedy="set it in the constructor to the list of all agents that may ever act",
         )
-    if len(set(found)) < len(found):
+    if len(set(names)) < len(names):
         raise EnvError(
             topic="agents",
-            found=f"possible_agents = {found!r} repeats a name",
-            remedy="name each once",
+            found=f"possible_agents = {names!r} repeats a name",
+            remedy="list each name once",
         )
-    return tuple(found)
+    return tuple(names)
 
 
 def action_range(env: Any, agents: tuple[Any, ...]) -> tuple[int, tuple[int, ...]]:
-    """Number of actions that all agents have, and the number of each agent's first."""
-    found = {agent: _space(env, "action_space", agent) for agent in agents}
-    for agent, space in found.items():
+    """Number of actions of all agents, and the number of each agent's first action."""
+    spaces_of = {agent: _space(env, "action_space", agent) for agent in agents}
+    for agent, space in spaces_of.items():
         if not isinstance(space, spaces.Discrete):
             raise EnvError(
                 topic="actions",
                 found=f"agent {agent!r} has the action space {space}",
                 remedy="make it Discrete(n): a choice among n actions",
             )
-    sizes = {agent: int(space.n) for agent, space in found.items()}
+    sizes = {agent: int(space.n) for agent, space in spaces_of.items()}
     if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{agent!r} has {size}" for agent, size in sizes.items())
+        text = ", ".join(f"{agent!r} has {size}" for agent, size in sizes.items())
         raise EnvError(
             topic="actions",
-            found=f"agents have different numbers of actions: {told}",
-            remedy=f"give every agent Discrete({max(sizes.values())}); the surplus may do nothing",
+            found=f"agents have different numbers of actions: {text}",
+            remedy=f"give every agent Discrete({max(sizes.values())}); extra ones may do nothing",
         )
-    return next(iter(sizes.values())), tuple(int(space.start) for space in found.values())
+    return next(iter(sizes.values())), tuple(int(space.start) for space in spaces_of.values())
 
 
 def observation_spaces(env: Any, agents: tuple[Any, ...]) -> tuple[spaces.Space[Any], ...]:
-    """Observation space of each agent; all can be flattened."""
-    found = tuple(_space(env, "observation_space", agent) for agent in agents)
-    for agent, space in zip(agents, found, strict=True):
+    """Observation space of each agent, checked to be flattenable."""
+    obs_spaces = tuple(_space(env, "observation_space", agent) for agent in agents)
+    for agent, space in zip(agents, obs_spaces, strict=True):
         if isinstance(space, spaces.Dict) and "action_mask" in space.spaces:
             raise EnvError(
                 topic="observations",
-                found=f"the observation of agent {agent!r} holds an action_mask, and policies here "
-                "choose among all actions",
-                remedy="let a forbidden action do nothing, and leave the mask out",
+                found=f"the observation of agent {agent!r} holds an action_mask, but policies "
+                "here choose among all actions",
+                remedy="let a forbidden action do nothing, and omit the mask",
             )
         if not isinstance(space, spaces.Space) or not space.is_np_flattenable or not flatdim(space):
             raise EnvError(
                 topic="observations",
-                found=f"agent {agent!r} has the observation space {space}, which has no fixed "
-                "number of entries above 0",
+                found=f"agent {agent!r} has the observation space {space}, which has no "
+                "fixed number of entries above 0",
                 remedy="use Box, Discrete, MultiDiscrete, MultiBinary, or Dict and Tuple of them",
             )
-    return found
+    return obs_spaces
 
 
 def horizon(env: Any) -> int:
-    """Steps after which an episode ends at the latest."""
+    """Maximum number of steps of an episode."""
     for holder in (env, getattr(env, "unwrapped", env)):
         for name in HORIZON_NAMES:
             value = getattr(holder, name, None)
@@ -165,7 +165,7 @@ def horizon(env: Any) -> int:
                 raise EnvError(
                     topic="horizon",
                     found=f"{name} = {value!r}",
-                    remedy=f"make it the number of steps of the longest episode, 1..{LONGEST}",
+                    remedy=f"set it to the number of steps of the longest episode, 1..{LONGEST}",
                 )
             return int(value)
     raise EnvError(

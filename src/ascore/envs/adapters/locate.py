@@ -1,4 +1,4 @@
-"""Finds what MODULE:CALLABLE names, and says why it cannot be found."""
+"""Imports the object that MODULE:CALLABLE names, and explains why it cannot be found."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 
 
 def load(target: str) -> Callable[..., Any]:
-    """The function or class called MODULE:CALLABLE.
+    """Imports the function or class MODULE:CALLABLE.
 
     Raises:
-        EnvError: no such module or name in it, or the import fails.
+        EnvError: the module or name does not exist, or the import fails.
     """
-    found = find(target, "my_module:make_env")
-    if not callable(found):
+    create = find(target, "my_module:make_env")
+    if not callable(create):
         raise EnvError(
             topic="loading",
-            found=f"{target} is a {type(found).__name__}, which cannot be called",
+            found=f"{target} is a {type(create).__name__}, which cannot be called",
             remedy="name a function or class that returns a new environment",
         )
-    result: Callable[..., Any] = found
+    result: Callable[..., Any] = create
     return result
 
 
 def find(target: str, example: str) -> Any:
-    """What is called MODULE:NAME.
+    """Imports the object MODULE:NAME.
 
-    The current folder is searched too, as `python -m` does and an installed script does not.
+    The current folder is searched too, as with `python -m` but not with an installed script.
 
     Args:
-        target: the name.
-        example: of a name, for the error.
+        target: MODULE:NAME.
+        example: an example of a target, for the error message.
 
     Raises:
-        EnvError: no such module or name in it, or the import fails.
+        EnvError: the module or name does not exist, or the import fails.
     """
     module, _, path = target.partition(":")
     if not module or not path:
@@ -56,11 +56,11 @@ def find(target: str, example: str) -> Any:
     if not {"", here} & set(sys.path):
         sys.path.insert(0, here)
     try:
-        found: Any = importlib.import_module(module)
+        value: Any = importlib.import_module(module)
     except Exception as error:
         absent = error.name if isinstance(error, ModuleNotFoundError) else None
         if absent is not None and f"{module}.".startswith(f"{absent}."):
-            hint = "run from the folder that holds it, or set PYTHONPATH"
+            hint = "run from the folder that contains it, or set PYTHONPATH"
             if module.endswith((".py", "/")) or "/" in module:
                 hint = "give the module's name (my_module), not its file"
             raise EnvError(
@@ -72,23 +72,23 @@ def find(target: str, example: str) -> Any:
             remedy="fix the import",
         ) from error
     for name in path.split("."):
-        if not hasattr(found, name):
+        if not hasattr(value, name):
             raise EnvError(
                 topic="loading",
                 found=f"module {module!r} has no {path!r}",
-                remedy=f"name something that is there, as in {example}",
+                remedy=f"use an existing name, as in {example}",
             )
-        found = getattr(found, name)
-    return found
+        value = getattr(value, name)
+    return value
 
 
-def is_compiled(found: object) -> bool:
-    """Whether it is a class that `ascore/python/vec_env.hpp` made of a C++ environment."""
-    return isinstance(found, type) and hasattr(found, "parameter_docs")
+def is_compiled(value: object) -> bool:
+    """Whether the object is a C++ environment class bound by `ascore/python/vec_env.hpp`."""
+    return isinstance(value, type) and hasattr(value, "parameter_docs")
 
 
 def build_compiled(
-    found: Callable[..., Any],
+    create: Callable[..., Any],
     target: str,
     params: Mapping[str, Any],
     num_envs: int = 1,
@@ -96,25 +96,25 @@ def build_compiled(
     num_threads: int = 0,
     first_env: int = 0,
 ) -> CoreVecEnv:
-    """A batch of an environment that was compiled elsewhere.
+    """Creates a batch of an environment that was compiled outside this package.
 
     Raises:
-        EnvError: its module was compiled from headers of another interface.
-        ValueError: a parameter out of range or unknown.
+        EnvError: its module was compiled with headers of another interface version.
+        ValueError: a parameter is unknown or out of range.
     """
-    theirs = getattr(found, "interface", 0)
-    if theirs != HarvestV1.interface:
+    interface = getattr(create, "interface", 0)
+    if interface != HarvestV1.interface:
         raise EnvError(
             topic="loading",
-            found=f"{target} was compiled for interface {theirs} of ascore, and ascore "
+            found=f"{target} was compiled for interface {interface} of ascore, and ascore "
             f"{__version__} has interface {HarvestV1.interface}",
-            remedy="compile it again with the headers in `python -m ascore --include-dir`",
+            remedy="recompile it with the headers in `python -m ascore --include-dir`",
         )
-    return cast("CoreVecEnv", found(num_envs, seed, first_env, num_threads, dict(params)))
+    return cast("CoreVecEnv", create(num_envs, seed, first_env, num_threads, dict(params)))
 
 
 def crash(error: BaseException) -> str:
-    """An exception in one line, with the place it comes from."""
+    """Formats an exception in one line, with the place where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
     text = " ".join(str(error).split())
