@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import shutil
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 from ascore.config import Config
 from ascore.errors import ConfigError, RunError
+from ascore.experiments.places import place, require_empty, require_names
+from ascore.reading import JSON_LIMIT, read_regular, strict_json
 from ascore.runs import checkpoint
 from ascore.runs.evaluation import evaluate
 from ascore.runs.files import unwritable, write_atomic
@@ -21,6 +23,8 @@ from ascore.runtime import pool
 from ascore.runtime.progress import Progress
 
 LIST, RESULT = "cells.json", "evaluation.json"
+LIST_LIMIT = 2**26
+"""Bytes of a list that is read: some thirty thousand cells."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +46,22 @@ class Cell:
         return {**asdict(self), "config": self.config.to_dict()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any], origin: str) -> Cell:
-        """Creates a cell from plain values and checks them.
+    def from_dict(cls, values: Any, origin: str) -> Cell:
+        """Checked construction.
 
         Raises:
             ConfigError: a key is missing or not allowed.
         """
-        try:
-            config = Config.from_dict(values["config"], origin)
-            return cls(str(values["name"]), config, int(values["episodes"]))
-        except KeyError as error:
-            message = f"a cell of {origin} has no {error}; write the list again"
-            raise ConfigError(message) from error
+        keys = ("name", "config", "episodes")
+        for key in keys:
+            if not isinstance(values, dict) or key not in values:
+                message = f"a cell of {origin} has no {key!r}; write the list again"
+                raise ConfigError(message)
+        name, config, episodes = (values[key] for key in keys)
+        if not isinstance(name, str) or not isinstance(config, dict) or type(episodes) is not int:
+            message = f"a cell of {origin} is damaged: {values!s:.80}; write the list again"
+            raise ConfigError(message)
+        return cls(name, Config.from_dict(config, origin), episodes)
 
 
 @dataclass(frozen=True)
@@ -73,9 +81,10 @@ def write_list(out: Path, cells: Sequence[Cell]) -> Path:
     """Writes `out/cells.json`, the list of cells; a cell's number is its index.
 
     Raises:
-        RunError: the folder cannot be written.
+        RunError: the folder cannot be written, or a name does not stay below it.
     """
     path = out / LIST
+    require_names([cell.name for cell in cells], str(path))
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -88,27 +97,36 @@ def read_list(out: Path) -> list[Cell]:
     """Reads the cells of `out/cells.json`.
 
     Raises:
-        RunError: the file is missing or holds no list of cells.
+        RunError: the file is missing, holds no list of cells, or names folders outside `out`.
+        ConfigError: a cell lacks a key, or a value is not allowed.
     """
     path = out / LIST
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = strict_json(read_regular(path, LIST_LIMIT))
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read: {error}; give the folder of a sweep or a study as --out"
         raise RunError(message) from error
-    return [Cell.from_dict(entry, str(path)) for entry in values]
+    if not isinstance(values, list):
+        message = f"{path} holds no list of cells; give the folder of a sweep or a study as --out"
+        raise RunError(message)
+    cells = [Cell.from_dict(entry, str(path)) for entry in values]
+    require_names([cell.name for cell in cells], str(path))
+    return cells
 
 
 def result(folder: Path) -> dict[str, Any] | None:
     """Summary and evaluation of a finished cell; None if it is not finished."""
     path = folder / RESULT
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_regular(path, JSON_LIMIT))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         message = f"{path} is damaged ({error}); remove it, and the next run evaluates again"
         raise RunError(message) from error
+    if not isinstance(values, dict) or not isinstance(values.get("evaluation"), dict):
+        message = f"{path} is damaged (no evaluation); remove it, and the next run evaluates again"
+        raise RunError(message)
     return values
 
 
@@ -129,8 +147,12 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
         if started and checkpoint.folders(folder):
             run = resume(folder, report=report, stop=stop)
         else:
-            if folder.exists():  # killed before its first checkpoint: nothing to keep
-                shutil.rmtree(folder)
+            if started:  # killed before its first checkpoint: nothing to keep
+                for events in (folder / "tensorboard").glob("events.*"):
+                    events.unlink()
+                (folder / "config.toml").unlink()
+            else:
+                require_empty(folder)
             run = train(cell.config, folder, report=report, stop=stop)
         if not (folder / "summary.json").exists():
             return pool.STOPPED
@@ -145,10 +167,10 @@ def _alone(folder: Path) -> Iterator[None]:
     path = folder.with_name(f".{folder.name}.lock")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "wb")  # noqa: SIM115 (closed by the with statement)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise unwritable(path, error) from error
-    with file:
+    with open(handle, "rb+", buffering=0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -186,7 +208,7 @@ def run_all(
     pin: bool = False,
 ) -> list[pool.Outcome]:
     """Runs the unfinished cells; returns the outcomes of all cells, in order."""
-    tasks = {cell.name: Task(cell, runs / cell.name) for cell in cells}
+    tasks = {cell.name: Task(cell, place(runs, cell.name)) for cell in cells}
     done = {}
     for name, task in tasks.items():
         values = result(task.folder)

@@ -120,12 +120,12 @@ def rows(cells: Sequence[Cell], runs: Path) -> list[dict[str, Any]]:
         cell_result = cell_files.result(runs / cell.name)
         if cell_result is None:
             continue
-        setting, _, seed = cell.name.rpartition("/s")
+        seed = cell.config.seed
         evaluation = cell_result["evaluation"]
         low, high = evaluation["team_return"]["ci95"]
         row = {
-            "setting": setting,
-            "seed": int(seed),
+            "setting": cell.name.removesuffix(f"/s{seed}"),
+            "seed": seed,
             "team_return": evaluation["team_return"]["mean"],
             "low": low,
             "high": high,

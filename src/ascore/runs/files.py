@@ -16,7 +16,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        with open(part, "wb") as file:
+        part.unlink(missing_ok=True)
+        with open(part, "xb") as file:  # a new file: never through a link that lies there
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

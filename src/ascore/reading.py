@@ -1,0 +1,88 @@
+"""Reads files that may come from anybody: regular files, no longer than a limit, strict JSON."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+JSON_LIMIT = 2**24
+"""Bytes of a JSON file that is read; the largest ones written have some hundred thousand."""
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def read_regular(path: str | Path, limit: int | None = None, *, links: bool = False) -> bytes:
+    """All bytes of a regular file.
+
+    Folders that somebody sends may hold a link to a file elsewhere, a pipe that never ends or a
+    device that never stops; none of them is opened for reading.
+
+    Args:
+        path: of the file.
+        limit: most bytes it may have; None = as many as it has.
+        links: follow a symbolic link, for a path that the user typed.
+
+    Raises:
+        OSError: it is missing, no regular file, or longer than `limit`.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
+    try:
+        handle = os.open(path, flags)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        message = f"{path} is a symbolic link; put the file itself there"
+        raise OSError(message) from error
+    try:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            kind = KINDS.get(stat.S_IFMT(about.st_mode), "something else")
+            message = f"{path} is {kind}, not a regular file"
+            raise OSError(message)
+        if limit is not None and about.st_size > limit:
+            message = f"{path} has {about.st_size} bytes, of which at most {limit} are read"
+            raise OSError(message)
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(about.st_size)
+    finally:
+        os.close(handle)
+
+
+def strict_json(data: bytes | str) -> Any:
+    """Plain values of a JSON text in UTF-8.
+
+    Raises:
+        ValueError: it is damaged, repeats a key, is nested too deeply, or has a number that JSON
+            has not (NaN, Infinity).
+    """
+    text = data if isinstance(data, str) else data.decode("utf-8")
+    try:
+        return json.loads(text, object_pairs_hook=_every_key_once, parse_constant=_no_number)
+    except RecursionError as error:
+        message = "it is nested too deeply"
+        raise ValueError(message) from error
+
+
+def _every_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            message = f"it has the key {name!r} twice"
+            raise ValueError(message)
+        values[name] = value
+    return values
+
+
+def _no_number(name: str) -> Any:
+    message = f"it holds {name}, which is no number"
+    raise ValueError(message)

@@ -1,0 +1,175 @@
+"""Lists of cells from elsewhere: their folders stay where the runs are, nothing else is removed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ascore.cli import main
+from ascore.config import Config
+from ascore.errors import ConfigError, RunError
+from ascore.experiments import cells
+from ascore.experiments.cells import Cell, Task
+
+TINY = Config(
+    env="predation-v1", env_params={"num_agents": 2}, algorithm="ippo", episodes=4, num_envs=2,
+    actor_hidden=(4,), critic_hidden=(4,), minibatches=1, iterations=1, keep_checkpoints=50,
+)  # fmt: skip
+
+
+def listed(out: Path, *names: str) -> Path:
+    """A folder with a list of cells of these names, as somebody might send it."""
+    out.mkdir(exist_ok=True)
+    entries = [Cell(name, TINY, 2).to_dict() for name in names]
+    (out / cells.LIST).write_text(json.dumps(entries))
+    return out
+
+
+def work(folder: Path) -> Any:
+    task = Task(Cell("as/s0", TINY, 2), folder)
+    return cells.work(task, lambda *_: None, lambda: False)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../precious", "../../precious/", "{}", "as/../../../precious"]
+)
+def test_a_cell_outside_the_folder_is_refused_and_nothing_is_touched(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
+    out = listed(tmp_path / "sweep", name.format(precious))
+    assert main(["sweep", "--out", str(out)]) == 1
+    told = capsys.readouterr().err
+    assert str(out / cells.LIST) in told
+    assert "would leave the folder of the runs" in told
+    assert len(told.splitlines()) == 1
+    assert sorted(p.name for p in tmp_path.rglob("*")) == [
+        "cells.json", "precious", "sweep", "thesis.txt",
+    ]  # fmt: skip
+    assert (precious / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "/", "a//b", "a/", "/a", ".a", "a/.s0.lock", "a\n", "\x1b[2J"]
+)
+def test_names_that_are_no_path_below_the_runs_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="names a cell"):
+        cells.read_list(listed(tmp_path, name))
+    with pytest.raises(RunError, match="names a cell"):
+        cells.write_list(tmp_path / "new", [Cell(name, TINY, 2)])
+    assert not (tmp_path / "new").exists()
+
+
+def test_cells_do_not_share_folders(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="'as/s0' twice"):
+        cells.read_list(listed(tmp_path, "as/s0", "as/s0"))
+    with pytest.raises(RunError, match="'as/s0/deep' within the folder of the cell 'as/s0'"):
+        cells.read_list(listed(tmp_path, "as/s0/deep", "as/s0"))
+    names = ["as/s0", "as/s0-2", "mine:ALGORITHM/actor_lr=1e-05/s0"]
+    assert [cell.name for cell in cells.read_list(listed(tmp_path, *names))] == names
+
+
+def test_a_cell_behind_a_link_is_refused(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept.txt").write_text("kept")
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    (runs / "as").symlink_to(elsewhere)
+    with pytest.raises(RunError, match="as is a symbolic link"):
+        cells.run_all([Cell("as/s0", TINY, 2)], runs, 1, None)  # type: ignore[arg-type]
+    assert [p.name for p in elsewhere.iterdir()] == ["kept.txt"]
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "s0"
+    folder.mkdir()
+    (folder / "metrics.jsonl").write_text("somebody's")
+    with pytest.raises(RunError, match=r"holds metrics\.jsonl and no config\.toml"):
+        work(folder)
+    assert [p.name for p in folder.iterdir()] == ["metrics.jsonl"]
+    assert (folder / "metrics.jsonl").read_text() == "somebody's"
+
+
+def test_a_run_without_a_checkpoint_begins_again_and_other_files_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "s0"
+    folder.mkdir()
+    (folder / "config.toml").write_text(TINY.dump())
+    (folder / "metrics.jsonl").write_text('{"update": 1, "half a rec')
+    (folder / "notes.txt").write_text("mine")
+    assert work(folder)["updates"] == 2
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_locks_and_parts_are_not_written_through_links(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("theirs")
+    (tmp_path / ".s0.lock").symlink_to(target)
+    with pytest.raises(RunError, match=r"\.s0\.lock"):
+        work(tmp_path / "s0")
+    (tmp_path / f".{cells.LIST}.part").symlink_to(target)
+    cells.write_list(tmp_path, [Cell("as/s0", TINY, 2)])
+    assert target.read_text() == "theirs"
+
+
+def nested(_: Any) -> str:
+    return "[" * 200_000
+
+
+def without(key: str) -> Callable[[list[dict[str, Any]]], str]:
+    def change(entries: list[dict[str, Any]]) -> str:
+        return json.dumps([{k: v for k, v in entries[0].items() if k != key}])
+
+    return change
+
+
+def having(**values: Any) -> Callable[[list[dict[str, Any]]], str]:
+    return lambda entries: json.dumps([{**entries[0], **values}])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (nested, "nested too deeply"),
+        (lambda _: "{}", "holds no list of cells"),
+        (lambda _: "[1]", "has no 'name'"),
+        (lambda _: '[{"name": "a", "name": "b"}]', "the key 'name' twice"),
+        (without("config"), "has no 'config'"),
+        (having(name=3), "is damaged"),
+        (having(episodes="many"), "is damaged"),
+        (having(episodes=True), "is damaged"),
+        (having(config=[]), "is damaged"),
+        (having(config={"actor_lr": float("nan")}), "NaN, which is no number"),
+        (having(config={"envs": 3}), "unknown key 'envs'"),
+    ],
+)  # fmt: skip
+def test_a_damaged_list_is_refused_by_name(
+    change: Callable[[list[dict[str, Any]]], str], told: str, tmp_path: Path
+) -> None:
+    path = listed(tmp_path, "as/s0") / cells.LIST
+    path.write_text(change(json.loads(path.read_text())))
+    with pytest.raises((RunError, ConfigError), match=told) as caught:
+        cells.read_list(tmp_path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [cells.LIST, cells.RESULT])
+@pytest.mark.parametrize("kind", ["pipe", "link", "device", "folder"])
+def test_only_regular_files_are_read(name: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else __file__)
+    with pytest.raises(RunError, match=r"not a regular file|is a symbolic link"):
+        cells.read_list(tmp_path) if name == cells.LIST else cells.result(tmp_path)
