@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "arrays.hpp"
@@ -232,7 +234,7 @@ class BoundEngine {
   struct Chosen {
     const std::int64_t* rows = nullptr;
     std::int64_t count = 0;
-    py::object kept;
+    std::vector<std::int64_t> copy;
   };
 
   void check_step(const nn::Objective& objective, int first, int last) const {
@@ -246,19 +248,21 @@ class BoundEngine {
     }
   }
 
+  /// Rows are copied before they are checked: others may write to the array meanwhile.
   Chosen rows_of(py::handle index) const {
     if (index.is_none()) return {.count = batch_.rows};
     const py::array array = require_array<std::int64_t>("index", index);
     if (array.ndim() != 1) throw py::value_error("index is no vector");
-    const Chosen chosen{
-        .rows = read<std::int64_t>(array).data(), .count = array.shape(0), .kept = array};
-    for (std::int64_t k = 0; k < chosen.count; ++k) {
-      if (chosen.rows[k] < 0 || chosen.rows[k] >= batch_.rows) {
-        throw py::index_error("row " + std::to_string(chosen.rows[k]) + " is outside 0.." +
+    const std::span<const std::int64_t> given = read<std::int64_t>(array);
+    std::vector<std::int64_t> copy(given.begin(), given.end());
+    for (const std::int64_t row : copy) {
+      if (row < 0 || row >= batch_.rows) {
+        throw py::index_error("row " + std::to_string(row) + " is outside 0.." +
                               std::to_string(batch_.rows - 1));
       }
     }
-    return chosen;
+    const std::int64_t* const rows = copy.data();  // stays where it is when the vector moves
+    return {.rows = rows, .count = std::ssize(copy), .copy = std::move(copy)};
   }
 
   nn::Statistics* statistics_of(py::handle statistics) const {
@@ -345,7 +349,8 @@ py::tuple names_of(const std::array<const char*, N>& names) {
 void register_nn(py::module_& module) {
   py::class_<nn::Objective>(module, "Objective", "What is minimised, and its constants.")
       .def(py::init([](int kind, float clip_epsilon, float peer_low, float peer_high,
-                       float entropy_bonus, float penalty_weight, bool printed, bool kl, bool gated, bool corrects) {
+                       float entropy_bonus, float penalty_weight, bool printed, bool kl, bool gated,
+                       bool corrects) {
              return nn::Objective{.kind = kind,
                                   .clip_epsilon = clip_epsilon,
                                   .peer_low = peer_low,

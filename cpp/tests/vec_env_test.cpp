@@ -132,6 +132,72 @@ TEST_CASE("there are as many threads as asked for, but no more than environments
   CHECK(VecEnv<Counter>(5, 0, 0, 0, {}).num_threads() == 1);
 }
 
+// ---- actions are read once -------------------------------------------------------------------
+
+/// Plays Counter, and in every step overwrites what the caller holds, as another thread might.
+class Meddler {
+ public:
+  using Params = CounterParams;
+  using Obs = Counter::Obs;
+  using State = Counter::State;
+
+  explicit Meddler(const Params& params) : counter_(params) {}
+
+  Spec spec() const noexcept { return counter_.spec(); }
+  void reset(Rng& rng, StepView<Obs> io) noexcept { counter_.reset(rng, io); }
+  bool step(Rng& rng, StepView<Obs> io) noexcept {
+    std::ranges::fill(held, std::numeric_limits<std::int32_t>::max());
+    played += std::ranges::count(io.action, Counter::kWait);
+    return counter_.step(rng, io);
+  }
+  State& state() noexcept { return counter_.state(); }
+  const State& state() const noexcept { return counter_.state(); }
+  bool admits(const State& state) const noexcept { return counter_.admits(state); }
+
+  inline static std::span<std::int32_t> held;  ///< the caller's actions
+  inline static std::ptrdiff_t played = 0;     ///< how many were kWait
+
+ private:
+  Counter counter_;
+};
+
+TEST_CASE("actions that change while a step runs are played as they were checked") {
+  VecEnv<Meddler> batch(3, 0, 0, 1, {});
+  batch.reset();
+  std::vector<std::int32_t> action(6, Counter::kWait);
+  Meddler::held = action;
+  Meddler::played = 0;
+  batch.step(action);
+  CHECK(Meddler::played == 6);
+  CHECK_THROWS_AS(batch.step(action), std::invalid_argument);  // what the caller holds by now
+  CHECK(Meddler::played == 6);
+}
+
+TEST_CASE("actions that change while a rollout runs are played as they were drawn") {
+  constexpr std::size_t kSteps = 5, kEnvs = 3;
+  VecEnv<Meddler> batch(kEnvs, 0, 0, 1, {});
+  batch.reset();
+  std::vector<Meddler::Obs> obs(kSteps * kEnvs * 6);
+  std::vector<std::uint8_t> neighbours(kSteps * kEnvs * 4), ended(2 * kSteps * kEnvs);
+  std::vector<std::int32_t> action(kSteps * kEnvs * 2);
+  std::vector<float> reward(action.size());
+  std::vector<double> running(kEnvs * 2);
+  Meddler::held = action;
+  Meddler::played = 0;
+  auto act = [](std::size_t, std::size_t, std::size_t count, const auto*, const float*,
+                std::int32_t* to) noexcept { std::fill_n(to, 2 * count, Counter::kWait); };
+  batch.rollout({.steps = kSteps,
+                 .obs = obs,
+                 .neighbours = neighbours,
+                 .action = action,
+                 .reward = reward,
+                 .terminated = std::span(ended).first(kSteps * kEnvs),
+                 .truncated = std::span(ended).subspan(kSteps * kEnvs),
+                 .running = running},
+                act);
+  CHECK(Meddler::played == static_cast<std::ptrdiff_t>(action.size()));
+}
+
 // ---- episodes --------------------------------------------------------------------------------
 
 constexpr std::int32_t kWait = Counter::kWait, kEnd = Counter::kEnd;

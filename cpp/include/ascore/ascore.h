@@ -114,7 +114,8 @@ ascore_status ascore_env_reset(ascore_env* env);
 /* Starts episode 0 everywhere with another seed. */
 ascore_status ascore_env_reset_seed(ascore_env* env, uint64_t seed);
 /* Advances every environment by one step. action is [B, N], count its entries. Nothing moves if
- * anything is wrong. An episode that ends is followed by a fresh one within the same step. */
+ * anything is wrong. An episode that ends is followed by a fresh one within the same step. Actions
+ * are copied before they are checked: what another thread writes to them meanwhile is harmless. */
 ascore_status ascore_env_step(ascore_env* env, const int32_t* action, size_t count);
 /* Fills out [B, N] with numbers in [0, 1) for drawing actions in the current state. */
 ascore_status ascore_env_uniforms(ascore_env* env, float* out, size_t count);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -54,6 +55,7 @@ class alignas(kCacheLine) VecEnv {
     const std::size_t agents = num_agents();
     obs_.resize(num_envs * view_size());
     final_obs_.resize(obs_.size());
+    action_.resize(num_envs * agents);
     reward_.resize(num_envs * agents);
     neighbours_.resize(num_envs * agents * agents);
     terminated_.resize(num_envs);
@@ -82,13 +84,15 @@ class alignas(kCacheLine) VecEnv {
   }
 
   /// Advances every environment by one step; action is [B, N]. Nothing moves if an action is out of
-  /// range (std::invalid_argument names it).
+  /// range (std::invalid_argument names it). Actions are copied before they are checked: a thread
+  /// that writes to them meanwhile decides which actions are played, and never plays one out of
+  /// range.
   void step(std::span<const std::int32_t> action) {
     require_started("step");
-    require_actions(action);
-    auto slice = [this, action](std::size_t worker) noexcept {
+    copy_actions(action, action_);
+    auto slice = [this](std::size_t worker) noexcept {
       const std::size_t end = slice_begin(worker + 1);
-      for (std::size_t b = slice_begin(worker); b < end; ++b) step_one(b, action);
+      for (std::size_t b = slice_begin(worker); b < end; ++b) step_one(b);
     };
     pool_->run(slice);
   }
@@ -152,11 +156,12 @@ class alignas(kCacheLine) VecEnv {
           Rng rng = stream(b, static_cast<std::uint64_t>(time_[b]), Domain::kAction);
           for (std::size_t i = 0; i < n; ++i) uniform[b * n + i] = rng.u01_single();
         }
-        std::int32_t* action = to.action.data() + row * n;
-        act(worker, begin, count, to.obs.data() + row * view, uniform + begin * n, action);
-        const std::span<const std::int32_t> all{to.action.data() + t * batch * n, batch * n};
+        // From and into this batch's own buffers: others may write to the record meanwhile.
+        std::int32_t* action = action_.data() + begin * n;
+        act(worker, begin, count, obs_.data() + begin * view, uniform + begin * n, action);
+        std::copy_n(action, count * n, to.action.data() + row * n);
         for (std::size_t b = begin; b < begin + count; ++b) {
-          step_one(b, all);
+          step_one(b);
           double* running = to.running.data() + b * n;
           for (std::size_t i = 0; i < n; ++i) {
             running[i] += static_cast<double>(reward_[b * n + i]);
@@ -210,13 +215,14 @@ class alignas(kCacheLine) VecEnv {
   void inspect_after(std::size_t b, std::span<const std::int32_t> action, Row&& row) const {
     require_started("inspect");
     Env next = env(b);
-    require_actions(action);
     const std::size_t n = num_agents();
+    std::vector<std::int32_t> all(num_envs_ * n);
+    copy_actions(action, all);
     std::vector<Obs> obs(view_size());
     std::vector<float> reward(n);
     std::vector<std::uint8_t> neighbours(n * n);
     Rng rng = step_stream(b);
-    next.step(rng, {.action = action.subspan(b * n, n),
+    next.step(rng, {.action = std::span<const std::int32_t>(all).subspan(b * n, n),
                     .reward = reward,
                     .obs = obs,
                     .neighbours = neighbours});
@@ -391,10 +397,11 @@ class alignas(kCacheLine) VecEnv {
     envs_[b].reset(rng, view(b, {}));
   }
 
-  void step_one(std::size_t b, std::span<const std::int32_t> action) noexcept {
+  /// A step of environment b with its actions in `action_`.
+  void step_one(std::size_t b) noexcept {
     Rng rng = step_stream(b);
-    const bool terminated =
-        envs_[b].step(rng, view(b, action.subspan(b * num_agents(), num_agents())));
+    const std::size_t n = num_agents();
+    const bool terminated = envs_[b].step(rng, view(b, {action_.data() + b * n, n}));
     ++time_[b];
     const bool truncated = time_[b] == spec_.horizon;
     terminated_[b] = terminated;
@@ -422,12 +429,16 @@ class alignas(kCacheLine) VecEnv {
     }
   }
 
-  void require_actions(std::span<const std::int32_t> action) const {
+  /// Copies actions [B, N] and throws std::invalid_argument if one of the copies is out of range.
+  void copy_actions(std::span<const std::int32_t> from, std::span<std::int32_t> action) const {
     const std::size_t n = num_agents();
-    if (action.size() != num_envs_ * n) {
-      throw std::invalid_argument("action has " + std::to_string(action.size()) +
-                                  " entries, want " + std::to_string(num_envs_ * n));
+    if (from.size() != num_envs_ * n) {
+      throw std::invalid_argument("action has " + std::to_string(from.size()) + " entries, want " +
+                                  std::to_string(num_envs_ * n));
     }
+    std::ranges::copy(from, action.begin());
+    // From here on compilers must read the copy: what was copied may be another value by now.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     const auto limit = static_cast<std::uint32_t>(spec_.num_actions());
     // The top bit is set in an action below 0 or in its distance to the last one: no branch and
     // no comparison of unsigned numbers, so that it vectorises.
@@ -437,16 +448,16 @@ class alignas(kCacheLine) VecEnv {
       bad |= bits | (limit - 1 - bits);
     }
     if (bad >> 31 == 0) return;
-    const auto found = std::ranges::find_if(
+    const auto first = std::ranges::find_if(
         action, [limit](std::int32_t a) { return static_cast<std::uint32_t>(a) >= limit; });
-    const auto at = static_cast<std::size_t>(found - action.begin());
+    const auto at = static_cast<std::size_t>(first - action.begin());
     std::string names;
     for (const std::string_view name : spec_.action_names) {
       if (!names.empty()) names += ", ";
       names += name;
     }
     throw std::invalid_argument("action[" + std::to_string(at / n) + ", " + std::to_string(at % n) +
-                                "] = " + std::to_string(*found) + " is outside 0.." +
+                                "] = " + std::to_string(*first) + " is outside 0.." +
                                 std::to_string(limit - 1) + "; " + std::string(spec_.name) +
                                 " has " + std::to_string(limit) + " actions: " + names);
   }
@@ -497,6 +508,7 @@ class alignas(kCacheLine) VecEnv {
   std::uint8_t started_ = 0;
   LineVector<Env> envs_;
 
+  LineVector<std::int32_t> action_;  ///< [B, N], of the step that is being played
   LineVector<Obs> obs_, final_obs_;
   LineVector<float> reward_;
   LineVector<std::uint8_t> neighbours_, terminated_, truncated_;

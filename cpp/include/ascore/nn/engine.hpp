@@ -43,10 +43,22 @@ struct Statistics {
 };
 
 /// The names of `Statistics` in its order; "" = not told, since it is a count or told as a share.
-inline constexpr std::array<const char*, kSums + 6> kStatisticNames{
-    "policy_loss", "penalty", "entropy", "", "", "", "", "peer_ratio", "kl", "clip_fraction",
-    "active_own", "active_anticipation", "discrepancy", "value_loss", "policy_grad_norm",
-    "value_grad_norm"};
+inline constexpr std::array<const char*, kSums + 6> kStatisticNames{"policy_loss",
+                                                                    "penalty",
+                                                                    "entropy",
+                                                                    "",
+                                                                    "",
+                                                                    "",
+                                                                    "",
+                                                                    "peer_ratio",
+                                                                    "kl",
+                                                                    "clip_fraction",
+                                                                    "active_own",
+                                                                    "active_anticipation",
+                                                                    "discrepancy",
+                                                                    "value_loss",
+                                                                    "policy_grad_norm",
+                                                                    "value_grad_norm"};
 static_assert(sizeof(Statistics) == kStatisticNames.size() * sizeof(double));
 static_assert(kPolicy == 0 && kPenalty == 1 && kEntropy == 2 && kPeerRatio == 7 && kKl == 8 &&
               kClipped == 9);
