@@ -144,21 +144,12 @@ class BatchOf final : public Batch {
             core_.neighbours().data(), core_.terminated().data(), core_.truncated().data(),
             core_.episode().data(),    core_.time().data()};
   }
-  void reset() override {
-    core_.reset();
-    started_ = true;
-  }
-  void reset(std::uint64_t seed) override {
-    core_.reset(seed);
-    started_ = true;
-  }
+  void reset() override { core_.reset(); }
+  void reset(std::uint64_t seed) override { core_.reset(seed); }
   void step(std::span<const std::int32_t> action) override { core_.step(action); }
   void uniforms(std::span<float> out) const override { core_.uniforms(out); }
   std::vector<std::uint8_t> save_state() const override { return core_.save_state(); }
-  void load_state(std::span<const std::uint8_t> state) override {
-    core_.load_state(state);
-    started_ = true;
-  }
+  void load_state(std::span<const std::uint8_t> state) override { core_.load_state(state); }
   void act(const Policy& policy, bool greedy, std::span<std::int32_t> action) const override {
     std::vector<float> uniform;
     if (!greedy) {
@@ -177,11 +168,10 @@ class BatchOf final : public Batch {
  private:
   void require(const Policy& policy) const {
     policy.require(spec());
-    if (!started_) refuse("there is no state before the first reset; call ascore_env_reset first");
+    if (!core_.started()) refuse("there is no state before the first reset; call ascore_env_reset first");
   }
 
   VecEnv<Env> core_;
-  bool started_ = false;
 };
 
 /// A policy and what C sees of it.

@@ -64,9 +64,14 @@ class Counter {
 
   State& state() noexcept { return s_; }
   const State& state() const noexcept { return s_; }
-  bool admits(const State& state) const noexcept { return state.count >= 0; }
+  bool admits(const State& state) const noexcept {
+    return state.count >= 0 && state.count < horizon_ && state.draw >= 0 && state.draw < kDraws;
+  }
 
-  static std::int32_t draw(Rng& rng) noexcept { return static_cast<std::int32_t>(rng.below(1000)); }
+  static constexpr std::int32_t kDraws = 1000;
+  static std::int32_t draw(Rng& rng) noexcept {
+    return static_cast<std::int32_t>(rng.below(kDraws));
+  }
 
  private:
   /// View v is (v, steps so far, last draw); the agents hear each other after an odd step.

@@ -2,24 +2,25 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "ascore/envs/cleanup.hpp"
 #include "ascore/envs/exchange.hpp"
+#include "ascore/envs/harvest.hpp"
 #include "ascore/envs/navigation.hpp"
 #include "ascore/envs/predation.hpp"
 #include "ascore/vec_env.hpp"
 #include "counter.hpp"
+#include "saved_state.hpp"
 
 namespace ascore {
 namespace {
-
-using Bytes = std::vector<std::uint8_t>;
 
 template <class Env>
 void play(VecEnv<Env>& batch, int steps) {
@@ -117,8 +118,8 @@ TEST_CASE("a truncated state is refused, wherever it ends") {
   batch.reset();
   const Bytes saved = batch.save_state();
   for (std::size_t size = 0; size < saved.size(); ++size) {
-    const std::string found = complaint(batch, std::span(saved).first(size));
-    if (found.find("truncated") == std::string::npos) FAIL("size " << size << ": " << found);
+    const std::string message = complaint(batch, std::span(saved).first(size));
+    if (message.find("truncated") == std::string::npos) FAIL("size " << size << ": " << message);
   }
   Bytes longer = saved;
   longer.push_back(0);
@@ -141,40 +142,102 @@ TEST_CASE("a damaged state is refused, whichever byte it is") {
         "state is truncated or was not written by save_state");
 }
 
-// A state with a matching checksum need not come from save_state. The layout is: header (sizes of
-// the owner line, checksum), owner line, seed, started, states, times, buffers.
-void forge(Bytes& state, std::size_t offset, std::int32_t value) {
-  std::uint64_t owner_size = 0;
-  std::memcpy(&owner_size, state.data(), sizeof(owner_size));
-  const std::size_t body = 2 * sizeof(std::uint64_t) + owner_size;
-  std::memcpy(state.data() + body + offset, &value, sizeof(value));
-  std::uint64_t hash = 0xCBF29CE484222325;
-  for (std::size_t k = body; k < state.size(); ++k) hash = (hash ^ state[k]) * 0x100000001B3;
-  std::memcpy(state.data() + sizeof(owner_size), &hash, sizeof(hash));
-}
+// A state with a matching checksum need not come from save_state.
 
 TEST_CASE("an impossible state is refused even if its checksum matches") {
-  constexpr std::size_t kStates = sizeof(std::uint64_t) + 1;
-  constexpr std::size_t kSecond = kStates + sizeof(Counter::State);
+  constexpr std::size_t kSecond = kStatesAt + sizeof(Counter::State);
   constexpr std::size_t kTimes = kSecond + sizeof(Counter::State);
   VecEnv<Counter> batch(2, 3, 0, 1, {.horizon = 4});
   batch.reset();
   const Bytes saved = batch.save_state();
 
-  Bytes forged = saved;
-  forge(forged, kSecond, 2);
-  CHECK(complaint(batch, forged) == "");
-  CHECK(batch.save_state() == forged);
+  const Bytes other = forged(saved, kSecond, std::int32_t{2});
+  CHECK(complaint(batch, other) == "");
+  CHECK(batch.save_state() == other);
   batch.load_state(saved);
 
-  forge(forged, kSecond, -1);
-  CHECK(complaint(batch, forged) == "state of environment 1 is impossible in counter-v1");
+  CHECK(complaint(batch, forged(saved, kSecond, std::int32_t{-1})) ==
+        "state of environment 1 is impossible in counter-v1");
   for (const std::int32_t time : {-1, 4, 2147483647}) {
-    forged = saved;
-    forge(forged, kTimes, time);
-    CHECK(complaint(batch, forged) == "state of environment 0 is impossible in counter-v1");
+    CHECK(complaint(batch, forged(saved, kTimes, time)) ==
+          "state of environment 0 is impossible in counter-v1");
+  }
+  CHECK(complaint(batch, forged(saved, kStartedAt, std::uint8_t{2})) ==
+        "state has started = 2, want 0 or 1; load one that save_state returned");
+  CHECK(batch.save_state() == saved);
+}
+
+TEST_CASE("a flag other than 0 and 1 is refused by name") {
+  VecEnv<Counter> batch(2, 3, 0, 1, {});
+  batch.reset();
+  const Bytes saved = batch.save_state();
+  // The last are neighbours [2, 2, 2], terminated [2] and truncated [2].
+  const auto complaint_from_end = [&](std::size_t back) {
+    const std::size_t end = saved.size() - payload_at(saved);
+    return complaint(batch, forged(saved, end - back, std::uint8_t{7}));
+  };
+  constexpr const char* kRest = ", want 0 or 1; load one that save_state returned";
+  CHECK(complaint_from_end(1) ==
+        std::string("state of environment 1 holds 7 in truncated") + kRest);
+  CHECK(complaint_from_end(4) ==
+        std::string("state of environment 0 holds 7 in terminated") + kRest);
+  CHECK(complaint_from_end(8) ==
+        std::string("state of environment 1 holds 7 in neighbours") + kRest);
+  CHECK(complaint_from_end(12) ==
+        std::string("state of environment 0 holds 7 in neighbours") + kRest);
+  CHECK(batch.save_state() == saved);
+}
+
+/// Refuses a state in which something was written at these places of the first environment.
+template <class Env, class T>
+void check_refused(const typename Env::Params& params, const std::vector<std::size_t>& places,
+                   T value) {
+  VecEnv<Env> batch(1, 3, 0, 1, params);
+  batch.reset();
+  const Bytes saved = batch.save_state();
+  CHECK(complaint(batch, saved) == "");
+  for (const std::size_t place : places) {
+    CAPTURE(place);
+    CHECK(complaint(batch, forged(saved, kStatesAt + place, value)) ==
+          "state of environment 0 is impossible in " + std::string(batch.spec().name));
   }
   CHECK(batch.save_state() == saved);
+}
+
+TEST_CASE("entries of agents that are not there must be zero") {
+  const std::size_t facing = offsetof(grid::Agents, orientation);
+  // 5 agents share a vector with three that are not there; 9 have more than a vector holds.
+  check_refused<Harvest>({.num_agents = 5}, {2 * 5, 2 * 7, 2 * 63}, std::uint16_t{0x7FFF});
+  check_refused<Harvest>({.num_agents = 9}, {2 * 9, 2 * 63}, std::uint16_t{1});
+  check_refused<Harvest>({.num_agents = 5}, {facing + 5, facing + 63}, std::uint8_t{1});
+  check_refused<Cleanup>({}, {2 * 2, 2 * 63}, std::uint16_t{0x7FFF});
+  check_refused<Cleanup>({}, {facing + 2, facing + 63}, std::uint8_t{1});
+  using E = Exchange::State;
+  check_refused<Exchange>({}, {2 * 3, 2 * 63, offsetof(E, boxes) + 6, offsetof(E, food) + 3},
+                          std::uint8_t{1});
+  check_refused<Navigation>({}, {2 * 3, 2 * 63, offsetof(Navigation::State, landmarks) + 6},
+                            std::uint8_t{1});
+  check_refused<Predation>({.num_agents = 3}, {8 * 4, 8 * 64}, 0.5);
+}
+
+TEST_CASE("what a rule excludes is refused: places, orientations, counts and food") {
+  constexpr std::size_t kFacing = offsetof(grid::Agents, orientation);
+  check_refused<Harvest>({}, {0, 2}, std::uint16_t{0});       // a wall
+  check_refused<Harvest>({}, {0, 2}, std::uint16_t{7 * 38});  // beyond the map
+  check_refused<Harvest>({}, {kFacing, kFacing + 1}, std::uint8_t{4});
+  check_refused<Harvest>({}, {offsetof(Harvest::State, apples) + 7}, std::uint8_t{0xFF});
+  check_refused<Harvest>({}, {offsetof(Harvest::State, apples) + 128}, std::uint8_t{1});
+  check_refused<Cleanup>({}, {offsetof(Cleanup::State, num_waste)}, std::uint16_t{0xFFFF});
+  check_refused<Cleanup>({}, {offsetof(Cleanup::State, waste) + 128}, std::uint8_t{1});
+  using E = Exchange::State;
+  check_refused<Exchange>({}, {0, 1, offsetof(E, boxes)}, std::uint8_t{5});
+  check_refused<Exchange>({}, {offsetof(E, food)}, Exchange::Box::kOpen);  // food = immediate
+  check_refused<Exchange>({}, {offsetof(E, food)}, std::uint8_t{3});
+  check_refused<Exchange>({}, {offsetof(E, boxes)}, std::uint64_t{0});  // four boxes on one cell
+  check_refused<Navigation>({}, {0, 5, offsetof(Navigation::State, landmarks)}, std::uint8_t{5});
+  for (const double place : {-1e-9, 1.0 + 1e-9, std::nan(""), 1e300}) {
+    check_refused<Predation>({.length = 1}, {0, 8, 16}, place);
+  }
 }
 
 }  // namespace

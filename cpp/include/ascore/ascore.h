@@ -122,7 +122,8 @@ ascore_status ascore_env_uniforms(ascore_env* env, float* out, size_t count);
 /* Writes everything that changes to out and its size to *size. With out null, the size alone; a
  * capacity below it is ASCORE_INVALID_ARGUMENT. */
 ascore_status ascore_env_save_state(ascore_env* env, uint8_t* out, size_t capacity, size_t* size);
-/* Goes back to a saved state; damaged bytes, or those of another batch, change nothing. */
+/* Goes back to a saved state; bytes that are damaged, of another batch, or say what cannot be change
+ * nothing. */
 ascore_status ascore_env_load_state(ascore_env* env, const uint8_t* state, size_t size);
 
 /* ---- policies ----------------------------------------------------------------------------- */

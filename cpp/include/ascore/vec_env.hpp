@@ -249,7 +249,7 @@ class alignas(kCacheLine) VecEnv {
     put(&started_, 1);
     for (std::size_t b = first; b < first + count; ++b) put(&envs_[b].state(), 1);
     put(time_.data() + first, count);
-    visit_buffers(*this, [&](const auto& buffer) {
+    visit_buffers(*this, [&](std::string_view, const auto& buffer) {
       const std::size_t each = buffer.size() / num_envs_;
       put(buffer.data() + first * each, count * each);
     });
@@ -260,63 +260,52 @@ class alignas(kCacheLine) VecEnv {
   }
 
   /// Goes back to a saved state, every buffer included. Throws std::invalid_argument, leaving
-  /// everything as it was, if the bytes are damaged or belong to another environment, parameter
-  /// set, batch size or first_env.
+  /// everything as it was, if the bytes are damaged, belong to another environment, parameter set,
+  /// batch size or first_env, or hold what no environment of this kind can.
   void load_state(std::span<const std::uint8_t> bytes) { load_state(bytes, 0, num_envs_); }
 
   /// The same for environments first..first + count - 1; the others stay as they are. Throws
   /// std::out_of_range if they are not all here.
-  void load_state(std::span<const std::uint8_t> bytes, std::size_t first, std::size_t count) {
+  void load_state(std::span<const std::uint8_t> state, std::size_t first, std::size_t count) {
     require_part(first, count);
-    const std::string owner = identity(first, count);
-    Header header{};
-    if (bytes.size() < sizeof(header)) throw std::invalid_argument("state is truncated");
-    std::memcpy(&header, bytes.data(), sizeof(header));
-    bytes = bytes.subspan(sizeof(header));
-    if (header.owner_size > std::min(bytes.size(), kMaxOwnerSize)) {
-      throw std::invalid_argument("state is truncated or was not written by save_state");
-    }
-    const std::string_view theirs(reinterpret_cast<const char*>(bytes.data()), header.owner_size);
-    if (theirs != owner) {
-      throw std::invalid_argument("state belongs to \"" + std::string(theirs) +
-                                  "\", not to this \"" + owner + "\"");
-    }
-    bytes = bytes.subspan(header.owner_size);
-    if (bytes.size() != payload_size(count)) {
-      throw std::invalid_argument("state is truncated: " + std::to_string(bytes.size()) +
-                                  " bytes after its heading, want " +
-                                  std::to_string(payload_size(count)));
-    }
-    if (checksum(bytes) != header.checksum) {
-      throw std::invalid_argument("state is damaged: its checksum does not match");
-    }
+    // Copied before it is checked: others may write to it meanwhile.
+    const std::vector<std::uint8_t> copy(state.begin(), state.end());
+    const std::span<const std::uint8_t> payload = payload_of(copy, identity(first, count), count);
 
-    const std::uint8_t* from = bytes.data();
-    const auto get = [&from](auto* to, std::size_t count) {
-      std::memcpy(to, from, count * sizeof(*to));
-      from += count * sizeof(*to);
+    const std::uint8_t* from = payload.data();
+    const auto get = [&from](auto* to, std::size_t number) {
+      std::memcpy(to, from, number * sizeof(*to));
+      from += number * sizeof(*to);
     };
     std::uint64_t seed = 0;
     std::uint8_t started = 0;
     std::vector<State> states(count);
+    std::vector<std::int32_t> time(count);
     get(&seed, 1);
     get(&started, 1);
-    for (State& state : states) get(&state, 1);
-    std::vector<std::int32_t> time(count);
+    for (State& one : states) get(&one, 1);
     get(time.data(), count);
+    if (started > 1) {
+      throw std::invalid_argument("state has started = " + std::to_string(started) +
+                                  ", want 0 or 1; load one that save_state returned");
+    }
+    // Before the first reset there is no state: environments are as they were made.
+    if (started == 0) std::ranges::fill(states, Env(params_).state());
     for (std::size_t k = 0; k < count; ++k) {
       const bool in_time = time[k] >= 0 && time[k] < spec_.horizon;
-      if (started != 0 && !(in_time && envs_[first + k].admits(states[k]))) {
+      if (!in_time || (started != 0 && !envs_[first + k].admits(states[k]))) {
         throw std::invalid_argument("state of environment " + std::to_string(first + k) +
                                     " is impossible in " + std::string(spec_.name));
       }
     }
+    require_flags({from, payload.data() + payload.size()}, first, count);
+
     seed_ = seed;
     started_ = started;
     // In place: others hold views of the buffers.
     std::ranges::copy(time, time_.begin() + static_cast<std::ptrdiff_t>(first));
     for (std::size_t k = 0; k < count; ++k) envs_[first + k].state() = states[k];
-    visit_buffers(*this, [&](auto& buffer) {
+    visit_buffers(*this, [&](std::string_view, auto& buffer) {
       const std::size_t each = buffer.size() / num_envs_;
       get(buffer.data() + first * each, count * each);
     });
@@ -325,6 +314,7 @@ class alignas(kCacheLine) VecEnv {
   const Spec& spec() const noexcept { return spec_; }
   const Params& params() const noexcept { return params_; }
   std::size_t num_envs() const noexcept { return num_envs_; }
+  bool started() const noexcept { return started_ != 0; }  ///< whether there is a state to step
   std::size_t num_agents() const noexcept { return static_cast<std::size_t>(spec_.num_agents); }
   std::size_t num_threads() const noexcept { return pool_->num_threads(); }
 
@@ -474,22 +464,69 @@ class alignas(kCacheLine) VecEnv {
     return text;
   }
 
-  /// The buffers that may hold anything.
+  /// What a saved state holds behind its heading. Throws std::invalid_argument unless it is whole,
+  /// undamaged and of this owner.
+  std::span<const std::uint8_t> payload_of(std::span<const std::uint8_t> bytes,
+                                           const std::string& owner, std::size_t count) const {
+    Header header{};
+    if (bytes.size() < sizeof(header)) throw std::invalid_argument("state is truncated");
+    std::memcpy(&header, bytes.data(), sizeof(header));
+    bytes = bytes.subspan(sizeof(header));
+    if (header.owner_size > std::min(bytes.size(), kMaxOwnerSize)) {
+      throw std::invalid_argument("state is truncated or was not written by save_state");
+    }
+    const std::string_view theirs(reinterpret_cast<const char*>(bytes.data()), header.owner_size);
+    if (theirs != owner) {
+      throw std::invalid_argument("state belongs to \"" + std::string(theirs) +
+                                  "\", not to this \"" + owner + "\"");
+    }
+    bytes = bytes.subspan(header.owner_size);
+    if (bytes.size() != payload_size(count)) {
+      throw std::invalid_argument("state is truncated: " + std::to_string(bytes.size()) +
+                                  " bytes after its heading, want " +
+                                  std::to_string(payload_size(count)));
+    }
+    if (checksum(bytes) != header.checksum) {
+      throw std::invalid_argument("state is damaged: its checksum does not match");
+    }
+    return bytes;
+  }
+
+  /// Throws std::invalid_argument if a buffer of flags in the bytes of all buffers holds more than
+  /// 0 and 1.
+  void require_flags(std::span<const std::uint8_t> bytes, std::size_t first,
+                     std::size_t count) const {
+    visit_buffers(*this, [&](std::string_view flags, const auto& buffer) {
+      const std::size_t each = std::span(buffer).size_bytes() / num_envs_;
+      const auto part = bytes.first(count * each);
+      bytes = bytes.subspan(part.size());
+      if (flags.empty()) return;
+      const auto bad = std::ranges::find_if(part, [](std::uint8_t flag) { return flag > 1; });
+      if (bad == part.end()) return;
+      const auto where = static_cast<std::size_t>(bad - part.begin());
+      throw std::invalid_argument("state of environment " + std::to_string(first + where / each) +
+                                  " holds " + std::to_string(*bad) + " in " + std::string(flags) +
+                                  ", want 0 or 1; load one that save_state returned");
+    });
+  }
+
+  /// The buffers, each with its name if it holds flags; the others may hold anything.
   template <class Self, class Visitor>
   static void visit_buffers(Self& self, Visitor&& visitor) {
-    visitor(self.episode_);
-    visitor(self.obs_);
-    visitor(self.final_obs_);
-    visitor(self.reward_);
-    visitor(self.neighbours_);
-    visitor(self.terminated_);
-    visitor(self.truncated_);
+    visitor("", self.episode_);
+    visitor("", self.obs_);
+    visitor("", self.final_obs_);
+    visitor("", self.reward_);
+    visitor("neighbours", self.neighbours_);
+    visitor("terminated", self.terminated_);
+    visitor("truncated", self.truncated_);
   }
 
   std::size_t payload_size(std::size_t count) const {
     std::size_t each = sizeof(State) + sizeof(time_[0]);
-    visit_buffers(*this,
-                  [&](const auto& buffer) { each += std::span(buffer).size_bytes() / num_envs_; });
+    visit_buffers(*this, [&](std::string_view, const auto& buffer) {
+      each += std::span(buffer).size_bytes() / num_envs_;
+    });
     return sizeof(seed_) + sizeof(started_) + count * each;
   }
 

@@ -185,9 +185,16 @@ class Exchange {
   const State& state() const noexcept { return s_; }
 
   bool admits(const State& state) const noexcept {
-    const auto known = [](Box box) { return box <= Box::kEaten; };
+    const bool opens = p_.food == Params::FoodRule::kPickup;
+    const auto known = [opens](Box box) {
+      return box == Box::kClosed || (opens && box == Box::kOpen) || box == Box::kEaten;
+    };
+    const auto unused = [](Box box) { return box == Box{}; };
+    const std::span food(state.food);
     return square_.admits(state.agents) && square_.admits(state.boxes) &&
-           std::ranges::all_of(std::span(state.food).first(n_), known);
+           square_.distinct(state.boxes) && std::ranges::all_of(food.first(n_), known) &&
+           std::ranges::all_of(food.subspan(n_), unused) &&
+           (p_.collisions == Params::Collisions::kNone || square_.distinct(state.agents));
   }
 
   /// agents [N, 2] and boxes [N, 2] as (row, column); food [N]: 0 closed, 1 open, 2 eaten.

@@ -155,7 +155,8 @@ class Navigation {
   const State& state() const noexcept { return s_; }
 
   bool admits(const State& state) const noexcept {
-    return square_.admits(state.agents) && square_.admits(state.landmarks);
+    return square_.admits(state.agents) && square_.admits(state.landmarks) &&
+           square_.distinct(state.landmarks) && (!p_.block || square_.distinct(state.agents));
   }
 
   /// agents [N, 2] and landmarks [N, 2] as (row, column).

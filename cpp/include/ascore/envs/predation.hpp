@@ -125,8 +125,9 @@ class Predation {
 
   bool admits(const State& state) const noexcept {
     const auto inside = [this](double x) { return x >= 0 && x <= p_.length; };
-    return inside(state.target) &&
-           std::all_of(state.agent.begin(), state.agent.begin() + p_.num_agents, inside);
+    const std::span agents(state.agent);
+    return inside(state.target) && std::ranges::all_of(agents.first(n_), inside) &&
+           std::ranges::all_of(agents.subspan(n_), [](double x) { return x == 0; });
   }
 
   /// agents [N] and prey [1]: places on the line, 0 to length.

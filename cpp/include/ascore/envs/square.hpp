@@ -9,6 +9,7 @@
 #include <numeric>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ascore/env.hpp"
@@ -120,9 +121,20 @@ class Square {
     return to;
   }
 
+  /// Whether cells are on the square, and entries that are not used are zero.
   bool admits(const Cells& cells) const noexcept {
-    return std::ranges::all_of(std::span(cells).first(n_),
-                               [this](Cell c) { return c.x < size_ && c.y < size_; });
+    const std::span all(cells);
+    return std::ranges::all_of(all.first(n_),
+                               [this](Cell c) { return c.x < size_ && c.y < size_; }) &&
+           std::ranges::all_of(all.subspan(n_), [](Cell c) { return c == Cell{0, 0}; });
+  }
+
+  /// Whether no two share a cell.
+  bool distinct(const Cells& cells) const noexcept {
+    std::array<bool, kMaxSize * kMaxSize> taken{};
+    return std::ranges::all_of(std::span(cells).first(n_), [&](Cell c) {
+      return !std::exchange(taken[static_cast<std::size_t>(c.y * size_ + c.x)], true);
+    });
   }
 
   /// Cells as rows (row, column).

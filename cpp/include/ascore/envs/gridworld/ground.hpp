@@ -146,7 +146,12 @@ class Ground {
     }
   }
 
+  /// Whether agents can be like this: on cells of their own without wall, and nothing in entries
+  /// that are not used, which vectors read along with the others.
   bool admits(const Agents& s) const noexcept {
+    for (std::size_t i = num_agents; i < s.cell.size(); ++i) {
+      if (s.cell[i] != 0 || s.orientation[i] != 0) return false;
+    }
     for (std::size_t i = 0; i < num_agents; ++i) {
       if (s.cell[i] >= cells || tile[s.cell[i]] == '@' || s.orientation[i] > kLeft) return false;
       for (std::size_t j = 0; j < i && profile == Profile::kSsd; ++j) {

@@ -1,0 +1,191 @@
+// Saved states with bytes changed and the checksum put right. Each must be refused, or be one that
+// the environment can play on from; sanitizers watch. ASCORE_FUZZ_STATES=100000 tries so many
+// states of every environment; without it there are few.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "ascore/envs/cleanup.hpp"
+#include "ascore/envs/exchange.hpp"
+#include "ascore/envs/harvest.hpp"
+#include "ascore/envs/navigation.hpp"
+#include "ascore/envs/predation.hpp"
+#include "ascore/vec_env.hpp"
+#include "saved_state.hpp"
+
+namespace ascore {
+namespace {
+
+constexpr std::size_t kEnvs = 3;
+constexpr int kSteps = 20;
+
+std::size_t num_states() {
+  const char* const given = std::getenv("ASCORE_FUZZ_STATES");
+  return given == nullptr ? 2'000 : std::stoul(given);
+}
+
+template <class T>
+void write(Bytes& state, std::size_t at, T value) {
+  if (at + sizeof(value) <= state.size()) std::memcpy(state.data() + at, &value, sizeof(value));
+}
+
+/// Changes one thing. The payload begins at `payload`; `states` bytes of environments and times lie
+/// behind seed and started.
+void mutate(Bytes& state, std::size_t payload, std::size_t states, Rng& rng) {
+  const std::size_t all = state.size() - payload;
+  const auto place = [&] {
+    switch (rng.below(8)) {
+      case 0:
+        return payload + kStartedAt;
+      case 1:
+        return payload + rng.below(all);
+      case 2:  // flags come last
+        return state.size() - 1 - rng.below(std::min<std::size_t>(all, kEnvs * 8));
+      case 3:
+        return rng.below(state.size());
+      default:
+        return payload + kStatesAt + rng.below(states);
+    }
+  };
+  const std::size_t at = place();
+  switch (rng.below(6)) {
+    case 0:
+      state[at] = static_cast<std::uint8_t>(rng.below(256));
+      break;
+    case 1:
+      state[at] ^= static_cast<std::uint8_t>(1U << rng.below(8));
+      break;
+    case 2:
+      state[at] = static_cast<std::uint8_t>(rng.below(6));
+      break;
+    case 3:
+      write(state, at, std::array<std::uint16_t, 4>{0, 0x7FFF, 0x8000, 0xFFFF}[rng.below(4)]);
+      break;
+    case 4:
+      write(state, at,
+            std::array{std::numeric_limits<std::int32_t>::max(),
+                       std::numeric_limits<std::int32_t>::min(), -1, 1}[rng.below(4)]);
+      break;
+    default:
+      write(state, at, std::array{std::nan(""), HUGE_VAL, -1.0, 0.5}[rng.below(4)]);
+  }
+}
+
+template <class Env>
+void play_on(VecEnv<Env>& batch, Rng& rng) {
+  if (!batch.started()) batch.reset();
+  std::vector<std::int32_t> action(kEnvs * batch.num_agents());
+  for (int step = 0; step < kSteps; ++step) {
+    for (std::int32_t& a : action) {
+      a = static_cast<std::int32_t>(
+          rng.below(static_cast<std::uint64_t>(batch.spec().num_actions())));
+    }
+    batch.inspect(0, IgnoredRow{});
+    batch.step(action);
+    REQUIRE(std::ranges::all_of(batch.reward(), [](float r) { return std::isfinite(r); }));
+  }
+  for (std::size_t b = 0; b < kEnvs; ++b) REQUIRE(batch.env(b).admits(batch.env(b).state()));
+}
+
+template <class Env>
+void fuzz(const std::vector<typename Env::Params>& variants) {
+  std::size_t accepted = 0, refused = 0;
+  for (std::size_t v = 0; v < variants.size(); ++v) {
+    CAPTURE(v);
+    VecEnv<Env> batch(kEnvs, v, 0, 1, variants[v]);
+    Rng rng(v, 0, 0, 0, Domain::kAction);
+    std::vector<Bytes> good{batch.save_state()};
+    for (int k = 0; k < 5; ++k) {
+      play_on(batch, rng);
+      good.push_back(batch.save_state());
+    }
+    constexpr std::size_t kStates = kEnvs * (sizeof(typename Env::State) + sizeof(std::int32_t));
+    for (std::size_t k = 0; k < num_states() / variants.size() + 1; ++k) {
+      Bytes state = good[rng.below(good.size())];
+      const std::size_t payload = payload_at(state);
+      for (std::uint64_t n = 1 + rng.below(3); n > 0; --n) mutate(state, payload, kStates, rng);
+      if (payload_at(state) == payload) repair(state);
+      try {
+        batch.load_state(state);
+      } catch (const std::invalid_argument& error) {
+        REQUIRE(std::string(error.what()).starts_with("state "));
+        ++refused;
+        continue;
+      }
+      ++accepted;
+      play_on(batch, rng);
+      batch.load_state(batch.save_state());
+    }
+  }
+  MESSAGE(accepted << " states were played on from, " << refused << " refused");
+  CHECK(accepted > (accepted + refused) / 50);
+  CHECK(refused > (accepted + refused) / 50);
+}
+
+TEST_CASE("forged states are refused or can be played on from: exchange") {
+  using P = ExchangeParams;
+  fuzz<Exchange>({{.horizon = 30},
+                  {.horizon = 7,
+                   .food = P::FoodRule::kPickup,
+                   .early_end = true,
+                   .eaten = P::Eaten::kFlag,
+                   .collisions = P::Collisions::kBlock},
+                  {.num_agents = 25, .agents_on_boxes = true},
+                  {.num_agents = 64, .size = 32, .open_range = 4}});
+}
+
+TEST_CASE("forged states are refused or can be played on from: navigation") {
+  using P = NavigationParams;
+  fuzz<Navigation>({{.horizon = 30},
+                    {.num_agents = 8, .size = 3, .horizon = 7, .block = true},
+                    {.num_agents = 64,
+                     .size = 32,
+                     .landmarks = P::Landmarks::kFixed,
+                     .obs_order = P::ObsOrder::kSelfFirst}});
+}
+
+TEST_CASE("forged states are refused or can be played on from: predation") {
+  using P = PredationParams;
+  fuzz<Predation>({{.horizon = 7},
+                   {.num_agents = 64, .approach = P::Approach::kDistance},
+                   {.num_agents = 2, .length = 1e-3, .mixed = P::Mixed::kPairwise}});
+}
+
+TEST_CASE("forged states are refused or can be played on from: harvest") {
+  using namespace grid;
+  const std::string crowded = "PPP\nPPP\nPPP\nAAA";
+  fuzz<Harvest>({{.num_agents = 5, .horizon = 7},
+                 {.num_agents = 8, .map = crowded},
+                 {.num_agents = 9, .map = crowded, .profile = Profile::kFeatures},
+                 {.num_agents = 20, .map = "harvest_full", .obs_mode = ObsMode::kLocal},
+                 {.num_agents = 1, .obs_mode = ObsMode::kRgb, .append_orientation = true},
+                 {.num_agents = 3, .obs_mode = ObsMode::kFeatures, .graph = Graph::kRadius}});
+}
+
+TEST_CASE("forged states are refused or can be played on from: cleanup") {
+  using namespace grid;
+  const std::string crowded = "PPPP\nHRHR\nRSRS\nBBBB\nPPPP";
+  fuzz<Cleanup>({{.horizon = 7},
+                 {.num_agents = 8, .map = crowded, .move_frame = Frame::kAbs},
+                 {.num_agents = 8, .map = crowded, .profile = Profile::kFeatures},
+                 {.num_agents = 10,
+                  .map = "cleanup_full",
+                  .obs_mode = ObsMode::kFeatures,
+                  .waste_probability = 1,
+                  .beam_length = 64},
+                 {.num_agents = 2, .obs_mode = ObsMode::kRgb, .graph = Graph::kRadius}});
+}
+
+}  // namespace
+}  // namespace ascore
