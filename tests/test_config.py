@@ -37,7 +37,10 @@ from ascore.errors import ConfigError
         ({"actor_hidden": []}, "actor_hidden = .* one or more positive layer sizes"),
         ({"actor_hidden": [8, -1]}, "actor_hidden = .* one or more positive layer sizes"),
         ({"actor_hidden": 8}, "actor_hidden = 8 .* a list of whole numbers"),
-        ({"env_params": {"size": [1]}}, "env_params = .* a table of parameter values"),
+        (
+            {"env_params": {"size": [1]}},
+            r"env_params\['size'\] = \[1\] .* a finite number or a text",
+        ),
         ({"env": 3}, "env = 3 .* text"),
     ],
 )
@@ -177,3 +180,47 @@ def test_environment_graph_is_what_the_environment_said():
         neighbours("contacts", 2, from_env=said)
     with pytest.raises(ValueError, match="unknown graph 'star'"):
         neighbours("star", 2)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    rng = np.random.default_rng(0)
+    config = Config(
+        seed=rng.integers(0, 9),
+        actor_lr=np.float32(1e-3),
+        penalty_weight=np.int64(2),
+        advantage_normalization=np.bool_(True),
+        actor_hidden=np.array([8, 4]),
+        env_params={"num_agents": np.int64(3), "length": np.float32(30), "x": np.bool_(False)},
+    )
+    plain = Config(
+        seed=int(np.random.default_rng(0).integers(0, 9)),
+        actor_lr=float(np.float32(1e-3)),
+        penalty_weight=2.0,
+        advantage_normalization=True,
+        actor_hidden=(8, 4),
+        env_params={"num_agents": 3, "length": 30.0, "x": False},
+    )
+    assert config == plain
+    assert config.dump() == plain.dump()
+    assert type(config.env_params["x"]) is bool
+
+
+@pytest.mark.parametrize(
+    ("keys", "rule"),
+    [
+        ({"seed": True}, "a whole number"),
+        ({"seed": np.float64(1.0)}, "a whole number"),
+        ({"actor_lr": np.float64("inf")}, "a finite number"),
+        ({"actor_lr": 10**400}, "a finite number"),
+        ({"actor_lr": np.bool_(True)}, "a finite number"),
+        ({"tensorboard": 1}, "true or false"),
+        ({"actor_hidden": np.array([1.5])}, "a list of whole numbers"),
+        ({"env_params": {"a": [1]}}, "true, false, a finite number or a text"),
+        ({"env_params": {"a": float("nan")}}, "true, false, a finite number or a text"),
+        ({"env_params": {3: 1}}, "a table of parameter values"),
+    ],
+)
+def test_what_is_no_such_number_is_refused_in_one_short_line(keys: dict, rule: str) -> None:
+    with pytest.raises(ConfigError, match=f"must be {rule}$") as refusal:
+        Config(**keys)
+    assert len(str(refusal.value)) < 250

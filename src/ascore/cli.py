@@ -77,6 +77,9 @@ def main(argv: list[str] | None = None) -> int:
     except (AscoreError, ValueError, TypeError, OSError) as error:
         print(f"ascore: {error}", file=sys.stderr)
         return EXIT_FAILED
+    except MemoryError as error:
+        print(f"ascore: out of memory{': ' if str(error) else ''}{error}", file=sys.stderr)
+        return EXIT_FAILED
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in EXTRAS:

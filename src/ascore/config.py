@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import numbers
+import reprlib
 import sys
 import warnings
 from dataclasses import dataclass, field
@@ -51,6 +53,12 @@ _AT_LEAST: dict[str, float] = {
 _ABOVE: dict[str, float] = {"clip_epsilon": 0.0}
 _AT_MOST: dict[str, float] = {"gamma": 1.0, "gae_lambda": 1.0, "seed": 2**64 - 1}
 
+
+# How values are shown in messages: a matrix of links in full, a megabyte of text not.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlong = 60
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
 
 # Values that were called otherwise once, by key: old name -> present name.
 RENAMED: dict[str, dict[str, str]] = {"backend": {"fused": "engine"}}
@@ -354,27 +362,56 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
         _require(key, value, value in choices, "one of " + ", ".join(map(str, choices)))
         return value
     if origin is tuple:
-        ok = isinstance(value, (list, tuple)) and all(type(v) is int for v in value)
+        ok = isinstance(value, (list, tuple, np.ndarray)) and all(_is_whole(v) for v in value)
         _require(key, value, ok, "a list of whole numbers")
-        return tuple(value)
+        return tuple(int(v) for v in value)
     if origin is dict:
-        ok = isinstance(value, dict) and all(
-            isinstance(v, (bool, int, float, str)) for v in value.values()
-        )
+        ok = isinstance(value, dict) and all(isinstance(name, str) for name in value)
         _require(key, value, ok, "a table of parameter values")
-        return dict(value)
+        return {name: _plain(f"{key}[{name!r}]", entry) for name, entry in value.items()}
     if hint is float:
-        ok = (
-            isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        )
-        _require(key, value, ok, "a finite number")
+        number = _number(value)
+        _require(key, value, math.isfinite(number), "a finite number")
+        return number
+    if hint is int:
+        _require(key, value, _is_whole(value), "a whole number")
+        return int(value)
+    if hint is bool:
+        _require(key, value, isinstance(value, (bool, np.bool_)), "true or false")
+        return bool(value)
+    _require(key, value, isinstance(value, str), "text")
+    return str(value)
+
+
+def _is_whole(value: Any) -> bool:
+    """Any integral type, Python's or NumPy's, but no boolean."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _plain(key: str, value: Any) -> ParamValue:
+    """A parameter as one of the four types that TOML and JSON hold."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, str):
+        return str(value)
+    if _is_whole(value):
+        return int(value)
+    number = _number(value)
+    _require(key, value, math.isfinite(number), "true, false, a finite number or a text")
+    return number
+
+
+def _number(value: Any) -> float:
+    """Any real type as a float; nan for what is none or too large for one."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        return math.nan
+    try:
         return float(value)
-    kinds = {int: "a whole number", bool: "true or false", str: "text"}
-    _require(key, value, type(value) is hint, kinds[hint])
-    return value
+    except OverflowError:
+        return math.nan
 
 
 def _require(key: str, value: Any, ok: bool, rule: str) -> None:
     if not ok:
-        message = f"{key} = {value!r} is not allowed; it must be {rule}"
+        message = f"{key} = {_SHORT.repr(value)} is not allowed; it must be {rule}"
         raise ConfigError(message)

@@ -28,6 +28,7 @@ from ascore.learning.devices import usable_device
 from ascore.learning.exchange import Exchange
 from ascore.learning.gradients import Gradients
 from ascore.learning.guards import Guards
+from ascore.learning.memory import require_memory
 from ascore.learning.metrics import Metrics
 from ascore.learning.networks import ALL, Actor, Critic
 from ascore.learning.optimizer import AgentAdam
@@ -64,6 +65,7 @@ class Learner:
         self.device = usable_device(config, everybody)
         self.algorithm = get_algorithm(config.algorithm)
         self.spec = self.algorithm.view.spec(outside, config)
+        require_memory(self.spec, config, self.algorithm, config.num_envs // everybody.size)
         n, size = self.spec.num_agents, int(np.prod(self.spec.obs_shape))
         self.actor = Actor(
             size,

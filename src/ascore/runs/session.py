@@ -23,6 +23,7 @@ from ascore.envs.factory import batch
 from ascore.envs.vec_env import Spec, VecEnv
 from ascore.errors import AscoreWarning, CheckpointError, NonFiniteError, RunError
 from ascore.learning.learner import Learner
+from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Collector
 from ascore.runs import checkpoint
 from ascore.runs.files import unwritable, write_atomic
@@ -84,20 +85,21 @@ class Run:
 P = ParamSpec("P")
 
 
-def _takes_world(function: Callable[P, Run]) -> Callable[P, Run]:
-    """Accepts the argument `ranks` under its old name, `world`, too."""
+def _entry(function: Callable[P, Run]) -> Callable[P, Run]:
+    """Trains in PyTorch's usual modes; accepts `ranks` under its old name, `world`, too."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Run:
         if "world" in kwargs:
             warnings.warn("world is now called ranks; pass ranks=", FutureWarning, stacklevel=2)
             kwargs["ranks"] = kwargs.pop("world")
-        return function(*args, **kwargs)
+        with own_modes():
+            return function(*args, **kwargs)
 
     return call
 
 
-@_takes_world
+@_entry
 def train(
     config: Config,
     out: str | Path | None = None,
@@ -155,7 +157,7 @@ def _begin(config: Config, out: str | Path | None, restarted: bool) -> tuple[str
     return str(folder), ""
 
 
-@_takes_world
+@_entry
 def resume(
     path: str | Path,
     *,

@@ -1,0 +1,80 @@
+"""What a run needs is said before anything is allocated."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trainings import SMALL
+
+import ascore
+from ascore.algorithms.table import ALGORITHMS
+from ascore.config import Config
+from ascore.errors import ConfigError
+from ascore.learning import memory
+from ascore.learning.learner import Learner
+from ascore.learning.rollout import Collector
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_estimate_is_what_is_allocated(name: str) -> None:
+    config = Config(**{**SMALL, "algorithm": name})
+    outside = ascore.make(config.env, config.num_envs, num_agents=4)
+    learner = Learner(config, outside.spec)
+    env = learner.algorithm.view.env(outside)
+    needed = memory.bytes_needed(learner.spec, config, learner.algorithm, config.num_envs)
+    nets = (learner.actor.net, learner.critic.net)
+    adams = (learner.actor_adam, learner.critic_adam)
+    tensors = [*(x for net in nets for x in (net.flat, net.grad))]
+    tensors += [x for adam in adams for x in (adam.first, adam.second)]
+    assert needed["networks"] == sum(x.numel() * x.element_size() for x in tensors)
+    rollout = Collector(env, env.spec.horizon).rollout
+    arrays = [x for x in vars(rollout).values() if isinstance(x, np.ndarray)]
+    assert needed["rollout"] > 0.5 * sum(x.nbytes for x in arrays)
+
+
+def test_a_run_that_cannot_fit_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda: 2_000_000_000)
+    spec = dataclasses.replace(
+        ascore.make("predation").spec, obs_shape=(84 * 84 * 3,), obs_dtype="uint8", views=8
+    )
+    config = Config(rollout_steps=1000)
+    with pytest.raises(ConfigError, match=r"at least \d.*GB.*2\.0 GB are free; lower num_envs"):
+        Learner(config, spec)
+    crowd = dataclasses.replace(spec, num_agents=600, views=1)
+    with pytest.raises(ConfigError, match=r"networks \d.*lower actor_hidden and critic_hidden"):
+        Learner(Config(rollout_steps=1, num_envs=4), crowd)
+    many = dataclasses.replace(ascore.make("predation").spec, num_agents=600, obs_shape=(600,))
+    with pytest.raises(ConfigError, match=r"messages \d.*lower num_envs.* or use fewer agents"):
+        Learner(Config(actor_hidden=(1,), critic_hidden=(1,)), many)
+
+
+def test_limits_of_the_process_are_seen(tmp_path: Path) -> None:
+    """In little address space the run is refused in one line, not by an allocator."""
+    pytest.importorskip("resource")
+    program = (
+        "import resource, sys\n"
+        "from ascore.cli import main\n"
+        "import ascore.runs.session\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "limit = used + 700_000_000\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+        "sys.exit(main(['train', 'predation', '--num-envs', '200000', '--rollout-steps', '30',\n"
+        f"    '--num-threads', '1', '--out', {str(tmp_path / 'run')!r}]))\n"
+    )
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not say how much memory a process has")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("ascore: this run needs at least ")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("size", [(0, "0 bytes"), (999, "999 bytes"), (1_500_000, "1.5 MB")])
+def test_sizes_are_read_at_a_glance(size: tuple[int, str]) -> None:
+    assert memory.in_words(size[0]) == size[1]
