@@ -1,8 +1,8 @@
-"""Environment steps: the compiled core on one and two threads beside its Python twin, and the cost
-of a call for a batch of one.
+"""Speed of environment steps: the compiled core with one and two threads against its Python twin,
+and the cost of a call for a batch of one.
 
-All play the same actions from the same seed; every buffer is compared before anything is timed.
-`ascore bench` measures the same worlds against their bars.
+All take the same actions from the same seed, and every buffer is compared before the timing.
+`ascore bench` measures the same environments against their bars.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PRESENT = [workload for workload in WORKLOADS if workload.env in ENVIRONMENTS]
 NUM_ENVS = 256
 STEPS = 8
 CHECKED = 32
-"""Steps compared: more than an episode of Predation has."""
+"""Number of compared steps, more than an episode of C. Predation."""
 SIDES = {"1-thread": 1, "2-threads": 2, "reference": 0}
 
 
@@ -49,7 +49,7 @@ def test_one_environment(benchmark: Callable[..., Any], workload: Workload) -> N
     timer.group = "call"
     single, batch = workload.compiled(1), workload.compiled(4)
     actions = actions_for(batch, STEPS)
-    for action in actions:  # an environment is the same in any batch
+    for action in actions:  # an environment must not depend on its batch
         single.step(action[:1].copy())
         batch.step(action)
     assert single.obs.tobytes() == batch.obs[:1].tobytes()

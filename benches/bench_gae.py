@@ -1,6 +1,6 @@
-"""Generalised advantage estimates: the compiled core, torch and Numba loops, and naive Python.
+"""Speed of generalised advantage estimates: compiled core, torch and Numba loops, plain Python.
 
-All write the same bits, which is checked before anything is timed.
+All results are bit-identical, which is checked before the timing.
 """
 
 from __future__ import annotations

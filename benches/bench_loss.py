@@ -1,6 +1,6 @@
-"""Value and gradient of the loss: the compiled kernel beside the objective in PyTorch.
+"""Speed of the loss and its gradient: the kernel against the objective in PyTorch.
 
-Gradients are found equal before anything is timed.
+Gradients are compared before the timing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The iterations of one update of eight agents: compiled, heads per peer and networks per peer in
-PyTorch, and a module per network.
+"""Speed of an update's iterations with eight agents: compiled, heads per peer and networks per peer
+in PyTorch, and one module per network.
 
-What has the same weights must have them after the same iterations, before anything is timed.
+Sides with equal weights must have equal weights after the same iterations; this is checked before
+the timing.
 """
 
 from __future__ import annotations

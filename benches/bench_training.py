@@ -1,8 +1,8 @@
-"""Collection and learning: as `ascore train` does it, the same by PyTorch alone, and plain PyTorch
-with a module per network.
+"""Speed of collection and learning: `ascore train`, its PyTorch backend, and plain PyTorch with one
+module per network.
 
-The first two must have the same weights after an update. The third has other networks and draws
-actions of its own: there is nothing it could be equal to but the steps it takes.
+The first two must have the same weights after an update. The third has other networks and samples
+other actions, so its results are not compared.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ascore.benchmark.learning import TRAININGS, ours, plain
 from ascore.benchmark.packages import one_torch_thread
 
 SAME = 1e-4
-"""Mean distance of weights after an update, as a share of how far the update moved them; sums in
-another order make it some 1e-5."""
+"""Allowed mean difference of weights after an update, relative to their mean change; another order
+of summation gives about 1e-5."""
 
 
 @pytest.mark.parametrize("side", ["ascore train", "torch", "module per network"])
@@ -38,9 +38,9 @@ def test_training(benchmark: Any, name: str, side: str) -> None:
         before = learner.actor.net.flat.detach().clone()
         update()
         other()
-        moved, apart = (
+        moved, difference = (
             (learner.actor.net.flat.detach() - x.detach()).abs().mean()
             for x in (before, same.actor.net.flat)
         )
-        assert apart < SAME * moved
+        assert difference < SAME * moved
         benchmark.pedantic(update if side == "ascore train" else other, rounds=3, warmup_rounds=1)

@@ -1,4 +1,4 @@
-"""One update: stacked learner, both layouts, against a module per network in pure PyTorch.
+"""Speed of an update: stacked networks in both layouts against one module per network in PyTorch.
 
 pytest benches --benchmark-only
 """
@@ -30,12 +30,12 @@ def test_update(benchmark: Any, name: str, kind: str) -> None:
     with one_torch_thread():
         learner, rows = prepared(env, layout, num_envs, **params)
         fast = iterations(learner, rows)
-        if kind == "multihead":  # another network: nothing to be equal to
+        if kind == "multihead":  # another network, so results are not compared
             stand_still(learner)
             benchmark(fast)
             assert torch.isfinite(learner.actor.net.flat).all()
             return
-        # Both kinds start alike and must end alike, whichever is timed afterwards.
+        # Both kinds start with equal weights and must end with equal weights, whichever is timed.
         agents, slow = reference(learner, rows)
         fast()
         slow()

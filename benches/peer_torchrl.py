@@ -1,12 +1,12 @@
 """Environment steps per second, learning included, against TorchRL's independent PPO.
 
-Both train independent PPO on `navigation-v1` from one configuration: environments, steps per batch,
-layers, iterations, minibatches, rates, discount, lambda, clipping; neither normalises advantages or
-values. All runs in one thread of one process, in turns, and what counts is the CPU time of the
-process. First both must have as many parameters and must learn, then they are timed.
+Both train independent PPO on `navigation-v1` with one configuration: environments, steps per
+batch, layers, iterations, minibatches, learning rates, discount, GAE lambda, clipping. Neither
+normalises advantages or values. Both run alternately in one thread of one process and are timed by
+the CPU time of the process. Both must first have equally many parameters and learn.
 
-TorchRL steps the environments through PettingZoo, one after the other, which is most of its time:
-"whole update" is what a user of both would get, "learning" leaves the environments out.
+TorchRL steps the environments through PettingZoo, one after the other, which takes most of its time.
+"whole update" is the speed that users of either get; "learning" excludes the environments.
 
     pip install -c constraints.txt '.[peer]'
     python benches/peer_torchrl.py --json
@@ -34,25 +34,25 @@ from ascore.config import Config
 from ascore.envs.factory import anchor_values
 
 BAR = 10.0
-"""Whole updates, times faster than the peer's."""
+"""Promised speed of whole updates relative to the peer's."""
 LEAST_REPEATS = 5
 PACKAGES = ("torchrl", "tensordict", "pettingzoo")
 LAST = 5
-"""Updates whose returns are averaged."""
+"""Number of last updates over which returns are averaged."""
 INSTALL = "pip install -c constraints.txt '.[peer]'"
 EXIT_MISSING = 2
 
 RANDOM, LOOP = "TorchRL, random actions", "PettingZoo loop, random actions"
 NOTES = {
-    RANDOM: "no networks on that side: its collector over its PettingZoo environments",
-    LOOP: "no networks and no TorchRL on that side: what its environments cost by themselves",
+    RANDOM: "the baseline has no networks: its collector with its PettingZoo environments",
+    LOOP: "the baseline has no networks and no TorchRL: the cost of its environments alone",
 }
 
 Call = Callable[[], object]
 
 
 class Ours:
-    """This package's own training path, with the interface of `torchrl_ippo.Ippo`."""
+    """Training by this package, with the interface of `torchrl_ippo.Ippo`."""
 
     def __init__(self, config: Config) -> None:
         from ascore.benchmark.learning import learner_of
@@ -63,30 +63,30 @@ class Ours:
 
     @property
     def parameters(self) -> int:
-        """How many numbers are learned."""
+        """Number of trained parameters."""
         return sum(net.flat.numel() for net in (self.learner.actor.net, self.learner.critic.net))
 
     def collect(self) -> Any:
-        """One batch of whole episodes."""
+        """Collects one batch of whole episodes."""
         return self.collector.collect(self.learner.actor)
 
     def learn(self, batch: Any) -> None:
-        """Advantages and K iterations."""
+        """Computes advantages and does K iterations."""
         self.learner.update(batch, next(self._numbers))
 
     def stand_still(self) -> None:
-        """Sets every learning rate to zero, which saves no work."""
+        """Sets every learning rate to zero; the amount of work stays the same."""
         from ascore.benchmark.updates import stand_still
 
         stand_still(self.learner)
 
     def team_return(self, batch: Any) -> float:
-        """Mean over the episodes of a batch."""
+        """Mean team return over the episodes of a batch."""
         return float(batch.reward.sum()) / batch.reward.shape[1]
 
 
 def learning_curve(side: Any, updates: int) -> list[float]:
-    """Mean team return of every batch on the way."""
+    """Trains and gives the mean team return of every batch."""
     curve = []
     for _ in range(updates):
         batch = side.collect()
@@ -96,26 +96,28 @@ def learning_curve(side: Any, updates: int) -> list[float]:
 
 
 def require_learning(name: str, curve: list[float], config: Config) -> None:
-    """Raises Differs unless the last returns are nearer to straight walks than to random ones."""
+    """Raises Differs unless the last returns are closer to straight walks than to random play."""
     anchors = dict(anchor_values(config.env, config.env_params))
     middle = (anchors["random"] + anchors["selfish"]) / 2
     reached = float(np.mean(curve[-LAST:]))
     if not reached > middle:
         message = (
             f"{name} does not learn: team return {reached:.0f} after {len(curve)} updates is not "
-            f"above {middle:.0f}, half way from random play; give it more --updates"
+            f"above {middle:.0f}, half way from random to straight walks; try more --updates"
         )
         raise Differs(message)
 
 
 def both_learn(ours: Any, peer: Any, updates: int, config: Config) -> dict[str, list[float]]:
-    """Curves of both, which have the same sizes.
+    """Learning curves of both sides.
 
     Raises:
-        Differs: they have not, or one of them does not learn.
+        Differs: the numbers of parameters differ, or one side does not learn.
     """
     if ours.parameters != peer.parameters:
-        message = f"{ours.parameters} parameters are not the {peer.parameters} of the peer"
+        message = (
+            f"{ours.parameters} parameters here, {peer.parameters} in the peer; they must be equal"
+        )
         raise Differs(message)
     curves = {}
     for name, side in (("ascore", ours), ("TorchRL", peer)):
@@ -125,7 +127,7 @@ def both_learn(ours: Any, peer: Any, updates: int, config: Config) -> dict[str, 
 
 
 def random_play(config: Config, steps: int) -> Callable[[], None]:
-    """T steps of B PettingZoo environments in a plain loop: what nobody can save who uses them."""
+    """T steps of B PettingZoo environments in a plain loop, the least cost of using them."""
     from torchrl_ippo import single
 
     envs = [single(config, seed) for seed in range(config.num_envs)]
@@ -148,7 +150,7 @@ def random_play(config: Config, steps: int) -> Callable[[], None]:
 def measure(
     config: Config, updates: int, curves: dict[str, list[float]], effort: Effort
 ) -> list[Result]:
-    """Whole updates and their parts, one thread each; fills `curves` on the way."""
+    """Times whole updates and their parts, one thread each; also fills `curves`."""
     for name in PACKAGES:
         require_package(name, "peer")
     import torch
@@ -160,8 +162,10 @@ def measure(
         curves |= both_learn(ours, peer, updates, config)
         steps = float(ours.steps * config.num_envs)
 
-        def against(part: str, baseline: str, mine: Call, theirs: Call) -> Result:
-            timing = interleave(Work(mine, steps), Work(theirs, steps), effort, time.process_time)
+        def against(part: str, baseline: str, call: Call, baseline_call: Call) -> Result:
+            timing = interleave(
+                Work(call, steps), Work(baseline_call, steps), effort, time.process_time
+            )
             return Result.of(
                 timing,
                 group="peer",
@@ -176,7 +180,7 @@ def measure(
             side.learn(side.collect())
 
         whole = against("whole update", "TorchRL", partial(update, ours), partial(update, peer))
-        # A batch that is learned from again and again would lead weights away from it.
+        # Learning repeatedly from one batch would move weights far from the policy that sampled it.
         ours.stand_still()
         peer.stand_still()
         learn = [partial(side.learn, side.collect()) for side in (ours, peer)]
@@ -189,28 +193,30 @@ def measure(
             against("collection", LOOP, ours.collect, random_play(config, ours.steps)),
         ]
         if torch.get_num_threads() != 1:
-            message = f"torch was set to {torch.get_num_threads()} threads meanwhile, not to one"
+            message = f"torch has {torch.get_num_threads()} threads after the timing, not one"
             raise Differs(message)
     return results
 
 
 def describe(config: Config) -> str:
-    """The workload in a few words."""
+    """Short description of the workload."""
     hidden = ", ".join(map(str, config.actor_hidden))
     return f"{config.env} x {config.num_envs} envs, ({hidden}), 1 thread"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measures and prints; 1 if a result is not what it should be, 2 if the peer is missing."""
+    """Measures and prints; returns 1 if results are wrong, 2 if the peer is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--num-envs", type=int, default=16, help="environments of a batch")
-    parser.add_argument("--updates", type=int, default=60, help="to learn before timing")
+    parser.add_argument("--updates", type=int, default=60, help="updates to learn before timing")
     parser.add_argument("--repeats", type=int, default=9, help=f"turns, {LEAST_REPEATS} or more")
     options = parser.parse_args(argv)
     if options.repeats < LEAST_REPEATS:
-        parser.error(f"--repeats {options.repeats} is too few for a median; give {LEAST_REPEATS}")
-    # TorchRL's loss knows no moments of values, so neither side has them.
+        parser.error(
+            f"--repeats {options.repeats} is too few for a median; use at least {LEAST_REPEATS}"
+        )
+    # TorchRL's loss does not normalise values, so neither side does.
     config = Config.preset(
         "navigation", "ippo", num_envs=options.num_envs, value_normalization=False
     )
@@ -220,7 +226,7 @@ def main(argv: list[str] | None = None) -> int:
         [Case("peer", "TorchRL", partial(measure, config, options.updates, curves))], effort
     )
     for case in outcome.skipped:
-        print(f"{case.reason}; in this folder: {INSTALL}", file=sys.stderr)
+        print(f"{case.reason}; run in this folder: {INSTALL}", file=sys.stderr)
         return EXIT_MISSING
     outcome.machine["packages"] |= {name: version(name) for name in PACKAGES}
     if options.json:

@@ -1,9 +1,9 @@
 """Time and memory of an update against the number of agents, as a table and a picture.
 
-Every case runs in a Python of its own, so that its peak of memory is its own; cases of all kinds
-take turns, `--rounds` times. Times are CPU times of one thread. Memory is the greatest resident set
-less what the same process reached with two agents and 32 rows, that is with all modules imported.
-What weights, gradients and Adam's moments take is counted tensor by tensor.
+Every case runs in its own process, so that its peak of memory is its own. All kinds alternate,
+`--rounds` times. Times are CPU times of one thread. Memory is the peak resident set minus that of
+the same process with two agents and 32 rows, that is, with all modules imported. The memory of
+weights, gradients and Adam's moments is summed over the tensors.
 
     python benches/plot_agents.py            # writes docs/performance-agents.csv and .png
     python benches/plot_agents.py --redraw   # the picture again, from the table
@@ -25,14 +25,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-# Nothing large is imported here: a process that is started begins with the peak of its parent.
+# Nothing large is imported here, because a new process inherits the peak of its parent.
 from ascore.runs.files import write_atomic
 
 NUM_AGENTS = (2, 4, 8, 16, 32)
 NUM_ENVS, HORIZON = 128, 32
 """4,096 rows."""
 TINY = 2, 1
-"""Agents and environments of what is run first, so that everything is imported."""
+"""Agents and environments of a first, small case that imports everything."""
 KINDS = {
     "modules": "PyTorch, a network per peer, a module each",
     "separate": "PyTorch, a network per peer, stacked",
@@ -40,7 +40,7 @@ KINDS = {
     "fused": "compiled, a head per peer",
 }
 STORED = {"separate": "a network per peer", "multihead": "a head per peer"}
-"""Kinds whose weights, gradients and moments are drawn; the others store the same."""
+"""Kinds for which stored weights, gradients and moments are drawn; the others store the same."""
 LEAST_SECONDS = 0.3
 OUT = Path(__file__).resolve().parent.parent / "docs" / "performance-agents.csv"
 COLUMNS = (
@@ -52,17 +52,17 @@ MB = 1e6
 # ---- one case, in a process of its own -------------------------------------------------------
 
 Ready = tuple[Callable[[], object], Callable[[], int], int]
-"""An update as a call, the bytes it stores, asked after the first call, and rows."""
+"""An update as a call, a function that gives its stored bytes after a call, and the rows."""
 
 
 def peak() -> float:
-    """Greatest resident set of this process so far, in bytes."""
+    """Peak resident set of this process so far, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
 def learner_case(kind: str, agents: int, num_envs: int) -> Ready:
-    """The K iterations of a learner."""
+    """Prepares the K iterations of a learner."""
     from ascore.benchmark.updates import iterations, prepared, stand_still
 
     layout, backend = ("multihead", "engine") if kind == "fused" else (kind, "torch")
@@ -78,7 +78,7 @@ def learner_case(kind: str, agents: int, num_envs: int) -> Ready:
 
 
 def module_case(agents: int, num_envs: int) -> Ready:
-    """The same with a module per network."""
+    """Prepares the same with one module per network."""
     from ascore.benchmark.updates import prepared
     from ascore.reference.update import Agents, update
 
@@ -112,26 +112,26 @@ def module_case(agents: int, num_envs: int) -> Ready:
 
 
 def case(kind: str, agents: int, num_envs: int) -> Ready:
-    """Makes a case ready."""
+    """Prepares a case."""
     if kind == "modules":
         return module_case(agents, num_envs)
     return learner_case(kind, agents, num_envs)
 
 
 def one_case(kind: str, agents: int) -> dict[str, float]:
-    """Seconds of an update, bytes at the peak and stored, rows."""
+    """Measures seconds of an update, bytes at the peak and stored, and rows."""
     from ascore.benchmark.packages import one_torch_thread
 
     with one_torch_thread():
         first = case(kind, *TINY)
-        first[0]()  # kept until the end: what it holds is not taken again
+        first[0]()  # kept until the end, so that its memory is not reused
         before = peak()
         call, stored, rows = case(kind, agents, NUM_ENVS)
-        call()  # the first call touches the memory that the others use again
+        call()  # the first call allocates memory that the others reuse
         seconds = timed(call)
-        found = {"seconds": seconds, "peak": peak() - before, "stored": stored(), "rows": rows}
+        result = {"seconds": seconds, "peak": peak() - before, "stored": stored(), "rows": rows}
         del first
-        return found
+        return result
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -147,50 +147,52 @@ def fresh(kind: str, agents: int) -> dict[str, float]:
     """`one_case` in a new process."""
     command = [sys.executable, __file__, "--case", kind, str(agents)]
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    out = subprocess.run(
+    process = subprocess.run(
         command, env={**os.environ, **threads}, capture_output=True, text=True, check=False
     )
-    if out.returncode:
-        message = f"{kind} with {agents} agents ended with status {out.returncode}: {out.stderr}"
+    if process.returncode:
+        message = (
+            f"{kind} with {agents} agents exited with status {process.returncode}: {process.stderr}"
+        )
         raise SystemExit(message)
-    found: dict[str, float] = json.loads(out.stdout)
-    return found
+    result: dict[str, float] = json.loads(process.stdout)
+    return result
 
 
 # ---- all cases -------------------------------------------------------------------------------
 
 
 def measure(numbers: Sequence[int], rounds: int) -> list[dict[str, Any]]:
-    """Rows of the table: medians over the rounds."""
+    """Measures all cases; gives rows of the table, medians over the rounds."""
     cases = [(agents, kind) for agents in numbers for kind in KINDS]
-    found: dict[tuple[int, str], list[dict[str, float]]] = {case: [] for case in cases}
+    by_case: dict[tuple[int, str], list[dict[str, float]]] = {case: [] for case in cases}
     for turn in range(rounds):
         for agents, kind in cases:
             print(
                 f"round {turn + 1}/{rounds}: {kind}, {agents} agents", file=sys.stderr, flush=True
             )
-            found[agents, kind].append(fresh(kind, agents))
+            by_case[agents, kind].append(fresh(kind, agents))
     table = []
-    for (agents, kind), each in found.items():
-        times = [one["seconds"] * 1e3 for one in each]
+    for (agents, kind), repeats in by_case.items():
+        times = [one["seconds"] * 1e3 for one in repeats]
         table.append(
             {
                 "agents": agents,
                 "kind": kind,
-                "rows": int(each[0]["rows"]),
+                "rows": int(repeats[0]["rows"]),
                 "rounds": rounds,
                 "update_ms": round(statistics.median(times), 3),
                 "update_ms_least": round(min(times), 3),
                 "update_ms_greatest": round(max(times), 3),
-                "peak_mb": round(statistics.median(one["peak"] for one in each) / MB, 2),
-                "stored_mb": round(each[0]["stored"] / MB, 3),
+                "peak_mb": round(statistics.median(one["peak"] for one in repeats) / MB, 2),
+                "stored_mb": round(repeats[0]["stored"] / MB, 3),
             }
         )
     return table
 
 
 def write(table: Sequence[dict[str, Any]], path: Path) -> None:
-    """As CSV."""
+    """Writes the table as CSV."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -199,7 +201,7 @@ def write(table: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """What `write` wrote; every column but `kind` is a number."""
+    """Reads a table of `write`; every column but `kind` is a number."""
     with open(path, encoding="utf-8", newline="") as file:
         return [
             {key: value if key == "kind" else float(value) for key, value in row.items()}
@@ -217,7 +219,7 @@ MARKERS = {"modules": "s", "separate": "^", "multihead": "D", "fused": "o"}
 
 
 def draw(table: Sequence[dict[str, Any]], out: Path) -> None:
-    """Two panels, both axes logarithmic: time of an update, and memory."""
+    """Draws two panels with logarithmic axes: time of an update, and memory."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -245,8 +247,8 @@ def draw(table: Sequence[dict[str, Any]], out: Path) -> None:
         )
     ticks = sorted({row["agents"] for row in table})
     titles = {
-        left: "CPU time of one update, ms (bands: least to greatest)",
-        right: "memory beyond that of imports, MB",
+        left: "CPU time of one update, ms (bands: minimum to maximum)",
+        right: "memory in addition to imports, MB",
     }
     for panel, title in titles.items():
         panel.set_xscale("log", base=2)
@@ -272,19 +274,23 @@ def draw(table: Sequence[dict[str, Any]], out: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measures, writes the table, draws it."""
+    """Measures, writes the table and draws it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--agents", type=int, nargs="+", default=NUM_AGENTS, metavar="N")
     parser.add_argument("--rounds", type=int, default=5, help="processes per case")
-    parser.add_argument("--out", type=Path, default=OUT, help="table; the picture lies beside it")
-    parser.add_argument("--redraw", action="store_true", help="draw the table that is there")
+    parser.add_argument(
+        "--out", type=Path, default=OUT, help="path of the table; the picture is written beside it"
+    )
+    parser.add_argument("--redraw", action="store_true", help="draw the existing table")
     parser.add_argument("--case", nargs=2, metavar=("KIND", "N"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.case:
         print(json.dumps(one_case(options.case[0], int(options.case[1]))))
         return 0
-    if not options.out.parent.is_dir():  # better said now than after an hour
-        parser.error(f"--out {options.out}: there is no folder {options.out.parent}; make it first")
+    if not options.out.parent.is_dir():  # fails now rather than after an hour
+        parser.error(
+            f"--out {options.out}: there is no folder {options.out.parent}; create it first"
+        )
     if not options.redraw:
         write(measure(options.agents, options.rounds), options.out)
     draw(read(options.out), options.out.with_suffix(".png"))

@@ -1,16 +1,16 @@
-"""Where the time of an update goes: milliseconds per part, before and after compiling it.
+"""Profiles an update: milliseconds per part, for plain PyTorch and for the compiled engine.
 
-`--side before` is plain PyTorch with a module per network (`ascore.reference`), `--side after` what
-`ascore train` does. Both collect and learn on the workloads of `ascore bench --group training`, in
-one thread. Parts are timed by wrapping the calls that do them, each less what is wrapped within it;
-printed are medians over blocks of updates.
+`--side before` is plain PyTorch with one module per network (`ascore.reference`), `--side after` is
+`ascore train`. Both collect and learn on the workloads of `ascore bench --group training`, in one
+thread. Parts are timed by wrapping their calls; the time of a part excludes parts within it. The
+figures are medians over blocks of updates.
 
     python benches/profile_update.py exchange --side before
     python benches/profile_update.py exchange --side after
 
-Compiled parts cannot be looked into from here. "environment" of `--side after` is a rollout by
-policies of one layer, drawing included; what the real ones take beyond that is "policy". For shares
-of forward, loss and backward let a profiler that samples look at the same process:
+Compiled parts cannot be wrapped. "environment" of `--side after` is a rollout with one-layer
+policies, including sampling; the additional time of the real policies is "policy". To separate
+forward, loss and backward, use a sampling profiler:
 
     perf record -D 20000 -o update.perf -- python benches/profile_update.py exchange --side after
     perf report -i update.perf --no-children --sort symbol
@@ -42,33 +42,33 @@ ORDER = (
 
 
 class Clock:
-    """Seconds by part, each part less what is timed within it."""
+    """Seconds by part; the time of a part excludes parts within it."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self.inner: list[tuple[str, float]] = []
 
     def call(self, part: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Calls a function as a part."""
+        """Calls a function and adds its time to a part."""
         self.inner.append((part, 0.0))
         start = time.perf_counter()
         try:
             return function(*args, **kwargs)
         finally:
-            took = time.perf_counter() - start
+            seconds = time.perf_counter() - start
             _, within = self.inner.pop()
-            self.seconds[part] += took - within
+            self.seconds[part] += seconds - within
             if self.inner:
                 outer, already = self.inner[-1]
-                self.inner[-1] = outer, already + took
+                self.inner[-1] = outer, already + seconds
 
     @property
     def part(self) -> str:
-        """The part that is running."""
+        """The part that is being timed."""
         return self.inner[-1][0] if self.inner else ""
 
     def wrap(self, owner: Any, name: str, part: str | Callable[[], str]) -> None:
-        """Times all calls of an attribute of a module, a class or an object."""
+        """Times all calls of a function attribute of a module, a class or an object."""
         function = getattr(owner, name)
 
         @wraps(function)
@@ -79,7 +79,7 @@ class Clock:
 
 
 class Seen:
-    """An object of a compiled class, whose attributes cannot be set, with some calls timed."""
+    """Wraps an object of a compiled class, whose attributes cannot be set, and times some calls."""
 
     def __init__(self, inside: Any, clock: Clock, **parts: str) -> None:
         self._inside = inside
@@ -91,7 +91,7 @@ class Seen:
 
 
 def before(keys: dict[str, Any], clock: Clock) -> Callable[[], object]:
-    """An update by plain PyTorch."""
+    """An update in plain PyTorch."""
     import torch
 
     from ascore.reference import training, update
@@ -117,14 +117,14 @@ def before(keys: dict[str, Any], clock: Clock) -> Callable[[], object]:
 
 
 def after(keys: dict[str, Any], clock: Clock) -> Callable[[], object]:
-    """An update as `ascore train` does it; steps in two halves, as ranks take them."""
+    """An update as in `ascore train`, with optimiser steps in two halves, as with ranks."""
     from ascore import _core
     from ascore.algorithms import targets
     from ascore.learning.backends.engine import EngineBackend
     from ascore.runtime.ranks import Ranks
 
     class InHalves(Ranks):
-        """Alone, but gradients and the rest of a step are two calls, as with several ranks."""
+        """A single rank that computes gradients and the rest of a step in two calls."""
 
         size = 2
 
@@ -158,7 +158,7 @@ def after(keys: dict[str, Any], clock: Clock) -> Callable[[], object]:
 def profile(call: Callable[[], object], clock: Clock, updates: int) -> dict[str, float]:
     """Milliseconds per update by part, medians over blocks."""
     blocks: dict[str, list[float]] = {}
-    for block in range(-1, BLOCKS):  # the first does not count
+    for block in range(-1, BLOCKS):  # the first block is discarded
         clock.seconds.clear()
         for _ in range(updates):
             clock.call("the rest, in Python", call)
@@ -166,7 +166,7 @@ def profile(call: Callable[[], object], clock: Clock, updates: int) -> dict[str,
             clock.seconds[TOTAL] = sum(clock.seconds.values())
             for part, seconds in clock.seconds.items():
                 blocks.setdefault(part, []).append(seconds / updates * 1e3)
-    return {part: statistics.median(each) for part, each in blocks.items()}
+    return {part: statistics.median(values) for part, values in blocks.items()}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -180,13 +180,13 @@ def main(argv: list[str] | None = None) -> int:
     name, clock = workloads[options.workload], Clock()
     with one_torch_thread():
         side = {"before": before, "after": after}[options.side]
-        found = profile(side(TRAININGS[name][0], clock), clock, options.updates)
+        milliseconds = profile(side(TRAININGS[name][0], clock), clock, options.updates)
     about = describe_machine()
     print(f"{name}, {options.side}; {about['cpu']}, torch {about['packages'].get('torch')}")
     for part in ORDER:
-        if part in found:
-            share = found[part] / found[TOTAL]
-            print(f"{part:28s} {found[part]:10.3f} ms {share:6.1%}")
+        if part in milliseconds:
+            share = milliseconds[part] / milliseconds[TOTAL]
+            print(f"{part:28s} {milliseconds[part]:10.3f} ms {share:6.1%}")
     return 0
 
 

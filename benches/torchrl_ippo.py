@@ -2,9 +2,9 @@
 
 Follows TorchRL's own independent PPO (sota-implementations/multiagent/mappo_ippo.py) module by
 module: `Collector`, `MultiAgentMLP` without shared parameters, `ProbabilisticActor`,
-`ValueOperator`, GAE of `ClipPPOLoss`, `TensorDictReplayBuffer` without replacement, one Adam. What
-differs is what the comparison makes equal: sizes, batch, iterations, minibatches, rates, clipping,
-discount; no limit of gradients and no bonus of entropy, neither of which the other side has.
+`ValueOperator`, GAE of `ClipPPOLoss`, `TensorDictReplayBuffer` without replacement, one Adam. It
+differs only in settings that must equal this package's: sizes, batch, iterations, minibatches,
+learning rates, clipping and discount, and neither gradient clipping nor an entropy bonus.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torchrl.objectives import ClipPPOLoss, ValueEstimators
 from ascore.config import Config
 from ascore.interop.pettingzoo import parallel_env
 
-# TorchRL says that it is tested with PettingZoo 1.24.3; the interface used here is the same.
+# TorchRL warns that it is tested with PettingZoo 1.24.3; the interface used here has not changed.
 warnings.filterwarnings("ignore", message="PettingZoo in TorchRL is tested")
 logging.getLogger("torchrl").setLevel(logging.WARNING)
 
@@ -37,7 +37,7 @@ ACTION, OBS, LOGITS = (AGENTS, "action"), (AGENTS, "observation"), (AGENTS, "log
 
 
 class NoInfo(BaseParallelWrapper):
-    """Without infos: TorchRL makes tensors of them, and the names of neighbours are text."""
+    """Removes infos, because TorchRL makes tensors of them and neighbours are names."""
 
     def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, ...]:
         obs, _ = super().reset(seed, options)
@@ -49,12 +49,12 @@ class NoInfo(BaseParallelWrapper):
 
 
 def single(config: Config, seed: int) -> ParallelEnv[str, Any, Any]:
-    """One environment as TorchRL takes it."""
+    """Creates one environment for TorchRL."""
     return NoInfo(parallel_env(config.env, seed=seed, **config.env_params))
 
 
 def environments(config: Config) -> SerialEnv:
-    """B of them after each other in this process; other processes would be other threads."""
+    """B environments stepped one after the other, because the benchmark has one thread."""
 
     def wrapped(seed: int) -> PettingZooWrapper:
         return PettingZooWrapper(single(config, seed))
@@ -69,23 +69,23 @@ def environments(config: Config) -> SerialEnv:
 
 
 def rollouts(config: Config, env: SerialEnv, steps: int, policy: Any = None) -> Any:
-    """An endless iterator of batches [B, T]; without a policy actions are uniform."""
+    """An endless iterator of batches [B, T]; actions are uniform without a policy."""
     return iter(
         Collector(
             env,
             policy,
             frames_per_batch=config.num_envs * steps,
             total_frames=-1,
-            auto_register_policy_transforms=False,  # there is no recurrent policy to tell of ends
+            auto_register_policy_transforms=False,  # there is no recurrent policy
         )
     )
 
 
 class Ippo:
-    """N agents of one configuration, with networks of their own.
+    """N independent PPO agents with separate networks.
 
     Args:
-        config: an IPPO configuration with one hidden width per layer and full batches of episodes.
+        config: an IPPO configuration with equal hidden widths and batches of whole episodes.
         steps: T, the length of an episode.
     """
 
@@ -154,15 +154,15 @@ class Ippo:
 
     @property
     def parameters(self) -> int:
-        """How many numbers are learned."""
+        """Number of trained parameters."""
         return sum(x.numel() for group in self.adam.param_groups for x in group["params"])
 
     def collect(self) -> TensorDictBase:
-        """T steps of B environments, [B, T]."""
+        """Collects T steps of B environments, [B, T]."""
         return next(self.batches)
 
     def learn(self, batch: TensorDictBase) -> None:
-        """Advantages, then K iterations over the minibatches."""
+        """Computes advantages, then does K iterations over the minibatches."""
         with torch.no_grad():
             self.loss.value_estimator(
                 batch,
@@ -171,17 +171,17 @@ class Ippo:
             )
         self.buffer.extend(batch.reshape(-1))
         for _ in range(self.config.iterations * self.config.minibatches):
-            found = self.loss(self.buffer.sample())
-            total = found["loss_objective"] + found["loss_critic"] + found["loss_entropy"]
+            losses = self.loss(self.buffer.sample())
+            total = losses["loss_objective"] + losses["loss_critic"] + losses["loss_entropy"]
             total.backward()
             self.adam.step()
             self.adam.zero_grad()
 
     def stand_still(self) -> None:
-        """Sets every learning rate to zero, which saves no work."""
+        """Sets every learning rate to zero; the amount of work stays the same."""
         for group in self.adam.param_groups:
             group["lr"] = 0.0
 
     def team_return(self, batch: TensorDictBase) -> float:
-        """Mean over the episodes of a batch."""
+        """Mean team return over the episodes of a batch."""
         return float(batch["next", AGENTS, "reward"].sum()) / self.config.num_envs

@@ -1,4 +1,4 @@
-"""What `ascore bench` measures, how it measures, and what it prints."""
+"""`ascore bench`: its cases, its timing and its output."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SMALL = Effort(repeats=5, seconds=0.001, twin_envs=4, quick=True)
 
 
 class Time:
-    """A clock that moves when told to."""
+    """A clock that only simulated work advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -57,7 +57,7 @@ class Time:
         return self.now
 
     def work(self, name: str, *seconds: float) -> Callable[[], None]:
-        """A call that takes these times one after the other, the last for ever."""
+        """A call that takes these times in turn, and the last one from then on."""
         ahead = list(seconds)
 
         def call() -> None:
@@ -84,14 +84,14 @@ def test_slow_first_calls_do_not_make_short_samples() -> None:
     assert rounds * 0.001 >= 0.03
 
 
-def test_a_clock_that_has_not_ticked_is_asked_again() -> None:
+def test_a_clock_that_has_not_ticked_is_read_again() -> None:
     clock = Time()
     assert calibrate(clock.work("a", 0, 0, 0, 0.004), 0.03, clock) >= 8
 
 
 def test_both_are_timed_in_turns_after_a_turn_that_does_not_count() -> None:
     clock = Time()
-    # One call to calibrate, one to warm up, both slow and in neither median nor spread.
+    # One call calibrates and one warms up; both are slow and must not count.
     candidate = Work(clock.work("A", 9.0, 9.0, 1.0), units=2.0)
     baseline = Work(clock.work("B", 9.0, 9.0, 4.0, 6.0, 5.0))
     timing = interleave(candidate, baseline, Effort(3, 0.03, 1), clock)
@@ -115,10 +115,10 @@ def result(ratio: float, bar: float | None = None, **about: Any) -> Result:
     ("ratio", "bar", "met"), [(2, None, None), (2, 1.9, True), (2, 2, True), (2, 2.1, False)]
 )
 def test_a_bar_is_met_from_its_value_on(ratio: float, bar: float | None, met: bool | None) -> None:
-    found = result(ratio, bar)
-    assert found.met is met
-    assert ("bar" in found.to_dict()) is (bar is not None)
-    assert found.to_dict().get("met") is met
+    line = result(ratio, bar)
+    assert line.met is met
+    assert ("bar" in line.to_dict()) is (bar is not None)
+    assert line.to_dict().get("met") is met
 
 
 def test_bars_against_the_bound_and_engines_known_in_its_units() -> None:
@@ -139,7 +139,7 @@ def test_bars_against_the_bound_and_engines_known_in_its_units() -> None:
     assert "derived" in derived.baseline
     assert "25 x the bound (docs/performance.md" in derived.note
 
-    # The same time per step of all agents, allowed 150 on a machine as fast as the bars'.
+    # The same time, but with a limit of 150 ns per step of all agents.
     whole = Workload("game-v1", {"num_agents": 5}, limit_ns=150, peers=(peer,))
     bound, derived = environments.bound_results(whole, 1, 5, timing)
     assert bound.ratio == pytest.approx(65 / 650)
@@ -153,10 +153,10 @@ def test_bars_against_the_bound_and_engines_known_in_its_units() -> None:
 def test_the_allowance_of_a_call_is_beyond_the_dynamics(
     alone: float, ratio: float, met: bool
 ) -> None:
-    found = environments.call_result(WORKLOADS[0], Timing((alone,) * 3, (0.1e-6,) * 3))
-    assert found.ratio == pytest.approx(ratio)
-    assert found.candidate_ns == pytest.approx((alone - 0.1e-6) * 1e9)
-    assert found.met is met
+    line = environments.call_result(WORKLOADS[0], Timing((alone,) * 3, (0.1e-6,) * 3))
+    assert line.ratio == pytest.approx(ratio)
+    assert line.candidate_ns == pytest.approx((alone - 0.1e-6) * 1e9)
+    assert line.met is met
 
 
 def test_every_environment_is_measured() -> None:
@@ -191,7 +191,7 @@ def test_the_bound_does_the_work() -> None:
     assert [same.run(50) for _ in range(4)] == sums
     assert len(set(sums)) == 4
     assert other.run(50) != sums[0]
-    # Apples near a random walk, from a full orchard: some, and fewer than there are.
+    # A random walk in a full orchard eats some of the apples, but not all.
     assert 0 < one.eaten < 8 * 200 * one.num_agents
     assert (one.num_envs, one.num_agents) == (8, 5)
     with pytest.raises(ValueError, match="num_envs = 0 is below 1"):
@@ -208,7 +208,7 @@ def refuse(error: Exception) -> Callable[[Effort], list[Result]]:
     return measure
 
 
-def test_what_cannot_be_measured_is_told_and_the_rest_goes_on() -> None:
+def test_skipped_cases_are_reported_and_the_rest_is_measured() -> None:
     seen = []
     outcome = run(
         [
@@ -222,11 +222,11 @@ def test_what_cannot_be_measured_is_told_and_the_rest_goes_on() -> None:
     assert seen == [(1, 3, "absent"), (2, 3, "wrong"), (3, 3, "fine")]
     assert [r.met for r in outcome.results] == [False, True]
     assert outcome.missed == outcome.results[:1]
-    found = json.loads(json.dumps(outcome.to_dict()))
-    assert found["skipped"] == [
+    report = json.loads(json.dumps(outcome.to_dict()))
+    assert report["skipped"] == [
         {"group": "g", "name": "absent", "reason": "numba is not installed"}
     ]
-    assert found["differing"][0]["reason"] == "g: obs differs after 3 steps"
+    assert report["differing"][0]["reason"] == "g: obs differs after 3 steps"
     for text in (as_text(outcome), as_markdown(outcome)):
         assert "numba is not installed" in text
         assert "obs differs after 3 steps" in text
@@ -248,50 +248,50 @@ def test_a_missing_package_or_environment_is_skipped(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     "workload", [w for w in WORKLOADS if w.env in ENVIRONMENTS], ids=lambda w: w.name
 )
-def test_a_world_against_its_twin_and_as_one_call(workload: Workload) -> None:
-    (found,) = environments.against_twin(workload, 1, SMALL)
-    assert found.ratio > 1
-    assert found.spread[0] <= found.ratio <= found.spread[1]
-    assert found.bar is None  # a small batch
-    (found,) = environments.one_call(workload, SMALL)
-    assert found.bar == 1
-    (found,) = environments.few_environments(workload, 2, SMALL)
-    assert "chose 1 thread" in found.note
+def test_an_environment_against_its_twin_and_as_one_call(workload: Workload) -> None:
+    (line,) = environments.against_twin(workload, 1, SMALL)
+    assert line.ratio > 1
+    assert line.spread[0] <= line.ratio <= line.spread[1]
+    assert line.bar is None  # a small batch
+    (line,) = environments.one_call(workload, SMALL)
+    assert line.bar == 1
+    (line,) = environments.few_environments(workload, 2, SMALL)
+    assert "chose 1 thread" in line.note
 
 
 def test_the_bar_of_a_twin_holds_for_large_batches() -> None:
     workload = Workload("navigation-v1", {"num_agents": 1}, twin_bar=2)
-    (found,) = environments.against_twin(workload, 1, replace(SMALL, twin_envs=1024))
-    assert (found.bar, found.met) == (2, True)
+    (line,) = environments.against_twin(workload, 1, replace(SMALL, twin_envs=1024))
+    assert (line.bar, line.met) == (2, True)
 
 
 def test_the_machine_is_described_without_its_name() -> None:
-    found = describe_machine()
-    assert set(found) == {
+    machine = describe_machine()
+    assert set(machine) == {
         "cpu", "cores", "cpu_flags", "load", "system", "python", "ascore", "packages"
     }  # fmt: skip
-    assert found["cpu"]
-    assert found["cores"] >= 1
+    assert machine["cpu"]
+    assert machine["cores"] >= 1
 
 
 def test_the_command_prints_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     status = main(["bench", "--json", "--quick", "--group", "bound", "call"])
-    told = capsys.readouterr()
+    captured = capsys.readouterr()
     assert status == 0
-    found = json.loads(told.out)
-    assert set(found) == {"machine", "quick", "results", "skipped", "differing"}
-    assert found["quick"] is True
-    assert found["differing"] == []
-    assert {line["group"] for line in found["results"]} == {"bound", "call"}
-    for line in found["results"]:
+    report = json.loads(captured.out)
+    assert set(report) == {"machine", "quick", "results", "skipped", "differing"}
+    assert report["quick"] is True
+    assert report["differing"] == []
+    assert {line["group"] for line in report["results"]} == {"bound", "call"}
+    for line in report["results"]:
         assert {"group", "name", "baseline", "ratio", "spread", "unit"} <= set(line)
         low, high = line["spread"]
         assert 0 < low <= line["ratio"] <= high
         assert ("bar" in line) == ("met" in line)
-    names = " ".join(line["name"] for line in found["results"] + found["skipped"])
+    names = " ".join(line["name"] for line in report["results"] + report["skipped"])
     assert all(workload.env in names for workload in WORKLOADS)
     total = len(suite.cases(["bound", "call"]))
-    assert told.err.splitlines()[0] == f"1/{total} bound: {WORKLOADS[0].name}"
+    assert captured.err.splitlines()[0] == f"1/{total} bound: {WORKLOADS[0].name}"
 
 
 @pytest.mark.parametrize(
@@ -311,8 +311,8 @@ def test_exit_status(
     options: list[str],
     status: int,
 ) -> None:
-    found = Outcome(describe_machine(), True, **outcome)
-    monkeypatch.setattr("ascore.benchmark.run", lambda *_: found)
+    results = Outcome(describe_machine(), True, **outcome)
+    monkeypatch.setattr("ascore.benchmark.run", lambda *_: results)
     for form in ([], ["--json"], ["--markdown"]):
         assert main(["bench", *options, *form]) == status
         assert capsys.readouterr().out.strip()
@@ -323,7 +323,7 @@ def test_an_unknown_group_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         main(["bench", "--group", "speed"])
     assert ended.value.code == 2
     assert "'speed'" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="no benchmark group 'speed'; there is: twin, bound"):
+    with pytest.raises(ValueError, match="no benchmark group 'speed'; choose from: twin, bound"):
         suite.cases(["speed"])
 
 
@@ -336,7 +336,7 @@ def test_the_quick_look_is_a_smaller_measurement() -> None:
 
 
 def test_timing_an_update_many_times_moves_no_weight() -> None:
-    """Otherwise ratios to the policy that drew the batch run out of range, and the update fails."""
+    """Otherwise ratios to the policy that sampled the batch overflow, and the update fails."""
     pytest.importorskip("torch")
     from ascore.benchmark.updates import iterations, prepared, stand_still
 

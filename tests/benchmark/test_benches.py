@@ -1,4 +1,4 @@
-"""Scripts in benches/ that CI does not run: what they refuse, count and draw."""
+"""Scripts in benches/ that CI does not run: their checks, counts and pictures."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def test_without_the_peer_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torchrl", None)
     assert peer.main(["--json"]) == peer.EXIT_MISSING
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "torchrl is not installed; pip install 'ascore[peer]'" in told.err
-    assert "pip install -c constraints.txt '.[peer]'" in told.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "torchrl is not installed; pip install 'ascore[peer]'" in captured.err
+    assert "pip install -c constraints.txt '.[peer]'" in captured.err
 
 
 def test_too_few_turns_are_refused(peer: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ def test_too_few_turns_are_refused(peer: ModuleType, capsys: pytest.CaptureFixtu
 
 
 class Side:
-    """Earns more after every update, or the same for ever."""
+    """A side whose return grows by `gain` in every update."""
 
     def __init__(self, parameters: int, gain: float) -> None:
         self.parameters, self.gain, self.earned = parameters, gain, -788.0
@@ -74,7 +74,7 @@ def test_both_sides_must_learn_with_the_same_sizes(peer: ModuleType) -> None:
     curves = peer.both_learn(Side(9, 20.0), Side(9, 30.0), 30, config)
     assert curves["ascore"][:2] == [-788.0, -768.0]
     assert curves["TorchRL"][-1] == -788.0 + 29 * 30.0
-    with pytest.raises(Differs, match="9 parameters are not the 8 of the peer"):
+    with pytest.raises(Differs, match="9 parameters here, 8 in the peer"):
         peer.both_learn(Side(9, 20.0), Side(8, 20.0), 30, config)
     with pytest.raises(Differs, match=r"TorchRL does not learn: team return -788 after 30 updates"):
         peer.both_learn(Side(9, 20.0), Side(9, 0.0), 30, config)
@@ -111,7 +111,7 @@ def test_what_is_stored_is_four_numbers_per_parameter(agents: ModuleType, kind: 
     outputs = 2 if networks == 9 else 6
     trunk = (obs + 1) * 128 + 129 * 64
     numbers = networks * (trunk + 65 * outputs) + 3 * (trunk + 65)
-    steps = stored() / 4 - 4 * numbers  # Adam counts its steps as well
+    steps = stored() / 4 - 4 * numbers  # Adam also stores its step counts
     assert 0 < steps < 100
 
 
@@ -160,12 +160,12 @@ def test_a_part_is_timed_less_what_is_timed_within_it() -> None:
         ("after", ["environment", "policy", "values", "messages", "forward, loss and backward"]),
     ],
 )
-def test_parts_of_an_update_are_told_apart(side: str, parts: list[str]) -> None:
-    # In a process of its own, since what is timed stays wrapped.
+def test_parts_of_an_update_are_timed_separately(side: str, parts: list[str]) -> None:
+    # In a separate process, because wrapped calls stay wrapped.
     command = [sys.executable, BENCHES / "profile_update.py", "exchange", "--side", side]
-    out = subprocess.run(
+    output = subprocess.run(
         [*command, "--updates", "1"], capture_output=True, text=True, check=True
     ).stdout
-    found = {line[:28].strip(): line[28:].split() for line in out.splitlines()[1:]}
-    assert {*parts, "advantages", "optimiser", "the rest, in Python"} < found.keys()
-    assert found["whole update"][2] == "100.0%"
+    milliseconds = {line[:28].strip(): line[28:].split() for line in output.splitlines()[1:]}
+    assert {*parts, "advantages", "optimiser", "the rest, in Python"} < milliseconds.keys()
+    assert milliseconds["whole update"][2] == "100.0%"

@@ -1,4 +1,4 @@
-"""How processors are best shared: what is measured, drawn and advised."""
+"""Sharing processors: the measurement, the picture and the advice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_crew_takes_updates_and_says_how_many_steps():
 
 
 def test_a_crew_that_cannot_begin_says_so(capfd: pytest.CaptureFixture[str]):
-    with pytest.raises(AscoreError, match="ended with status 1"):
+    with pytest.raises(AscoreError, match="exited with status 1"):
         Crew({**TINY, "num_envs": 3}, 2, together=True)
     assert "num_envs = 3 cannot be shared equally by 2 ranks" in capfd.readouterr().err
 
@@ -49,14 +49,14 @@ def test_the_command_measures_draws_and_advises(
     monkeypatch.setattr("ascore.benchmark.QUICK", Effort(2, 0.005, 4, quick=True))
     picture = tmp_path / "s.png"
     assert main(["bench", "--scaling", "--quick", "--json", "--picture", str(picture)]) == 0
-    found = json.loads(capsys.readouterr().out)
+    report = json.loads(capsys.readouterr().out)
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert set(found["speed"]) == {"environment", "large networks"}
-    assert set(found["speed"]["large networks"]) == set(scaling.KINDS)
-    names = [result["name"] for result in found["results"]]
+    assert set(report["speed"]) == {"environment", "large networks"}
+    assert set(report["speed"]["large networks"]) == set(scaling.KINDS)
+    names = [result["name"] for result in report["results"]]
     assert any("harvest" in name for name in names)
-    assert [r["bar"] for r in found["results"] if "bar" in r] == [1.85, 0.9]
-    assert len(found["advice"]) == 2
+    assert [r["bar"] for r in report["results"] if "bar" in r] == [1.85, 0.9]
+    assert len(report["advice"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_command_measures_draws_and_advises(
     [
         (1.9, 1.5, "one process, --num-threads 2 --torch-threads 2 (1.90 times"),
         (1.2, 1.8, "torchrun --nproc-per-node 2 with one thread each (1.80 times"),
-        (1.0, 0.7, "more do not make it faster"),
+        (1.0, 0.7, "more are not faster"),
     ],
 )
 def test_advice_follows_the_fastest(threads: float, ranks: float, advice: str):

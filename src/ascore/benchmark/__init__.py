@@ -1,10 +1,10 @@
-"""What `ascore bench` measures: every figure is a ratio to a baseline timed beside it.
+"""Measurements of `ascore bench`: every figure is a ratio to a baseline timed alongside.
 
-Absolute times of a shared machine say little; two things timed in turns in one process share its
-mood. Results that should be equal are found equal before anything is timed.
+Absolute times on a shared machine say little, but two pieces of work timed alternately in one
+process meet the same conditions. Results that should be equal are compared before the timing.
 
-The baselines are slow twins and plain loops, so this is the one part of the package that may import
-`ascore.reference`. Nothing but the command line imports this one, and only when asked to measure.
+The baselines are slow twins and plain loops, so this is the only part of the package that may
+import `ascore.reference`. Only the command line imports this part, and only to measure.
 """
 
 from ascore.benchmark.suite import GROUPS, Case, Outcome, Skipped, cases, run

@@ -1,7 +1,7 @@
-"""Processes that train side by side: several runs at once, or the ranks of one.
+"""Processes that train in parallel: several runs, or the ranks of one run.
 
-Each is a Python of its own that makes ready, and from then on takes a few updates whenever it is
-told to. So crews of several kinds can be timed in turns while the others sleep.
+Each process prepares a training and then does a number of updates on each request. So crews of
+several kinds can be timed alternately while the others sleep.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from ascore.errors import AscoreError
 
 
 class Crew:
-    """Some processes that take updates together; use as a context manager.
+    """Several processes that do updates at the same time; use as a context manager.
 
     Args:
         keys: configuration of a run.
-        count: how many processes.
-        together: they are the ranks of one run; else each has a run of its own.
+        count: number of processes.
+        together: whether they are the ranks of one run; otherwise each has its own run.
 
     Raises:
-        AscoreError: a process ended; it has said why on standard error.
+        AscoreError: a process exited; its message is on standard error.
     """
 
     def __init__(self, keys: dict[str, Any], count: int, *, together: bool) -> None:
@@ -61,7 +61,7 @@ class Crew:
         self.close()
 
     def take(self, updates: int) -> float:
-        """Seconds until all have taken so many updates."""
+        """Seconds that all processes need for this number of updates."""
         start = time.perf_counter()
         for member in self._members:
             assert member.stdin is not None
@@ -71,7 +71,7 @@ class Crew:
         return time.perf_counter() - start
 
     def close(self) -> None:
-        """Sends them home."""
+        """Ends the processes and waits for them."""
         for member in self._members:
             assert member.stdin is not None
             member.stdin.close()
@@ -81,15 +81,15 @@ class Crew:
             member.stdout.close()
 
     def _answers(self) -> list[float]:
-        found = []
+        answers = []
         for member in self._members:
             assert member.stdout is not None
             line = member.stdout.readline()
             if not line:
-                message = f"a process of the measurement ended with status {member.wait()}"
+                message = f"a measured process exited with status {member.wait()}"
                 raise AscoreError(message)
-            found.append(float(line))
-        return found
+            answers.append(float(line))
+        return answers
 
 
 def _free_port() -> int:
@@ -99,7 +99,7 @@ def _free_port() -> int:
 
 
 def _serve(keys: dict[str, Any]) -> None:
-    """Tells the environment steps of an update, then takes updates until nobody asks for more."""
+    """Answers with the environment steps per update, then does updates as requested on stdin."""
     import torch
 
     from ascore.config import Config
@@ -128,18 +128,18 @@ def _serve(keys: dict[str, Any]) -> None:
                 number += 1
 
         updates(1)
-        _tell(env.spec.horizon * config.num_envs)
+        _answer(env.spec.horizon * config.num_envs)
         for line in sys.stdin:
             updates(int(line))
-            _tell(0)
+            _answer(0)
 
 
-def _tell(value: float) -> None:
+def _answer(value: float) -> None:
     print(value, flush=True)
 
 
 def main(argv: Sequence[str]) -> None:
-    """`python -m ascore.benchmark.crews KEYS`: one process of a crew."""
+    """Runs one process of a crew: `python -m ascore.benchmark.crews KEYS`."""
     _serve(json.loads(argv[0]))
 
 

@@ -1,4 +1,4 @@
-"""Steps per second: against the Python twins, the bound, one thread; and what a call costs."""
+"""Speed of environment steps, against Python twins, the bound and one thread; cost of a call."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ from ascore.runtime.processors import usable_processors
 
 NUM_ENVS = 1024
 STEPS = 16
-"""Different actions per environment before they come round again."""
+"""Number of different actions per environment before they repeat."""
 FULL_CHECK, QUICK_CHECK = 32, 8
 """Steps compared before timing; the full check is longer than an episode of Predation."""
 
 TWO_THREADS_BAR = 1.6
 FEW_ENVS = (1, 16)
 FEW_BAR = 0.95
-"""Never slower: where one thread is chosen both sides run the same code, up to noise."""
+"""Must not be slower, up to noise: with one thread chosen, both sides run the same code."""
 CALL_NS = 1_500.0
-"""What a call of `step` on one environment may cost beyond the environment."""
+"""Allowed overhead in ns of a call of `step` on one environment, beyond its dynamics."""
 
 
 def require_two_cores() -> None:
-    """Raises Missing where two threads would share one core."""
+    """Raises Missing if two threads would share one core."""
     if usable_processors() < 2:
-        message = "two threads need two cores; this process may use one"
+        message = "two threads need two cores; this process may use only one"
         raise Missing(message)
 
 
 def against_twin(workload: Workload, num_threads: int, effort: Effort) -> list[Result]:
-    """The compiled environment against its Python twin, which has one thread in any case."""
+    """Times the compiled environment against its Python twin, which has one thread."""
     workload.require()
     if num_threads > 1:
         require_two_cores()
@@ -75,7 +75,7 @@ def against_twin(workload: Workload, num_threads: int, effort: Effort) -> list[R
 
 
 def against_bound(workload: Workload, num_threads: int, effort: Effort) -> list[Result]:
-    """The compiled environment against the bound, and so against engines known in its units."""
+    """Times the compiled environment against the bound, and derives ratios to other engines."""
     workload.require()
     if num_threads > 1:
         require_two_cores()
@@ -93,7 +93,7 @@ def against_bound(workload: Workload, num_threads: int, effort: Effort) -> list[
 def bound_results(
     workload: Workload, num_threads: int, num_agents: int, timing: Timing
 ) -> list[Result]:
-    """Results of a timing of env-steps against agent-steps of the bound."""
+    """Results from a timing of env-steps against agent-steps of the bound."""
     name = f"{workload.name}, {NUM_ENVS:,} envs, {threads(num_threads)}"
     share = 1 / num_agents if workload.unit == "agent-step" else 1.0
     one = num_threads == 1
@@ -120,7 +120,7 @@ def bound_results(
 
 
 def two_threads(workload: Workload, num_envs: int, effort: Effort) -> list[Result]:
-    """Two threads against one; the bar is for batches with work for both."""
+    """Times two threads against one; the bar applies to batches with enough work for both."""
     workload.require()
     require_two_cores()
     two, one = (workload.compiled(num_envs, count) for count in (2, 1))
@@ -143,7 +143,7 @@ def two_threads(workload: Workload, num_envs: int, effort: Effort) -> list[Resul
 
 
 def few_environments(workload: Workload, num_envs: int, effort: Effort) -> list[Result]:
-    """num_threads = 0 on a small batch against one thread."""
+    """Times num_threads = 0 against one thread, on a small batch."""
     workload.require()
     chosen, one = (workload.compiled(num_envs, count) for count in (0, 1))
     require_equal(chosen, one, actions_for(one, 4), workload.name)
@@ -167,7 +167,7 @@ def few_environments(workload: Workload, num_envs: int, effort: Effort) -> list[
 
 
 def one_call(workload: Workload, effort: Effort) -> list[Result]:
-    """What a step of one environment costs beyond the dynamics, against what it may cost."""
+    """Times the overhead of a step of one environment, against the allowed overhead."""
     workload.require()
     single, batch = workload.compiled(1), workload.compiled(NUM_ENVS)
     timing = interleave(
@@ -179,10 +179,12 @@ def one_call(workload: Workload, effort: Effort) -> list[Result]:
 
 
 def call_result(workload: Workload, timing: Timing) -> Result:
-    """From the times of a lone step and of a step within a large batch."""
-    tiny = 1e-12  # a lone step that seems cheaper than one in a batch has no overhead to speak of
-    over = tuple(max(c - b, tiny) for c, b in zip(timing.candidate, timing.baseline, strict=True))
-    allowed = Timing(over, (CALL_NS * 1e-9,) * len(over))
+    """Result from the times of a single step and of a step within a large batch."""
+    tiny = 1e-12  # a single step that seems cheaper than one in a batch has negligible overhead
+    overhead = tuple(
+        max(c - b, tiny) for c, b in zip(timing.candidate, timing.baseline, strict=True)
+    )
+    allowed = Timing(overhead, (CALL_NS * 1e-9,) * len(overhead))
     return Result.of(
         allowed,
         group="call",
@@ -190,32 +192,32 @@ def call_result(workload: Workload, timing: Timing) -> Result:
         baseline=f"{CALL_NS / 1000:g} µs allowed",
         unit="call beyond the dynamics",
         bar=1.0,
-        note=f"env.step of 1 env less an env-step of {NUM_ENVS:,}",
+        note=f"env.step of 1 env minus an env-step of {NUM_ENVS:,}",
     )
 
 
 def threads(count: int) -> str:
-    """A count with its noun."""
+    """Formats a count with its noun."""
     return "1 thread" if count == 1 else f"{count} threads"
 
 
 def envs(count: int) -> str:
-    """A count with its noun."""
+    """Formats a count with its noun."""
     return "1 env" if count == 1 else f"{count:,} envs"
 
 
 def twin_cases() -> list[tuple[str, Measure]]:
-    """One and two threads of every environment."""
+    """Every environment with one and two threads."""
     return [(w.name, partial(against_twin, w, count)) for w in WORKLOADS for count in (1, 2)]
 
 
 def bound_cases() -> list[tuple[str, Measure]]:
-    """One and two threads of every environment."""
+    """Every environment with one and two threads."""
     return [(w.name, partial(against_bound, w, count)) for w in WORKLOADS for count in (1, 2)]
 
 
 def thread_cases() -> list[tuple[str, Measure]]:
-    """Batches from one environment to work for a while."""
+    """Batches from one environment to enough for two threads."""
     cases: list[tuple[str, Measure]] = []
     for w in WORKLOADS:
         cases += [(w.name, partial(two_threads, w, size)) for size in (NUM_ENVS, w.threaded_envs)]
@@ -224,5 +226,5 @@ def thread_cases() -> list[tuple[str, Measure]]:
 
 
 def call_cases() -> list[tuple[str, Measure]]:
-    """A batch of one of every environment."""
+    """A batch of one for every environment."""
     return [(w.name, partial(one_call, w)) for w in WORKLOADS]

@@ -1,4 +1,4 @@
-"""Advantage estimates: the compiled core against a torch loop, a Numba loop and plain Python."""
+"""Speed of advantage estimates: compiled core against torch loop, Numba loop and plain Python."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
-GAMMA, LAM = 0.99, 0.98
+GAMMA, GAE_LAMBDA = 0.99, 0.98
 SHAPE = (300, 128, 8)
 NAME = f"gae, {SHAPE[0]} steps x {SHAPE[1]} envs x {SHAPE[2]} agents, 1 thread"
 
 
 @dataclass(frozen=True)
 class Task:
-    """Rewards and values f32 [T(+1), B, N] and flags u8 [T, B] to estimate advantages from."""
+    """Inputs of an estimate: rewards f32 [T, B, N], values f32 [T+1, B, N], flags u8 [T, B]."""
 
     reward: F32
     value: F32
@@ -40,7 +40,7 @@ class Task:
 
     @classmethod
     def random(cls, shape: tuple[int, int, int] = SHAPE) -> Task:
-        """Noise in which one step in a thousand ends an episode, so that most rows hold no end."""
+        """Random inputs; one step in a thousand ends an episode, so most rows have no end."""
         rng = np.random.default_rng(0)
         steps, *rest = shape
         flags = rng.random((2, steps, rest[0])) < 1 / 1000
@@ -58,38 +58,40 @@ Estimate = Callable[[], tuple[Any, Any]]
 
 
 def compiled(task: Task) -> Estimate:
-    """The compiled core, into arrays allocated once."""
+    """The compiled core, writing to arrays that are allocated once."""
     advantage, returns = np.empty_like(task.reward), np.empty_like(task.reward)
 
     def call() -> tuple[F32, F32]:
-        _core.gae(**vars(task), gamma=GAMMA, gae_lambda=LAM, advantage=advantage, returns=returns)
+        _core.gae(
+            **vars(task), gamma=GAMMA, gae_lambda=GAE_LAMBDA, advantage=advantage, returns=returns
+        )
         return advantage, returns
 
     return call
 
 
 def plain_python(task: Task) -> Estimate:
-    """One number at a time."""
-    return partial(gae_float32, **vars(task), gamma=GAMMA, gae_lambda=LAM)
+    """A plain Python loop over single numbers."""
+    return partial(gae_float32, **vars(task), gamma=GAMMA, gae_lambda=GAE_LAMBDA)
 
 
 def torch_loop(task: Task) -> Estimate:
-    """The loop most PyTorch code has, over [B, N] rows, with the cuts as selections."""
+    """The usual PyTorch loop over [B, N] rows, with torch.where at the ends of episodes."""
     import torch
 
     reward, value, final_value = map(torch.from_numpy, (task.reward, task.value, task.final_value))
     terminated, truncated = (torch.from_numpy(f).bool() for f in (task.terminated, task.truncated))
-    discount, decay = float(np.float32(GAMMA)), float(np.float32(GAMMA * LAM))
+    discount, decay = float(np.float32(GAMMA)), float(np.float32(GAMMA * GAE_LAMBDA))
     zero = torch.zeros(())
 
     def call() -> tuple[Tensor, Tensor]:
         advantage = torch.empty_like(reward)
         carry = torch.zeros_like(reward[0])
         for t in range(reward.shape[0] - 1, -1, -1):
-            following = torch.where(truncated[t, :, None], final_value[t], value[t + 1])
-            following = torch.where(terminated[t, :, None], zero, following)
+            next_value = torch.where(truncated[t, :, None], final_value[t], value[t + 1])
+            next_value = torch.where(terminated[t, :, None], zero, next_value)
             carry = torch.where((terminated[t] | truncated[t])[:, None], zero, carry)
-            carry = ((reward[t] + discount * following) - value[t]) + decay * carry
+            carry = ((reward[t] + discount * next_value) - value[t]) + decay * carry
             advantage[t] = carry
         return advantage, advantage + value[:-1]
 
@@ -97,9 +99,9 @@ def torch_loop(task: Task) -> Estimate:
 
 
 def numba_loop(task: Task) -> Estimate:
-    """Compiled by Numba, rows of [B, N] from the last to the first; contraction stays off."""
+    """A Numba loop over [B, N] rows from last to first, without floating-point contraction."""
     loop = importlib.import_module("numba").njit(_rows)
-    discount, decay = np.float32(GAMMA), np.float32(GAMMA * LAM)
+    discount, decay = np.float32(GAMMA), np.float32(GAMMA * GAE_LAMBDA)
     advantage, returns = np.empty_like(task.reward), np.empty_like(task.reward)
     carry = np.empty_like(task.reward[0])
 
@@ -128,15 +130,15 @@ def _rows(
         for b in range(num_envs):
             ends = terminated[t, b] | truncated[t, b]
             for n in range(num_agents):
-                following = value[t + 1, b, n]
+                next_value = value[t + 1, b, n]
                 if ends:
                     carry[b, n] = 0
-                    following = np.float32(0) if terminated[t, b] else final_value[t, b, n]
-                here = value[t, b, n]
-                delta = (reward[t, b, n] + discount * following) - here
+                    next_value = np.float32(0) if terminated[t, b] else final_value[t, b, n]
+                value_now = value[t, b, n]
+                delta = (reward[t, b, n] + discount * next_value) - value_now
                 carry[b, n] = delta + decay * carry[b, n]
                 advantage[t, b, n] = carry[b, n]
-                returns[t, b, n] = carry[b, n] + here
+                returns[t, b, n] = carry[b, n] + value_now
 
 
 BASELINES: dict[str, tuple[str | None, Callable[[Task], Estimate], float | None]] = {
@@ -144,19 +146,19 @@ BASELINES: dict[str, tuple[str | None, Callable[[Task], Estimate], float | None]
     "Numba loop": ("numba", numba_loop, 2.5),
     "plain Python": (None, plain_python, None),
 }
-"""Name: the package it needs, how to make it, and the ratio that is promised."""
+"""By name: the required package, the function that builds it, and the promised ratio."""
 
 BYTES_BAR = 1 / 1.5
-"""An estimate takes at most one and a half times as long as moving its bytes."""
+"""An estimate takes at most one and a half times as long as copying its bytes."""
 
 
 def bits(estimate: Estimate) -> bytes:
-    """What it computes, as bytes."""
+    """The results of an estimate as bytes."""
     return b"".join(np.asarray(part).tobytes() for part in estimate())
 
 
 def against(baseline: str, effort: Effort) -> list[Result]:
-    """The compiled core against one of `BASELINES`, equal bit for bit, one thread each."""
+    """Times the compiled core against one of `BASELINES`; results must be bit-identical."""
     package, build, bar = BASELINES[baseline]
     require_package(package)
     task = Task.random()
@@ -170,13 +172,13 @@ def against(baseline: str, effort: Effort) -> list[Result]:
 
 
 def against_bytes(effort: Effort) -> list[Result]:
-    """The compiled core against reading rewards and values and writing as much."""
+    """Times the compiled core against copying the rewards and values."""
     task = Task.random()
-    to = np.empty_like(task.reward), np.empty_like(task.reward)
+    targets = np.empty_like(task.reward), np.empty_like(task.reward)
 
     def move() -> None:
-        np.copyto(to[0], task.reward)
-        np.copyto(to[1], task.value[:-1])
+        np.copyto(targets[0], task.reward)
+        np.copyto(targets[1], task.value[:-1])
 
     timing = interleave(Work(compiled(task)), Work(move), effort, CPU)
     return [
@@ -187,7 +189,7 @@ def against_bytes(effort: Effort) -> list[Result]:
 
 
 def cases() -> list[tuple[str, Measure]]:
-    """One per baseline."""
+    """One case per baseline."""
     loops: list[tuple[str, Measure]] = [
         (f"gae against {name}", partial(against, name)) for name in BASELINES
     ]

@@ -1,4 +1,4 @@
-"""Learning: losses, whole updates and whole trainings against plain PyTorch."""
+"""Speed of learning: losses, updates and whole trainings against plain PyTorch."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 Call = Callable[[], Any]
 
 LOSSES = {"8 agents, 8 actions": (8, 8, 4096, 10.0), "3 agents, 6 actions": (3, 6, 4800, 5.0)}
-"""Agents, actions, rows and the ratio that is promised."""
+"""Agents, actions, rows and the promised ratio."""
 LARGEST_LOSS_GAP = 1e-4
-"""Between gradients of a loss, as a share of the largest."""
+"""Allowed difference of a loss's gradients, relative to the largest."""
 
 TRAININGS: dict[str, tuple[dict[str, Any], float]] = {
     "exchange, 3 agents x 1 env": ({"env": "exchange-v1", "num_envs": 1, "minibatches": 1}, 15.0),
@@ -44,13 +44,13 @@ TRAININGS: dict[str, tuple[dict[str, Any], float]] = {
         2.5,
     ),
 }
-"""Configuration of whole updates, and the ratio that is promised."""
+"""Configuration of whole updates, and the promised ratio."""
 
 
 def loss_gradients(name: str) -> dict[str, Call]:
-    """Value and gradient of Eq. 14-16 by logits: the kernel, and the objective in PyTorch.
+    """Calls that compute Eq. 14-16 and their gradients: the kernel, and the objective in PyTorch.
 
-    Each call returns the gradient, f32 [N, M, N, A].
+    Each call returns the gradient with respect to the logits, f32 [N, M, N, A].
     """
     import torch
 
@@ -69,16 +69,16 @@ def loss_gradients(name: str) -> dict[str, Call]:
     )
     action = torch.randint(0, a, (rows, n), generator=draw)
     advantage = torch.randn(n, rows, generator=draw)
-    everybody = torch.arange(n)
-    done = taken(old, action, everybody)
-    rows_of = Batch(action, advantage, advantage.abs().mean(dim=1), done, everybody)
+    agents = torch.arange(n)
+    old_taken = taken(old, action, agents)
+    rows_of = Batch(action, advantage, advantage.abs().mean(dim=1), old_taken, agents)
     links = ~torch.eye(n, dtype=torch.bool)
-    said = Messages(sent, done.diagonal(dim1=0, dim2=2), links[:, None, :])
-    inbox, algorithm, config = said.inbox(everybody), get_algorithm("as"), Config()
+    messages = Messages(sent, old_taken.diagonal(dim1=0, dim2=2), links[:, None, :])
+    inbox, algorithm, config = messages.inbox(agents), get_algorithm("as"), Config()
     logits.requires_grad_()
 
     def compiled() -> Tensor:
-        value, _ = compiled_loss(Compiled.ANTICIPATION, logits, rows_of, said, config)
+        value, _ = compiled_loss(Compiled.ANTICIPATION, logits, rows_of, messages, config)
         return torch.autograd.grad(value.sum(), logits)[0]
 
     def plain() -> Tensor:
@@ -90,16 +90,16 @@ def loss_gradients(name: str) -> dict[str, Call]:
 
 
 def require_equal_gradients(name: str, calls: dict[str, Call]) -> None:
-    """Raises Differs unless both agree up to rounding."""
+    """Raises Differs unless both gradients agree up to rounding."""
     compiled, plain = (call() for call in calls.values())
     gap = float((compiled - plain).abs().max() / plain.abs().max())
     if not gap < LARGEST_LOSS_GAP:
-        message = f"loss of {name}: gradients differ by {gap:g} of the largest"
+        message = f"loss of {name}: gradients differ by {gap:g} times the largest"
         raise Differs(message)
 
 
 def loss(name: str, effort: Effort) -> list[Result]:
-    """The kernel against the objective in PyTorch."""
+    """Times the kernel against the objective in PyTorch."""
     require_package("numba")
     rows, bar = LOSSES[name][2:]
     with one_torch_thread():
@@ -120,7 +120,7 @@ def loss(name: str, effort: Effort) -> list[Result]:
 
 
 def learner_of(keys: dict[str, Any]) -> tuple[Learner, Any]:
-    """A learner and what collects for it."""
+    """Creates a learner and its collector."""
     from ascore.config import Config
     from ascore.learning.learner import Learner
     from ascore.learning.rollout import Collector
@@ -132,7 +132,7 @@ def learner_of(keys: dict[str, Any]) -> tuple[Learner, Any]:
 
 
 def ours(keys: dict[str, Any]) -> tuple[Call, Learner]:
-    """Collection and learning as a call, and who learns."""
+    """Collection and learning as one call, and the learner."""
     learner, collector = learner_of(keys)
     number = itertools.count()
 
@@ -143,7 +143,7 @@ def ours(keys: dict[str, Any]) -> tuple[Call, Learner]:
 
 
 def plain(like: Learner) -> tuple[Call, Agents]:
-    """The same with a module per network, environments of its own, and who learns."""
+    """The same with one module per network and separate environments, and the agents."""
     import torch
 
     from ascore.reference.training import one_update
@@ -174,7 +174,7 @@ def plain(like: Learner) -> tuple[Call, Agents]:
 
 
 def training(name: str, effort: Effort) -> list[Result]:
-    """Collection and learning, against PyTorch with a module per network and the same cores."""
+    """Times collection and learning against PyTorch with one module per network."""
     require_package("torch")
     keys, bar = TRAININGS[name]
     with one_torch_thread():
@@ -196,7 +196,7 @@ def training(name: str, effort: Effort) -> list[Result]:
 
 
 def arithmetic(name: str, effort: Effort) -> list[Result]:
-    """Share of the multiply-adds the machine can do that an update's dense arithmetic reaches."""
+    """Times an update's dense arithmetic against the machine's peak of multiply-adds."""
     require_package("torch")
     from ascore import _core
     from ascore.benchmark.updates import iterations, prepared
@@ -220,16 +220,16 @@ def arithmetic(name: str, effort: Effort) -> list[Result]:
             baseline="multiply-adds in registers",
             unit="operation",
             bar=0.5,
-            note="messages, losses and Adam take time and count no operations",
+            note="messages, losses and Adam take time but count as no operations",
         )
     ]
 
 
 def products(name: str, effort: Effort) -> list[Result]:
-    """An update of large networks, against the bare matrix products it is made of, by PyTorch.
+    """Times an update of large networks against only its matrix products, in PyTorch.
 
-    Observations without zeros take the place of the environment's, since those are so sparse that
-    most of the first layer's products are never computed.
+    Observations are replaced by ones without zeros. The environment's are so sparse that most
+    products of the first layer would be skipped.
     """
     require_package("torch")
     import torch
@@ -251,7 +251,7 @@ def products(name: str, effort: Effort) -> list[Result]:
                 y, back, gradient = map(torch.empty_like, (slope, x, weight))
                 calls.append(partial(torch.mm, x, weight, out=y))
                 calls.append(partial(torch.mm, x.T, slope, out=gradient))
-                if layer > 0:  # nobody asks for the gradient by the observations
+                if layer > 0:  # no gradient with respect to observations is needed
                     calls.append(partial(torch.mm, slope, weight.T, out=back))
         repeats = config.iterations * config.minibatches * agents
 
@@ -269,35 +269,35 @@ def products(name: str, effort: Effort) -> list[Result]:
             baseline="its products alone, by torch.mm",
             unit="update",
             bar=0.6,
-            note="losses, messages and Adam take time on one side only",
+            note="only the update side also computes losses, messages and Adam",
         )
     ]
 
 
 def flops(learner: Learner, rows: int) -> int:
-    """Operations of the matrix products of K iterations, two per multiply-add."""
+    """Number of operations in the matrix products of K iterations, two per multiply-add."""
     config, total = learner.config, 0
     for net, passes in ((learner.actor.net, 1), (learner.critic.net, 0)):
         inner = [a * b for a, b in zip(net.sizes, net.sizes[1:], strict=False)]
         forward = sum(inner)
-        backward = 2 * forward - inner[0]  # nobody asks for the gradient by the observations
+        backward = 2 * forward - inner[0]  # no gradient with respect to observations is needed
         count = net.flat.shape[0] * rows
         total += count * config.iterations * (forward + backward + passes * forward)
     return 2 * total
 
 
 NETWORKS = {4096: 137, 64: 2}
-"""Environments of C. Predation, eight agents, whose episodes make about so many rows."""
+"""Rows of an update, and the number of C. Predation environments, eight agents, that give them."""
 
 
 def network_updates(num_envs: int) -> tuple[dict[str, Call], int]:
-    """The iterations of one update by four kinds of network, and the rows they are over.
+    """The iterations of one update with four kinds of networks, and their number of rows.
 
-    "compiled" and "heads in torch" have the same weights, and so have "separate in torch" and
-    "module per network". All stand still once they have been found equal.
+    "compiled" and "heads in torch" have the same weights, and so do "separate in torch" and
+    "module per network". After the comparison, all learning rates are set to zero.
 
     Raises:
-        Differs: weights after the same iterations differ by more than rounding explains.
+        Differs: weights after the same iterations differ by more than rounding.
     """
     from ascore.benchmark.updates import (
         iterations,
@@ -307,30 +307,30 @@ def network_updates(num_envs: int) -> tuple[dict[str, Call], int]:
         stand_still,
     )
 
-    def made(layout: str, backend: str) -> tuple[Learner, Rows]:
+    def prepare(layout: str, backend: str) -> tuple[Learner, Rows]:
         return prepared("predation", layout, num_envs, backend, num_agents=8)
 
-    fast, stacked, apart = (
-        made("multihead", "engine"), made("multihead", "torch"), made("separate", "torch")
+    fast, stacked, separate = (
+        prepare("multihead", "engine"), prepare("multihead", "torch"), prepare("separate", "torch")
     )  # fmt: skip
-    agents, modules = reference(*apart)
+    agents, modules = reference(*separate)
     calls: dict[str, Call] = {
         "compiled": iterations(*fast),
         "heads in torch": iterations(*stacked),
-        "separate in torch": iterations(*apart),
+        "separate in torch": iterations(*separate),
         "module per network": modules,
     }
     for call in calls.values():
         call()
     require_equal_weights("compiled", fast[0].actor.net.flat, stacked[0].actor.net.flat)
-    require_equal_weights("separate in torch", apart[0].actor.net.flat, agents.rows()[0])
-    for learner, _ in (fast, stacked, apart):
+    require_equal_weights("separate in torch", separate[0].actor.net.flat, agents.rows()[0])
+    for learner, _ in (fast, stacked, separate):
         stand_still(learner, agents)
     return calls, len(fast[1].raw)
 
 
 def networks(size: int, effort: Effort) -> list[Result]:
-    """One update's iterations: compiled against stacked heads, and against a module per network."""
+    """Times an update's iterations: compiled against stacked heads and one module per network."""
     require_package("torch")
     small = size == min(NETWORKS)
     pairs = [
@@ -339,12 +339,12 @@ def networks(size: int, effort: Effort) -> list[Result]:
     ]
     if not small:
         pairs.append(("heads in torch", "separate in torch", 4.0))
-    found = []
+    results = []
     with one_torch_thread():
         calls, rows = network_updates(NETWORKS[size])
         for candidate, baseline, bar in pairs:
             timing = interleave(Work(calls[candidate]), Work(calls[baseline]), effort, CPU)
-            found.append(
+            results.append(
                 Result.of(
                     timing,
                     group="networks",
@@ -354,21 +354,21 @@ def networks(size: int, effort: Effort) -> list[Result]:
                     bar=bar,
                 )
             )
-    return found
+    return results
 
 
 def loss_cases() -> list[tuple[str, Measure]]:
-    """Both sizes."""
+    """All sizes of the loss."""
     return [(f"loss, {name}", partial(loss, name)) for name in LOSSES]
 
 
 def training_cases() -> list[tuple[str, Measure]]:
-    """All workloads."""
+    """All training workloads."""
     return [(f"training, {name}", partial(training, name)) for name in TRAININGS]
 
 
 def network_cases() -> list[tuple[str, Measure]]:
-    """Large and small batches, and the share of the machine."""
+    """Large and small batches, the share of peak, and the bare products."""
     return [
         *((f"networks, {size} rows", partial(networks, size)) for size in NETWORKS),
         ("arithmetic", partial(arithmetic, "predation, 8 agents x 64 envs")),

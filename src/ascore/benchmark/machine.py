@@ -1,4 +1,4 @@
-"""Which machine the figures are of: processor, cores, load and versions; no names."""
+"""Describes the machine of a measurement: processor, cores, load and versions, no names."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ PACKAGES = ("numpy", "torch", "numba")
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, usable cores, load of the last minute, versions."""
-    found = examine()
+    """Processor, usable cores, load over the last minute, and versions."""
+    findings = examine()
     return {
         "cpu": cpu_model(),
-        "cores": found["cores"],
-        "cpu_flags": [flag for flag, present in found["cpu_flags"].items() if present],
+        "cores": findings["cores"],
+        "cpu_flags": [flag for flag, present in findings["cpu_flags"].items() if present],
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.machine()}",
-        "python": found["python"],
-        "ascore": found["ascore"],
-        "packages": {name: found["packages"][name] for name in PACKAGES},
+        "python": findings["python"],
+        "ascore": findings["ascore"],
+        "packages": {name: findings["packages"][name] for name in PACKAGES},
     }
 
 
 def cpu_model() -> str:
-    """What the processor calls itself."""
+    """Model name of the processor."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             line = next((x for x in file if x.startswith("model name")), "")

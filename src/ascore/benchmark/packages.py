@@ -1,4 +1,4 @@
-"""Packages of training and of peers, which a machine that measures need not have."""
+"""Optional packages of the benchmarks: those of training and of peers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ascore.benchmark.timing import Missing
 
 
 def require_package(name: str | None, extra: str = "train") -> None:
-    """Raises Missing unless it can be imported; None needs nothing.
+    """Raises Missing unless a package can be imported.
 
     Args:
-        name: what to import.
-        extra: of this package, which brings it.
+        name: the package to import; None = no package is needed.
+        extra: extra of this package that installs it.
     """
     try:
         if name is not None:
@@ -26,7 +26,7 @@ def require_package(name: str | None, extra: str = "train") -> None:
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Keeps torch to one thread meanwhile: only then is CPU time the time it takes."""
+    """Limits torch to one thread, so that the CPU time of the thread is the whole time."""
     import torch
 
     before = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""What was found, as a table for a terminal or as Markdown."""
+"""Formats the results as text tables or Markdown."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ascore.benchmark.timing import Result
 
 HEAD = ("case", "against", "ratio", "spread", "bar", "met", "ns", "per")
 LEFT = (0, 1, 7)
-"""Columns of words; numbers stand to the right."""
+"""Left-aligned columns, those of words."""
 
 
 def as_text(outcome: Outcome) -> str:
-    """A table per group, then what was skipped or differs."""
+    """Formats a table per group, then the skipped and differing cases."""
     rows = [_row(result) for result in outcome.results]
     widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
     lines = [machine_line(outcome.machine, outcome.quick)]
@@ -34,7 +34,7 @@ def as_text(outcome: Outcome) -> str:
 
 
 def as_markdown(outcome: Outcome) -> str:
-    """The same as Markdown tables."""
+    """Formats the same as Markdown tables."""
     lines = [machine_line(outcome.machine, outcome.quick)]
     rule = ["---" if column in LEFT else "---:" for column in range(len(HEAD))]
     for group in dict.fromkeys(result.group for result in outcome.results):
@@ -48,18 +48,18 @@ def as_markdown(outcome: Outcome) -> str:
 
 
 def machine_line(machine: dict[str, Any], quick: bool) -> str:
-    """The machine in one line."""
+    """Describes the machine in one line."""
     packages = ", ".join(f"{k} {v or 'missing'}" for k, v in machine["packages"].items())
     load = "unknown" if machine["load"] is None else f"{machine['load']:.1f}"
     line = (
         f"{machine['cpu']}, {machine['cores']} cores usable, load {load} at the start, "
         f"{machine['system']}, Python {machine['python']}, ascore {machine['ascore']}, {packages}"
     )
-    return line + (" (a quick look: small batches, few repeats)" if quick else "")
+    return line + (" (quick: small batches, few repeats)" if quick else "")
 
 
 def number(value: float) -> str:
-    """Three significant digits; whole numbers from 100 on."""
+    """Formats a number with three significant digits, from 100 on without decimals."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -1,6 +1,6 @@
-"""How this machine's processors are best shared: threads, processes or ranks.
+"""Measures how best to share this machine's processors: threads, processes or ranks.
 
-Everything is timed in turns with one process of one thread, as everything else here.
+Each way is timed alternately with one process of one thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ascore.runtime.processors import usable_processors
 KINDS = {
     "threads": "one process, threads for environments and learning",
     "ranks": "one run, a process per rank with one thread each",
-    "processes": "runs of their own, one thread each",
+    "processes": "separate runs, one thread each",
 }
 """Ways to use several processors, by name."""
 
@@ -44,24 +44,24 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "critic_lr": 1e-5,
     },
 }
-"""What is trained: eight agents with (128, 64), and two with (1024, 256)."""
+"""Configurations to train: eight agents with (128, 64), and two with (1024, 256)."""
 
 TWO_THREADS_BAR = 1.85
-"""Harvest's step on two threads against one, with two processors to themselves."""
+"""Harvest's step with two threads against one, on two otherwise idle processors."""
 RANKS_BAR = 0.9
-"""Two ranks against one process of two threads, large networks."""
+"""Two ranks against one process of two threads, with large networks."""
 SAMPLE = {False: 1.5, True: 0.3}
-"""Seconds of a sample, measured and at a quick look."""
+"""Minimum seconds per sample, by whether the measurement is quick."""
 
 
 @dataclass
 class Scaling:
-    """What was found.
+    """Results of the measurement.
 
     Attributes:
         outcome: the lines of the table.
-        speed: times the speed of one process of one thread, by workload, kind and count.
-        advice: sentences.
+        speed: speed relative to one process of one thread, by workload, kind and count.
+        advice: one sentence per recommendation.
     """
 
     outcome: Outcome
@@ -74,7 +74,7 @@ class Scaling:
 
 
 def counts(processors: int) -> list[int]:
-    """1, 2, 4 ... as far as there are processors."""
+    """1, 2, 4 ... up to the number of processors."""
     return [1 << k for k in range(processors.bit_length())]
 
 
@@ -84,25 +84,25 @@ def measure(
     """Times all kinds on all workloads.
 
     Args:
-        effort: how long.
-        report: told what is measured next.
-        most: processors to use; None = all there are.
+        effort: how long to measure.
+        report: called with the name of each workload before its measurement.
+        most: maximum number of processors; None = all usable ones.
     """
     sizes = counts(most or usable_processors())
-    found = Scaling(Outcome(describe_machine(), effort.quick))
+    scaling = Scaling(Outcome(describe_machine(), effort.quick))
     report("steps of the environment")
-    _environment(found, sizes, effort)
+    _environment(scaling, sizes, effort)
     for name, keys in NETWORKS.items():
         report(f"training, {name}")
-        _training(found, name, keys, sizes, effort)
-    found.advice = advise(found.speed)
-    return found
+        _training(scaling, name, keys, sizes, effort)
+    scaling.advice = advise(scaling.speed)
+    return scaling
 
 
-def _environment(found: Scaling, sizes: list[int], effort: Effort) -> None:
+def _environment(scaling: Scaling, sizes: list[int], effort: Effort) -> None:
     workload = next(w for w in WORKLOADS if w.env == "harvest-v1")
     one = workload.compiled(NUM_ENVS, 1)
-    speed = found.speed.setdefault("environment", {"threads": {1: 1.0}})["threads"]
+    speed = scaling.speed.setdefault("environment", {"threads": {1: 1.0}})["threads"]
     for count in sizes[1:]:
         many = workload.compiled(NUM_ENVS, count)
         require_equal(many, one, actions_for(one, 4), workload.name)
@@ -119,16 +119,16 @@ def _environment(found: Scaling, sizes: list[int], effort: Effort) -> None:
             unit="env-step",
             bar=TWO_THREADS_BAR if count == 2 else None,
         )
-        found.outcome.results.append(result)
+        scaling.outcome.results.append(result)
         speed[count] = result.ratio
 
 
 def _training(
-    found: Scaling, name: str, keys: dict[str, Any], sizes: list[int], effort: Effort
+    scaling: Scaling, name: str, keys: dict[str, Any], sizes: list[int], effort: Effort
 ) -> None:
     keys = {**keys, "num_envs": max(keys["num_envs"], sizes[-1])}
     one_thread = {**keys, "num_threads": 1, "torch_threads": 1}
-    speed = found.speed.setdefault(name, {kind: {1: 1.0} for kind in KINDS})
+    speed = scaling.speed.setdefault(name, {kind: {1: 1.0} for kind in KINDS})
     for count in sizes[1:]:
         threaded = {**keys, "num_threads": count, "torch_threads": count}
         with ExitStack() as open_crews:
@@ -140,9 +140,9 @@ def _training(
             }
             for crew in crews.values():
                 open_crews.enter_context(crew)
-            taken = _in_turns({"one": one, **crews}, effort)
-        baseline = taken.pop("one")
-        for kind, seconds in taken.items():
+            seconds_of = _in_turns({"one": one, **crews}, effort)
+        baseline = seconds_of.pop("one")
+        for kind, seconds in seconds_of.items():
             result = Result.of(
                 Timing(seconds, baseline),
                 group="scaling",
@@ -151,11 +151,11 @@ def _training(
                 unit="environment step",
                 note=KINDS[kind],
             )
-            found.outcome.results.append(result)
+            scaling.outcome.results.append(result)
             speed[kind][count] = result.ratio
-        found.outcome.results.append(
+        scaling.outcome.results.append(
             Result.of(
-                Timing(taken["ranks"], taken["threads"]),
+                Timing(seconds_of["ranks"], seconds_of["threads"]),
                 group="scaling",
                 name=f"training, {name}, {count} ranks",
                 baseline=f"1 process of {count} threads",
@@ -166,34 +166,34 @@ def _training(
 
 
 def _in_turns(crews: dict[str, Crew], effort: Effort) -> dict[str, tuple[float, ...]]:
-    """Seconds per environment step of every crew, one entry per turn."""
+    """Times crews alternately; gives seconds per environment step, one entry per turn."""
     updates = {
         name: max(1, math.ceil(SAMPLE[effort.quick] / max(crew.take(1), 1e-3)))
         for name, crew in crews.items()
     }
-    taken: dict[str, list[float]] = {name: [] for name in crews}
+    seconds_of: dict[str, list[float]] = {name: [] for name in crews}
     for _ in range(effort.repeats):
         for name, crew in crews.items():
             seconds = crew.take(updates[name])
-            taken[name].append(seconds / (updates[name] * crew.steps))
-    return {name: tuple(values) for name, values in taken.items()}
+            seconds_of[name].append(seconds / (updates[name] * crew.steps))
+    return {name: tuple(values) for name, values in seconds_of.items()}
 
 
 def advise(speed: dict[str, dict[str, dict[int, float]]]) -> list[str]:
-    """Which split to use, from the speeds."""
+    """Recommends how to share the machine, from the speeds."""
     lines = []
     for name, kinds in speed.items():
         if name == "environment" or len(kinds["ranks"]) < 2:
             continue
-        best = {kind: max(of.items(), key=lambda x: x[1]) for kind, of in kinds.items()}
+        best = {kind: max(speeds.items(), key=lambda x: x[1]) for kind, speeds in kinds.items()}
         count, gain = best["processes"]
         lines.append(
             f"many runs, {name}: {count} at a time with one thread each ({gain:.2f} times one)"
         )
-        alone = {kind: best[kind] for kind in ("threads", "ranks")}
-        kind, (count, gain) = max(alone.items(), key=lambda x: x[1][1])
+        single_run = {kind: best[kind] for kind in ("threads", "ranks")}
+        kind, (count, gain) = max(single_run.items(), key=lambda x: x[1][1])
         if gain < 1.05:
-            lines.append(f"one run, {name}: one process of one thread; more do not make it faster")
+            lines.append(f"one run, {name}: one process of one thread; more are not faster")
         elif kind == "threads":
             lines.append(
                 f"one run, {name}: one process, --num-threads {count} --torch-threads {count} "
@@ -211,24 +211,28 @@ COLOURS = {"threads": "#0072B2", "ranks": "#D55E00", "processes": "#009E73"}
 MARKERS = {"threads": "o", "ranks": "s", "processes": "^"}
 
 
-def draw(found: Scaling, out: Path) -> None:
-    """A panel per workload: speed against processors used, beside the ideal."""
+def draw(scaling: Scaling, out: Path) -> None:
+    """Draws a panel per workload: speed against processors used, with the ideal line."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(
-        1, len(found.speed), figsize=(4.2 * len(found.speed), 3.9), layout="constrained",
+        1, len(scaling.speed), figsize=(4.2 * len(scaling.speed), 3.9), layout="constrained",
         squeeze=False,
     )  # fmt: skip
     titles = {"environment": f"Harvest, {NUM_ENVS:,} environments,\nrandom actions"}
-    for panel, (name, kinds) in zip(panels[0], found.speed.items(), strict=True):
-        ticks = sorted({count for of in kinds.values() for count in of})
+    for panel, (name, kinds) in zip(panels[0], scaling.speed.items(), strict=True):
+        ticks = sorted({count for speeds in kinds.values() for count in speeds})
         panel.plot(ticks, ticks, color="0.6", linestyle="--", linewidth=1, label="ideal")
-        for kind, of in kinds.items():
+        for kind, speeds in kinds.items():
             panel.plot(
-                list(of), list(of.values()), color=COLOURS[kind], marker=MARKERS[kind], label=kind
+                list(speeds),
+                list(speeds.values()),
+                color=COLOURS[kind],
+                marker=MARKERS[kind],
+                label=kind,
             )
         panel.set_title(titles.get(name, f"training,\n{name}"), fontsize=10)
         panel.set_xscale("log", base=2)

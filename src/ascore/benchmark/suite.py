@@ -1,4 +1,4 @@
-"""The groups of cases, and running them."""
+"""The groups of benchmark cases, and a function that runs them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ GROUPS: dict[str, Callable[[], list[tuple[str, Measure]]]] = {
     "networks": learning.network_cases,
     "training": learning.training_cases,
 }
-"""Name of a group: its cases, each with a name and how to measure it."""
+"""By group: its cases, each a name and a function that measures it."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """Something to measure."""
+    """A case to measure."""
 
     group: str
     name: str
@@ -35,7 +35,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A case that was not measured, or whose results were not those of its baseline."""
+    """A case that was not measured, or whose results differ from its baseline's."""
 
     group: str
     name: str
@@ -44,14 +44,14 @@ class Skipped:
 
 @dataclass
 class Outcome:
-    """All that was found.
+    """Results of all cases.
 
     Attributes:
         machine: see `describe_machine`.
-        quick: whether this was a look rather than a measurement.
-        results: in the order measured.
-        skipped: what could not be measured here, with the reason.
-        differing: what did not compute what its baseline computes.
+        quick: whether the measurement was short and rough.
+        results: results in the order of measurement.
+        skipped: cases that could not be measured here, with reasons.
+        differing: cases whose results differ from their baselines'.
     """
 
     machine: dict[str, Any]
@@ -80,11 +80,11 @@ def cases(groups: Sequence[str]) -> list[Case]:
     """All cases of these groups, in the order of `GROUPS`.
 
     Raises:
-        ValueError: no such group; lists what there is.
+        ValueError: a group is unknown; the message lists the known ones.
     """
     unknown = [group for group in groups if group not in GROUPS]
     if unknown:
-        message = f"no benchmark group {unknown[0]!r}; there is: {', '.join(GROUPS)}"
+        message = f"no benchmark group {unknown[0]!r}; choose from: {', '.join(GROUPS)}"
         raise ValueError(message)
     return [
         Case(group, name, measure)
@@ -99,12 +99,12 @@ def run(
     effort: Effort = FULL,
     report: Callable[[int, int, Case], None] = lambda *_: None,
 ) -> Outcome:
-    """Measures one case after the other.
+    """Measures cases one after the other.
 
     Args:
-        chosen: from `cases`.
+        chosen: cases from `cases`.
         effort: how long to measure.
-        report: called with (number, total, case) before each.
+        report: called with (number, total, case) before each case.
     """
     outcome = Outcome(describe_machine(), effort.quick)
     for number, case in enumerate(chosen, 1):

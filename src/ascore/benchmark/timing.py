@@ -1,4 +1,4 @@
-"""Two pieces of work timed in turns, A B A B ..., and the ratio of their times."""
+"""Times two pieces of work alternately, A B A B ..., and computes the ratio of their times."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 from ascore.errors import AscoreError
 
 Clock = Callable[[], float]
-"""Seconds since some fixed moment."""
+"""Gives seconds since a fixed moment."""
 
 CPU: Clock = time.thread_time
-"""Of the calling thread: what else runs on the machine does not count. For one-thread work."""
+"""CPU time of the calling thread, for one-thread work; other load on the machine does not count."""
 WALL: Clock = time.perf_counter
-"""What a person waits for; the only fair one where threads share the work."""
+"""Elapsed time, the only fair clock when several threads share the work."""
 
 NS = 1e9
 
 
 class Differs(AscoreError):
-    """What is to be timed does not compute what its baseline computes."""
+    """The results of a candidate differ from those of its baseline."""
 
 
 class Missing(AscoreError):
@@ -36,10 +36,10 @@ class Effort:
     """How long to measure.
 
     Attributes:
-        repeats: turns, of one sample each.
-        seconds: length of a sample at least.
-        twin_envs: environments in a batch that a Python twin steps as well.
-        quick: a look rather than a measurement.
+        repeats: number of turns, with one sample each.
+        seconds: minimum length of a sample.
+        twin_envs: environments in a batch that is compared with a Python twin.
+        quick: whether the measurement is short and rough.
     """
 
     repeats: int
@@ -54,7 +54,7 @@ QUICK = Effort(repeats=5, seconds=0.03, twin_envs=64, quick=True)
 
 @dataclass(frozen=True)
 class Work:
-    """One call and how many units of work it does, such as environment steps."""
+    """A call and the number of units of work it does, such as environment steps."""
 
     call: Callable[[], object]
     units: float = 1.0
@@ -62,7 +62,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per unit of both, one entry per turn."""
+    """Seconds per unit of candidate and baseline, one entry per turn."""
 
     candidate: tuple[float, ...]
     baseline: tuple[float, ...]
@@ -78,15 +78,15 @@ class Result:
 
     Attributes:
         group: see `GROUPS`.
-        name: what is measured.
-        baseline: what it is measured against.
-        ratio: how many times faster than the baseline; median over the turns.
-        spread: least and greatest ratio of a turn.
-        unit: of the two times.
+        name: name of the case.
+        baseline: name of the baseline.
+        ratio: how many times faster than the baseline, median over the turns.
+        spread: minimum and maximum ratio over the turns.
+        unit: unit of work of the two times.
         candidate_ns: nanoseconds per unit, median.
-        baseline_ns: the same of the baseline, per `unit` unless `note` says otherwise.
-        bar: the least ratio that is promised, if one is.
-        note: how to read the figures, where that is not plain.
+        baseline_ns: the same for the baseline, per `unit` unless `note` says otherwise.
+        bar: the promised minimum ratio, if any.
+        note: how to read the figures, if that is not obvious.
     """
 
     group: str
@@ -118,25 +118,25 @@ class Result:
         """Medians and spread of a timing.
 
         Args:
-            timing: of both.
+            timing: times of candidate and baseline.
             scale: factor on the baseline's time, and so on the ratio.
-            candidate_units: units of the timing in one of `about["unit"]`.
-            ratios: one per turn, where they are not baseline * scale / candidate.
+            candidate_units: number of timed units in one `about["unit"]`.
+            ratios: one ratio per turn; None = baseline * scale / candidate_units / candidate.
             about: the other fields.
         """
         factor = scale / candidate_units
-        each = list(ratios) if ratios is not None else [r * factor for r in timing.ratios()]
+        all_ratios = list(ratios) if ratios is not None else [r * factor for r in timing.ratios()]
         return cls(
-            ratio=statistics.median(each),
-            spread=(min(each), max(each)),
+            ratio=statistics.median(all_ratios),
+            spread=(min(all_ratios), max(all_ratios)),
             candidate_ns=statistics.median(timing.candidate) * candidate_units * NS,
             baseline_ns=statistics.median(timing.baseline) * scale * NS,
             **about,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; `bar` and `met` where a minimum is promised, `note` where there is one."""
-        found: dict[str, Any] = {
+        """Plain values; `bar` and `met` only with a bar, `note` only if it is not empty."""
+        values: dict[str, Any] = {
             "group": self.group,
             "name": self.name,
             "baseline": self.baseline,
@@ -144,21 +144,21 @@ class Result:
             "spread": list(self.spread),
         }
         if self.bar is not None:
-            found |= {"bar": self.bar, "met": self.met}
-        found |= {
+            values |= {"bar": self.bar, "met": self.met}
+        values |= {
             "unit": self.unit,
             "candidate_ns": self.candidate_ns,
             "baseline_ns": self.baseline_ns,
         }
-        return found | ({"note": self.note} if self.note else {})
+        return values | ({"note": self.note} if self.note else {})
 
 
 Measure = Callable[[Effort], list[Result]]
-"""One case: what it takes is measured, and the lines of the report are returned."""
+"""Measures one case and returns its lines of the report."""
 
 
 def sample(call: Callable[[], object], rounds: int, clock: Clock) -> float:
-    """Seconds of `rounds` calls."""
+    """Seconds taken by `rounds` calls."""
     start = clock()
     for _ in repeat(None, rounds):
         call()
@@ -166,26 +166,28 @@ def sample(call: Callable[[], object], rounds: int, clock: Clock) -> float:
 
 
 def calibrate(call: Callable[[], object], seconds: float, clock: Clock) -> int:
-    """How many calls make a sample of at least so many seconds; warms up on the way."""
+    """Number of calls that make a sample of at least `seconds`; also warms up."""
     rounds = 1
     while True:
-        took = sample(call, rounds, clock)
-        if took >= seconds:
+        seconds_taken = sample(call, rounds, clock)
+        if seconds_taken >= seconds:
             return rounds
-        # Ten per cent more than it seems to need, and never more than tenfold: the first calls are
-        # slower than the rest, and a clock may not have ticked at all.
-        wanted = math.ceil(rounds * 1.1 * seconds / took) if took > 0 else rounds * 10
+        # Ten per cent more than estimated, but at most tenfold: the first calls are slower than the
+        # rest, and the clock may not have ticked at all.
+        wanted = (
+            math.ceil(rounds * 1.1 * seconds / seconds_taken) if seconds_taken > 0 else rounds * 10
+        )
         rounds = min(max(wanted, rounds + 1), rounds * 10)
 
 
 def interleave(candidate: Work, baseline: Work, effort: Effort, clock: Clock = CPU) -> Timing:
-    """Times both in turns after calibration and one sample of each that does not count."""
+    """Times both alternately, after calibration and one discarded sample of each."""
     works = (candidate, baseline)
     rounds = [calibrate(work.call, effort.seconds, clock) for work in works]
-    taken: tuple[list[float], list[float]] = ([], [])
+    samples: tuple[list[float], list[float]] = ([], [])
     for turn in range(-1, effort.repeats):
-        for work, count, seconds in zip(works, rounds, taken, strict=True):
-            took = sample(work.call, count, clock)
+        for work, count, seconds in zip(works, rounds, samples, strict=True):
+            seconds_taken = sample(work.call, count, clock)
             if turn >= 0:
-                seconds.append(took / (count * work.units))
-    return Timing(tuple(taken[0]), tuple(taken[1]))
+                seconds.append(seconds_taken / (count * work.units))
+    return Timing(tuple(samples[0]), tuple(samples[1]))

@@ -1,4 +1,4 @@
-"""One update of Anticipation Sharing: stacked networks against a torch module per network."""
+"""Speed of an Anticipation Sharing update: stacked networks against one module per network."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ UPDATES: dict[str, tuple[str, int, dict[str, Any]]] = {
 """Environment, batch and parameters of one batch of whole episodes."""
 
 MEAN_GAP, LARGEST_GAP = 5e-7, 6e-3
-"""Between weights after the same iterations: on average, and six steps of 1e-3. Adam divides by the
-root of the squared gradient, so a gradient near rounding error can move its weight by a visible
-part of a step; a unit whose input is 0 within rounding falls to either side with the order of
-sums."""
+"""Allowed mean and maximum difference of weights after the same iterations; the maximum is six
+steps of 1e-3. Adam divides by the root of the squared gradient, so a gradient near rounding error
+can move its weight by a visible part of a step. A unit whose input is 0 up to rounding may be on or
+off, depending on the order of summation."""
 
 
 def prepared(
     env: str, actor: str, num_envs: int, backend: str = "torch", **params: Any
 ) -> tuple[Learner, Rows]:
-    """A learner and the rows of one batch of whole episodes."""
+    """Creates a learner and the rows of one batch of whole episodes."""
     from ascore.config import Config
     from ascore.learning.learner import Learner
     from ascore.learning.rollout import Collector
@@ -58,7 +58,7 @@ def prepared(
 
 
 def reference(learner: Learner, rows: Rows) -> tuple[Agents, Callable[[], None]]:
-    """Reference agents with a separate learner's weights, and its K iterations as a call."""
+    """Reference agents with the weights of a separate learner, and K iterations as a call."""
     from ascore.reference.update import Agents, update
 
     config, count = learner.config, rows.action.shape[0]
@@ -90,10 +90,10 @@ def iterations(learner: Learner, rows: Rows) -> Callable[[], object]:
 
 
 def stand_still(learner: Learner, agents: Agents | None = None) -> None:
-    """Sets every learning rate to zero, which saves no work.
+    """Sets every learning rate to zero; the amount of work stays the same.
 
-    Timing repeats one update on one batch. That is no training: weights would run away from the
-    policy that drew the batch, and ratios out of range.
+    Timing repeats one update on one batch. With learning, the weights would move far from the
+    policy that sampled the batch, and ratios would overflow.
     """
     learner.set_rates(0.0, 0.0)
     optimizers: list[Any] = []
@@ -105,16 +105,16 @@ def stand_still(learner: Learner, agents: Agents | None = None) -> None:
 
 
 def require_equal_weights(name: str, ours: Tensor, theirs: Tensor) -> None:
-    """Raises Differs unless weights agree after the same iterations, up to rounding."""
-    apart = (ours.detach() - theirs.detach()).abs()
-    mean, largest = float(apart.mean()), float(apart.max())
+    """Raises Differs unless the weights agree up to rounding."""
+    difference = (ours.detach() - theirs.detach()).abs()
+    mean, largest = float(difference.mean()), float(difference.max())
     if not (mean < MEAN_GAP and largest < LARGEST_GAP):
         message = f"update of {name}: weights differ by {mean:g} on average, {largest:g} at most"
         raise Differs(message)
 
 
 def separate_against_modules(name: str, effort: Effort) -> list[Result]:
-    """The same N*N networks, stacked and as modules, equal after an update."""
+    """Times the same N*N networks, stacked against modules; they must be equal after an update."""
     require_package("torch")
     env, num_envs, params = UPDATES[name]
     with one_torch_thread():
@@ -130,7 +130,7 @@ def separate_against_modules(name: str, effort: Effort) -> list[Result]:
 
 
 def multihead_against_separate(name: str, effort: Effort) -> list[Result]:
-    """N trunks with N heads each against N*N networks: other networks, so nothing is compared."""
+    """Times N trunks with N heads against N*N networks; results differ and are not compared."""
     require_package("torch")
     env, num_envs, params = UPDATES[name]
     with one_torch_thread():
@@ -140,12 +140,12 @@ def multihead_against_separate(name: str, effort: Effort) -> list[Result]:
             stand_still(learner)
             works.append(Work(iterations(learner, rows)))
         timing = interleave(works[0], works[1], effort, CPU)
-    note = "fewer parameters, another function: no results to compare"
+    note = "fewer parameters and another function, so results are not compared"
     return [result(name, "multihead", "separate", timing, note)]
 
 
 def result(name: str, layout: str, baseline: str, timing: Any, note: str) -> Result:
-    """One line of the group."""
+    """A line of this group."""
     return Result.of(
         timing,
         group="update",

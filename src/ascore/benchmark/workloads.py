@@ -1,4 +1,4 @@
-"""The environments that are timed, the bars they are held to, and their twins in Python."""
+"""The timed environments, their bars, and their Python twins."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ of X ns is a ratio of BOUND_NS / X to the bound of any machine. Source: docs/per
 
 @dataclass(frozen=True)
 class Peer:
-    """Another engine, as its time per agent-step in units of the hand-written bound's.
+    """Another engine and its time per agent-step as a multiple of the hand-written bound's.
 
     The multiples were measured with the engines themselves, interleaved with the bound, on the
     machine of `BOUND_NS`; docs/performance.md lists them.
@@ -42,22 +42,22 @@ SOCIAL_JAX_HARVEST = Peer("SocialJax harvest", 800, 500)
 SOCIAL_JAX_CLEANUP = Peer("SocialJax clean_up", 1_100, 500)
 SSD_HARVEST = Peer("original SSD Harvest", 1_700, 1_000)
 SSD_CLEANUP = Peer("original SSD Cleanup", 1_500, 1_000)
-# What has no counterpart there is compared with the faster of the two games.
+# Environments without a counterpart are compared with the faster of the two games.
 ELSEWHERE = (CPR, SOCIAL_JAX_HARVEST, SSD_CLEANUP)
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One environment with parameters.
+    """An environment with parameters.
 
     Attributes:
-        env: its full name.
-        params: what differs from its defaults.
-        threaded_envs: a batch in which each of two threads has a millisecond of work per step.
-        twin_bar: least ratio to the Python twin.
-        limit_ns: most nanoseconds per `unit`, on a machine whose bound takes BOUND_NS.
-        unit: agent-step or env-step, what `limit_ns` is promised per.
-        peers: engines it is compared with per agent-step.
+        env: full name of the environment.
+        params: parameters that differ from the defaults.
+        threaded_envs: batch size with a millisecond of work per step for each of two threads.
+        twin_bar: minimum ratio to the Python twin.
+        limit_ns: maximum nanoseconds per `unit`, on a machine whose bound takes BOUND_NS.
+        unit: unit of `limit_ns`, agent-step or env-step.
+        peers: engines to compare with, per agent-step.
     """
 
     env: str
@@ -70,24 +70,24 @@ class Workload:
 
     @property
     def name(self) -> str:
-        """Such as "predation-v1 num_agents=8"."""
+        """Name with parameters, such as "predation-v1 num_agents=8"."""
         return " ".join([self.env, *(f"{key}={value}" for key, value in self.params.items())])
 
     def require(self) -> None:
-        """Raises Missing where this build has no such environment."""
+        """Raises Missing if this build has no such environment."""
         if self.env not in ENVIRONMENTS or self.env not in TWINS:
             message = f"{self.env} is not among the environments: {', '.join(ENVIRONMENTS)}"
             raise Missing(message)
 
     def compiled(self, num_envs: int, num_threads: int = 1) -> VecEnv:
-        """A batch of it, reset."""
+        """Creates and resets a batch of the environment."""
         self.require()
         env = make(self.env, num_envs, num_threads=num_threads, **self.params)
         env.reset()
         return env
 
     def twin(self, num_envs: int) -> TwinVecEnv:
-        """The same in Python, reset."""
+        """Creates and resets a batch of its Python twin."""
         self.require()
         twin: Any = TWINS[self.env]
         constants = twin.Params(**self.params)
@@ -101,7 +101,7 @@ WORKLOADS = (
     Workload("navigation-v1", limit_ns=150),
     Workload("predation-v1", {"num_agents": 8}, limit_ns=350),
     Workload("cleanup-v1", {"num_agents": 2}, 8_192, limit_ns=400, peers=(CPR,)),
-    # The peers play Cleanup with five and seven agents, and a step has costs that agents share.
+    # The peers run Cleanup with five and seven agents, and agents share part of a step's cost.
     Workload(
         "cleanup-v1",
         {"num_agents": 5, "map": "cleanup_mid"},
@@ -123,7 +123,7 @@ Actions = npt.NDArray[np.int32]
 
 
 def draw_actions(num_envs: int, num_agents: int, num_actions: int, steps: int) -> Actions:
-    """Uniform actions i32 [steps, B, N], the same ones every time."""
+    """Uniform actions i32 [steps, B, N], the same in every call."""
     shape = (steps, num_envs, num_agents)
     return np.random.default_rng(0).integers(0, num_actions, shape, dtype=np.int32)
 
@@ -134,17 +134,17 @@ def actions_for(env: VecEnv, steps: int) -> Actions:
 
 
 def player(env: Any, actions: Actions) -> Callable[[], None]:
-    """One step per call, over and over the same actions."""
-    following: Iterator[Actions] = cycle(list(actions))
+    """A call that takes one step, cycling through the actions."""
+    upcoming: Iterator[Actions] = cycle(list(actions))
     step = env.step
-    return lambda: step(next(following))
+    return lambda: step(next(upcoming))
 
 
 def require_equal(ours: Any, theirs: Any, actions: Actions, what: str) -> None:
-    """Plays both and compares every buffer, bit for bit.
+    """Steps both and compares every buffer bit for bit.
 
     Raises:
-        Differs: names the buffer and the step.
+        Differs: a buffer differs; the message names it and the step.
     """
     for step, action in enumerate(actions):
         ours.step(action)
