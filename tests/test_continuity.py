@@ -101,10 +101,11 @@ def own_parameters(policy: ascore.Policy) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(p).tobytes() for p in parts)).hexdigest()
 
 
-def evaluated(path: Path) -> dict[str, Any]:
-    told = command("evaluate", str(path), "--episodes", str(EPISODES))
-    found = ascore.evaluate(path, episodes=EPISODES)
-    greedy = ascore.evaluate(path, episodes=EPISODES, seed=77, greedy=True)
+def evaluated(path: Path, *, trust: bool) -> dict[str, Any]:
+    leave = ["--trust"] if trust else []
+    told = command("evaluate", str(path), "--episodes", str(EPISODES), *leave)
+    found = ascore.evaluate(path, episodes=EPISODES, trust=trust)
+    greedy = ascore.evaluate(path, episodes=EPISODES, seed=77, greedy=True, trust=trust)
     assert json.loads(json.dumps(found.to_dict())) == told
     return {
         **told,
@@ -119,18 +120,23 @@ def run_gives(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
     run = ascore.Run.open(path)
     config = ascore.Config.load(path / "config.toml")
+    trust = (
+        ":" in config.env
+    )  # a Python environment, which files may not have imported by themselves
     policy = ascore.load_policy(path)
     told: dict[str, Any] = {
         "config": config.to_dict(),
         "records": len(run.metrics),
         "finished": run.finished,
         "parameters": own_parameters(policy),
-        "evaluation": evaluated(path),
+        "evaluation": evaluated(path, trust=trust),
         "acts": acts(policy),
     }
     *older, _ = sorted(p.name for p in (path / "checkpoints").iterdir())
     told["older"] = {
-        name: ascore.evaluate(path, episodes=EPISODES, checkpoint=name).team_returns.tolist()
+        name: ascore.evaluate(
+            path, episodes=EPISODES, checkpoint=name, trust=trust
+        ).team_returns.tolist()
         for name in older
     }
     command("export", str(path), "--out", str(path / "export"))
@@ -139,9 +145,9 @@ def run_gives(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     assert acts(exported) == told["acts"]
     if run.finished:
         assert run.summary["updates"] == len(run.metrics)
-        ascore.resume(path, episodes=2 * config.episodes)
+        ascore.resume(path, episodes=2 * config.episodes, trust=trust)
     else:
-        command("resume", str(path))
+        command("resume", str(path), *(["--trust"] if trust else []))
     end = ascore.Run.open(path)
     newest = max((path / "checkpoints").iterdir())
     arrays = load_file(newest / "state.safetensors")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 
 class AscoreError(Exception):
     """Base of every error raised on purpose; the command line prints it as one line."""
@@ -21,6 +24,24 @@ class RunError(AscoreError, OSError):
 
 class CheckpointError(AscoreError, ValueError):
     """A checkpoint is missing, damaged, or does not belong to this configuration."""
+
+
+class TrustError(AscoreError, ValueError):
+    """A file names code to import, and nobody said that the file may be trusted.
+
+    Attributes:
+        question: what would be imported, from which file.
+    """
+
+    def __init__(self, file: str | Path, names: Mapping[str, str]) -> None:
+        keys = " and ".join(f"{key} = {name}" for key, name in names.items())
+        modules = dict.fromkeys(name.partition(":")[0] for name in names.values())
+        what = f"module{'s' if len(modules) > 1 else ''} {' and '.join(modules)}"
+        self.question = f"{file} says {keys}, which would import the {what} and run code of it"
+        super().__init__(
+            f"{self.question}; if you trust where the file comes from, add --trust "
+            "(trust=True in Python)"
+        )
 
 
 class NonFiniteError(AscoreError, ArithmeticError):

@@ -414,7 +414,7 @@ def test_a_policy_acts_where_torch_is_missing(tmp_path: Path) -> None:
         "for name in ('torch', 'safetensors', 'tyro', 'rich', 'tomli_w'):\n"
         "    sys.modules[name] = None\n"
         "import ascore\n"
-        f"print(ascore.evaluate({str(run.path)!r}, episodes=3).team_return.n)\n"
+        f"print(ascore.evaluate({str(run.path)!r}, episodes=3, trust=True).team_return.n)\n"
     )
     process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=SUPPORT

@@ -192,10 +192,10 @@ def test_train_evaluate_resume(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert (config.actor_lr, config.iterations) == (defaults.actor_lr, defaults.iterations)
 
     path = "runs/python_envs-Meadow-as-s4"
-    status, out, _ = run(capsys, "evaluate", path, "--episodes", "7", "--json")
+    status, out, _ = run(capsys, "evaluate", path, "--episodes", "7", "--trust", "--json")
     assert status == 0
     assert len(json.loads(out)["agent_return"]) == 3
-    status, out, _ = run(capsys, "resume", path, "--episodes", "12", "--json")
+    status, out, _ = run(capsys, "resume", path, "--episodes", "12", "--trust", "--json")
     assert status == 0
     assert json.loads(out)["episodes"] == 12
     status, out, _ = run(capsys, "plot", path, "--out", "curve.png")

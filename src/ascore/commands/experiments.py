@@ -17,6 +17,7 @@ from ascore.commands.shared import (
     EXIT_INTERRUPTED,
     stop_on_signal,
     value,
+    with_trust,
 )
 from ascore.envs.factory import batch, is_external
 
@@ -39,12 +40,12 @@ def sweep(argv: list[str]) -> int:
 
     options = tyro.cli(SweepOptions, args=argv, prog="ascore sweep")
     if options.cell is not None:
-        return _one(options.out, options.cell)
+        return _one(options)
     if options.env:
         cells = _combinations(options)
         write_list(options.out, cells)
     else:
-        cells = read_list(options.out)
+        cells = with_trust(lambda trust: read_list(options.out, trust=trust), options.trust)
     if options.env or not (options.out / SWEEP).exists():  # `ascore reproduce` writes only a list
         record = json.dumps({"command": shlex.join(["ascore", "sweep", *argv])}, indent=1)
         write_atomic(options.out / SWEEP, record.encode())
@@ -236,12 +237,13 @@ def _report_usage(outcomes: list[Outcome], workers: int, seconds: float) -> None
         print(f"{work}: {workers} workers, {busy:.0%} busy", file=sys.stderr)
 
 
-def _one(out: Path, number: int) -> int:
+def _one(options: SweepOptions) -> int:
     """Runs one cell of a list, as one task of a job array."""
     from ascore.experiments.cells import read_list
 
-    cells = read_list(out)
-    if not 0 <= number < len(cells):
+    out, number = options.out, options.cell
+    cells = with_trust(lambda trust: read_list(out, trust=trust), options.trust)
+    if number is None or not 0 <= number < len(cells):
         message = f"--cell {number} is outside 0..{len(cells) - 1}, the cells of {out}"
         raise ValueError(message)
     return _run([cells[number]], out, 1, False)[1]
@@ -251,7 +253,9 @@ def _slurm(out: Path, cells: Sequence[Cell]) -> int:
     from ascore.experiments.slurm import write_script
     from ascore.runtime.pool import ENVIRONMENT
 
-    script = write_script(out, len(cells), sys.executable, ENVIRONMENT)
+    names = {name for cell in cells for name in (cell.config.env, cell.config.algorithm)}
+    trust = any(map(is_external, names))  # typed by the user, or trusted when the list was read
+    script = write_script(out, len(cells), sys.executable, ENVIRONMENT, trust=trust)
     print(f"{len(cells)} cells; adapt the limits in the script, then: sbatch {script}")
     return 0
 

@@ -55,6 +55,8 @@ class ResumeOptions:
     """New training length in episodes."""
     checkpoint: str | None = None
     """Name of a checkpoint; default: the newest."""
+    trust: bool = False
+    """Import the Python environment or algorithm that the run names, which runs their code."""
     json: bool = False
     """Print one JSON object instead of text."""
 
@@ -64,7 +66,7 @@ class EvaluateOptions:
     """Play new episodes with a trained policy and print its returns."""
 
     run: Positional[Path]
-    """Run folder."""
+    """Run folder, or file written by `ascore export`."""
     episodes: int = 200
     """Number of episodes."""
     seed: int | None = None
@@ -73,6 +75,8 @@ class EvaluateOptions:
     """Take the most probable actions instead of sampling."""
     checkpoint: str | None = None
     """Name of a checkpoint; default: the newest."""
+    trust: bool = False
+    """Import the Python environment that the run names, which runs its code."""
     json: bool = False
     """Print one JSON object instead of text."""
 
@@ -175,6 +179,9 @@ class SweepOptions:
     """Run one cell of the list in --out, by its number, as a task of a job array does."""
     pin: bool = False
     """Bind every worker to a core; for machines with no other load."""
+    trust: bool = False
+    """Import Python environments and algorithms that the list in --out names, which runs their
+    code; those of the command line need no leave."""
     json: bool = False
     """Print one JSON object instead of text."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ascore.commands.shared import interval, parameters
+from ascore.commands.shared import interval, parameters, with_trust
 
 
 def evaluate(argv: list[str]) -> int:
@@ -15,12 +15,16 @@ def evaluate(argv: list[str]) -> int:
     from ascore.runs.evaluation import evaluate
 
     options = tyro.cli(EvaluateOptions, args=argv, prog="ascore evaluate")
-    result = evaluate(
-        options.run,
-        episodes=options.episodes,
-        seed=options.seed,
-        greedy=options.greedy,
-        checkpoint=options.checkpoint,
+    result = with_trust(
+        lambda trust: evaluate(
+            options.run,
+            episodes=options.episodes,
+            seed=options.seed,
+            greedy=options.greedy,
+            checkpoint=options.checkpoint,
+            trust=trust,
+        ),
+        options.trust,
     )
     if options.json:
         print(json.dumps(result.to_dict()))

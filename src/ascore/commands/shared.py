@@ -5,11 +5,16 @@ from __future__ import annotations
 import ast
 import os
 import signal
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ascore.errors import TrustError
 
 if TYPE_CHECKING:
     from ascore.runs.evaluation import Evaluation, Interval
+
+T = TypeVar("T")
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -21,6 +26,28 @@ def outcome(run: Any, evaluation: Evaluation | None) -> dict[str, Any]:
         **run.summary,
         "evaluation": evaluation.to_dict() if evaluation is not None else None,
     }
+
+
+def with_trust(call: Callable[[bool], T], trust: bool) -> T:
+    """The result of `call(trust)`; someone at a terminal is asked instead of refused.
+
+    Args:
+        call: what may need leave to import what a file names; it must do nothing before it asks.
+        trust: whether the user has given it on the command line.
+
+    Raises:
+        TrustError: nobody gave it.
+    """
+    try:
+        return call(trust)
+    except TrustError as error:
+        if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        print(f"ascore: {error.question}", file=sys.stderr)
+        print("Do you trust where it comes from? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise
+    return call(True)
 
 
 def interval(estimate: Interval, width: int = 0) -> str:

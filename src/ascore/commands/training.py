@@ -13,6 +13,7 @@ from ascore.commands.shared import (
     outcome,
     parameters,
     stop_on_signal,
+    with_trust,
 )
 from ascore.envs.factory import anchor_values, batch, is_external
 from ascore.envs.table import ENVIRONMENTS
@@ -21,6 +22,7 @@ from ascore.errors import ConfigError
 if TYPE_CHECKING:
     from ascore.config import Config, ParamValue
     from ascore.runs.evaluation import Evaluation
+    from ascore.runs.session import Run
 
 
 def train(argv: list[str]) -> int:
@@ -97,7 +99,7 @@ def _train_and_show(
     if not ranks.lead:
         return 0
     if not all(run.finished for run in runs):
-        return _interrupted([run.path for run in runs])
+        return _interrupted(runs)
     results = [(run, evaluate(run, episodes=episodes) if episodes else None) for run in runs]
     if as_json:
         print(json.dumps({"runs": [outcome(run, evaluation) for run, evaluation in results]}))
@@ -118,25 +120,31 @@ def resume(argv: list[str]) -> int:
     options = tyro.cli(ResumeOptions, args=argv, prog="ascore resume")
     stop = stop_on_signal()
     with joined() as ranks, Progress(quiet=not ranks.lead) as progress:
-        run = resume(
-            options.run,
-            episodes=options.episodes,
-            checkpoint_name=options.checkpoint,
-            report=lambda *u: progress.update(options.run.name, *u),
-            stop=stop,
-            ranks=ranks,
+        run = with_trust(
+            lambda trust: resume(
+                options.run,
+                episodes=options.episodes,
+                checkpoint_name=options.checkpoint,
+                report=lambda *u: progress.update(options.run.name, *u),
+                stop=stop,
+                ranks=ranks,
+                trust=trust,
+            ),
+            options.trust,
         )
     if not ranks.lead:
         return 0
     if not run.finished:
-        return _interrupted([run.path])
+        return _interrupted([run])
     print(json.dumps(outcome(run, None)) if options.json else f"run written to {run.path}")
     return 0
 
 
-def _interrupted(folders: list[Path]) -> int:
-    for folder in folders:
-        print(f"ascore: stopped and saved; continue with: ascore resume {folder}", file=sys.stderr)
+def _interrupted(runs: list[Run]) -> int:
+    for run in runs:
+        outside = is_external(run.config.env) or is_external(run.config.algorithm)
+        command = f"ascore resume {run.path}{' --trust' if outside else ''}"
+        print(f"ascore: stopped and saved; continue with: {command}", file=sys.stderr)
     return EXIT_INTERRUPTED
 
 

@@ -19,6 +19,7 @@ from ascore.runs import checkpoint
 from ascore.runs.evaluation import evaluate
 from ascore.runs.files import unwritable, write_atomic
 from ascore.runs.session import Run, resume, train
+from ascore.runs.trust import require_trust, typed
 from ascore.runtime import pool
 from ascore.runtime.progress import Progress
 
@@ -93,10 +94,16 @@ def write_list(out: Path, cells: Sequence[Cell]) -> Path:
     return path
 
 
-def read_list(out: Path) -> list[Cell]:
+def read_list(out: Path, *, trust: bool = False) -> list[Cell]:
     """Reads the cells of `out/cells.json`.
 
+    Args:
+        out: folder of the list.
+        trust: whether environments MODULE:CALLABLE and algorithms MODULE:NAME of the list may be
+            imported.
+
     Raises:
+        TrustError: something would have to be imported, and `trust` is False.
         RunError: the file is missing, holds no list of cells, or names folders outside `out`.
         ConfigError: a cell lacks a key, or a value is not allowed.
     """
@@ -111,6 +118,8 @@ def read_list(out: Path) -> list[Cell]:
         raise RunError(message)
     cells = [Cell.from_dict(entry, str(path)) for entry in values]
     require_names([cell.name for cell in cells], str(path))
+    for cell in cells:
+        require_trust({"env": cell.config.env, "algorithm": cell.config.algorithm}, path, trust)
     return cells
 
 
@@ -139,6 +148,7 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
         NonFiniteError: training diverged.
     """
     cell, folder = task.cell, task.folder
+    typed(cell.config)  # by the user, or trusted by them when the list was read
     with _alone(folder):
         started = (folder / "config.toml").exists() and _same(cell, folder)
         outcome = result(folder)

@@ -26,11 +26,13 @@ TEMPLATE = """\
 # Adapt the limits above to your cluster, then: sbatch {script}
 # Some clusters allow no more than about 1,000 tasks per array: cut the range into parts there.
 export {environment}
-exec {python} -m ascore sweep --out {out} --cell "$SLURM_ARRAY_TASK_ID"
+exec {python} -m ascore sweep --out {out} --cell "$SLURM_ARRAY_TASK_ID"{trust}
 """
 
 
-def write_script(out: Path, count: int, python: str, environment: dict[str, str]) -> Path:
+def write_script(
+    out: Path, count: int, python: str, environment: dict[str, str], *, trust: bool
+) -> Path:
     """Writes `out/array.sbatch`, which runs cell K of `out/cells.json` as array task K.
 
     Args:
@@ -38,6 +40,7 @@ def write_script(out: Path, count: int, python: str, environment: dict[str, str]
         count: number of cells.
         python: interpreter with this package installed, on all nodes.
         environment: environment variables to set.
+        trust: whether tasks may import the environments and algorithms that the list names.
 
     Raises:
         RunError: the script cannot be written.
@@ -52,6 +55,7 @@ def write_script(out: Path, count: int, python: str, environment: dict[str, str]
         environment=" ".join(f"{key}={value}" for key, value in environment.items()),
         python=shlex.quote(python),
         out=shlex.quote(str(folder)),
+        trust=" --trust" if trust else "",
     )
     write_atomic(script, text.encode())
     return script

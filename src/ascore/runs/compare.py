@@ -12,6 +12,7 @@ from ascore.algorithms.table import get_algorithm, unread
 from ascore.config import Config
 from ascore.errors import AscoreError, AscoreWarning
 from ascore.runs.session import Run, train
+from ascore.runs.trust import typed
 from ascore.runtime import pool
 from ascore.runtime.progress import Progress
 
@@ -38,6 +39,8 @@ def train_side_by_side(
     Raises:
         AscoreError: a run failed; the message names it and says why. The other runs are finished.
     """
+    for name in algorithms:
+        typed(config.replace(algorithm=name))
     for message in unread(config, algorithms):
         warnings.warn(message, AscoreWarning, stacklevel=2)
     tasks = {

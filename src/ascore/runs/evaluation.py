@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ascore.envs.factory import batch
 from ascore.runs.milestones import Watch
 from ascore.runs.policy import Policy, load_policy
+from ascore.runs.trust import require_trust
 from ascore.streams import FIRST_EVALUATION_ENV
 
 if TYPE_CHECKING:
@@ -85,17 +86,21 @@ def evaluate(
     seed: int | None = None,
     greedy: bool = False,
     checkpoint: str | None = None,
+    trust: bool = False,
 ) -> Evaluation:
     """Plays new episodes with a trained policy; does not need PyTorch.
 
     Args:
         run: a run, its folder, or a policy.
         episodes: number of episodes, one in each of as many environments; none was trained on.
-        seed: of the environments; None = the training seed.
+        seed: of the environments; None = the training seed, or 0 for an exported policy.
         greedy: take the most probable action instead of sampling.
         checkpoint: name of a checkpoint; None = the newest.
+        trust: whether an environment MODULE:CALLABLE that a file names may be imported; what this
+            process has trained itself always may.
 
     Raises:
+        TrustError: it would have to be imported, and `trust` is False.
         CheckpointError: the run holds no complete checkpoint.
         ValueError: episodes is below 1.
     """
@@ -106,7 +111,11 @@ def evaluate(
         policy = run
     else:
         policy = load_policy(run if isinstance(run, (str, Path)) else run.path, checkpoint)
-    return play(policy, episodes, policy.config["seed"] if seed is None else seed, greedy)
+    if policy.source is not None:
+        require_trust({"env": policy.env}, policy.source, trust)
+    if seed is None:
+        seed = policy.config.get("seed", 0)
+    return play(policy, episodes, seed, greedy)
 
 
 def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ class Policy:
         obs_scale: factor by which observations are multiplied before the first layer.
         num_agents: N.
         num_actions: A, of one agent.
+        source: the file that names `env`, which is not to be imported before its user says that
+            the file is trusted; None = it may be.
     """
 
     env: str
@@ -47,6 +50,7 @@ class Policy:
     obs_scale: float
     num_agents: int
     num_actions: int
+    source: Path | None = None
 
     @property
     def centralised(self) -> bool:
@@ -114,14 +118,22 @@ def choose(log_probs: F32, uniform: F32 | None) -> npt.NDArray[np.int32]:
     return action
 
 
-def load_policy(run: str | Path, name: str | None = None) -> Policy:
+def load_policy(run: str | Path, name: str | None = None, *, trust: bool = False) -> Policy:
     """Loads a policy from an exported file or from a run's newest checkpoint, or the one `name`.
+
+    Loading imports nothing; `evaluate` imports an environment MODULE:CALLABLE.
+
+    Args:
+        run: the file, or the folder of a run.
+        name: of the checkpoint; None = the newest.
+        trust: whether the environment that the file names may be imported later on.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged, or the file holds no policy.
     """
     path = Path(run)
-    return from_file(path) if path.is_file() else from_checkpoint(checkpoint.load(path, name))
+    policy = from_file(path) if path.is_file() else from_checkpoint(checkpoint.load(path, name))
+    return dataclasses.replace(policy, source=None) if trust else policy
 
 
 def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
@@ -188,6 +200,7 @@ def from_file(path: Path) -> Policy:
             obs_scale=float(about["obs_scale"]),
             num_agents=int(about["num_agents"]),
             num_actions=int(about["num_actions"]),
+            source=path,
         )
     except (OSError, ValueError, KeyError) as error:
         message = f"{path} does not hold a policy ({error}); write it with `ascore export`"
@@ -242,4 +255,5 @@ def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
         obs_scale=float(saved.spec.get("obs_scale", 1.0)),
         num_agents=agents,
         num_actions=actions,
+        source=saved.path / checkpoint.MANIFEST,
     )

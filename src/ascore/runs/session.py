@@ -29,6 +29,7 @@ from ascore.runs import checkpoint
 from ascore.runs.files import unwritable, write_atomic
 from ascore.runs.logs import Log, MetricsLog
 from ascore.runs.policy import Policy, load_policy
+from ascore.runs.trust import require_trust, typed
 from ascore.runtime.processors import usable_processors
 from ascore.runtime.ranks import Ranks
 
@@ -131,6 +132,7 @@ def train(
     """
     ranks = ranks or Ranks()
     restarted = ranks.any(restarted)
+    typed(config)
     session = _Session(config, ranks)
     for message in unread(config, [config.algorithm]) if ranks.lead else []:
         warnings.warn(message, AscoreWarning, stacklevel=2)
@@ -166,6 +168,7 @@ def resume(
     report: Report | None = None,
     stop: Callable[[], bool] | None = None,
     ranks: Ranks | None = None,
+    trust: bool = False,
 ) -> Run:
     """Continues a run from a checkpoint, bit for bit as if it had never stopped.
 
@@ -177,8 +180,11 @@ def resume(
         stop: as in `train`.
         ranks: as in `train`; their number may differ from before. Sums are then taken in another
             order, so the result equals that of an uninterrupted run up to rounding.
+        trust: whether an environment MODULE:CALLABLE and an algorithm MODULE:NAME that the
+            checkpoint names may be imported; what this process has trained itself always may.
 
     Raises:
+        TrustError: something would have to be imported, and `trust` is False.
         CheckpointError: no complete checkpoint exists, or a log is shorter than at the checkpoint.
         RankError: another rank was lost.
     """
@@ -188,6 +194,8 @@ def resume(
     name = ranks.from_lead(lambda: checkpoint.find(folder, checkpoint_name).name)
     saved = checkpoint.load(folder, name)
     config = Config.from_dict(saved.config, str(saved.path))
+    names = {"env": config.env, "algorithm": config.algorithm}
+    require_trust(names, saved.path / checkpoint.MANIFEST, trust)
     if episodes is not None:
         config = config.replace(episodes=episodes)
         if ranks.lead:
