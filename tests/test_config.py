@@ -85,6 +85,13 @@ def test_presets_load(env, preset):
     assert config.seed == 9
 
 
+def test_an_environment_that_nobody_tuned_starts_from_the_defaults(monkeypatch):
+    monkeypatch.setattr("ascore.config.preset_names", list)
+    assert Config.preset("exchange", seed=3) == Config(env="exchange-v1", seed=3)
+    with pytest.raises(ConfigError, match="no preset 'best' for exchange-v1; choose from: tuned"):
+        Config.preset("exchange", preset="best")
+
+
 @pytest.mark.parametrize(
     ("env", "actor_lr", "rho", "hidden"),
     [
@@ -117,7 +124,7 @@ def test_paper_presets_are_tables_1_and_2(env, actor_lr, rho, hidden):
 
 def test_unknown_presets_list_what_there_is():
     with pytest.raises(
-        ConfigError, match="no preset 'best' for exchange-v1; there is: paper, tuned"
+        ConfigError, match="no preset 'best' for exchange-v1; choose from: paper, tuned"
     ):
         Config.preset("exchange", preset="best")
     with pytest.raises(ValueError, match="unknown environment 'exchang'; did you mean 'exchange'"):

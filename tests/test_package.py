@@ -17,7 +17,7 @@ from ascore.algorithms.table import ALGORITHMS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "ascore"
-COMPILED = ("ExchangeV1", "NavigationV1", "PredationV1")
+COMPILED = {record.core.__name__: record.core for record in ascore.ENVIRONMENTS.values()}
 
 # ---- versions and names ----------------------------------------------------------------------
 

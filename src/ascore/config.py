@@ -227,7 +227,8 @@ class Config:
         Args:
             env: environment name, with or without its version ("exchange", "exchange-v1").
             algorithm: what learns; a preset is the same for all algorithms.
-            preset: "tuned" or "paper" (Tables 1-2 and Eq. 13 as printed).
+            preset: "tuned" or "paper" (Tables 1-2 and Eq. 13 as printed). An environment without
+                presets starts from the defaults.
             overrides: keys that replace the preset's; env_params are merged.
 
         Raises:
@@ -319,10 +320,12 @@ def _read_preset(env: str, preset: str) -> dict[str, Any]:
         message = f"there are no presets for {env}: a Python environment starts from the defaults"
         raise ConfigError(message)
     name = canonical_name(env)
+    have = [p for e, p in preset_names() if name.startswith(f"{e}-v")]
+    if not have and preset == "tuned":
+        return {"env": name}  # nobody has tuned anything for it yet
     file = resources.files("ascore") / "presets" / f"{name.rsplit('-v', 1)[0]}-{preset}.toml"
     if not file.is_file():
-        have = ", ".join(p for e, p in preset_names() if name.startswith(f"{e}-v"))
-        message = f"no preset {preset!r} for {name}; there is: {have or 'none'}"
+        message = f"no preset {preset!r} for {name}; choose from: {', '.join(have) or 'tuned'}"
         raise ConfigError(message)
     return {**tomllib.loads(file.read_text(encoding="utf-8")), "env": name}
 

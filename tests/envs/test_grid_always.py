@@ -15,12 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ascore.reference import (
-    Cleanup,
-    CleanupParams,
-    Harvest,
-    HarvestParams,
-)
+from ascore.reference.cleanup import Cleanup, CleanupParams
+from ascore.reference.harvest import Harvest, HarvestParams
 
 
 @st.composite

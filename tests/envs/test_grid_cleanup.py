@@ -36,10 +36,7 @@ from grid_boards import (
     words_of_bytes,
 )
 
-from ascore.reference import (
-    Cleanup,
-    CleanupParams,
-)
+from ascore.reference.cleanup import Cleanup, CleanupParams
 
 # ---- cleaning ---------------------------------------------------------------------------------
 

@@ -16,12 +16,8 @@ from grid_boards import (
 )
 from numpy.typing import NDArray
 
-from ascore.reference import (
-    Cleanup,
-    CleanupParams,
-    Harvest,
-    HarvestParams,
-)
+from ascore.reference.cleanup import Cleanup, CleanupParams
+from ascore.reference.harvest import Harvest, HarvestParams
 
 
 def count(map_: NDArray[np.str_], letters: str) -> dict[str, int]:

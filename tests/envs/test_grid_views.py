@@ -27,18 +27,14 @@ from grid_boards import (
     tiles,
 )
 
-from ascore.reference import (
-    Cleanup,
-    CleanupParams,
-    Exchange,
-    Harvest,
-    HarvestParams,
-    Navigation,
-    Predation,
-    Stream,
-    VecEnv,
-)
+from ascore.envs.table import ENVIRONMENTS
+from ascore.reference import Stream, VecEnv
+from ascore.reference.cleanup import Cleanup, CleanupParams
+from ascore.reference.exchange import Exchange
 from ascore.reference.grid_maps import nearest
+from ascore.reference.harvest import Harvest, HarvestParams
+from ascore.reference.navigation import Navigation
+from ascore.reference.predation import Predation
 
 # ---- resets -----------------------------------------------------------------------------------
 
@@ -372,12 +368,12 @@ def test_inspecting_the_other_worlds() -> None:
     same(predation.inspect(), {"agents": (np.float64, [0.25] * 8), "prey": (np.float64, [0.5])})
 
 
-@pytest.mark.parametrize("world_class", [Cleanup, Exchange, Harvest, Navigation, Predation])
-def test_batches_have_the_type_and_scale_of_their_world(world_class: Any) -> None:
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_batches_have_the_type_and_scale_of_their_world(name: str) -> None:
+    world_class = ENVIRONMENTS[name].load_twin()
     env = VecEnv([world_class() for _ in range(2)], 0)
     env.reset()
-    grid = world_class in (Cleanup, Harvest)
-    assert env.obs.dtype == env.final_obs.dtype == (np.uint8 if grid else np.float32)
+    assert env.obs.dtype == env.final_obs.dtype == ENVIRONMENTS[name].core(1, 0).obs.dtype
     assert env.obs_scale == 1.0
     assert env.obs.any()
     ours, theirs = env.inspect(1), env.environments[1].inspect()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
+from cases import every
 from numpy.typing import NDArray
 
 import ascore
@@ -44,6 +46,29 @@ def test_everything_is_a_copy(name: str) -> None:
         assert np.array_equal(value, kept[key])
     env.step(np.zeros((4, env.spec.num_agents), np.int32))
     assert all(np.array_equal(again[key], kept[key]) for key in kept)
+
+
+TYPES = {"u8": np.uint8, "i32": np.int32, "f64": np.float64}
+
+
+@pytest.mark.parametrize(
+    ("name", "params"), [*((name, {}) for name in NAMES), *every(lambda case: case.variants)]
+)
+def test_the_record_says_what_is_shown(name: str, params: dict[str, Any]) -> None:
+    """By name, in order, with type and shape; a letter stands for one number throughout."""
+    env = ascore.make(name, **params)
+    env.reset()
+    shown, shows = env.inspect(), ascore.ENVIRONMENTS[name].shows
+    assert list(shown) == list(shows)
+    extents = {"N": env.spec.num_agents}
+    for key, text in shows.items():
+        parts = re.fullmatch(r"(\w+) \[([^]]+)\], (.{3,})", text)
+        assert parts, f"{name} shows {key}: write its type, [shape] and meaning, not {text!r}"
+        assert shown[key].dtype == TYPES[parts[1]]
+        axes = parts[2].split(", ")
+        for axis, extent in zip(axes, shown[key].shape, strict=True):
+            wanted = int(axis) if axis.isdigit() else extents.setdefault(axis, extent)
+            assert extent == wanted, key
 
 
 @pytest.mark.parametrize("food", ["immediate", "pickup"])

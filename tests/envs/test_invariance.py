@@ -6,24 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import case
 from numpy.typing import NDArray
 
 import ascore
 
 COMPILED: dict[str, Any] = {name: row.core for name, row in ascore.ENVIRONMENTS.items()}
-# Short episodes, so that a run of 60 steps passes through several resets.
-PARAMS: dict[str, dict[str, Any]] = {
-    "cleanup-v1": {
-        "horizon": 17,
-        "map": "cleanup_full",
-        "num_agents": 10,
-        "threshold_depletion": 0.9,
-    },
-    "harvest-v1": {"horizon": 17, "num_agents": 5},
-    "exchange-v1": {"horizon": 17, "early_end": True, "open_range": 1},
-    "predation-v1": {"horizon": 17},
-    "navigation-v1": {"horizon": 17, "landmarks": "fixed", "obs_order": "self_first"},
-}
 NAMES = sorted(COMPILED)
 STEPS = 60
 BUFFERS = (
@@ -40,7 +28,7 @@ Trajectory = dict[str, NDArray[Any]]
 
 
 def make(name: str, num_envs: int, seed: int = 5, **options: Any) -> Any:
-    return COMPILED[name](num_envs, seed, params=PARAMS[name], **options)
+    return COMPILED[name](num_envs, seed, params=case(name).short, **options)
 
 
 def snapshot(env: Any) -> Trajectory:

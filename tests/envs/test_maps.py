@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import ascore
-from ascore.reference import TWINS, VecEnv
+from ascore.reference import VecEnv
 
 Params = dict[str, Any]
 TILES = {"cleanup-v1": "@ HRSB", "harvest-v1": "@  AA"}
@@ -76,7 +76,7 @@ def random_actions(env: ascore.VecEnv) -> NDArray[np.int32]:
 @given(world=worlds(), seed=st.integers(0, 2**64 - 1))
 def test_twins_agree_on_any_map(world: tuple[str, Params], seed: int) -> None:
     name, params = world
-    twin_class: Any = TWINS[name]
+    twin_class = ascore.ENVIRONMENTS[name].load_twin()
     twin = VecEnv([twin_class(twin_class.Params(**params)) for _ in range(2)], seed)
     env = ascore.make(name, num_envs=2, seed=seed, **params)
     env.reset()

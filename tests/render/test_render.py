@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import case
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -188,36 +189,19 @@ def test_the_picture_says_when_who_and_how_much(name: str) -> None:
 
 
 @pytest.mark.parametrize("agents", [1, 2, 13, 64])
-def test_any_number_of_agents(agents: int) -> None:
-    for name, params in (
-        ("predation", {}),
-        ("navigation", {"size": 8}),
-        ("exchange", {"size": 12}),
-    ):
-        if (name, agents) == ("exchange", 1):
-            continue  # needs two agents
-        for now in played(name, 2, num_agents=agents, **params):
-            image = drawn(now)
-            for colour in {agent_colour(agent) for agent in range(agents)}:
-                assert pixels(image, colour) > 0
-            width, height = picture(now).size
-            assert width <= 1600
-            assert height <= 1400
+@pytest.mark.parametrize("name", NAMES)
+def test_any_number_of_agents(name: str, agents: int) -> None:
+    agents = max(agents, case(name).fewest)
+    for now in played(name, 2, num_agents=agents, **case(name).roomy):
+        image = drawn(now)
+        for colour in {agent_colour(agent) for agent in range(agents)}:
+            assert pixels(image, colour) > 0
+        width, height = picture(now).size
+        assert width <= 1600
+        assert height <= 1400
 
 
 # ---- legends ---------------------------------------------------------------------------------
-
-MEANT = {
-    "exchange-v1": ["agent", "closed box", "open", "eaten"],
-    "navigation-v1": ["agent", "landmark"],
-    "predation-v1": ["predator", "prey"],
-    "cleanup-v1": ["agent", "apple", "waste", "orchard", "river", "wall", "floor", "clean beam"],
-    "harvest-v1": ["agent", "apple", "orchard", "wall", "floor"],
-}
-
-
-def test_the_legends_of_all_scenes_are_known_here() -> None:
-    assert set(MEANT) == set(ascore.ENVIRONMENTS)
 
 
 def some_moments() -> list[Moment]:
@@ -230,7 +214,7 @@ def some_moments() -> list[Moment]:
 @pytest.mark.parametrize("now", some_moments(), ids=lambda now: now.env)
 def test_the_legend_names_every_kind_of_thing(now: Moment) -> None:
     words = legend_of(now)
-    for meant in MEANT[now.env]:
+    for meant in case(now.env).legend:
         assert any(word.startswith(meant) or meant in word for word in words), meant
     icons = []
     for entry in scene_of(now.env, now.params, now.state).legend():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import Reached, case, every
 
 import ascore
 from ascore.config import Config
@@ -45,26 +46,19 @@ def test_boxes_are_open_in_the_step_that_pays_for_the_last_one(params: dict[str,
         assert {-1, 6} <= set(steps.tolist())  # some never open all boxes, some do in the last step
 
 
-@pytest.mark.parametrize(
-    ("name", "event", "script", "often"),
-    [
-        ("exchange-v1", "boxes_open", "selfish", (0.0, 0.0)),
-        ("navigation-v1", "landmarks_reached", "cooperative", (1.0, 1.0)),
-        ("navigation-v1", "landmarks_reached", "random", (0.0, 0.2)),
-        ("harvest-v1", "apples_gone", "selfish", (0.9, 1.0)),
-        ("harvest-v1", "apples_gone", "random", (0.0, 0.0)),
-        ("cleanup-v1", "first_apple", "selfish", (0.0, 0.0)),
-        ("cleanup-v1", "first_apple", "cooperative", (1.0, 1.0)),
-    ],
-)
-def test_scripted_policies_reach_what_they_are_written_for(
-    name: str, event: str, script: str, often: tuple[float, float]
-):
+@pytest.mark.parametrize(("name", "reached"), every(lambda case: case.reached))
+def test_scripted_policies_reach_what_they_are_written_for(name: str, reached: Reached):
+    event, script, low, high = reached
     watch, _, length = watched(ascore.make(name, 20, 5), scripts(name)[script])
     first = watch.first[event]
-    assert often[0] <= (first >= 0).mean() <= often[1]
+    assert low <= (first >= 0).mean() <= high
     assert (first <= length).all()
     assert not (first == 0).any()
+
+
+@pytest.mark.parametrize("name", ascore.ENVIRONMENTS)
+def test_every_milestone_is_reached_somehow(name: str):
+    assert {each.event for each in case(name).reached} == set(ascore.ENVIRONMENTS[name].milestones)
 
 
 def test_an_evaluation_counts_an_episode_without_it_in_full(tmp_path: Path):

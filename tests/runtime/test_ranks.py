@@ -330,7 +330,7 @@ def test_gradients_of_some_owners_are_added_up(owners: slice):
     assert sum(float(view.sum()) for view in views) == sum(float(net.grad.sum()) for net in nets)
 
 
-@pytest.mark.parametrize("env", ["cleanup-v1", "predation-v1", "exchange-v1"])
+@pytest.mark.parametrize("env", ascore.ENVIRONMENTS)
 def test_parts_of_a_batch_are_saved_and_loaded(env: str):
     """Copies six environments to batches of two and four, and back."""
     rng = np.random.default_rng(1)

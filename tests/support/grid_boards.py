@@ -7,25 +7,22 @@ cells. Tests place agents at any cell, regardless of the spawn cells.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ascore.reference import (
-    Cleanup,
-    CleanupParams,
-    Harvest,
-    HarvestParams,
-    Stream,
-)
+from ascore.reference import Stream
 from ascore.reference import cleanup as cleanup_rules
 from ascore.reference import harvest as harvest_rules
+from ascore.reference.cleanup import Cleanup, CleanupParams
 from ascore.reference.grid_maps import read_map
+from ascore.reference.harvest import Harvest, HarvestParams
 
 LEFT, RIGHT, UP, DOWN, STAY, TURN_CLOCKWISE, TURN_COUNTERCLOCKWISE, CLEAN = range(8)
 FACING_UP, FACING_RIGHT, FACING_DOWN, FACING_LEFT = range(4)
+FACING_WORDS = ("up", "right", "down", "left")
 STEPS = [(-1, 0), (0, 1), (1, 0), (0, -1)]
 
 Cell = tuple[int, int]
@@ -157,3 +154,28 @@ def tiles(family: str, text: str) -> NDArray[np.str_]:
 
 def drawn(map_: NDArray[np.str_]) -> str:
     return "\n" + "".join("".join(row) + "\n" for row in map_)
+
+
+def state_lines(trace: Any, obs: NDArray[np.uint8]) -> Iterator[str]:
+    """The map with agents by number, apples as `a` and waste as `w`; or what features say."""
+    n = trace.params["num_agents"]
+    if trace.params.get("obs_mode") == "features":  # agent 0's view
+        places = [obs[:3], obs[3:6]]
+        for i, (row, col, facing) in enumerate(np.array(places).tolist()):
+            yield f"  agent {i}: row {row} column {col}, faces {FACING_WORDS[facing]}"
+        return
+    rows = trace.params["map"].split("\n")
+    layers = (obs.size - 4 * n) // (len(rows) * len(rows[0])) - n
+    planes = obs[: -4 * n].reshape(layers + n, len(rows), len(rows[0]))
+    facing = obs[-4 * n :].reshape(n, 4).argmax(axis=1)
+    for r, tiles in enumerate(rows):
+        line = ""
+        for c, tile in enumerate(tiles):
+            shown = tile.lower() if tile in "P" else tile
+            for layer, letter in enumerate("wa"[-layers:]):
+                shown = letter if planes[layer, r, c] else shown
+            for i in range(n):
+                shown = str(i) if planes[layers + i, r, c] else shown
+            line += shown
+        yield "  |" + line + "|"
+    yield "  " + ", ".join(f"agent {i} faces {FACING_WORDS[f]}" for i, f in enumerate(facing))

@@ -52,6 +52,8 @@ def envs(argv: list[str]) -> int:
             f"{spec['num_actions']} actions ({', '.join(spec['action_names'])}), "
             f"observation {spec['obs_dtype']}{spec['obs_shape']}, horizon {spec['horizon']}"
         )
+        for shown, meaning in entry["shows"].items():
+            print(f"  shows {shown}: {meaning}")
         for anchor in entry["anchors"]:
             print(
                 f"  anchor {anchor['label']:<14} {anchor['team_return']:>8g}  "

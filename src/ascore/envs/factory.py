@@ -91,7 +91,7 @@ def anchor_values(name: str, params: Mapping[str, Any]) -> list[tuple[str, float
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What an environment is at its defaults, as plain values: spec, anchors, parameters.
+    """What an environment is at its defaults, as plain values: spec, shows, anchors, parameters.
 
     Anchors that hold for other parameters only say so under `given`.
     """
@@ -113,6 +113,7 @@ def describe(name: str) -> dict[str, Any]:
     return {
         "summary": row.summary,
         "spec": asdict(env.spec),
+        "shows": dict(row.shows),
         "anchors": anchors,
         "parameters": [
             {"name": key, "default": default, "meaning": meaning, "source": source}

@@ -69,13 +69,16 @@ class Anchor:
 class Environment:
     """One environment.
 
-    Policies and scenes are named, not imported: only who plays or draws loads them.
+    Twins, policies and scenes are named, not imported: only who compares, plays or draws loads
+    them.
 
     Attributes:
         name: with its version, such as "exchange-v1".
         summary: one line for `ascore envs`.
         core: the compiled batch.
+        shows: what `VecEnv.inspect` shows of it: name -> type, shape and meaning; H x W cells.
         anchors: what random, selfish and cooperative play earn, the defaults first.
+        twin: MODULE:CLASS of the same rules in plain Python, which tests and benches compare with.
         scripted: module with a function per anchor, named as its label with underscores.
         scene: MODULE:CLASS of what it looks like.
         bounds: of float observations; None where they are bytes.
@@ -86,17 +89,22 @@ class Environment:
     name: str
     summary: str
     core: type[_core.CoreVecEnv]
+    shows: Mapping[str, str]
     anchors: tuple[Anchor, ...]
+    twin: str
     scripted: str
     scene: str
     bounds: Bounds | None = None
     milestones: Mapping[str, Event] = field(default_factory=dict)
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
 
+    def load_twin(self) -> Any:
+        """The class named by `twin`."""
+        return _load(self.twin)
+
     def load_scene(self) -> Any:
         """The class named by `scene`."""
-        module, _, name = self.scene.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return _load(self.scene)
 
     def load_script(self, label: str) -> Any:
         """The policy of an anchor's label; "random" is the same for all."""
@@ -108,3 +116,8 @@ class Environment:
     def labels(self) -> list[str]:
         """Labels of the anchors, each once, in their order."""
         return list(dict.fromkeys(anchor.label for anchor in self.anchors))
+
+
+def _load(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)

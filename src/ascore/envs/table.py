@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterator
 
-from ascore.envs.catalogue.cleanup import CLEANUP
-from ascore.envs.catalogue.exchange import EXCHANGE
-from ascore.envs.catalogue.harvest import HARVEST
-from ascore.envs.catalogue.navigation import NAVIGATION
-from ascore.envs.catalogue.predation import PREDATION
+from ascore.envs import catalogue
 from ascore.envs.record import Environment
 
-ENVIRONMENTS: dict[str, Environment] = {
-    record.name: record for record in (CLEANUP, HARVEST, EXCHANGE, PREDATION, NAVIGATION)
-}
+
+def _records() -> Iterator[Environment]:
+    """Of every module in the catalogue, by their names."""
+    for module in pkgutil.iter_modules(catalogue.__path__):
+        yield importlib.import_module(f"{catalogue.__name__}.{module.name}").RECORD
+
+
+ENVIRONMENTS: dict[str, Environment] = {record.name: record for record in _records()}
 
 
 def canonical_name(name: str) -> str:

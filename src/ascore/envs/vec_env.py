@@ -180,13 +180,8 @@ class VecEnv:
     ) -> dict[str, npt.NDArray[Any]]:
         """What one environment holds in the current state, by name; copies.
 
-        Cells are (row, column), row 0 at the top. `agents` is always there; the rest is
-        exchange: `agents`, `boxes` i32 [N, 2], `food` i32 [N] (0 closed, 1 open, 2 eaten);
-        navigation: `agents`, `landmarks` i32 [N, 2];
-        predation: `agents` f64 [N], `prey` f64 [1], places on the line;
-        harvest: `agents` i32 [N, 2], `orientation` i32 [N] (0 up, then clockwise), and u8 [H, W]
-        `walls`, `apples`, `orchard` (where apples can grow);
-        cleanup: that, and u8 [H, W] `waste`, `river`, `stream`.
+        `agents` is always there. What else there is, with its type, shape and meaning, stands in
+        the environment's record under `shows`, and `ascore envs` lists it.
 
         Args:
             index: which environment of the batch, 0..B-1.

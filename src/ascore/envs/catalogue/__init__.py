@@ -1,1 +1,1 @@
-"""One record per environment; `ascore.envs.table` lists them."""
+"""One module per environment, with what the library knows of it in `RECORD`."""

@@ -35,10 +35,20 @@ def _anchors(
     )
 
 
-CLEANUP = Environment(
+RECORD = Environment(
     name="cleanup-v1",
     summary="apples grow only while somebody cleans the river, which earns nothing (11x18 grid)",
     core=_core.CleanupV1,
+    shows={
+        "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
+        "orientation": "i32 [N], 0 up, then clockwise",
+        "walls": "u8 [H, W], 1 where nobody can go",
+        "apples": "u8 [H, W], 1 where one hangs",
+        "orchard": "u8 [H, W], 1 where apples can grow",
+        "waste": "u8 [H, W], 1 where it lies",
+        "river": "u8 [H, W], 1 where waste can lie",
+        "stream": "u8 [H, W], 1 where the water is always clean",
+    },
     anchors=(
         *_anchors((0.061, 0.002), (55.10, 0.10)),
         *_anchors((0.126, 0.003), (65.70, 0.08), waste_mode="once"),
@@ -52,6 +62,7 @@ CLEANUP = Environment(
             profile="features",
         ),
     ),
+    twin="ascore.reference.cleanup:Cleanup",
     scripted="ascore.scripted.cleanup",
     scene="ascore.render.scenes.grid:GridScene",
     milestones={"first_apple": lambda held: bool(held["apples"].any())},

@@ -35,15 +35,21 @@ def _bounds(batch: VecEnv) -> tuple[Any, float]:
     return low, 1.0
 
 
-EXCHANGE = Environment(
+RECORD = Environment(
     name="exchange-v1",
     summary="agents open boxes for one another at their own cost (5x5 grid)",
     core=_core.ExchangeV1,
+    shows={
+        "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
+        "boxes": "i32 [N, 2], cell of the box with agent i's food",
+        "food": "i32 [N], agent i's: 0 closed in, 1 open, 2 eaten",
+    },
     anchors=(
         Anchor("random", 4.84, 0.0, _DEFAULTS, "exact for uniform play, rounded", 0.005),
         Anchor("selfish", -9.0, 0.0, _DEFAULTS, "nobody opens: 3 x 300 x -0.01"),
         Anchor("cooperative", 6.0, 0.0, _DEFAULTS, "all boxes open: 3 x (10 - 5) - 9"),
     ),
+    twin="ascore.reference.exchange:Exchange",
     scripted="ascore.scripted.exchange",
     scene="ascore.render.scenes.square:ExchangeScene",
     bounds=_bounds,

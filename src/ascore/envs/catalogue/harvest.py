@@ -42,16 +42,24 @@ def _anchors(
     )
 
 
-HARVEST = Environment(
+RECORD = Environment(
     name="harvest-v1",
     summary="apples grow back only beside others, so taking the last ones costs all (7x38 grid)",
     core=_core.HarvestV1,
+    shows={
+        "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
+        "orientation": "i32 [N], 0 up, then clockwise",
+        "walls": "u8 [H, W], 1 where nobody can go",
+        "apples": "u8 [H, W], 1 where one hangs",
+        "orchard": "u8 [H, W], 1 where apples can grow",
+    },
     anchors=(
         *_anchors((13.99, 0.07), (60.04, 0.05), (74.93, 0.12), (80.42, 0.13)),
         *_anchors((25.82, 0.09), (59.55, 0.04), (80.54, 0.11), (94.88, 0.13), num_agents=4),
         *_anchors((43.79, 0.09), (59.02, 0.04), (74.96, 0.10), (90.39, 0.13), num_agents=8),
         *_anchors((14.49, 0.09), (116.27, 0.18), map="harvest_full"),
     ),
+    twin="ascore.reference.harvest:Harvest",
     scripted="ascore.scripted.harvest",
     scene="ascore.render.scenes.grid:GridScene",
     milestones={"apples_gone": lambda held: not held["apples"].any()},

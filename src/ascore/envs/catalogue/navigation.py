@@ -16,10 +16,14 @@ _DEFAULTS = {
     "landmarks": "per_episode",
 }
 
-NAVIGATION = Environment(
+RECORD = Environment(
     name="navigation-v1",
     summary="agents walk to landmarks of their own without running into one another (5x5 grid)",
     core=_core.NavigationV1,
+    shows={
+        "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
+        "landmarks": "i32 [N, 2], cell where agent i wants to be",
+    },
     anchors=(
         Anchor("random", -788.07, 0.0, _DEFAULTS, "exact for uniform play, rounded", 0.005),
         Anchor(
@@ -39,6 +43,7 @@ NAVIGATION = Environment(
             0.005,
         ),
     ),
+    twin="ascore.reference.navigation:Navigation",
     scripted="ascore.scripted.navigation",
     scene="ascore.render.scenes.square:NavigationScene",
     bounds=lambda batch: (0.0, 1.0),

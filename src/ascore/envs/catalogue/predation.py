@@ -22,10 +22,14 @@ def _bounds(batch: VecEnv) -> tuple[float, float]:
     return -furthest, furthest
 
 
-PREDATION = Environment(
+RECORD = Environment(
     name="predation-v1",
     summary="predators on a line approach a prey together, or leave it to the others",
     core=_core.PredationV1,
+    shows={
+        "agents": "f64 [N], places on the line, 0 to its length",
+        "prey": "f64 [1], its place",
+    },
     anchors=(
         Anchor("random", 0.0, -60.0, _DEFAULTS, "exact: -2 per agent and step"),
         Anchor("selfish", 0.0, -90.0, _DEFAULTS, "nobody approaches: -3 per agent and step"),
@@ -39,6 +43,7 @@ PREDATION = Environment(
             "one approaches for all: -4 per step",
         ),
     ),
+    twin="ascore.reference.predation:Predation",
     scripted="ascore.scripted.predation",
     scene="ascore.render.scenes.line:PredationScene",
     bounds=_bounds,

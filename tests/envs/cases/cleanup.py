@@ -1,0 +1,88 @@
+"""Cleanup: what the tests must be told of it."""
+
+from __future__ import annotations
+
+from grid_boards import state_lines
+
+from cases import Case, Reached, Trace
+
+DITCH = "PPPP\nHRHR\nRSRS\nBBBB\nPPBB"
+
+CASE = Case(
+    traces=(
+        Trace(
+            "a short river beside its orchard, cut short",
+            {
+                "num_agents": 3,
+                "map": "@@@@@@@@@\n@HR PBBB@\n@RH PBBB@\n@RRPSBBB@\n@@@@@@@@@",
+                "horizon": 14,
+                "apple_probability": 0.3,
+            },
+            seed=226,
+            steps=15,
+        ),
+        Trace(
+            "the older profile: beams through everything, waste from the top, shared cells",
+            {
+                "num_agents": 2,
+                "map": "@@@@@@@@@\n@HR PBBB@\n@HH PBBB@\n@@@@@@@@@",
+                "profile": "features",
+                "obs_mode": "features",
+                "waste_mode": "once",
+                "horizon": 14,
+                "apple_probability": 0.3,
+            },
+            seed=119,
+            steps=15,
+        ),
+    ),
+    state=state_lines,
+    variants=(
+        {},
+        {"num_agents": 1},
+        {"num_agents": 8, "map": "cleanup_mid"},
+        {"num_agents": 10, "map": "cleanup_full"},
+        {"num_agents": 5, "map": "cleanup_3_11"},
+        {"num_agents": 6, "map": DITCH},
+        {"num_agents": 6, "map": DITCH, "move_frame": "abs", "apple_probability": 0.7},
+        {"waste_mode": "once"},
+        {"waste_mode": "once", "num_agents": 6, "map": DITCH, "waste_probability": 0.9},
+        {"profile": "features"},
+        {"profile": "features", "num_agents": 6, "map": DITCH, "waste_probability": 0.2},
+        {"profile": "features", "num_agents": 6, "map": DITCH, "move_frame": "ego"},
+        {"profile": "features", "waste_mode": "once", "num_agents": 8, "map": "cleanup_mid"},
+        {"profile": "features", "obs_mode": "features"},
+        {"profile": "features", "obs_mode": "local", "num_agents": 6, "map": DITCH},
+        {"move_frame": "abs"},
+        {"move_frame": "ego", "num_agents": 6, "map": DITCH},
+        {"obs_mode": "rgb"},
+        {"obs_mode": "rgb", "append_orientation": True, "num_agents": 10, "map": "cleanup_full"},
+        {"obs_mode": "local"},
+        {"obs_mode": "local", "num_agents": 6, "map": DITCH},
+        {"obs_mode": "features"},
+        {"obs_mode": "features", "num_agents": 1},
+        {"obs_mode": "features", "num_agents": 6, "map": DITCH},
+        {"graph": "radius", "num_agents": 6, "map": DITCH},
+        {"graph": "radius", "neigh_radius": 3, "neigh_metric": "manhattan"},
+        {"threshold_depletion": 0.9, "threshold_restoration": 0.3, "apple_probability": 1 / 3},
+        {"threshold_depletion": 1.0, "apple_probability": 0.0, "waste_probability": 0.1},
+        {"threshold_depletion": 1.0, "waste_probability": 0.0},
+        {"beam_length": 1},
+        {"beam_length": 64, "num_agents": 6, "map": DITCH},
+    ),
+    crowded={"num_agents": 3, "map": "PPPP \nHRHRR\nRSRSR\nBBBBB"},
+    drawn=None,  # test_maps.py draws maps
+    largest=({"num_agents": 64, "map": ("P" * 32 + "BHBR" * 8 + "\n") * 64},),
+    short={
+        "horizon": 17,
+        "map": "cleanup_full",
+        "num_agents": 10,
+        "threshold_depletion": 0.9,
+    },
+    roomy={"map": ("P" * 13 + "BHR\n") * 5},
+    legend=("agent", "apple", "waste", "orchard", "river", "wall", "floor", "clean beam"),
+    reached=(
+        Reached("first_apple", "selfish", 0.0, 0.0),
+        Reached("first_apple", "cooperative", 1.0, 1.0),
+    ),
+)

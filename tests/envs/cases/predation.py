@@ -1,0 +1,72 @@
+"""C. Predation: what the tests must be told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from cases import Case, Trace
+
+
+def state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
+    scale = trace.params.get("obs_scale", 1 / 30)
+    for i, distance in enumerate(obs.tolist()):
+        side = "right" if distance > 0 else "left"
+        yield f"  predator {i}: {abs(distance) / scale:.6f} to the {side} of the prey"
+
+
+CASE = Case(
+    traces=(
+        Trace("three predators", {"num_agents": 3, "horizon": 10}, seed=0, steps=11),
+        Trace(
+            "rewards from pairs, approach by distance",
+            {
+                "num_agents": 4,
+                "length": 4.0,
+                "mixed": "pairwise",
+                "approach": "distance",
+                "obs_scale": 1.0,
+                "horizon": 8,
+            },
+            seed=1,
+            steps=9,
+        ),
+    ),
+    state=state,
+    variants=(
+        {},
+        {"num_agents": 1},
+        {"num_agents": 2},
+        {"num_agents": 3, "horizon": 1},
+        {"num_agents": 5, "mixed": "pairwise"},
+        {"num_agents": 3, "approach": "distance"},
+        {"num_agents": 2, "approach": "distance", "mixed": "pairwise", "length": 3.0},
+        {"num_agents": 20, "mixed": "pairwise"},
+        {"obs_scale": 1.0},
+        {"length": 7.3, "step_length": 0.7, "obs_scale": 0.3},
+        {"neigh_radius": 0.0},
+        {"neigh_radius": 1.0},
+        {"neigh_radius": 0.37, "length": 11.0, "num_agents": 5},
+    ),
+    crowded={"num_agents": 3},
+    drawn=st.fixed_dictionaries(
+        {
+            "horizon": st.integers(1, 9),
+            "num_agents": st.integers(2, 9),
+            "length": st.floats(0.5, 40),
+            "step_length": st.floats(0.1, 5),
+            "approach": st.sampled_from(["sign", "distance"]),
+            "mixed": st.sampled_from(["literal", "pairwise"]),
+            "obs_scale": st.floats(0.01, 2),
+            "neigh_radius": st.floats(0, 1),
+        }
+    ),
+    largest=({"num_agents": 64, "mixed": "pairwise"},),
+    short={"horizon": 17},
+    roomy={},
+    legend=("predator", "prey"),
+    observed=({"num_agents": 2, "obs_scale": 0.7, "length": 3.3, "horizon": 40},),
+)
