@@ -334,3 +334,29 @@ def test_without_the_training_packages_the_remedy_is_printed():
     process = subprocess.run([sys.executable, "-c", envs], capture_output=True, text=True)
     assert process.returncode == 0
     assert "exchange-v1" in process.stdout
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["predation", "--seed", "3"],
+        ["--seed", "3", "predation"],
+        ["--seed=3", "--no-tensorboard", "--actor-hidden", "8", "8", "predation"],
+        [
+            "--actor_hidden",
+            "8",
+            "8",
+            "--json",
+            "--algorithm",
+            "ippo",
+            "predation",
+            "--compare",
+            "as",
+        ],
+    ],
+)
+def test_the_environment_may_stand_anywhere(argv: list[str]) -> None:
+    from ascore.commands.training import _environment
+
+    assert _environment(argv) == "predation"
+    assert _environment(argv[: argv.index("predation")]) is None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
+
+from ascore.commands.shared import print_json
 
 
 def export(argv: list[str]) -> int:
@@ -25,7 +26,7 @@ def export(argv: list[str]) -> int:
     path = export_policy(policy, options.out)
     if options.json:
         result = {"path": str(path), "env": policy.env, "bytes": path.stat().st_size}
-        print(json.dumps(result))
+        print_json(result)
     else:
         print(f"policy for {policy.env} written to {path}")
     return 0

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ascore.commands.shared import EXIT_FAILED, parameters
+from ascore.commands.shared import EXIT_FAILED, parameters, print_json
 from ascore.envs.factory import describe
 from ascore.envs.table import ENVIRONMENTS, canonical_name
 
@@ -42,7 +41,7 @@ def envs(argv: list[str]) -> int:
         return _anchors(names, options.episodes, options.json)
     table = {name: describe(name) for name in ENVIRONMENTS}
     if options.json:
-        print(json.dumps(table))
+        print_json(table)
         return 0
     for name, entry in table.items():
         spec = entry["spec"]
@@ -80,7 +79,7 @@ def _anchors(names: list[str], episodes: int, as_json: bool) -> int:
         results.append(measured)
         print(f"{done}/{len(work)} {measured.env} {measured.label}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"anchors": [measured.to_dict() for measured in results]}))
+        print_json({"anchors": [measured.to_dict() for measured in results]})
     else:
         print(f"team return over {episodes:,} episodes  [95% interval]  and the table's value")
         for name in names:
@@ -117,5 +116,8 @@ def check_env(argv: list[str]) -> int:
 
     options = tyro.cli(CheckEnvOptions, args=argv, prog="ascore check-env")
     result = examine(options.env, parameters(options.env_param), options.steps, options.seed)
-    print(json.dumps(result.to_dict()) if options.json else report(result))
+    if options.json:
+        print_json(result.to_dict())
+    else:
+        print(report(result))
     return 0 if result.trainable else EXIT_FAILED

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ascore.commands.shared import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    print_json,
     stop_on_signal,
     value,
     with_trust,
@@ -36,7 +37,7 @@ def sweep(argv: list[str]) -> int:
 
     from ascore.commands.options import SweepOptions
     from ascore.experiments.cells import read_list, write_list
-    from ascore.runs.files import write_atomic
+    from ascore.runs.files import json_text, write_atomic
 
     options = tyro.cli(SweepOptions, args=argv, prog="ascore sweep")
     if options.cell is not None:
@@ -47,7 +48,7 @@ def sweep(argv: list[str]) -> int:
     else:
         cells = with_trust(lambda trust: read_list(options.out, trust=trust), options.trust)
     if options.env or not (options.out / SWEEP).exists():  # `ascore reproduce` writes only a list
-        record = json.dumps({"command": shlex.join(["ascore", "sweep", *argv])}, indent=1)
+        record = json_text({"command": shlex.join(["ascore", "sweep", *argv])}, indent=1)
         write_atomic(options.out / SWEEP, record.encode())
     if options.slurm:
         return _slurm(options.out, cells)
@@ -96,19 +97,19 @@ def _combinations(options: SweepOptions) -> list[Cell]:
 def _report_sweep(cells: Sequence[Cell], options: SweepOptions, outcomes: list[Outcome]) -> None:
     from ascore.experiments import sweeps
     from ascore.experiments.results import as_csv
-    from ascore.runs.files import write_atomic
+    from ascore.runs.files import json_text, write_atomic
 
     table = sweeps.rows(cells, options.out / RUNS)
     if table:
         record = json.loads((options.out / SWEEP).read_text()) | _provenance()
         text = sweeps.as_markdown(table)
         write_atomic(options.out / "sweep.csv", as_csv(table).encode())
-        write_atomic(options.out / SWEEP, json.dumps(record, indent=1).encode())
+        write_atomic(options.out / SWEEP, json_text(record, indent=1).encode())
         page = f"```sh\n{record['command']}\n```\n\n{text}"
         write_atomic(options.out / "sweep.md", page.encode())
     if options.json:
         failures = {o.name: o.reason for o in outcomes if o.status == "failed"}
-        print(json.dumps({"out": str(options.out), "cells": table, "failures": failures}))
+        print_json({"out": str(options.out), "cells": table, "failures": failures})
     elif table:
         print(text, end="")
         print(f"tables written to {options.out / 'sweep.md'} and {options.out / 'sweep.csv'}")
@@ -186,7 +187,7 @@ def _draw(findings: Any, folder: Path) -> Path:
 
 def _report_pictures(drawn: Sequence[Path], failures: dict[str, str], as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"pictures": [str(path) for path in drawn], "failures": failures}))
+        print_json({"pictures": [str(path) for path in drawn], "failures": failures})
         return
     for path in drawn:
         print(f"picture and table written to {path.parent}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from ascore.commands.shared import EXIT_FAILED
+from ascore.commands.shared import EXIT_FAILED, print_json
 
 
 def bench(argv: list[str]) -> int:
@@ -51,7 +50,7 @@ def bench(argv: list[str]) -> int:
 
     outcome = run(cases(options.group or list(GROUPS)), QUICK if options.quick else FULL, report)
     if options.json:
-        print(json.dumps(outcome.to_dict()))
+        print_json(outcome.to_dict())
     else:
         print(as_markdown(outcome) if options.markdown else as_text(outcome))
     failed = outcome.differing or (options.strict and outcome.missed)
@@ -67,7 +66,7 @@ def _scaling(options: argparse.Namespace) -> int:
         QUICK if options.quick else FULL, lambda what: print(what, file=sys.stderr, flush=True)
     )
     if options.json:
-        print(json.dumps(scaling.to_dict()))
+        print_json(scaling.to_dict())
     else:
         table = as_markdown(scaling.outcome) if options.markdown else as_text(scaling.outcome)
         print(table, "", *scaling.advice, sep="\n")
@@ -81,5 +80,8 @@ def doctor(argv: list[str]) -> int:
     from ascore.runtime.doctor import examine, report
 
     findings = examine()
-    print(json.dumps(findings) if "--json" in argv else report(findings))
+    if "--json" in argv:
+        print_json(findings)
+    else:
+        print(report(findings))
     return 0

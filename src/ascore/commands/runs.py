@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from ascore.commands.shared import interval, parameters, with_trust
+from ascore.commands.shared import interval, parameters, print_json, with_trust
 
 
 def evaluate(argv: list[str]) -> int:
@@ -27,7 +25,7 @@ def evaluate(argv: list[str]) -> int:
         options.trust,
     )
     if options.json:
-        print(json.dumps(result.to_dict()))
+        print_json(result.to_dict())
         return 0
     print(f"team return {interval(result.team_return)}")
     print("per agent   " + "  ".join(f"{value:.2f}" for value in result.agent_return))
@@ -79,7 +77,7 @@ def render(argv: list[str]) -> int:
         report=Patience("frames drawn").update,
     )
     if options.json:
-        print(json.dumps({**vars(result), "path": str(result.path)}))
+        print_json({**vars(result), "path": str(result.path)})
     else:
         print(f"{result.steps} steps, team return {result.team_return:.2f}")
         print(f"picture written to {result.path}")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ascore.errors import TrustError
+from ascore.runs.files import json_text
 
 if TYPE_CHECKING:
     from ascore.runs.evaluation import Evaluation, Interval
@@ -50,8 +51,15 @@ def with_trust(call: Callable[[bool], T], trust: bool) -> T:
     return call(True)
 
 
+def print_json(value: Any) -> None:
+    """Prints one object of strict JSON on standard output."""
+    print(json_text(value))
+
+
 def interval(estimate: Interval, width: int = 0) -> str:
     """Formats a mean and its interval; the mean is at least `width` characters wide."""
+    if estimate.n == 1:
+        return f"{estimate.mean:{width}.2f}  over 1 episode, which gives no interval"
     low, high = estimate.ci95
     return f"{estimate.mean:{width}.2f}  [{low:.2f}, {high:.2f}] over {estimate.n} episodes"
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from ascore.commands.shared import (
     EXIT_INTERRUPTED,
     interval,
     outcome,
     parameters,
+    print_json,
     stop_on_signal,
     with_trust,
 )
@@ -102,7 +102,7 @@ def _train_and_show(
         return _interrupted(runs)
     results = [(run, evaluate(run, episodes=episodes) if episodes else None) for run in runs]
     if as_json:
-        print(json.dumps({"runs": [outcome(run, evaluation) for run, evaluation in results]}))
+        print_json({"runs": [outcome(run, evaluation) for run, evaluation in results]})
     else:
         _show_results(config.env, anchors, results)
     return 0
@@ -136,7 +136,10 @@ def resume(argv: list[str]) -> int:
         return 0
     if not run.finished:
         return _interrupted([run])
-    print(json.dumps(outcome(run, None)) if options.json else f"run written to {run.path}")
+    if options.json:
+        print_json(outcome(run, None))
+    else:
+        print(f"run written to {run.path}")
     return 0
 
 
@@ -159,7 +162,9 @@ def _show_results(
             f"{summary['episodes']:,} episodes, {summary['updates']:,} updates, "
             f"{summary['seconds']:.0f} s"
         )
-        if evaluation is None:
+        if evaluation is None and summary["team_return"] is None:
+            shown = "no episode ended in training"
+        elif evaluation is None:
             shown = f"{summary['team_return']:9.2f} in training"
         else:
             shown = interval(evaluation.team_return, width=9)
@@ -191,5 +196,28 @@ def _scan(argv: list[str]) -> tuple[str | None, str | None, str]:
         key, _, value = word.partition("=")
         if key in options:
             options[key] = value or (argv[index + 1] if index + 1 < len(argv) else "")
-    env = argv[0] if argv and not argv[0].startswith("-") else None
-    return env, options["--preset"] or None, options["--algorithm"]
+    return _environment(argv), options["--preset"] or None, options["--algorithm"]
+
+
+def _environment(argv: list[str]) -> str | None:
+    """The first word that is neither an option nor the value of one."""
+    from ascore.commands.options import TrainOptions
+
+    hints = get_type_hints(TrainOptions)
+    flags = {f"--{name}" for name, hint in hints.items() if hint is bool}
+    flags |= {f"--no_{name[2:]}" for name in flags}
+    lists = {f"--{name}" for name, hint in hints.items() if hint == tuple[int, ...]}
+    index = 0
+    while index < len(argv):
+        word = argv[index]
+        if not word.startswith("-"):
+            return word
+        index += 1
+        option, equals, _ = word.partition("=")
+        option = f"--{option.lstrip('-').replace('-', '_')}"
+        if equals or option in flags:
+            continue
+        index += 1
+        while option in lists and index < len(argv) and argv[index].isdigit():
+            index += 1
+    return None

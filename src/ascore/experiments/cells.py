@@ -17,7 +17,7 @@ from ascore.experiments.places import place, require_empty, require_names
 from ascore.reading import JSON_LIMIT, read_regular, strict_json
 from ascore.runs import checkpoint
 from ascore.runs.evaluation import evaluate
-from ascore.runs.files import unwritable, write_atomic
+from ascore.runs.files import json_text, unwritable, write_atomic
 from ascore.runs.session import Run, resume, train
 from ascore.runs.trust import require_trust, typed
 from ascore.runtime import pool
@@ -90,7 +90,7 @@ def write_list(out: Path, cells: Sequence[Cell]) -> Path:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(path, error) from error
-    write_atomic(path, json.dumps([cell.to_dict() for cell in cells], indent=1).encode())
+    write_atomic(path, json_text([cell.to_dict() for cell in cells], indent=1).encode())
     return path
 
 
@@ -167,7 +167,7 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
         if not (folder / "summary.json").exists():
             return pool.STOPPED
         outcome = {**run.summary, "evaluation": evaluate(run, episodes=cell.episodes).to_dict()}
-        write_atomic(folder / RESULT, json.dumps(outcome, indent=1).encode())
+        write_atomic(folder / RESULT, json_text(outcome, indent=1).encode())
         return outcome
 
 

@@ -30,7 +30,7 @@ from ascore.experiments.studies import (
     cell_name,
     config_of,
 )
-from ascore.runs.files import unwritable, write_atomic
+from ascore.runs.files import json_text, unwritable, write_atomic
 
 RECORD, FINALS, CURVES = "record.json", "finals.csv", "curves.csv"
 POINTS = 60  # points of a curve
@@ -230,7 +230,7 @@ def write(findings: Findings, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
-    record = json.dumps(findings.record, indent=1, ensure_ascii=False)
+    record = json_text(findings.record, indent=1, ascii_only=False)
     write_atomic(folder / RECORD, record.encode())
     write_atomic(folder / FINALS, as_csv(findings.finals).encode())
     write_atomic(folder / CURVES, as_csv(findings.curves).encode())

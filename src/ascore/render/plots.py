@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.envs.factory import anchor_values
-from ascore.errors import RunError
+from ascore.errors import AscoreWarning, RunError
+from ascore.runs.files import unwritable
 from ascore.runs.session import Run
 
 # Okabe-Ito palette, for colour-blind readers.
@@ -34,20 +36,23 @@ def plot_runs(paths: Sequence[str | Path], out: str | Path, against: Against = "
     One curve per run. A run that sends nothing cannot be drawn on a logarithmic axis of bytes; a
     dotted line shows its final return.
 
+    Runs that have no finished episode in their log are left out with a warning.
+
     Args:
         paths: run folders, or folders of runs.
         out: picture to write; its suffix sets the format.
         against: quantity on the horizontal axis; "both" draws two panels.
 
     Raises:
-        RunError: a path holds no run, or runs of different environments are mixed.
+        RunError: a path holds no run, runs of different environments are mixed, no run has anything
+            to draw, or the picture cannot be written.
     """
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    runs = [run for path in paths for run in _runs(Path(path))]
+    runs = _with_returns([run for path in paths for run in _runs(Path(path))])
     names = {(run.config.env, tuple(sorted(run.config.env_params.items()))) for run in runs}
     if len(names) != 1:
         message = (
@@ -68,8 +73,10 @@ def plot_runs(paths: Sequence[str | Path], out: str | Path, against: Against = "
     figure.suptitle(f"{runs[0].config.env}, {agents} agents", fontsize=12)
     try:
         figure.savefig(out, dpi=150)
-    except (OSError, ValueError) as error:
-        message = f"cannot write the picture {out}: {error}; choose another --out"
+    except OSError as error:
+        raise unwritable(Path(out), error) from error
+    except ValueError as error:  # no such format
+        message = f"cannot write {out}: {error}; choose an ending such as .png, .pdf or .svg"
         raise RunError(message) from error
     finally:
         plt.close(figure)
@@ -79,10 +86,7 @@ def _panel(axes: Any, runs: Sequence[Run], kind: str) -> None:
     labelled: set[str] = set()
     for run in runs:
         algorithm = run.config.algorithm
-        team = np.array(
-            [np.nan if r["team_return"] is None else r["team_return"] for r in run.metrics]
-        )
-        smooth = _smooth(team)
+        smooth = _smooth(_team_returns(run))
         label = None if algorithm in labelled else algorithm.upper()
         labelled.add(algorithm)
         style = {"color": COLOURS.get(algorithm, OTHER), "label": label, "alpha": 0.85}
@@ -90,10 +94,11 @@ def _panel(axes: Any, runs: Sequence[Run], kind: str) -> None:
             x = np.array([r["episodes"] for r in run.metrics], dtype=np.float64)
         else:
             x = np.cumsum([float(sum(r["bytes_sent"])) for r in run.metrics])
+        known = np.isfinite(smooth)
         if kind == "bytes" and x[-1] == 0:
-            axes.axhline(smooth[-1], linestyle=":", linewidth=1.6, **style)
+            axes.axhline(smooth[known][-1], linestyle=":", linewidth=1.6, **style)
         else:
-            axes.plot(x, smooth, linewidth=1.6, **style)
+            axes.plot(x[known], smooth[known], linewidth=1.6, **style)
     config = runs[0].config
     for label, value in anchor_values(config.env, config.env_params):
         axes.axhline(value, color="0.45", linewidth=0.9, linestyle="--")
@@ -128,8 +133,36 @@ def _runs(path: Path) -> list[Run]:
     return [Run.open(p) for p in inner]
 
 
+def _team_returns(run: Run) -> npt.NDArray[np.float64]:
+    """Team return of every update; NaN where no episode ended."""
+    returns = [record["team_return"] for record in run.metrics]
+    return np.array([np.nan if value is None else value for value in returns], dtype=np.float64)
+
+
+def _with_returns(runs: Sequence[Run]) -> list[Run]:
+    """The runs in which at least one episode ended; says which ones are left out."""
+    drawn = [run for run in runs if np.isfinite(_team_returns(run)).any()]
+    names = ", ".join(str(run.path) for run in runs if run not in drawn)
+    if names and not drawn:
+        message = (
+            f"there is nothing to draw: no episode has ended in {names}; train longer, or use "
+            "rollout_steps that reach the end of an episode"
+        )
+        raise RunError(message)
+    if names:
+        message = f"left out, since no episode has ended there: {names}"
+        warnings.warn(message, AscoreWarning, stacklevel=3)
+    return drawn
+
+
 def _smooth(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean over the last few updates; those in which no episode ended do not count."""
     width = max(1, int(len(values) * SMOOTHING))
+    known = np.isfinite(values)
     padded = np.concatenate([np.full(width - 1, values[0]), values])
-    smooth: npt.NDArray[np.float64] = np.convolve(padded, np.full(width, 1.0 / width), mode="valid")
+    counted = np.isfinite(padded)
+    ones = np.ones(width)
+    total = np.convolve(np.where(counted, padded, 0.0), ones, mode="valid")
+    count = np.convolve(counted, ones, mode="valid")
+    smooth: npt.NDArray[np.float64] = np.where(known, total / np.maximum(count, 1.0), np.nan)
     return smooth

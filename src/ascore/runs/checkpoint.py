@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ascore._core import __version__
 from ascore.errors import CheckpointError
-from ascore.runs.files import sync_folder, unwritable
+from ascore.runs.files import json_text, sync_folder, unwritable
 from ascore.runs.tensorfile import parse
 
 FORMAT = 1
@@ -78,7 +78,7 @@ def save(
         parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        for name, content in ((TENSORS, data), (MANIFEST, json.dumps(manifest, indent=1).encode())):
+        for name, content in ((TENSORS, data), (MANIFEST, json_text(manifest, indent=1).encode())):
             with open(part / name, "wb") as file:
                 file.write(content)
                 file.flush()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ascore.errors import CheckpointError, ConfigError
-from ascore.runs.files import unwritable
+from ascore.runs.files import json_text, unwritable
 
 
 class Log:
@@ -68,8 +66,7 @@ class MetricsLog(Log):
         Raises:
             RunError: the disk is full; the files end with the last whole record.
         """
-        clean = {k: _finite(v) for k, v in record.items()}
-        self._append("metrics.jsonl", json.dumps(clean).encode() + b"\n")
+        self._append("metrics.jsonl", json_text(record).encode() + b"\n")
         flat = flatten(record)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -144,13 +141,6 @@ def flatten(record: dict[str, Any]) -> dict[str, Any]:
     for key, value in record.items():
         visit(key, value)
     return flat
-
-
-def _finite(value: Any) -> Any:
-    """Replaces NaN, such as the return of no finished episode, by None: JSON has no NaN."""
-    if isinstance(value, list):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _tensorboard(run: Path, purge: int | None) -> Any:

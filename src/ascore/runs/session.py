@@ -26,7 +26,7 @@ from ascore.learning.learner import Learner
 from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Collector
 from ascore.runs import checkpoint
-from ascore.runs.files import unwritable, write_atomic
+from ascore.runs.files import json_text, unwritable, write_atomic
 from ascore.runs.logs import Log, MetricsLog
 from ascore.runs.policy import Policy, load_policy
 from ascore.runs.trust import require_trust, typed
@@ -261,7 +261,7 @@ class _Session:
             log.close()
         run = Run(folder, self.config)
         if self.done >= self.total and self.ranks.lead:
-            write_atomic(folder / "summary.json", json.dumps(self._summary(run), indent=1).encode())
+            write_atomic(folder / "summary.json", json_text(self._summary(run), indent=1).encode())
         return run
 
     def _update(self, folder: Path) -> dict[str, Any]:
