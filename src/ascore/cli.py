@@ -5,14 +5,18 @@ Results go to standard output, progress and errors to standard error.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from ascore.commands import embedding, envs, experiments, machine, runs, training
-from ascore.commands.shared import EXIT_FAILED, EXIT_USAGE
+from ascore.commands.output import reserved
+from ascore.commands.shared import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from ascore.errors import AscoreError, AscoreWarning
 
 USAGE = """\
@@ -70,7 +74,10 @@ def main(argv: list[str] | None = None) -> int:
     shown = warnings.showwarning
     warnings.showwarning = _show
     try:
-        return COMMANDS[args[0]](args[1:])
+        with _ending_by_sigterm(), reserved() if _wants_json(args) else contextlib.nullcontext():
+            return COMMANDS[args[0]](args[1:])
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as `head`, has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -90,6 +97,29 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_FAILED
     finally:
         warnings.showwarning = shown
+
+
+def _wants_json(args: list[str]) -> bool:
+    """Whether --json is among the options; some commands take the beginning of a word."""
+    return any(len(word) > len("--") and "--json".startswith(word) for word in args)
+
+
+@contextlib.contextmanager
+def _ending_by_sigterm() -> Iterator[None]:
+    """Lets SIGTERM unwind the command, so that environments are closed."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _show(

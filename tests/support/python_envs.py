@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import subprocess
 import threading
+import time
 from typing import Any, ClassVar
 
 import numpy as np
@@ -271,3 +275,78 @@ class Hopeless(Broken):
 
     def space_of(self, i: int) -> spaces.Space[Any]:
         return spaces.Sequence(spaces.Discrete(2))
+
+
+class Barn(Meadow):
+    """Holds something that has to be given back: lists in a file what is opened and closed.
+
+    Args:
+        log: the file; one line "+" or "-" each.
+        room: how many may be open at a time in one process.
+        fail: "third" constructor, "step" or "close" raises an error; "slow" steps take 20 ms.
+    """
+
+    open: ClassVar[set[int]] = set()
+
+    def __init__(self, log: str, room: int = 1000, fail: str = "", **keys: Any) -> None:
+        super().__init__(**keys)
+        if len(Barn.open) >= room:
+            message = f"there is room for {room}"
+            raise RuntimeError(message)
+        if fail == "third" and len(Barn.open) == 2:
+            message = "the third is one too many"
+            raise RuntimeError(message)
+        self.log, self.fail = log, fail
+        Barn.open.add(id(self))
+        self.note("+")
+
+    def note(self, sign: str) -> None:
+        with open(self.log, "a") as file:
+            file.write(f"{sign}\n")
+
+    def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
+        if self.fail == "step":
+            message = "the roof has come down"
+            raise RuntimeError(message)
+        if self.fail == "slow":
+            time.sleep(0.02)
+        return super().step(actions)
+
+    def close(self) -> None:
+        if self.fail == "close":
+            message = "the door is stuck"
+            raise RuntimeError(message)
+        Barn.open.remove(id(self))  # twice would be an error
+        self.note("-")
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        self.__dict__.update(values)
+        Barn.open.add(id(self))
+        self.note("+")
+
+
+class Chatty(Meadow):
+    """Prints by every way there is."""
+
+    def __init__(self, **keys: Any) -> None:
+        super().__init__(**keys)
+        self.babble("made")
+
+    def babble(self, what: str) -> None:
+        print(f"python {what}")
+        os.write(1, f"descriptor {what}\n".encode())
+        ctypes.CDLL(None).printf(f"libc {what}\n".encode())
+        subprocess.run(["echo", f"child {what}"], check=True)
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+        print("python reset")
+        return super().reset(seed)
+
+    def close(self) -> None:
+        self.babble("closed")
+
+
+def barn_of_turns(log: str) -> Any:
+    barn = Barn(log)
+    barn.agent_iter = lambda: None
+    return barn

@@ -82,7 +82,7 @@ def _combinations(options: SweepOptions) -> list[Cell]:
     )
     for cell in cells:
         own_keys(cell.config, get_algorithm(cell.config.algorithm).keys)
-        batch(cell.config.env, cell.config.env_params)
+        batch(cell.config.env, cell.config.env_params).close()
     combinations = math.prod(len(choices) for choices in settings.values())
     combinations *= len(options.algorithm) * len(sweeps.seeds(options.seeds))
     if len(cells) < combinations:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import os
 import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ascore.commands.output import standard_output
 from ascore.errors import TrustError
 from ascore.runs.files import json_text
 
@@ -53,7 +53,7 @@ def with_trust(call: Callable[[bool], T], trust: bool) -> T:
 
 def print_json(value: Any) -> None:
     """Prints one object of strict JSON on standard output."""
-    print(json_text(value))
+    print(json_text(value), file=standard_output(), flush=True)
 
 
 def interval(estimate: Interval, width: int = 0) -> str:
@@ -92,14 +92,14 @@ def value(text: str) -> Any:
 def stop_on_signal() -> Callable[[], bool]:
     """Handles SIGINT and SIGTERM; the result tells whether one has arrived, to save and stop.
 
-    A second signal ends the process immediately.
+    A second signal unwinds what runs, which closes environments; a third kills the process.
     """
     signals: list[int] = []
 
     def handle(number: int, frame: object) -> None:
         if signals:
             signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            raise SystemExit(128 + number)
         signals.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -75,7 +75,7 @@ def _train_and_show(
 
     for name in names:  # invalid names and parameters fail here, before anything is written
         own_keys(for_algorithm(config, name, names), get_algorithm(name).keys)
-    batch(config.env, config.env_params)
+    batch(config.env, config.env_params).close()
     anchors = anchor_values(config.env, config.env_params)
     stop = stop_on_signal()
     with joined() as ranks, Progress(quiet=not ranks.lead) as progress:

@@ -18,6 +18,19 @@ def is_external(name: str) -> bool:
     return isinstance(name, str) and ":" in name
 
 
+def in_python(name: str) -> bool:
+    """Whether an environment is Python code, of which a batch holds copies.
+
+    Raises:
+        EnvError: MODULE:CALLABLE cannot be imported.
+    """
+    if not is_external(name):
+        return False
+    from ascore.envs.adapters.locate import is_compiled, load
+
+    return not is_compiled(load(name))
+
+
 def make(
     name: str,
     num_envs: int = 1,

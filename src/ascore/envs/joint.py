@@ -107,6 +107,10 @@ class JointCore(CoreVecEnv):
         self._env.reset(seed)
         self.reward[:] = 0
 
+    def close(self) -> None:
+        """As the environment."""
+        self._env.close()
+
     def step(self, action: npt.NDArray[np.int32]) -> None:
         """Joint actions i32 [B, 1], each 0..J-1."""
         spec = self._env.spec

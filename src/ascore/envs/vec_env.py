@@ -5,6 +5,7 @@ B environments, N agents, V views (1 when all agents see one state), O observati
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,8 @@ class VecEnv:
     An episode that ends is followed by a fresh one within the same step: `final_obs` keeps its last
     observation, `reward` and the flags are of the last step, `obs` is of the new episode.
 
+    It is a context: at its end, the copies of a Python environment are closed.
+
     Make it after a fork, or use one thread: a child process does not inherit the others.
 
     Attributes:
@@ -95,6 +98,9 @@ class VecEnv:
         self._info: dict[str, Any] = {"final_obs": self.final_obs, "neighbours": self.neighbours}
         # One call per step: looking the method up and packing the result anew would cost more.
         self._advance = core.step
+        # What cores in Python alone have.
+        self._renumber: Callable[[int], None] | None = getattr(core, "renumber", None)
+        self._close: Callable[[], None] | None = getattr(core, "close", None)
         self._outcome = (self.obs, self.reward, self.terminated, self.truncated, self._info)
 
     def reset(self, seed: int | None = None) -> tuple[npt.NDArray[Any], dict[str, Any]]:
@@ -125,6 +131,33 @@ class VecEnv:
         """
         self._advance(action)
         return self._outcome
+
+    def renumber(self, first_env: int) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """Starts episode 0 of the environments `first_env` and on, in the same copies.
+
+        Returns:
+            As `reset`.
+
+        Raises:
+            ValueError: a compiled batch, which is numbered when it is made; make another.
+        """
+        _check_count("first_env", first_env, 0, LARGEST_SEED)
+        if self._renumber is None:
+            message = f"a batch of {self.spec.name} is numbered when it is made; make another"
+            raise ValueError(message)
+        self._renumber(first_env)
+        return self.obs, self._info
+
+    def close(self) -> None:
+        """Closes the copies of a Python environment; a compiled one has nothing to close."""
+        if self._close is not None:
+            self._close()
+
+    def __enter__(self) -> VecEnv:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def compiled(self) -> bool:

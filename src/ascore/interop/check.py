@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from ascore.envs.adapters.external import PythonCore
-from ascore.envs.adapters.loading import Layout, build, layout
+from ascore.envs.adapters.loading import Layout, build, close, layout
 from ascore.envs.adapters.locate import build_compiled, crash, is_compiled, load
 from ascore.envs.vec_env import VecEnv
 from ascore.errors import EnvError
@@ -115,17 +115,38 @@ def examine(
         if is_compiled(create):
             _compiled(result, create, steps, seed)
             return result
-        shape = _sizes(result, build(load(target), target, params))
+        with _made(create, target, params) as env:
+            shape = _sizes(result, env)
     if shape is None:
         return result
     with result.asking():
-        trace = _trace(PythonCore(target, 1, seed, 0, params), steps)
+        with _batch(target, 1, seed, params) as env:
+            trace = _trace(env, steps)
         _rewards(result, shape, trace)
-        _raw_episodes(result, build(load(target), target, params), shape, steps, seed)
-        _determinism(result, target, params, seed, trace)
-        _pickling(result, PythonCore(target, 1, seed, 0, params), steps)
-        _own_check(result, lambda: build(load(target), target, params), steps)
+        with _made(create, target, params) as raw:
+            _raw_episodes(result, raw, shape, steps, seed)
+        with _batch(target, 2, seed, params) as env:
+            _determinism(result, env, trace)
+        with _batch(target, 1, seed, params) as env:
+            _pickling(result, env, steps)
+        with _made(create, target, params) as raw:
+            _own_check(result, raw, steps)
     return result
+
+
+@contextlib.contextmanager
+def _made(create: Callable[..., Any], target: str, params: Mapping[str, Any]) -> Iterator[Any]:
+    """One environment as it is, closed at the end."""
+    env = build(create, target, params)
+    try:
+        yield env
+    finally:
+        close(env)
+
+
+def _batch(target: str, num_envs: int, seed: int, params: Mapping[str, Any]) -> VecEnv:
+    """The environments as training sees them."""
+    return VecEnv(PythonCore(target, num_envs, seed, 0, params), target)
 
 
 def _compiled(result: Report, create: Callable[..., Any], steps: int, seed: int) -> None:
@@ -233,9 +254,8 @@ class _Trace:
         return None
 
 
-def _trace(core: PythonCore, steps: int, fresh: bool = True) -> _Trace:
+def _trace(env: VecEnv, steps: int, fresh: bool = True) -> _Trace:
     """Plays at random; the random numbers depend only on the state of the batch."""
-    env = VecEnv(core, "checked")
     if fresh:
         env.reset()
     uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
@@ -268,11 +288,9 @@ def _rewards(result: Report, shape: Layout, trace: _Trace) -> None:
         )
 
 
-def _determinism(
-    result: Report, target: str, params: dict[str, Any], seed: int, trace: _Trace
-) -> None:
+def _determinism(result: Report, env: VecEnv, trace: _Trace) -> None:
     """Plays again beside a second copy, which reveals random numbers shared by copies."""
-    other = _trace(PythonCore(target, 2, seed, 0, params), len(trace.reward))
+    other = _trace(env, len(trace.reward))
     difference = trace.first_difference(other)
     if difference is None:
         result.add("determinism", "good", "the same seed gives the same episodes")
@@ -286,21 +304,22 @@ def _determinism(
         )
 
 
-def _pickling(result: Report, core: PythonCore, steps: int) -> None:
-    _trace(core, steps // 2 + 1)
-    state = core.save_state()
-    before = _trace(core, STEPS_AFTER_PICKLING, fresh=False)
+def _pickling(result: Report, env: VecEnv, steps: int) -> None:
+    _trace(env, steps // 2 + 1)
+    state = env.save_state()
+    before = _trace(env, STEPS_AFTER_PICKLING, fresh=False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        core.load_state(state)
+        env.load_state(state)
     remedy = "keep the state in plain attributes; as it is, a resumed run"
-    if caught:
-        result.add("pickling", "advice", str(caught[0].message), f"{remedy} starts new episodes")
+    lost = [str(w.message) for w in caught if "cannot be restored" in str(w.message)]
+    if lost:
+        result.add("pickling", "advice", lost[0], f"{remedy} starts new episodes")
         return
-    difference = before.first_difference(_trace(core, STEPS_AFTER_PICKLING, fresh=False))
+    difference = before.first_difference(_trace(env, STEPS_AFTER_PICKLING, fresh=False))
     if difference is not None:
-        lost = f"a copy loses state when it is pickled: {difference}"
-        result.add("pickling", "advice", lost, f"{remedy} continues differently")
+        found = f"a copy loses state when it is pickled: {difference}"
+        result.add("pickling", "advice", found, f"{remedy} continues differently")
         return
     result.add("pickling", "good", "a copy continues exactly like the original; resuming is exact")
 
@@ -402,14 +421,14 @@ def _outside(
     return None
 
 
-def _own_check(result: Report, create: Callable[[], Any], steps: int) -> None:
+def _own_check(result: Report, env: Any, steps: int) -> None:
     """Runs PettingZoo's own API check; failures are only advice, as training does not need it."""
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             from pettingzoo.test.parallel_test import parallel_api_test
 
-            parallel_api_test(create(), num_cycles=steps)
+            parallel_api_test(env, num_cycles=steps)
     except ModuleNotFoundError as error:
         result.add(
             "API",

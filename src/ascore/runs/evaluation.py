@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ascore.envs.factory import batch
+from ascore.envs.factory import batch, in_python
+from ascore.envs.vec_env import VecEnv
 from ascore.runs.milestones import Watch
 from ascore.runs.policy import Policy, load_policy
 from ascore.runs.trust import require_trust
@@ -93,6 +94,7 @@ def evaluate(
     Args:
         run: a run, its folder, or a policy.
         episodes: number of episodes, one in each of as many environments; none was trained on.
+            Python environments are played in rounds, with at most as many copies as in training.
         seed: of the environments; None = the training seed, or 0 for an exported policy.
         greedy: take the most probable action instead of sampling.
         checkpoint: name of a checkpoint; None = the newest.
@@ -119,43 +121,89 @@ def evaluate(
 
 
 def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:
-    """Plays one episode in each of `episodes` environments, all in parallel."""
-    env = batch(policy.env, policy.env_params, episodes, seed, first_env=FIRST_EVALUATION_ENV)
-    obs, _ = env.reset()
-    n = env.spec.num_agents
-    uniform = np.empty((episodes, n), dtype=np.float32)
-    running = np.ones(episodes, dtype=np.bool_)
-    returns = np.zeros((episodes, n))
-    length = np.zeros(episodes)
-    entropy_sum = 0.0
-    watch = Watch(env)
-    while running.any():
-        log_probs = policy.log_probs(obs)
-        entropy_sum += float(policy.entropy(log_probs).mean(axis=1)[running].sum())
-        env.uniforms(uniform)
-        action = policy.choose(log_probs, None if greedy else uniform)
-        watch.step(action, running)
-        obs, reward, terminated, truncated, _ = env.step(action)
-        returns[running] += reward[running]
-        length[running] += 1
-        running &= ~(terminated | truncated)
+    """Plays one episode in each of `episodes` environments."""
+    copies = _copies(policy, episodes)
+    rounds = []
+    first = FIRST_EVALUATION_ENV
+    with batch(policy.env, policy.env_params, copies, seed, first_env=first) as env:
+        env.reset()
+        for start in range(0, episodes, copies):
+            if start > 0:
+                env.renumber(first + start)
+            rounds.append(_play_round(policy, env, min(copies, episodes - start), greedy))
+    length = np.concatenate([each.length for each in rounds])
+    returns = np.concatenate([each.returns for each in rounds])
+    reached = {
+        name: np.concatenate([each.reached[name] for each in rounds]) for name in rounds[0].reached
+    }
     team = returns.sum(axis=1)
     return Evaluation(
         team_return=_interval(team),
         agent_return=returns.mean(axis=0).tolist(),
         episode_length=float(length.mean()),
-        entropy=entropy_sum / float(length.sum()),
+        entropy=sum(each.entropy_sum for each in rounds) / float(length.sum()),
         entropy_uniform=math.log(env.spec.num_actions),
         greedy=greedy,
         milestones={
             name: Timing(
-                reached=float((first >= 0).mean()),
-                steps=_interval(np.where(first < 0, length, first)),
+                reached=float((step >= 0).mean()),
+                steps=_interval(np.where(step < 0, length, step)),
             )
-            for name, first in watch.first.items()
+            for name, step in reached.items()
         },
         team_returns=team,
     )
+
+
+def _copies(policy: Policy, episodes: int) -> int:
+    """Number of environments to make: compiled ones all at once, Python ones as in training.
+
+    A Python environment may be slow to make, or hold what there is only so much of.
+    """
+    if not in_python(policy.env):
+        return episodes
+    limit = max(1, int(policy.config.get("num_envs", 1)))  # an exported policy does not say
+    return math.ceil(episodes / math.ceil(episodes / limit))
+
+
+@dataclass(frozen=True)
+class _Round:
+    """E episodes that were played at the same time.
+
+    Attributes:
+        length: f64 [E], number of steps.
+        returns: f64 [E, N].
+        entropy_sum: over all steps, of the mean entropy of the agents.
+        reached: per milestone i64 [E], as `Watch.first`.
+    """
+
+    length: npt.NDArray[np.float64]
+    returns: npt.NDArray[np.float64]
+    entropy_sum: float
+    reached: dict[str, npt.NDArray[np.int64]]
+
+
+def _play_round(policy: Policy, env: VecEnv, episodes: int, greedy: bool) -> _Round:
+    """Plays the running episode of the first `episodes` environments to its end."""
+    b, n = env.num_envs, env.spec.num_agents
+    uniform = np.empty((b, n), dtype=np.float32)
+    running = np.arange(b) < episodes
+    returns = np.zeros((b, n))
+    length = np.zeros(b)
+    entropy_sum = 0.0
+    watch = Watch(env)
+    while running.any():
+        log_probs = policy.log_probs(env.obs)
+        entropy_sum += float(policy.entropy(log_probs).mean(axis=1)[running].sum())
+        env.uniforms(uniform)
+        action = policy.choose(log_probs, None if greedy else uniform)
+        watch.step(action, running)
+        _, reward, terminated, truncated, _ = env.step(action)
+        returns[running] += reward[running]
+        length[running] += 1
+        running &= ~(terminated | truncated)
+    reached = {name: step[:episodes] for name, step in watch.first.items()}
+    return _Round(length[:episodes], returns[:episodes], entropy_sum, reached)
 
 
 def _interval(values: npt.NDArray[np.float64]) -> Interval:

@@ -259,6 +259,7 @@ class _Session:
                     break
         finally:
             log.close()
+            self.env.close()
         run = Run(folder, self.config)
         if self.done >= self.total and self.ranks.lead:
             write_atomic(folder / "summary.json", json_text(self._summary(run), indent=1).encode())

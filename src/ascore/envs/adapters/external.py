@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.spaces.utils import flatten
-from gymnasium.utils import EzPickle
 
-from ascore.envs.adapters.loading import Layout, build, layout
+from ascore.envs.adapters.copies import Copies
 from ascore.envs.adapters.locate import crash, load
 from ascore.errors import EnvError
 from ascore.streams import action_uniforms, episode_seed
@@ -82,8 +80,8 @@ class PythonCore(CoreVecEnv):
         create = load(name)
         self._name, self._seed, self._first_env = name, seed, first_env
         self.params = dict(params)
-        self._envs = [build(create, name, params) for _ in range(num_envs)]
-        self._layout = _common_layout(self._envs, name)
+        self._envs = Copies(create, name, params, num_envs)
+        self._layout = self._envs.layout
         sizes = self._layout.obs_sizes
         b, n, size = num_envs, len(sizes), max(sizes)
         self.num_envs, self.num_threads, self.num_agents, self.views = b, 1, n, n
@@ -104,6 +102,11 @@ class PythonCore(CoreVecEnv):
         self._index = {agent: i for i, agent in enumerate(self._layout.agents)}
 
     # ------------------------------------------------------------------ episodes
+
+    def renumber(self, first_env: int) -> None:
+        """Starts episode 0 of the environments `first_env` and on, in the same copies."""
+        self._first_env = first_env
+        self.reset(self._seed)
 
     def reset(self, seed: int | None = None) -> None:
         """Starts the next episode of every copy; with a seed, episode 0 of that seed."""
@@ -351,6 +354,10 @@ class PythonCore(CoreVecEnv):
             remedy="create one with its callable and use its own render()",
         )
 
+    def close(self) -> None:
+        """Closes every copy; none can be stepped any more."""
+        self._envs.close()
+
     # ------------------------------------------------------------------ saving
 
     def save_state(self, first: int = 0, count: int | None = None) -> U8:
@@ -360,7 +367,7 @@ class PythonCore(CoreVecEnv):
             EnvError: only a part of the batch is requested.
         """
         self._require_whole(first, count)
-        copies, reason = pickled(self._envs)
+        copies, reason = self._envs.pickled()
         about = {
             "name": self._name,
             "params": self.params,
@@ -403,10 +410,7 @@ class PythonCore(CoreVecEnv):
             getattr(self, key)[...] = arrays[key]
         reason = about["unsaved"]
         if reason is None:
-            try:
-                self._envs = pickle.loads(arrays["copies"].tobytes())
-            except Exception as error:  # its code may raise anything
-                reason = crash(error)
+            reason = self._envs.replace(arrays["copies"].tobytes())
         if reason is not None:
             warnings.warn(
                 f"the running episodes of {self._name} cannot be restored ({reason}); "
@@ -434,48 +438,3 @@ def _in_range(space: spaces.Space[Any], value: Any) -> bool:
         return all(_in_range(part, x) for part, x in zip(space.spaces, value, strict=True))
     choices = isinstance(space, (spaces.Discrete, spaces.MultiDiscrete))
     return space.contains(value) if choices else True
-
-
-def _common_layout(envs: list[Any], name: str) -> Layout:
-    """The common layout of all copies; raises EnvError if they differ."""
-    if len({id(env) for env in envs}) < len(envs):
-        raise EnvError(
-            topic="loading",
-            found=f"{name} returns the same object every time",
-            remedy="return a new one in each call",
-        )
-    expected = layout(envs[0])
-    for b, env in enumerate(envs[1:], 1):
-        other = layout(env)
-        if other != expected:
-            raise EnvError(
-                topic="loading",
-                found=f"copy {b} of {name} differs from copy 0: {other} is not {expected}",
-                remedy="let agents, spaces and horizon depend only on the arguments",
-            )
-    return expected
-
-
-# ---------------------------------------------------------------------- pickling
-
-
-class _Pickler(pickle.Pickler):
-    """Refuses objects that lose their state when pickled."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, EzPickle):
-            message = (
-                f"{type(obj).__name__} is an EzPickle, which saves only its constructor arguments"
-            )
-            raise pickle.PicklingError(message)
-        return NotImplemented
-
-
-def pickled(envs: list[Any]) -> tuple[bytes, str | None]:
-    """Pickles the copies; gives the bytes, or empty bytes and the reason of the failure."""
-    file = io.BytesIO()
-    try:
-        _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(envs)
-    except Exception as error:  # its code may raise anything
-        return b"", " ".join(str(error).split()) or type(error).__name__
-    return file.getvalue(), None

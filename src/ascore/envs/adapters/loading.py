@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from gymnasium import spaces
 from gymnasium.spaces.utils import flatdim
 
 from ascore.envs.adapters.locate import crash
-from ascore.errors import EnvError
+from ascore.errors import AscoreWarning, EnvError
 
 LONGEST = 2**31 - 1
 """Largest allowed horizon in steps."""
@@ -56,10 +57,20 @@ def build(create: Callable[..., Any], target: str, params: Mapping[str, Any]) ->
             found=f"{target}({arguments}) fails: {crash(error)}",
             remedy="fix it, or give its arguments with --env-param NAME=VALUE",
         ) from error
+    try:
+        _require_parallel(env, f"{target}({arguments})")
+    except BaseException:
+        close(env)
+        raise
+    return env
+
+
+def _require_parallel(env: Any, call: str) -> None:
+    """Raises EnvError unless an object has the methods of a ParallelEnv."""
     if callable(getattr(env, "agent_iter", None)):
         raise EnvError(
             topic="API",
-            found=f"{target}({arguments}) returns a turn-based environment (AECEnv)",
+            found=f"{call} returns a turn-based environment (AECEnv)",
             remedy="return pettingzoo.utils.aec_to_parallel(env) if its agents can act at once",
         )
     needed = ("reset", "step", "observation_space", "action_space")
@@ -67,11 +78,20 @@ def build(create: Callable[..., Any], target: str, params: Mapping[str, Any]) ->
     if missing:
         raise EnvError(
             topic="API",
-            found=f"{target}({arguments}) returns a {type(env).__name__} without "
-            f"the methods {', '.join(missing)}",
+            found=f"{call} returns a {type(env).__name__} without the methods {', '.join(missing)}",
             remedy="return a pettingzoo.ParallelEnv",
         )
-    return env
+
+
+def close(env: Any) -> None:
+    """Closes one environment; warns where its own code fails."""
+    try:
+        method = getattr(env, "close", None)
+        if callable(method):
+            method()
+    except Exception as error:
+        message = f"close() of {type(env).__name__} fails: {crash(error)}; it may leave things open"
+        warnings.warn(message, AscoreWarning, stacklevel=2)
 
 
 def layout(env: Any) -> Layout:

@@ -1,0 +1,131 @@
+"""The copies of a Python environment: made alike, closed for certain, saved together."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gymnasium.utils import EzPickle
+
+from ascore.envs.adapters.loading import Layout, build, close, layout
+from ascore.envs.adapters.locate import crash
+from ascore.errors import EnvError
+
+
+class Copies:
+    """B environments of one callable, which `close` or the end of the process closes.
+
+    Args:
+        create: makes one.
+        name: MODULE:CALLABLE.
+        params: keyword arguments of the callable.
+        count: B, at least 1.
+
+    Attributes:
+        layout: what training must know of them; the same for all.
+
+    Raises:
+        EnvError: they cannot be trained on; those already made are closed.
+    """
+
+    def __init__(
+        self, create: Callable[..., Any], name: str, params: Mapping[str, Any], count: int
+    ) -> None:
+        self._name = name
+        self._envs: list[Any] = []
+        # A copy may hold processes or windows: they must not outlive whoever forgets to close it.
+        self._closer = weakref.finalize(self, _close, self._envs, os.getpid())
+        try:
+            for _ in range(count):
+                self._envs.append(build(create, name, params))
+            self.layout = _common_layout(self._envs, name)
+        except BaseException:
+            self.close()
+            raise
+
+    def __getitem__(self, index: int) -> Any:
+        if not self._envs:
+            raise EnvError(
+                topic="API",
+                found=f"the copies of {self._name} are closed",
+                remedy="make new ones",
+            )
+        return self._envs[index]
+
+    def close(self) -> None:
+        """Calls `close` of every copy that has one; does nothing the second time."""
+        self._closer()
+
+    def pickled(self) -> tuple[bytes, str | None]:
+        """All copies as bytes, or nothing and the reason why not."""
+        file = io.BytesIO()
+        try:
+            _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(self._envs)
+        except Exception as error:  # its code may raise anything
+            return b"", " ".join(str(error).split()) or type(error).__name__
+        return file.getvalue(), None
+
+    def replace(self, data: bytes) -> str | None:
+        """Takes the copies in `data` in place of its own, which are closed.
+
+        Returns:
+            Why it cannot be; None if it was done.
+        """
+        try:
+            envs = list(pickle.loads(data))
+            if len(envs) != len(self._envs):
+                return f"{len(envs)} copies were saved, not {len(self._envs)}"
+        except Exception as error:  # its code may raise anything
+            return crash(error)
+        old = list(self._envs)
+        self._envs[:] = envs
+        _close(old, os.getpid())
+        return None
+
+
+class _Pickler(pickle.Pickler):
+    """Refuses objects that lose their state when pickled."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, EzPickle):
+            message = (
+                f"{type(obj).__name__} is an EzPickle, which saves only its constructor arguments"
+            )
+            raise pickle.PicklingError(message)
+        return NotImplemented
+
+
+def _close(envs: list[Any], owner: int) -> None:
+    """Closes environments and empties the list, in the process that made them alone."""
+    if os.getpid() != owner:  # a forked child inherits the objects but not what they hold
+        return
+    seen: set[int] = set()
+    while envs:
+        env = envs.pop()
+        if id(env) not in seen:
+            seen.add(id(env))
+            close(env)
+
+
+def _common_layout(envs: list[Any], name: str) -> Layout:
+    """The common layout of all copies; raises EnvError if they differ."""
+    if len({id(env) for env in envs}) < len(envs):
+        raise EnvError(
+            topic="loading",
+            found=f"{name} returns the same object every time",
+            remedy="return a new one in each call",
+        )
+    first = layout(envs[0])
+    for b, env in enumerate(envs[1:], 1):
+        other = layout(env)
+        if other != first:
+            raise EnvError(
+                topic="loading",
+                found=f"copy {b} of {name} differs from copy 0: {other} is not {first}",
+                remedy="let agents, spaces and horizon depend only on the arguments",
+            )
+    return first
