@@ -5,8 +5,7 @@ batch, layers, iterations, minibatches, learning rates, discount, GAE lambda, cl
 normalises advantages or values. Both run alternately in one thread of one process and are timed by
 the CPU time of the process. Both must first have equally many parameters and learn.
 
-TorchRL steps the environments through PettingZoo, one after the other, which takes most of its
-time.
+TorchRL steps the environments through PettingZoo, one after the other, which is most of its time.
 "whole update" is the speed that users of either get; "learning" excludes the environments.
 
     pip install -c constraints.txt '.[peer]'

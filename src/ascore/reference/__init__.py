@@ -1,8 +1,8 @@
-"""Slow, obvious versions of what the compiled core does, in plain Python.
+"""Slow, obvious Python versions of the compiled core.
 
-They exist to be read and to be compared with: tests, benches and `ascore.benchmark` import them,
-nothing else does. Each environment has its module here, which its record names.
-Each draws the same random numbers as its compiled twin, so results agree bit for bit.
+They serve as readable definitions and for comparison: only tests, benches and `ascore.benchmark`
+import them. Each environment has its own module here, which its record names. Each draws the same
+random numbers as its compiled twin, so results agree bit for bit.
 """
 
 from ascore.reference.gae import gae_float32, gae_float64

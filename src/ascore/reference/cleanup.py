@@ -1,8 +1,8 @@
-"""Cleanup, version 1: apples grow only where somebody keeps the river clean.
+"""Cleanup, version 1: apples grow only if agents keep the river clean.
 
-Waste piles up in the river, and the more of it there is, the fewer apples grow in the orchard;
-beyond a threshold, none. Eating pays; cleaning pays nothing and happens far from the apples. So a
-selfish agent waits in the orchard, and if all do, nobody eats.
+Waste collects in the river. The more waste, the fewer apples grow in the orchard, and above a
+threshold none. Eating an apple is rewarded; cleaning is not, and is done far from the apples. So a
+selfish agent waits in the orchard, and if all agents do, no apples grow.
 
 Source:
     "Learning to Cooperate under Private Rewards", section 5.1, Cleanup.
@@ -61,17 +61,19 @@ WASTE_COLOUR = (99, 156, 194)
 
 @dataclass(frozen=True)
 class CleanupParams:
-    """Every constant of Cleanup. "Section 5.1" is of the paper; "the code" that of Christoffersen
-    et al. 2023, where the paper does not say; "our choice": neither says.
+    """The constants of Cleanup, each with its source.
+
+    "Section 5.1" is of the paper; "the code" is that of Christoffersen et al. 2023, used where the
+    paper does not say; "our choice" where neither does.
     """
 
     num_agents: int = 2
-    """Agents; the code."""
+    """Number of agents; the code."""
     map: str = "cleanup_top"
     """Name of a map, or its text, with line breaks; 11 x 18 is section 5.1, the cut our choice."""
     profile: Literal["ssd", "features"] = "ssd"
-    """Which of the code's two sets of rules: those of its image version, or of its version with
-    features, where agents may share cells and the beam passes everything but walls; our choice."""
+    """Rule set: that of the code's image version ("ssd"), or of its feature version ("features"),
+    where agents may share cells and only walls stop the beam; our choice."""
     move_frame: Literal["profile", "ego", "abs"] = "profile"
     """Whether "up" is where the agent faces ("ego") or the top of the map ("abs"); "profile" is
     "ego" for "ssd" and "abs" for "features", as in the code."""
@@ -103,7 +105,7 @@ class CleanupParams:
 
 
 class Cleanup(GridWorld):
-    """One Cleanup world, written like its rules.
+    """One Cleanup environment, with code that follows the rules line by line.
 
     Args:
         params: constants; the defaults are two agents in the upper part of the published map.
@@ -141,7 +143,7 @@ class Cleanup(GridWorld):
         self.cleaned = [0] * self.num_agents
 
     def reset(self, rng: Stream) -> None:
-        """Put waste where the map has it, remove apples, place agents, let things grow once."""
+        """Put waste as on the map, remove apples, place agents, and grow apples and waste once."""
         self.waste = self.dirty_at_reset.copy()
         self.apples = np.zeros_like(self.river)
         self.cleaned = [0] * self.num_agents
@@ -149,14 +151,14 @@ class Cleanup(GridWorld):
         self._spawn(rng)
 
     def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
-        """Turn and move, eat, clean, let apples grow and waste settle.
+        """Turn and move, eat, clean, then grow apples and waste.
 
         Args:
             rng: fresh stream of this step.
             action: i32[N], indices into `action_names`.
 
         Returns:
-            Reward f32[N], 1 per apple eaten, and False: only the horizon ends it.
+            Reward f32[N], 1 per apple eaten, and False, as only the horizon ends an episode.
         """
         reward = self._move_and_eat(rng, action)
         self._clean(rng, action)
@@ -167,8 +169,8 @@ class Cleanup(GridWorld):
         """Return copies of the state.
 
         Returns:
-            What `GridWorld.inspect` returns, and u8[H, W], 0 or 1, of waste, of the river, where
-            waste can settle, and of the stream, where it cannot.
+            The state from `GridWorld.inspect`, and u8[H, W] of 0 and 1: waste; river, where waste
+            can settle; stream, where it cannot.
         """
         return super().inspect() | {
             "waste": self.waste.astype(np.uint8),
@@ -179,7 +181,7 @@ class Cleanup(GridWorld):
     # ---- cleaning ----------------------------------------------------------------------------
 
     def _clean(self, rng: Stream, action: NDArray[np.int32]) -> None:
-        """Let the agents with action "clean" do so, one after the other."""
+        """Clean for the agents with action "clean", one after the other."""
         shielded = self.params.profile == "ssd"
         self.cleaned = [0] * self.num_agents
         for i in rng.perm(self.num_agents) if shielded else range(self.num_agents):
@@ -190,9 +192,9 @@ class Cleanup(GridWorld):
                 self.cleaned[i] = len(hit)
 
     def _shielded_beam(self, agent: int) -> list[Cell]:
-        """Return the waste that three lanes reach, from beside and ahead of the agent.
+        """Return the waste on three lanes that start beside and ahead of the agent.
 
-        Each lane ends at a wall, at an agent, and at the first waste, which shields what is behind.
+        Each lane ends at a wall, at an agent, and at the first waste, which blocks the beam.
         """
         here, facing = self.agents[agent], self.orientation[agent]
         hit = []
@@ -205,7 +207,7 @@ class Cleanup(GridWorld):
         return hit
 
     def _open_beam(self, agent: int) -> list[Cell]:
-        """Return the waste on three lanes that begin level with the agent and end at walls only."""
+        """Return the waste on three lanes that start level with the agent and end only at walls."""
         here, facing = self.agents[agent], self.orientation[agent]
         return [
             cell
@@ -217,7 +219,7 @@ class Cleanup(GridWorld):
     # ---- growth ------------------------------------------------------------------------------
 
     def _spawn(self, rng: Stream) -> None:
-        """Let apples grow and waste settle, unless the river is too dirty for either."""
+        """Grow apples and waste, unless the river is too dirty for either."""
         p = self.params
         density = int(self.waste.sum()) / int(self.river.sum())
         if density >= p.threshold_depletion:
@@ -233,10 +235,10 @@ class Cleanup(GridWorld):
             self._settle_waste(rng)
 
     def _settle_waste(self, rng: Stream) -> None:
-        """Put waste on at most one clean river cell; agents are not in its way.
+        """Put waste on at most one clean river cell, with or without an agent on it.
 
-        Cells are tried one by one until waste settles: in random order, in row-major order by the
-        rules "features".
+        Cells are tried one by one until waste settles, in random order, or in row-major order with
+        the profile "features".
         """
         clean = cells_of(self.river & ~self.waste)
         for k in range(len(clean)):

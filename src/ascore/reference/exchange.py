@@ -1,8 +1,8 @@
-"""Exchange, version 1: every agent's food is locked in a box that only another agent can open.
+"""Exchange, version 1: every agent's food is locked in a box that only other agents can open.
 
-Opening costs the opener and feeds the owner, so a selfish agent never opens, and agents that open
-for each other all gain. With the default numbers the team earns +6 when all boxes are opened and
--9 when none is.
+Opening a box costs the opener and rewards the owner. A selfish agent never opens one, but all
+agents gain if they open each other's. By default the team return is +6 if all boxes are opened and
+-9 if none is.
 
 Source:
     "Learning to Cooperate under Private Rewards", section 5.1, Exchange.
@@ -32,7 +32,7 @@ Cell = tuple[int, int]
 
 @dataclass(frozen=True)
 class ExchangeParams:
-    """Every constant of Exchange. "Section 5.1" is of the paper; "our choice": it does not say."""
+    """The constants; "section 5.1" is of the paper, "our choice" where it says nothing."""
 
     num_agents: int = 3
     """Agents, and boxes; section 5.1."""
@@ -45,7 +45,7 @@ class ExchangeParams:
     open_range: int = 0
     """Manhattan distance in cells from which a box can be opened; our choice."""
     food: Literal["immediate", "pickup"] = "immediate"
-    """Whether the owner gains at once or by standing on its open box; our choice."""
+    """Whether the owner gains at once, or when it stands on its open box; our choice."""
     cost: float = 5.0
     """Reward units the opener loses; section 5.1."""
     gain: float = 10.0
@@ -55,17 +55,17 @@ class ExchangeParams:
     useless_open_cost: float = 0.0
     """Reward units lost by "open" with no box to open; our choice."""
     contest: Literal["random", "lowest"] = "random"
-    """In which order openers of one step act: random, or lowest index first; our choice."""
+    """Order in which openers of one step act: random, or lowest index first; our choice."""
     early_end: bool = False
     """Whether the episode terminates once all food is eaten; the paper's returns need False."""
     time_cost_after: bool = True
-    """Whether steps that begin with all food eaten cost time; the paper's returns need True."""
+    """Whether steps that start with all food eaten cost time; the paper's returns need True."""
     eaten: Literal["minus_one", "flag"] = "minus_one"
-    """How eaten food is shown: its pair is (-1, -1), or one more entry per box; our choice."""
+    """How eaten food is observed: as pair (-1, -1), or as one more entry per box; our choice."""
     agents_on_boxes: bool = False
     """Whether agents may start on the cell of a box; our choice."""
     collisions: Literal["none", "block"] = "none"
-    """Whether a cell that holds an agent can be entered by another; our choice."""
+    """Whether an agent can enter another agent's cell; our choice."""
     neigh_radius: int = 1
     """Distance in cells up to which agents hear each other; our choice."""
     neigh_metric: Literal["cheb", "manhattan"] = "cheb"
@@ -73,7 +73,7 @@ class ExchangeParams:
 
 
 class Exchange:
-    """One Exchange world, written like its rules.
+    """One Exchange environment, with code that follows the rules line by line.
 
     Args:
         params: constants; the defaults are the published setting.
@@ -111,7 +111,7 @@ class Exchange:
         self.eaten = [False] * n
 
     def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
-        """Move, open, eat, pay for the time.
+        """Move, open boxes, eat, and pay the time cost.
 
         Args:
             rng: fresh stream of this step.
@@ -158,8 +158,8 @@ class Exchange:
 
         Returns:
             f32[4N]: (x, y) of agents 0..N-1, then of food items 0..N-1, x = column and y = row,
-            divided by size - 1. Eaten food is (-1, -1); with eaten="flag" it keeps its place and
-            N entries follow: 0 closed, 0.5 open and uneaten, 1 eaten.
+            divided by size - 1. Eaten food is (-1, -1). With eaten="flag" it keeps its position and
+            N entries follow: 0 = closed, 0.5 = open and uneaten, 1 = eaten.
         """
         scale = self.params.size - 1
         entries: list[float] = []

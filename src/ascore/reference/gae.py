@@ -1,4 +1,4 @@
-"""Generalised advantage estimation, one number at a time.
+"""Generalised advantage estimation as loops over single numbers.
 
 Source:
     Schulman et al. 2016, "High-dimensional continuous control using generalized advantage
@@ -32,15 +32,15 @@ def gae_float32(
         A_t = δ_t + (γλ) A_{t+1},   the carry A_{t+1} being 0 where an episode ends
         returns_t = A_t + V(s_t)
 
-    V_next is V(s_{t+1}); after a termination 0; after a truncation the value of the state the
-    episode was cut off in, or 0 if `final_value` is None.
+    V_next is V(s_{t+1}); after a termination it is 0, and after a truncation the value of the
+    episode's last state, or 0 if `final_value` is None.
 
     Args:
         reward: f32[T, B, N].
-        value: f32[T+1, B, N], of the states actions were chosen in; the last row bootstraps.
-        terminated: u8[T, B]; wins where both flags are set.
+        value: f32[T+1, B, N], values of the states before each step; the last row bootstraps.
+        terminated: u8[T, B]; takes precedence if both flags are set.
         truncated: u8[T, B].
-        final_value: f32[T, B, N], read where `truncated` is set and `terminated` is not.
+        final_value: f32[T, B, N], used where `truncated` is set and `terminated` is not.
         gamma: discount per step, in [0, 1].
         gae_lambda: weight λ of longer sums, in [0, 1].
 
@@ -59,7 +59,7 @@ def gae_float64(
     gamma: float,
     gae_lambda: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what `gae_float32` does, every operation rounded to float64 instead."""
+    """Return the same as `gae_float32`, with every operation in float64."""
     return _gae(reward, value, terminated, truncated, final_value, gamma, gae_lambda, np.float64)
 
 
@@ -83,16 +83,16 @@ def _gae(
         for n in range(num_agents):
             carry = number(0)
             for t in range(steps - 1, -1, -1):
-                following = number(value[t + 1, b, n])
+                next_value = number(value[t + 1, b, n])
                 if terminated[t, b]:
-                    following = number(0)
+                    next_value = number(0)
                     carry = number(0)
                 elif truncated[t, b]:
-                    following = number(0 if final_value is None else final_value[t, b, n])
+                    next_value = number(0 if final_value is None else final_value[t, b, n])
                     carry = number(0)
-                here = number(value[t, b, n])
-                delta = (number(reward[t, b, n]) + discount * following) - here
+                value_now = number(value[t, b, n])
+                delta = (number(reward[t, b, n]) + discount * next_value) - value_now
                 carry = delta + decay * carry
                 advantage[t, b, n] = carry
-                returns[t, b, n] = carry + here
+                returns[t, b, n] = carry + value_now
     return advantage, returns

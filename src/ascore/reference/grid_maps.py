@@ -1,4 +1,4 @@
-"""Maps of the grid worlds, and the cells on them.
+"""Maps of the grid environments, and their cells.
 
 A cell is (row, column), row 0 at the top. Directions are 0 up, 1 right, 2 down, 3 left.
 """
@@ -18,12 +18,12 @@ STEPS = ((-1, 0), (0, +1), (+1, 0), (0, -1))
 
 LARGEST_SIDE = 64
 MOST_CELLS = 1024
-"""River cells, and cells where apples grow, of one map."""
+"""Maximum number of river cells, and of orchard cells, of a map."""
 
 Cell = tuple[int, int]
 """(row, column)."""
 Plane = NDArray[np.bool_]
-"""[H, W], true in the cells where something is."""
+"""[H, W], true on the cells that hold a kind of thing."""
 
 
 def read_map(
@@ -34,18 +34,18 @@ def read_map(
     Args:
         text: the map itself if it has a line break (one leading line break and all trailing ones
             are dropped), else a name: "FAMILY_full", "FAMILY_A_B" or one of `aliases`.
-        family: what names of maps begin with.
-        full: the map "FAMILY_full"; "FAMILY_A_B" is its rows A to B between two rows of wall, where
-            row 0 and the last one count as rows and cannot be chosen.
-        aliases: other names, and which of those names they stand for.
-        legend: characters a map may have.
+        family: prefix of map names.
+        full: the map "FAMILY_full"; "FAMILY_A_B" is its rows A to B between two rows of wall. Row 0
+            and the last row are counted but cannot be chosen.
+        aliases: other names, with the names they stand for.
+        legend: characters that a map may have.
 
     Returns:
         Single characters, [H, W].
 
     Raises:
-        ValueError: no such name, rows of unequal length, more than 64 rows or columns, or a
-            character that is not in `legend`.
+        ValueError: the name is unknown, rows have unequal lengths, there are more than 64 rows or
+            columns, or a character is not in `legend`.
     """
     if "\n" in text:
         rows = text.removeprefix("\n").rstrip("\n").split("\n")
@@ -100,7 +100,7 @@ def cells_of(plane: Plane) -> list[Cell]:
 
 
 def nearest(cell: Cell, cells: Sequence[Cell]) -> Cell:
-    """Return which of `cells` is the fewest steps away, the first of several; (0, 0) if none."""
+    """Return the nearest of `cells`, the first of several; (0, 0) if there are none."""
     if not cells:
         return 0, 0
     row, col = cell
@@ -108,6 +108,6 @@ def nearest(cell: Cell, cells: Sequence[Cell]) -> Cell:
 
 
 def beside(cell: Cell, direction: int) -> Cell:
-    """Return the next cell in a direction, given modulo 4; it may lie outside the map."""
+    """Return the adjacent cell in a direction, taken modulo 4; it may be outside the map."""
     down, right = STEPS[direction % 4]
     return cell[0] + down, cell[1] + right

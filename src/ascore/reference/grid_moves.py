@@ -1,4 +1,4 @@
-"""Who gets to which cell when several agents want the same."""
+"""Movement of agents that want to enter the same cells."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["move_in_turn", "move_together"]
 def move_together(
     cells: Sequence[Cell], targets: Sequence[Cell], priority: Sequence[int]
 ) -> list[Cell]:
-    """Move all agents at once, one to a cell.
+    """Move all agents simultaneously, at most one to a cell.
 
     Args:
-        cells: where each agent is; no two on one cell.
-        targets: where each wants to be next; its own cell if it does not move.
-        priority: all agents, those that win contests first.
+        cells: cell of each agent, all distinct.
+        targets: cell that each agent wants to enter; its own cell if it does not move.
+        priority: all agents, in order of priority in contests.
 
     Returns:
-        Where each is then; no two on one cell.
+        The new cell of each agent, all distinct.
     """
     agents = range(len(cells))
     targets = list(targets)
@@ -34,7 +34,7 @@ def move_together(
     def keep_in_place(i: int) -> None:
         targets[i] = cells[i]
 
-    # Cells wanted by several, in row-major order. One that stays wants its own cell.
+    # Cells wanted by several agents, in row-major order. An agent that stays wants its own cell.
     for cell in sorted(set(targets)):
         contenders = [i for i in agents if targets[i] == cell]
         if len(contenders) < 2:
@@ -50,9 +50,9 @@ def move_together(
             if i != winner:
                 keep_in_place(i)
 
-    # Nobody enters a cell that is not left, and no two exchange cells. An agent kept in place may
-    # keep others from moving, so look again until nothing changes. Chains move, and so do cycles
-    # of three and more.
+    # No agent enters a cell that its occupant keeps, and no two agents swap cells. An agent kept in
+    # place may block others, so repeat until nothing changes. Chains of agents move, and so do
+    # cycles of three or more.
     changed = True
     while changed:
         changed = False
@@ -70,18 +70,18 @@ def move_together(
 def move_in_turn(
     cells: Sequence[Cell], targets: Sequence[Cell], claims: Sequence[bool]
 ) -> list[Cell]:
-    """Move one agent after the other, the lowest index first.
+    """Move one agent after the other, in order of index.
 
-    Only claimed cells are closed: those of agents that chose to stay, and those moved into. An
-    agent that turns, cleans, or has not had its turn can be walked over.
+    Only claimed cells are blocked: those of agents that chose to stay, and those already moved
+    into. The cell of an agent that turns, cleans or moves later can be entered.
 
     Args:
-        cells: where each agent is; several may be on one cell.
-        targets: where each wants to be next; its own cell if it does not move.
-        claims: whether each claims the cell it is on before anybody moves.
+        cells: cell of each agent; several may share one.
+        targets: cell that each agent wants to enter; its own cell if it does not move.
+        claims: whether each agent claims its own cell before the first move.
 
     Returns:
-        Where each is then.
+        The new cell of each agent.
     """
     claimed = {cell for cell, claim in zip(cells, claims, strict=True) if claim}
     moved = list(cells)

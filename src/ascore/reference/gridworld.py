@@ -1,11 +1,11 @@
-"""What the two grid worlds share: maps, orientation, movement, eating, observations.
+"""The common base of both grid environments: orientation, movement, eating, observations.
 
 A cell is (row, column), row 0 at the top. Directions and orientations are 0 up, 1 right, 2 down,
-3 left, so that a quarter turn clockwise adds 1. Whatever lies outside the map acts as wall.
+3 left, so that a quarter turn clockwise adds 1. Cells outside the map act as walls.
 
 Source:
     Christoffersen et al. 2023, "Get it in writing: formal contracts mitigate social dilemmas in
-    multi-agent RL": the rules of movement, of eating and of what agents see.
+    multi-agent RL": the rules of movement, eating and observation.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DIRECTION_OF_MOVE = {UP: 0, RIGHT: 1, DOWN: 2, LEFT: 3}
 TURNS = {TURN_CLOCKWISE: +1, TURN_COUNTERCLOCKWISE: -1}
 
 SIGHT = 7
-"""Cells an agent sees to each side in its local view."""
+"""Number of cells that an agent sees to each side in its local view."""
 
 WALL_COLOUR = (180, 180, 180)
 APPLE_COLOUR = (0, 255, 0)
@@ -57,11 +57,11 @@ Colour = tuple[int, int, int]
 
 
 class GridParams(Protocol):
-    """The constants that both grid worlds have; what they mean is said there."""
+    """The constants of both grid environments, documented in their own parameter classes."""
 
     @property
     def num_agents(self) -> int:
-        """Agents."""
+        """Number of agents."""
 
     @property
     def profile(self) -> Literal["ssd", "features"]:
@@ -69,15 +69,15 @@ class GridParams(Protocol):
 
     @property
     def move_frame(self) -> Literal["profile", "ego", "abs"]:
-        """What "up" means."""
+        """Meaning of "up"."""
 
     @property
     def horizon(self) -> int:
-        """Steps."""
+        """Number of steps of an episode."""
 
     @property
     def obs_mode(self) -> Literal["planes", "rgb", "local", "features"]:
-        """What agents see."""
+        """Kind of observation."""
 
     @property
     def append_orientation(self) -> bool:
@@ -85,11 +85,11 @@ class GridParams(Protocol):
 
     @property
     def graph(self) -> Literal["complete", "radius"]:
-        """Who hears whom."""
+        """Communication graph."""
 
     @property
     def neigh_radius(self) -> int:
-        """Cells."""
+        """Radius of the graph in cells."""
 
     @property
     def neigh_metric(self) -> Literal["cheb", "manhattan"]:
@@ -97,18 +97,18 @@ class GridParams(Protocol):
 
 
 class GridWorld:
-    """Agents with orientations on a map with walls and apples; a base for whole worlds.
+    """Agents with orientations on a map with walls and apples; base of both environments.
 
     Args:
         params: constants.
         tiles: characters of the map, [H, W]; `read_map` makes them.
-        orchard: character of the cells where apples grow.
-        num_planes: planes besides those of the agents in obs_mode "planes".
-        num_features: entries of a view in obs_mode "features".
+        orchard: character of the cells on which apples grow.
+        num_planes: number of planes in obs_mode "planes", without those of the agents.
+        num_features: number of entries of a view in obs_mode "features".
 
     Raises:
-        ValueError: the map has no cell for apples, too many, or fewer spawn cells than there are
-            agents; or orientations are to follow something that is not a picture.
+        ValueError: the map has no orchard cell, too many, or fewer spawn cells than agents; or
+            append_orientation is used with an obs_mode other than "rgb".
     """
 
     action_names: ClassVar[tuple[str, ...]] = (
@@ -173,17 +173,17 @@ class GridWorld:
         self.orientation: list[int] = []
         self.apples: Plane = np.zeros_like(self.walls)
 
-    # ---- what agents see ---------------------------------------------------------------------
+    # ---- observations ------------------------------------------------------------------------
 
     def obs(self) -> NDArray[np.uint8]:
         """Return the observation of the current state; multiply it by `obs_scale`.
 
         Returns:
-            u8[V, O]. "planes": one view, 0 or 1, planes [H, W] of what lies where, then of agents
-            0..N-1, then a one-hot orientation [4] of each agent. "rgb": one view, the map [H, W, 3]
-            in colours, with append_orientation followed by one-hot orientations of 0 and 255.
-            "local": view i is [15, 15, 3], the part of the picture around agent i, who faces up,
-            black outside the map. "features": view i is what agent i knows, in numbers up to 255.
+            u8[V, O]. "planes": one view of 0 and 1, planes [H, W] of things, then of agents 0..N-1,
+            then a one-hot orientation [4] of each agent. "rgb": one view, the coloured map
+            [H, W, 3]; with append_orientation, one-hot orientations of 0 and 255 follow. "local":
+            view i is [15, 15, 3], the picture around agent i, rotated so that it faces up, black
+            outside the map. "features": view i holds the features of agent i, at most 255.
         """
         mode = self._shared.obs_mode
         if mode == "planes":
@@ -199,19 +199,19 @@ class GridWorld:
         return np.array(features).clip(max=255).astype(np.uint8)
 
     def _planes(self) -> list[Plane]:
-        """Return what lies where, agents excepted."""
+        """Return the planes of all things except agents."""
         raise NotImplementedError
 
     def _coloured(self) -> list[tuple[Plane, Colour]]:
-        """Return what has which colour, later ones over earlier ones, agents excepted."""
+        """Return planes with their colours, without agents; later ones cover earlier ones."""
         return [(self.walls, WALL_COLOUR), (self.apples, APPLE_COLOUR)]
 
     def _features(self, agent: int) -> list[int]:
-        """Return what an agent knows in obs_mode "features"."""
+        """Return the features of an agent in obs_mode "features"."""
         raise NotImplementedError
 
     def _agent_features(self, agent: int) -> list[int]:
-        """Return row, column and orientation of the agent and of the first other one."""
+        """Return row, column and orientation of the agent and of the first other agent."""
         others = [j for j in range(self.num_agents) if j != agent]
         entries: list[int] = []
         for i in [agent, *others[:1]]:
@@ -243,25 +243,25 @@ class GridWorld:
         picture = np.pad(self._picture(), [(SIGHT, SIGHT), (SIGHT, SIGHT), (0, 0)])
         row, col = self.agents[agent]
         window = picture[row : row + 2 * SIGHT + 1, col : col + 2 * SIGHT + 1]
-        # Turning the picture counterclockwise brings what lies clockwise of "up" to the top.
+        # A counterclockwise rotation brings the part clockwise of "up" to the top.
         turned: NDArray[np.uint8] = np.rot90(window, self.orientation[agent])
         return turned
 
-    # ---- who hears whom, and the state in the open -------------------------------------------
+    # ---- neighbours and state ----------------------------------------------------------------
 
     def neighbours(self) -> NDArray[np.uint8]:
         """Return who hears whom in the current state: u8[N, N], [i, j] = 1 if i hears j."""
         p = self._shared
-        everywhere = self.height + self.width  # no two cells are as far apart
-        radius = p.neigh_radius if p.graph == "radius" else everywhere
+        beyond_the_map = self.height + self.width  # all cells are closer than that
+        radius = p.neigh_radius if p.graph == "radius" else beyond_the_map
         return within_radius(self.agents, radius, p.neigh_metric)
 
     def inspect(self) -> dict[str, NDArray[np.generic]]:
         """Return copies of the state.
 
         Returns:
-            agents i32[N, 2] as (row, column), orientation i32[N], and u8[H, W], 0 or 1, of walls,
-            of apples and of the orchard, where apples can grow.
+            agents i32[N, 2] as (row, column), orientation i32[N], and u8[H, W] of 0 and 1: walls;
+            apples; orchard, where apples can grow.
         """
         return {
             "agents": np.array(self.agents, dtype=np.int32).reshape(-1, 2),
@@ -271,10 +271,10 @@ class GridWorld:
             "orchard": self.orchard.astype(np.uint8),
         }
 
-    # ---- rules that both worlds have ---------------------------------------------------------
+    # ---- rules of both environments ----------------------------------------------------------
 
     def _place_agents(self, rng: Stream) -> None:
-        """Put agents on different spawn cells, with orientations, all uniformly drawn."""
+        """Place agents on distinct spawn cells with orientations, all drawn uniformly."""
         free = list(self.spawn_cells)
         self.agents = []
         self.orientation = []
@@ -286,16 +286,16 @@ class GridWorld:
             self.orientation = [rng.below(4) for _ in range(self.num_agents)]
 
     def _move_and_eat(self, rng: Stream, action: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Turn, move, and eat what is there; return the apples each agent ate, f32[N]."""
-        everybody = range(self.num_agents)
-        targets = [self._target(i, int(action[i])) for i in everybody]
+        """Turn, move and eat; return the number of apples each agent ate, f32[N]."""
+        agents = range(self.num_agents)
+        targets = [self._target(i, int(action[i])) for i in agents]
         if self._shared.profile == "ssd":
             self._turn(action)
             self.agents = move_together(self.agents, targets, rng.perm(self.num_agents))
-            return self._eat(everybody)
-        stays = [action[i] == STAY for i in everybody]
+            return self._eat(agents)
+        stays = [action[i] == STAY for i in agents]
         self.agents = move_in_turn(self.agents, targets, stays)
-        reward = self._eat([i for i in everybody if action[i] in (*DIRECTION_OF_MOVE, STAY)])
+        reward = self._eat([i for i in agents if action[i] in (*DIRECTION_OF_MOVE, STAY)])
         self._turn(action)
         return reward
 
@@ -330,7 +330,7 @@ class GridWorld:
         return eaten
 
     def _lane(self, start: Cell, direction: int, length: int) -> Iterator[Cell]:
-        """Yield up to `length` cells from `start` on, as far as there is no wall."""
+        """Yield up to `length` cells from `start` on, until a wall."""
         cell = start
         for _ in range(length):
             if not self._is_open(cell):
@@ -341,17 +341,18 @@ class GridWorld:
     def _grow_apples(
         self, rng: Stream, largest: float, probability: Callable[[Cell], float]
     ) -> None:
-        """Let apples grow on bare cells, one cell after the other in row-major order.
+        """Grow apples on bare cells, one cell after the other in row-major order.
 
-        Growth is rare and random words are dear, so a byte screens each cell first: with q =
-        ceil(256 `largest`) it is below q with probability q / 256. Only then a u01 is drawn, and an
-        apple grows if it is below 256 p / q, where p is the cell's probability: p in all.
+        Growth is rare and random words are expensive, so a random byte screens each cell first: it
+        is below q = ceil(256 `largest`) with probability q / 256. Only then a u01 is drawn, and an
+        apple grows if it is below 256 p / q, which makes the total probability p.
 
         Args:
-            rng: stream of this step; nothing is drawn if `largest` is 0, else the bytes of all
-                cells, then the u01s of those that pass, whatever their probability.
-            largest: the largest probability any cell can have, in [0, 1].
-            probability: what a bare cell has, in [0, `largest`]; asked when it is the cell's turn.
+            rng: stream of this step. Nothing is drawn if `largest` is 0; otherwise the bytes of all
+                cells are drawn, then the u01s of those that pass, whatever their probability.
+            largest: maximum probability of any cell, in [0, 1].
+            probability: gives the probability p of a bare cell, in [0, `largest`]; called in the
+                order of the cells, after the growth of earlier ones.
         """
         if largest == 0:
             return
@@ -362,7 +363,7 @@ class GridWorld:
                 self.apples[cell] = rng.u01() < probability(cell) * 256 / passing
 
     def _bare_cells(self) -> list[Cell]:
-        """Return the cells of the orchard with neither apple nor agent, in row-major order."""
+        """Return the orchard cells without apple and agent, in row-major order."""
         bare = self.orchard & ~self.apples
         for cell in self.agents:
             bare[cell] = False

@@ -1,7 +1,7 @@
-"""Harvest, version 1: apples grow back only next to apples that were left.
+"""Harvest, version 1: apples regrow only near other apples.
 
-An agent gains an apple now by taking it, and everybody loses those that would have grown around
-it. Selfish agents strip the orchard; agents that leave some standing eat longer.
+An agent that eats an apple gains it, but all agents lose the apples that would have grown around
+it. Selfish agents strip the orchard; agents that spare some apples can eat for longer.
 
 Source:
     "Learning to Cooperate under Private Rewards", section 5.1, Harvest.
@@ -46,22 +46,24 @@ FULL = """
 ALIASES = {"harvest_top": "harvest_1_5"}
 
 NEARBY = 5
-"""Squared distance up to which the features count apples as nearby; the code."""
+"""Squared distance up to which the features count an apple as nearby; the code."""
 
 
 @dataclass(frozen=True)
 class HarvestParams:
-    """Every constant of Harvest. "Section 5.1" is of the paper; "the code" that of Christoffersen
-    et al. 2023, where the paper does not say; "our choice": neither says.
+    """The constants of Harvest, each with its source.
+
+    "Section 5.1" is of the paper; "the code" is that of Christoffersen et al. 2023, used where the
+    paper does not say; "our choice" where neither does.
     """
 
     num_agents: int = 2
-    """Agents; the code."""
+    """Number of agents; the code."""
     map: str = "harvest_top"
     """Name of a map, or its text, with line breaks; 7 x 38 is section 5.1, the cut our choice."""
     profile: Literal["ssd", "features"] = "ssd"
-    """Which of the code's two sets of rules: those of its image version, or of its version with
-    features, where agents may share cells and apples grow one after the other; our choice."""
+    """Rule set: that of the code's image version ("ssd"), or of its feature version ("features"),
+    where agents may share cells and apples grow one after the other; our choice."""
     move_frame: Literal["profile", "ego", "abs"] = "profile"
     """Whether "up" is where the agent faces ("ego") or the top of the map ("abs"); "profile" is
     "ego" for "ssd" and "abs" for "features", as in the code."""
@@ -87,7 +89,7 @@ class HarvestParams:
 
 
 class Harvest(GridWorld):
-    """One Harvest world, written like its rules.
+    """One Harvest environment, with code that follows the rules line by line.
 
     Args:
         params: constants; the defaults are two agents in the upper part of the published map.
@@ -110,21 +112,21 @@ class Harvest(GridWorld):
         self._place_agents(rng)
 
     def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
-        """Turn and move, eat, let apples grow.
+        """Turn and move, eat, then grow apples.
 
         Args:
             rng: fresh stream of this step.
             action: i32[N], indices into `action_names`.
 
         Returns:
-            Reward f32[N], 1 per apple eaten, and False: only the horizon ends it.
+            Reward f32[N], 1 per apple eaten, and False, as only the horizon ends an episode.
         """
         reward = self._move_and_eat(rng, action)
         self._regrow(rng)
         return reward, False
 
     def _regrow(self, rng: Stream) -> None:
-        """Let apples grow beside apples: all at once, or one by one by the rules "features"."""
+        """Grow apples near apples: all at once, or one by one with the profile "features"."""
         p = self.params
         probability = (0.0, p.regrowth_1, p.regrowth_2, p.regrowth_3)
         counted = self.apples.copy() if p.profile == "ssd" else self.apples
@@ -139,7 +141,7 @@ class Harvest(GridWorld):
         apples = cells_of(self.apples)
         row, col = self.agents[agent]
         nearby = [(r, c) for r, c in apples if (r - row) ** 2 + (c - col) ** 2 <= NEARBY]
-        # The code's vector goes on with two entries per agent that are 0 without its other actions.
+        # The code's vector has two more entries per agent, which are 0 without its other actions.
         unused = [0] * (2 * self.num_agents)
         return [
             *self._agent_features(agent),
@@ -151,6 +153,6 @@ class Harvest(GridWorld):
 
 
 def apples_around(apples: Plane, cell: Cell) -> int:
-    """Return how many of the eight cells around a cell without apple have one."""
+    """Return the number of apples on the eight cells around a cell without apple."""
     row, col = cell
     return int(apples[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2].sum())

@@ -1,4 +1,4 @@
-"""Who hears whom among agents on cells, for all reference environments that have cells."""
+"""Neighbours within a radius, for reference environments with cells."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def within_radius(agents: Sequence[tuple[int, int]], radius: int, metric: str) -
     """Return u8[N, N], [i, j] = 1 if another agent j is at most `radius` cells from agent i.
 
     Args:
-        agents: (row, column) of each.
-        radius: cells.
+        agents: (row, column) of each agent.
+        radius: distance in cells.
         metric: "cheb" (Chebyshev) or "manhattan".
     """
     n = len(agents)
-    heard = np.zeros((n, n), dtype=np.uint8)
+    neighbours = np.zeros((n, n), dtype=np.uint8)
     for i in range(n):
         for j in range(n):
             rows = abs(agents[i][0] - agents[j][0])
             cols = abs(agents[i][1] - agents[j][1])
             distance = max(rows, cols) if metric == "cheb" else rows + cols
-            heard[i, j] = i != j and distance <= radius
-    return heard
+            neighbours[i, j] = i != j and distance <= radius
+    return neighbours

@@ -1,4 +1,4 @@
-"""The objectives as loops over rows, in float64: slow, and one line of the paper at a time."""
+"""The objectives as float64 loops over rows: slow, and close to the equations of the paper."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def clipped_surrogate(ratio: float, peer_ratio: float, advantage: float, epsilon
 
 
 def peer_ratios(new: F64, old: F64, heard: NDArray[np.bool_]) -> float:
-    """xi_N of Eq. 13 for one row: product over the agents heard of new over old probability.
+    """xi_N of Eq. 13 for one row: product of new over old probabilities, over heard agents.
 
     Args:
         new: f64[N], log pi^{ij}(a_j|s).
@@ -59,14 +59,14 @@ def anticipation_sharing(
         advantage: f64[M], of the owner, units of reward.
         advantage_scale: kappa of the owner.
         old_own: f64[M], log pi_old^{ii}(a_i|s).
-        old_reference: f64[M, N], log of what Eq. 13 divides by for a_j.
+        old_reference: f64[M, N], log of the denominator of Eq. 13 for a_j.
         received_policy: f64[N, M, A], log pi^{jj}(.|s) as sent by j.
         received_anticipation: f64[M, N, A], log pi^{ji}(.|s) as sent by j.
-        heard: bool[M, N], whom i hears.
+        heard: bool[M, N], whether i hears agent j.
         penalty_weight: rho.
         clip_epsilon: epsilon.
-        gated: use the indicators of Eq. 14-15; otherwise penalise every row.
-        kl: KL(received || own) instead of the squared distance.
+        gated: whether to use the indicators of Eq. 14-15; otherwise every row is penalised.
+        kl: whether to use KL(received || own) instead of the squared distance.
     """
     rows = len(action)
     surrogate = penalty = 0.0
@@ -78,11 +78,11 @@ def anticipation_sharing(
         for j in range(log_probs.shape[1]):
             if not heard[m, j]:
                 continue
-            theirs, wished = received_policy[j, m], received_anticipation[m, j]
-            if not gated or _active(taken[j] - theirs[action[m, j]], advantage[m]):
-                penalty += _distance(log_probs[m, j], theirs, kl)
-            if not gated or _active(taken[owner] - wished[action[m, owner]], advantage[m]):
-                penalty += _distance(log_probs[m, owner], wished, kl)
+            policy, anticipation = received_policy[j, m], received_anticipation[m, j]
+            if not gated or _active(taken[j] - policy[action[m, j]], advantage[m]):
+                penalty += _distance(log_probs[m, j], policy, kl)
+            if not gated or _active(taken[owner] - anticipation[action[m, owner]], advantage[m]):
+                penalty += _distance(log_probs[m, owner], anticipation, kl)
     return -surrogate / rows, penalty_weight * advantage_scale * penalty / rows
 
 

@@ -1,7 +1,7 @@
 """Cooperative navigation, version 1: every agent walks to its own landmark without collisions.
 
-An agent loses its distance to the landmark in every step, and one more for each other agent on its
-cell. What is good for one is nearly what is good for all: agents only have to make way.
+In every step an agent loses its distance to its landmark, and one more for each other agent on its
+cell. Individual and team interest almost agree; agents only have to avoid each other.
 
 Source:
     "Learning to Cooperate under Private Rewards", section 5.1, Cooperative Navigation.
@@ -32,7 +32,7 @@ Cell = tuple[int, int]
 
 @dataclass(frozen=True)
 class NavigationParams:
-    """Every constant. "Section 5.1" is of the paper; "our choice": it does not say."""
+    """The constants; "section 5.1" is of the paper, "our choice" where it says nothing."""
 
     num_agents: int = 3
     """Agents, and landmarks; section 5.1."""
@@ -47,11 +47,11 @@ class NavigationParams:
     collision: float = 1.0
     """Reward units an agent loses per other agent on its cell; section 5.1."""
     block: bool = False
-    """Whether a cell that holds an agent cannot be entered by another; our choice."""
+    """Whether agents cannot enter another agent's cell; our choice."""
     landmarks: Literal["per_episode", "fixed"] = "per_episode"
-    """Whether each episode has its own landmarks or all have those of episode 0; our choice."""
+    """Whether each episode draws landmarks, or all have those of episode 0; our choice."""
     obs_order: Literal["global", "self_first"] = "global"
-    """Whether all see one view, or each agent one that begins with itself; our choice."""
+    """Whether all agents share a view, or each has one that starts with itself; our choice."""
     neigh_radius: int = 1
     """Distance in cells up to which agents hear each other; our choice."""
     neigh_metric: Literal["cheb", "manhattan"] = "cheb"
@@ -59,7 +59,7 @@ class NavigationParams:
 
 
 class Navigation:
-    """One navigation world, written like its rules.
+    """One Navigation environment, with code that follows the rules line by line.
 
     Args:
         params: constants; the defaults are the published setting.
@@ -84,7 +84,7 @@ class Navigation:
     def reset(self, rng: Stream) -> None:
         """Place landmarks on distinct cells, then agents on distinct cells, landmarks or not.
 
-        Landmarks are drawn here even if those of episode 0 are kept: the agents start on the same
+        Landmarks are drawn even if those of episode 0 are kept, so that agents start on the same
         cells either way.
         """
         size = self.params.size
@@ -95,14 +95,15 @@ class Navigation:
             self.landmarks = rng.of_episode(0).sample(cells, self.num_agents)
 
     def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
-        """Move, then pay for distance and company.
+        """Move, then pay for distance and collisions.
 
         Args:
             rng: fresh stream of this step.
             action: i32[N], indices into `action_names`.
 
         Returns:
-            Reward f32[N], summed in double and rounded once, and False: only the horizon ends it.
+            Reward f32[N], summed in double and rounded once, and False, as only the horizon ends
+            an episode.
         """
         self._move(rng, action)
         reward = [0.0] * self.num_agents

@@ -1,8 +1,8 @@
 """Random numbers of the reference environments, drawn from `numpy.random.Philox`.
 
-One stream belongs to one (seed, environment, episode, step, domain) and to nothing else, so no two
-environments share numbers and any step can be replayed alone. The generator is NumPy's
-Philox4x64-10; only the rules that turn its 64-bit words into numbers are written here.
+Each (seed, environment, episode, step, domain) has its own stream, so no two environments share
+numbers and any step can be replayed alone. The generator is NumPy's
+Philox4x64-10; this module only defines how its 64-bit words become numbers.
 
 Source:
     Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (the generator).
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 __all__ = ["ACTIONS", "DYNAMICS", "Stream", "action_uniforms"]
 
 DYNAMICS = 0
-"""Domain word of everything an environment draws; its step word is 0 at reset, t + 1 from t on."""
+"""Domain word of an environment's own draws; the step word is 0 at reset, t + 1 in step t."""
 
 ACTIONS = 1
-"""Domain word of the numbers agents sample actions with; its step word is t."""
+"""Domain word of the numbers for sampling actions; the step word is t."""
 
 Item = TypeVar("Item")
 
@@ -33,7 +33,7 @@ class Stream:
     Args:
         seed: first key word, 0 <= seed < 2**64.
         env_id: second key word, the number of the environment, 0 <= env_id < 2**64.
-        episode: episodes this environment finished or abandoned since it was seeded.
+        episode: number of episodes that this environment finished or abandoned since seeding.
         step: 0 for a reset, t + 1 for the step from t to t + 1; t for `ACTIONS`.
         domain: `DYNAMICS` or `ACTIONS`.
     """
@@ -50,7 +50,7 @@ class Stream:
         )
 
     def of_episode(self, episode: int) -> Stream:
-        """Return the stream of the same name in another episode, from its beginning."""
+        """Return the stream of another episode with otherwise equal keys, from its start."""
         return Stream(self._seed, self._env_id, episode, self._step, self._domain)
 
     def word(self) -> int:
@@ -64,8 +64,8 @@ class Stream:
     def below(self, n: int) -> int:
         """Return a uniform integer in [0, n).
 
-        The high half of a 128-bit product; the bias is below n / 2**64. Nothing is rejected, so
-        every call consumes exactly one word.
+        It is the high half of a 128-bit product, with a bias below n / 2**64. There is no
+        rejection, so every call consumes exactly one word.
         """
         return (self.word() * n) >> 64
 
@@ -92,8 +92,8 @@ class Stream:
         """Return `count` distinct items in random order, Fisher-Yates from the front.
 
         Args:
-            items: what to choose from; left as it was.
-            count: how many, at most `len(items)`; one word each.
+            items: items to choose from; not modified.
+            count: number of items, at most `len(items)`; each uses one word.
         """
         rest = list(items)
         for d in range(count):
@@ -105,13 +105,13 @@ class Stream:
 def action_uniforms(
     seed: int, env_id: int, episode: int, time: int, num_agents: int
 ) -> NDArray[np.float32]:
-    """Return the number with which each agent samples its action.
+    """Return the random number with which each agent samples its action.
 
     Args:
         seed: seed of the batch.
         env_id: number of the environment.
-        episode: episode that is running.
-        time: steps already taken in that episode.
+        episode: number of the running episode.
+        time: number of steps taken in that episode.
         num_agents: N.
 
     Returns:

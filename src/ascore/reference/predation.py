@@ -1,7 +1,7 @@
-"""Cooperative predation, version 1: predators on a line choose to approach the prey or not.
+"""Cooperative Predation, version 1: predators on a line approach the prey or stay away.
 
-The reward of a step depends only on how many approach. Staying away while others approach pays
-best for one agent alone; all staying away is the worst outcome for everyone.
+The rewards of a step depend only on the number of agents that approach. Staying away while others
+approach is best for a single agent, but if all stay away, all get less than if all approach.
 
 Source:
     "Learning to Cooperate under Private Rewards", section 5.1, Cooperative Predation.
@@ -28,14 +28,14 @@ BOTH_STAY_AWAY = -3
 
 @dataclass(frozen=True)
 class PredationParams:
-    """Every constant of Predation. "Section 5.1" is of the paper; "our choice": it does not say."""
+    """The constants; "section 5.1" is of the paper, "our choice" where it says nothing."""
 
     num_agents: int = 8
-    """Predators; section 5.3."""
+    """Number of predators; section 5.3."""
     horizon: int = 30
     """Steps after which an episode is cut off; section 5.1."""
     length: float = 30.0
-    """Length of the interval [0, length] all positions lie in; section 5.1."""
+    """Length of the interval [0, length] of all positions; section 5.1."""
     step_length: float = 1.0
     """Distance of one move, in units of position; section 5.1."""
     approach: Literal["sign", "distance"] = "sign"
@@ -50,7 +50,7 @@ class PredationParams:
 
 
 class Predation:
-    """One Predation world, written like its rules.
+    """One Predation environment, with code that follows the rules line by line.
 
     Args:
         params: constants; the defaults are the published setting with eight predators.
@@ -67,7 +67,7 @@ class Predation:
         self.num_actions = len(self.action_names)
         self.horizon = self.params.horizon
         self.views = 1
-        self.obs_scale = 1.0  # params.obs_scale is in the observation already
+        self.obs_scale = 1.0  # the observation already includes params.obs_scale
         self.obs_size = self.num_agents
         self.prey = 0.0
         self.predators: list[float] = []
@@ -78,14 +78,14 @@ class Predation:
         self.predators = [self.params.length * rng.u01() for _ in range(self.num_agents)]
 
     def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
-        """Reward the choices, then move.
+        """Compute the rewards of the choices and move.
 
         Args:
             rng: stream of this step; Predation draws nothing from it.
-            action: i32[N], 0 to the left, 1 to the right.
+            action: i32[N], 0 = left, 1 = right.
 
         Returns:
-            Reward f32[N], and False: Predation ends at its horizon only.
+            Reward f32[N], and False, as only the horizon ends an episode.
         """
         p = self.params
         moved = []
@@ -109,12 +109,12 @@ class Predation:
     def neighbours(self) -> NDArray[np.uint8]:
         """Return who hears whom in the current state: u8[N, N], [i, j] = 1 if i hears j."""
         n = self.num_agents
-        heard = np.zeros((n, n), dtype=np.uint8)
+        neighbours = np.zeros((n, n), dtype=np.uint8)
         for i in range(n):
             for j in range(n):
                 distance = abs(self.predators[i] - self.predators[j]) / self.params.length
-                heard[i, j] = i != j and distance <= self.params.neigh_radius
-        return heard
+                neighbours[i, j] = i != j and distance <= self.params.neigh_radius
+        return neighbours
 
     def inspect(self) -> dict[str, NDArray[np.generic]]:
         """Return copies of the state: positions on the line, agents f64[N] and prey f64[1]."""

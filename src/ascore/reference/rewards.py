@@ -1,4 +1,4 @@
-"""Mixtures of rewards as loops, in float64."""
+"""Mixtures of rewards as float64 loops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def team(reward: F32, heard: Mask) -> F64:
 
     Args:
         reward: f32[T, B, N].
-        heard: bool[T, B, N, N], [i, j] where i hears j.
+        heard: bool[T, B, N, N], [i, j] = i hears j.
     """
     mixed = np.zeros(reward.shape)
     for t, b, i in np.ndindex(*reward.shape):
@@ -30,13 +30,13 @@ def team(reward: F32, heard: Mask) -> F64:
 def inequity_averse(
     reward: F32, ended: NDArray[np.uint8], heard: Mask, *, decay: float, alpha: float, beta: float
 ) -> F64:
-    """Rewards less what inequity costs (Hughes et al. 2018, Eq. 3-4).
+    """Rewards minus the costs of inequity (Hughes et al. 2018, Eq. 3-4).
 
     Args:
         reward: f32[T, B, N].
-        ended: u8[T, B], where an episode ended with the step.
-        heard: bool[T, B, N, N], [i, j] where i hears j.
-        decay: of the smoothed rewards, gamma times lambda.
+        ended: u8[T, B], whether the step ended an episode.
+        heard: bool[T, B, N, N], [i, j] = i hears j.
+        decay: decay of the smoothed rewards, gamma times lambda.
         alpha: weight of earning less than others.
         beta: weight of earning more than others.
     """

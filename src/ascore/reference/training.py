@@ -1,8 +1,8 @@
 """Whole updates of Anticipation Sharing in plain PyTorch: collection, advantages, K iterations.
 
-N*N policy modules and N critics, everything that can be vectorised over rows and environments is.
-The baseline of the benchmarks from end to end; any batch of environments with the attributes of
-`ascore.VecEnv` will do.
+It has N*N policy modules and N critics, vectorised over rows and environments where possible. It is
+the end-to-end baseline of the benchmarks, for any batch of environments with the attributes of
+`ascore.VecEnv`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Batch:
         action: i64 [T, B, N].
         reward: f32 [T, B, N].
         value: f32 [T+1, B, N].
-        final_value: f32 [T, B, N], of the last state of an episode cut off at step t.
+        final_value: f32 [T, B, N], value of the last state of an episode truncated at step t.
         terminated, truncated: bool [T, B].
     """
 
@@ -43,10 +43,10 @@ class Batch:
 
 @torch.no_grad()
 def collect(env: Any, agents: Agents, steps: int, generator: torch.Generator) -> Batch:
-    """Acts with the own policies: Gumbel noise and a maximum, the cheapest way to sample."""
+    """Collects T steps with the own policies; samples with Gumbel noise, which is fastest."""
     n, scale = env.spec.num_agents, float(env.spec.obs_scale)
 
-    def seen(obs: Any) -> Tensor:
+    def network_input(obs: Any) -> Tensor:
         return torch.from_numpy(np.asarray(obs)[:, 0].astype(np.float32)) * scale
 
     def values(obs: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def collect(env: Any, agents: Agents, steps: int, generator: torch.Generator) ->
     b = env.num_envs
     final_value = torch.zeros(steps, b, n)
     for t in range(steps):
-        state = seen(env.obs)
+        state = network_input(env.obs)
         logits = torch.stack([agents.policies[i][i](state) for i in range(n)], dim=1)
         noise = -torch.log(-torch.log(torch.rand(logits.shape, generator=generator)))
         chosen = (logits + noise).argmax(dim=-1)
@@ -67,13 +67,13 @@ def collect(env: Any, agents: Agents, steps: int, generator: torch.Generator) ->
         ends.append((env.terminated.copy(), env.truncated.copy()))
         if env.truncated.any():
             at = torch.from_numpy(np.flatnonzero(env.truncated))
-            final_value[t, at] = values(seen(env.final_obs)[at])
-    every = torch.stack([*obs, seen(env.obs)])
+            final_value[t, at] = values(network_input(env.final_obs)[at])
+    states = torch.stack([*obs, network_input(env.obs)])
     return Batch(
-        obs=every[:-1],
+        obs=states[:-1],
         action=torch.stack(action),
         reward=torch.stack(reward),
-        value=values(every.view((steps + 1) * b, -1)).view(steps + 1, b, n),
+        value=values(states.view((steps + 1) * b, -1)).view(steps + 1, b, n),
         final_value=final_value,
         terminated=torch.from_numpy(np.stack([e[0] for e in ends])),
         truncated=torch.from_numpy(np.stack([e[1] for e in ends])),
@@ -81,12 +81,12 @@ def collect(env: Any, agents: Agents, steps: int, generator: torch.Generator) ->
 
 
 def advantages(batch: Batch, gamma: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
-    """Eq. 17 and lambda-returns, f32 [T, B, N] each: a loop over time, all else at once."""
-    over = (batch.terminated | batch.truncated).unsqueeze(-1)
-    following = torch.where(batch.truncated.unsqueeze(-1), batch.final_value, batch.value[1:])
-    following = torch.where(batch.terminated.unsqueeze(-1), torch.zeros(()), following)
-    delta = batch.reward + gamma * following - batch.value[:-1]
-    keep = gamma * gae_lambda * (~over).float()
+    """Advantages (Eq. 17) and lambda-returns, f32 [T, B, N] each, with one loop over time."""
+    ended = (batch.terminated | batch.truncated).unsqueeze(-1)
+    next_value = torch.where(batch.truncated.unsqueeze(-1), batch.final_value, batch.value[1:])
+    next_value = torch.where(batch.terminated.unsqueeze(-1), torch.zeros(()), next_value)
+    delta = batch.reward + gamma * next_value - batch.value[:-1]
+    keep = gamma * gae_lambda * (~ended).float()
     advantage = torch.empty_like(delta)
     carry = torch.zeros_like(delta[0])
     for t in range(len(delta) - 1, -1, -1):
@@ -108,15 +108,15 @@ def one_update(
     penalty_weight: float,
     clip_epsilon: float,
 ) -> None:
-    """Collects a batch and takes K iterations over it, on a complete graph.
+    """Collects a batch and does K iterations over it, on a complete graph.
 
     Args:
-        env: stepped in place; was reset.
+        env: a batch of environments, already reset.
         agents: modified in place.
         steps: T.
-        generator: of actions and minibatches.
+        generator: random numbers of actions and minibatches.
         iterations: K.
-        minibatches: parts of an iteration.
+        minibatches: number of minibatches per iteration.
         gamma: discount factor.
         gae_lambda: lambda.
         penalty_weight: rho.

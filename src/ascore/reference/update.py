@@ -1,6 +1,6 @@
-"""Anticipation Sharing with one torch module per (agent, subject): N*N actors and N critics.
+"""An Anticipation Sharing update with one torch module per (agent, subject) and N critics.
 
-The pure-PyTorch baseline of the benchmarks, and an independent check of the stacked learner.
+It is the plain PyTorch baseline of the benchmarks and an independent check of the learner.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Agents", "mlp", "update"]
 
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
-    """ReLU network over the given layer sizes."""
+    """ReLU network with these layer sizes."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
@@ -23,7 +23,7 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
 
 
 class Agents:
-    """N agents, each with a policy network per subject and a critic of its own.
+    """N agents, each with a policy network per subject and its own critic.
 
     Attributes:
         policies: policies[i][j] is pi^{ij}.
@@ -51,7 +51,7 @@ class Agents:
         ]
 
     def load(self, actors: Tensor, critics: Tensor) -> None:
-        """Takes weights from stacked rows: actors f32[N*N, P], critics f32[N, P].
+        """Loads weights from stacked rows: actors f32[N*N, P], critics f32[N, P].
 
         A row holds, layer by layer, the weight [in, out] and the bias [out].
         """
@@ -67,14 +67,14 @@ class Agents:
                         at += size + module.out_features
 
     def rows(self) -> tuple[Tensor, Tensor]:
-        """The weights as `load` takes them."""
+        """The weights in the format of `load`."""
 
         def row(network: nn.Sequential) -> Tensor:
             linear = [module for module in network if isinstance(module, nn.Linear)]
             parts = [part for m in linear for part in (m.weight.T.reshape(-1), m.bias)]
             return torch.cat(parts).detach()
 
-        actors = torch.stack([row(network) for each in self.policies for network in each])
+        actors = torch.stack([row(network) for networks in self.policies for network in networks])
         return actors, torch.stack([row(network) for network in self.critics])
 
     def log_probs(self, owner: int, subject: int, obs: Tensor) -> Tensor:
@@ -93,26 +93,26 @@ def update(
     penalty_weight: float,
     clip_epsilon: float,
 ) -> None:
-    """K iterations on a complete graph, true peer ratio, messages once per iteration.
+    """Does K iterations on a complete graph, with the true peer ratio and messages per iteration.
 
     Args:
         agents: modified in place.
-        obs: f32[S, O], seen by all.
+        obs: f32[S, O], the observations of all agents.
         action: i64[S, N].
         advantage: f32[N, S], units of reward.
-        normalized_return: f32[N, S], what critic i regresses on.
+        normalized_return: f32[N, S], regression target of critic i.
         parts: parts[k] lists the row indices of the minibatches of iteration k.
         penalty_weight: rho.
         clip_epsilon: epsilon.
 
-    Source: Algorithm 1 and Eq. 13-16, all agents on the messages of the iteration's start.
+    Source: Algorithm 1 and Eq. 13-16; all agents use the messages from the start of the iteration.
     """
     n = action.shape[1]
     scale = advantage.abs().mean(dim=1)
     with torch.no_grad():
         old = torch.stack([_taken(agents.log_probs(j, j, obs), action[:, j]) for j in range(n)])
     for indices in parts:
-        with torch.no_grad():  # what everybody sends
+        with torch.no_grad():  # the messages of all agents
             sent = [[agents.log_probs(i, j, obs) for j in range(n)] for i in range(n)]
         for rows in indices:
             for i in range(n):
@@ -150,14 +150,14 @@ def _loss(
     for j in range(len(sent)):
         if j == i:
             continue
-        anticipated = agents.log_probs(i, j, obs)
-        taken = _taken(anticipated, action[:, j])
+        own_anticipation = agents.log_probs(i, j, obs)
+        taken = _taken(own_anticipation, action[:, j])
         peers = peers * (taken - old[j]).exp()
-        theirs, wished = sent[j][j], sent[j][i]
-        active = _gate(taken.detach() - _taken(theirs, action[:, j]), advantage)
-        penalty = penalty + active * (anticipated.exp() - theirs.exp()).square().sum(dim=-1)
-        active = _gate(own_taken.detach() - _taken(wished, action[:, i]), advantage)
-        penalty = penalty + active * (own.exp() - wished.exp()).square().sum(dim=-1)
+        policy, anticipation = sent[j][j], sent[j][i]
+        active = _gate(taken.detach() - _taken(policy, action[:, j]), advantage)
+        penalty = penalty + active * (own_anticipation.exp() - policy.exp()).square().sum(dim=-1)
+        active = _gate(own_taken.detach() - _taken(anticipation, action[:, i]), advantage)
+        penalty = penalty + active * (own.exp() - anticipation.exp()).square().sum(dim=-1)
     clipped = ratio.clamp(1 - clip_epsilon, 1 + clip_epsilon)
     surrogate = torch.minimum(ratio * peers * advantage, clipped * peers * advantage)
     return (penalty_weight * scale * penalty - surrogate).mean()

@@ -1,4 +1,4 @@
-"""A batch of reference environments with automatic reset, one after the other.
+"""A batch of reference environments with automatic reset, stepped one after the other.
 
 Source:
     Same-step reset with a separate final observation, as in Gymnasium's vector environments.
@@ -18,7 +18,7 @@ __all__ = ["Environment", "VecEnv"]
 
 
 class Environment(Protocol):
-    """What a world must offer to be run in a batch."""
+    """Interface of an environment in a batch."""
 
     num_agents: int
     num_actions: int
@@ -26,20 +26,20 @@ class Environment(Protocol):
     views: int
     horizon: int
     obs_scale: float
-    """What the network sees is the observation times this."""
+    """Factor by which observations are multiplied for the networks."""
 
     @property
     def obs_dtype(self) -> type[np.float32] | type[np.uint8]:
         """Type of the entries of an observation."""
 
     def reset(self, rng: Stream) -> None:
-        """Begin an episode."""
+        """Start an episode."""
 
     def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
         """Return the reward f32[N] and whether the episode terminated."""
 
     def obs(self) -> NDArray[np.float32] | NDArray[np.uint8]:
-        """Return the observation [V, O] of the current state, or [O] where V = 1."""
+        """Return the observation [V, O] of the current state, or [O] if V = 1."""
 
     def neighbours(self) -> NDArray[np.uint8]:
         """Return u8[N, N] of the current state."""
@@ -51,20 +51,20 @@ class Environment(Protocol):
 class VecEnv:
     """B environments, stepped together.
 
-    Environment b draws from streams keyed by (seed, first_env + b), whatever the batch around it.
+    Environment b draws from streams keyed by (seed, first_env + b), independently of the batch.
 
     Args:
-        environments: B worlds of one kind.
+        environments: B environments of one class.
         seed: first key word of every stream, 0 <= seed < 2**64.
         first_env: number of the first environment.
 
     Attributes:
-        obs: [B, V, O] of the world's `obs_dtype`, state the next action is chosen in.
-        final_obs: like `obs`, last state of the episode that ended last; zeros before the first.
-        reward: f32[B, N], of the last step.
+        obs: [B, V, O] of the environment's `obs_dtype`, the current states.
+        final_obs: like `obs`, the last state of the latest finished episode; zeros before that.
+        reward: f32[B, N], rewards of the last step.
         neighbours: u8[B, N, N], [b, i, j] = 1 if agent i hears agent j, of the state in `obs`.
-        terminated: u8[B], the last step ended the episode by the rules.
-        truncated: u8[B], the last step was the horizon's.
+        terminated: u8[B], whether the last step ended the episode by the rules.
+        truncated: u8[B], whether the last step reached the horizon.
         episode: u64[B], number of the running episode.
         time: i32[B], steps taken in the running episode.
     """
@@ -74,16 +74,16 @@ class VecEnv:
         self.seed = seed
         self.first_env = first_env
         self.num_envs = len(self.environments)
-        world = self.environments[0]
-        self.num_agents = world.num_agents
-        self.num_actions = world.num_actions
-        self.obs_size = world.obs_size
-        self.views = world.views
-        self.horizon = world.horizon
-        self.obs_scale = world.obs_scale
+        env = self.environments[0]
+        self.num_agents = env.num_agents
+        self.num_actions = env.num_actions
+        self.obs_size = env.obs_size
+        self.views = env.views
+        self.horizon = env.horizon
+        self.obs_scale = env.obs_scale
         self._next_episode = [0] * self.num_envs
         self.obs: NDArray[np.float32 | np.uint8] = np.zeros(
-            (self.num_envs, self.views, self.obs_size), dtype=world.obs_dtype
+            (self.num_envs, self.views, self.obs_size), dtype=env.obs_dtype
         )
         self.final_obs = np.zeros_like(self.obs)
         self.reward = np.zeros((self.num_envs, self.num_agents), dtype=np.float32)
@@ -96,7 +96,7 @@ class VecEnv:
         self.time = np.zeros(self.num_envs, dtype=np.int32)
 
     def reset(self, seed: int | None = None) -> None:
-        """Begin the next episode everywhere.
+        """Start the next episode of every environment.
 
         Args:
             seed: if given, the new seed; episodes are then counted from 0 again.
@@ -111,26 +111,26 @@ class VecEnv:
             self._begin_episode(b)
 
     def step(self, action: NDArray[np.int32]) -> None:
-        """Advance every environment by one step; begin the next episode where one ended.
+        """Step every environment; start the next episode of those whose episode ended.
 
         Args:
             action: i32[B, N], each in 0..num_actions-1.
         """
-        for b, world in enumerate(self.environments):
+        for b, env in enumerate(self.environments):
             rng = Stream(self.seed, self.first_env + b, int(self.episode[b]), int(self.time[b]) + 1)
-            self.reward[b], terminated = world.step(rng, action[b])
+            self.reward[b], terminated = env.step(rng, action[b])
             self.time[b] += 1
             self.terminated[b] = terminated
-            self.truncated[b] = self.time[b] == world.horizon
+            self.truncated[b] = self.time[b] == env.horizon
             if self.terminated[b] or self.truncated[b]:
-                self.final_obs[b] = world.obs()
+                self.final_obs[b] = env.obs()
                 self._begin_episode(b)
             else:
-                self.obs[b] = world.obs()
-                self.neighbours[b] = world.neighbours()
+                self.obs[b] = env.obs()
+                self.neighbours[b] = env.neighbours()
 
     def uniforms(self) -> NDArray[np.float32]:
-        """Return f32[B, N]: the numbers in [0, 1) to sample the next actions with."""
+        """Return f32[B, N]: numbers in [0, 1) for sampling the next actions."""
         return np.stack(
             [
                 action_uniforms(
@@ -152,7 +152,7 @@ class VecEnv:
         self.episode[b] = self._next_episode[b]
         self._next_episode[b] += 1
         self.time[b] = 0
-        world = self.environments[b]
-        world.reset(Stream(self.seed, self.first_env + b, int(self.episode[b]), 0))
-        self.obs[b] = world.obs()
-        self.neighbours[b] = world.neighbours()
+        env = self.environments[b]
+        env.reset(Stream(self.seed, self.first_env + b, int(self.episode[b]), 0))
+        self.obs[b] = env.obs()
+        self.neighbours[b] = env.neighbours()
