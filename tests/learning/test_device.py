@@ -45,7 +45,7 @@ def made(config: Config) -> tuple[Learner, Collector]:
 
 @pytest.mark.parametrize("device", ["cuda:99", "cuda:7"])
 def test_a_gpu_that_is_not_there_is_refused_with_a_remedy(device):
-    with pytest.raises(ConfigError, match=rf"device = {device} is not there.*use device = cpu"):
+    with pytest.raises(ConfigError, match=rf"device = {device} does not exist.*use device = cpu"):
         made(small(device=device))
 
 

@@ -1,11 +1,11 @@
-"""One run's agents shared out to its ranks: each trains some of them on the rows of all.
+"""Splits the agents of a run among its ranks: each rank trains some agents on the rows of all.
 
-Agents learn independently of each other but for what they send, so ranks need little of each other:
-the rows that all have collected, once per update; values and messages, small; and actors, once per
-update. Adding up gradients instead costs a message as large as all networks in every step. What a
-rank computes is to the bit what one process alone computes for these agents.
+Agents depend on each other only through their messages, so ranks exchange little: the collected
+rows, once per update; values and messages, which are small; and actors, once per update. Summing
+gradients instead would send as much as all networks in every step. The results of a rank are
+bit-identical to those of a single process for the same agents.
 
-R ranks, N agents, n = N/R of them on each.
+R ranks, N agents, n = N/R agents per rank.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ascore.runtime.ranks import Ranks
 
 
 class AgentSplit:
-    """The agents of this rank, and how the ranks put together what they have.
+    """The agents of this rank, and functions that gather the results of all ranks.
 
     Args:
         ranks: the ranks; their number divides N.
@@ -34,10 +34,10 @@ class AgentSplit:
         self.mine = slice(ranks.rank * count, (ranks.rank + 1) * count)
 
     def all_agents(self, mine: Tensor) -> Tensor:
-        """What every rank has for its agents, [n, ...] -> [N, ...]."""
+        """Gathers the rows of all agents from the ranks, [n, ...] -> [N, ...]."""
         return self.ranks.concatenated(mine)
 
     @torch.no_grad()
     def fill(self, rows: Tensor) -> None:
-        """Every rank gets the others' agents, in place: [N, ...]."""
+        """Fills in the rows of the other ranks' agents, in place: [N, ...]."""
         rows.copy_(self.all_agents(rows[self.mine]))

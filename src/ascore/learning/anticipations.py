@@ -1,4 +1,4 @@
-"""How anticipations stand to what agents do, in figures to be followed during training.
+"""Metrics of anticipations: how well they match the actions of other agents.
 
 N agents, S rows, A actions, V views, O observation entries.
 """
@@ -19,25 +19,25 @@ F64 = npt.NDArray[np.float64]
 
 
 def meanings(name: str) -> Mapping[str, Meaning]:
-    """Actions of an environment that have a meaning; other people's environments say of none."""
+    """Actions of an environment with a meaning; environments from outside have none."""
     return ENVIRONMENTS[name].meanings if name in ENVIRONMENTS else {}
 
 
 def anticipation_sums(
     log_probs: F32, taken: F32, neighbours: npt.NDArray[np.bool_], obs: npt.NDArray[Any], env: str
 ) -> F64:
-    """Sums over the rows of a batch and over those an agent hears; those of several ranks add up.
+    """Sums over the rows of a batch and over the agents heard; ranks add their sums.
 
     Args:
         log_probs: f32 [N, S, N, A], log pi^{ij}(.|s).
         taken: f32 [N, S, N], log pi^{ij}(a_j|s).
         neighbours: bool [N, S, N], or [N, 1, N] when the graph is the same at every row.
-        obs: [S, V, O], the states.
-        env: name of the environment, for the meaning of actions.
+        obs: [S, V, O], the observations.
+        env: name of the environment, for the meanings of actions.
 
     Returns:
-        f64 [N, K]: how many were heard; (pi^{jj}(a_j|s) - pi^{ij}(a_j|s))^2; pi^{ij} of the action
-        of each meaning; pi^{ij}(.|s).
+        f64 [N, K]: number of agents heard; (pi^{jj}(a_j|s) - pi^{ij}(a_j|s))^2; pi^{ij} of the
+        action of each meaning; pi^{ij}(.|s).
     """
     weight = neighbours.astype(np.float32)
     fixed = weight.shape[1] == 1
@@ -45,13 +45,13 @@ def anticipation_sums(
     def total(value: F32) -> F64:  # [N, S, N, ...] -> [N, ...]
         if fixed:
             value = value.sum(axis=1, keepdims=True)
-        found: F64 = np.einsum("isj...,isj->i...", value, weight).astype(np.float64)
-        return found
+        sums: F64 = np.einsum("isj...,isj->i...", value, weight).astype(np.float64)
+        return sums
 
     chosen, probs = np.exp(taken), np.exp(log_probs)
     own = chosen.diagonal(axis1=0, axis2=2)  # [S, N]
-    heard = weight.sum(axis=(1, 2), dtype=np.float64) * (len(own) if fixed else 1)
-    columns = [heard, total((own - chosen) ** 2)]
+    count = weight.sum(axis=(1, 2), dtype=np.float64) * (len(own) if fixed else 1)
+    columns = [count, total((own - chosen) ** 2)]
     for meaning in meanings(env).values():
         action = np.broadcast_to(meaning(obs), taken.shape)[..., None]
         columns.append(total(np.take_along_axis(probs, action, axis=-1)[..., 0]))
@@ -59,7 +59,7 @@ def anticipation_sums(
 
 
 def anticipation_metrics(sums: F64, env: str) -> dict[str, F64]:
-    """Means of `anticipation_sums`; nan where an agent heard nobody.
+    """Means from `anticipation_sums`; NaN if an agent heard no one.
 
     Returns:
         anticipation_mse [N], (pi^{jj}(a_j|s) - pi^{ij}(a_j|s))^2;
@@ -72,5 +72,5 @@ def anticipation_metrics(sums: F64, env: str) -> dict[str, F64]:
     with np.errstate(invalid="ignore"):
         means = sums[:, 1:] / sums[:, :1]
     names = ["anticipation_mse", *(f"anticipated_{name}" for name in meanings(env))]
-    told = {name: means[:, column] for column, name in enumerate(names)}
-    return {**told, "anticipated_probs": means[:, len(names) :]}
+    metrics = {name: means[:, column] for column, name in enumerate(names)}
+    return {**metrics, "anticipated_probs": means[:, len(names) :]}

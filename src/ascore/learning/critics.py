@@ -1,4 +1,4 @@
-"""Critics and what they are trained towards: values, advantages, normalised targets."""
+"""Critics and their targets: values, advantages and normalised returns."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ascore.runtime.ranks import Ranks
 
 
 class Valuation:
-    """N critics in normalised units, and the moments that give their outputs a unit of reward.
+    """N critics in normalised units, and the moments that convert their outputs to reward units.
 
     Attributes:
         critic: V_i, normalised.
-        normalizer: mean and deviation per agent; 0 and 1 without normalisation.
+        normalizer: mean and standard deviation per agent; 0 and 1 without normalisation.
     """
 
     def __init__(
@@ -34,28 +34,28 @@ class Valuation:
         self.normalizer = ValueNormalizer(num_agents)
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of the targets, f32 [N, 1] each."""
+        """Mean and standard deviation of the targets, f32 [N, 1] each."""
         mean, std = self._there(self.normalizer.mean), self._there(self.normalizer.std)
         return mean[:, None], std[:, None]
 
     def _there(self, x: npt.NDArray[np.float64]) -> Tensor:
-        """As f32 where the critics are."""
+        """Converts to f32 on the device of the critics."""
         return torch.from_numpy(x).float().to(self.critic.net.flat.device)
 
     @torch.no_grad()
     def values(self, obs: npt.NDArray[Any]) -> Tensor:
-        """V_i(s) in units of reward: obs [M, V, O] of the environment -> f32 [N, M], on the CPU."""
+        """V_i(s) in reward units: obs [M, V, O] of the environment -> f32 [N, M], on the CPU."""
         mean, std = self.moments()
         return (self.backend.values(obs) * std + mean).cpu()
 
     @torch.no_grad()
     def targets(self, rollout: Rollout, algorithm: Algorithm, links: Links | None) -> Targets:
-        """Advantages and returns of a rollout in reward units; moves the normaliser on.
+        """Computes advantages and returns in reward units; updates the normaliser.
 
         Args:
-            rollout: what was collected.
-            algorithm: whose rewards and whose values they are made of.
-            links: over which rewards and values may be sent; None = nothing is sent.
+            rollout: the collected batch.
+            algorithm: determines whose rewards and values are used.
+            links: links over which rewards and values may be sent; None = nothing is sent.
         """
         config = self.config
         over = rollout.terminated | rollout.truncated
@@ -92,7 +92,7 @@ class Valuation:
         return targets
 
     def _renormalize(self, targets: Targets) -> None:
-        """Moves mean and deviation on and rescales the last layer, so that V stays as it was."""
+        """Updates the moments and rescales the last layer, which keeps V in reward units."""
         first = self.normalizer.weight[0] == 0
         mean, std = self.normalizer.mean, self.normalizer.std
         self.normalizer.update(self.ranks.mean(moments(targets.returns)))
@@ -106,10 +106,10 @@ class Valuation:
 
     @torch.no_grad()
     def mix(self, weights: Tensor) -> None:
-        """Averages critics, theta_i <- sum_j W_ij theta_j, as functions in units of reward.
+        """Averages critics, theta_i <- sum_j W_ij theta_j, in reward units.
 
-        Agents normalise by moments of their own rewards, so what they exchange is the network
-        whose last layer speaks in units of reward.
+        Agents normalise by the moments of their own rewards, so they exchange networks whose last
+        layer is rescaled to reward units.
 
         Args:
             weights: W, f32 [N, N].
@@ -123,5 +123,5 @@ class Valuation:
         flat.copy_(mixed)
         bias.sub_(mean).div_(std)
         weight.div_(std[:, :, None])
-        alone = weights.diagonal() == 1.0
-        flat[alone] = before[alone]  # to the bit: there and back again rounds
+        isolated = weights.diagonal() == 1.0
+        flat[isolated] = before[isolated]  # keeps them bit-identical: the conversion rounds

@@ -1,4 +1,4 @@
-"""Where updates are computed."""
+"""Devices on which updates are computed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def usable_device(config: Config, ranks: Ranks) -> torch.device:
     """The device of a configuration.
 
     Raises:
-        ConfigError: no such device here, or other keys that need the CPU.
+        ConfigError: there is no such device, or another key requires the CPU.
     """
     try:
         device = torch.device(config.device)
@@ -27,7 +27,7 @@ def usable_device(config: Config, ranks: Ranks) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if (device.index or 0) >= count:
         message = (
-            f"device = {config.device} is not there: PyTorch {torch.__version__} sees {count} "
+            f"device = {config.device} does not exist: PyTorch {torch.__version__} sees {count} "
             "GPUs; use device = cpu, or install a PyTorch built for this machine's GPU"
         )
         raise ConfigError(message)

@@ -1,4 +1,4 @@
-"""The message step: what agents send one another before a loss is computed.
+"""The message step: policies and anticipations that agents send before a loss is computed.
 
 N agents, S rows, A actions.
 """
@@ -14,10 +14,10 @@ from ascore.config import Config
 
 
 class Exchange:
-    """Puts together what is sent, as the algorithm and the configuration have it.
+    """Assembles messages according to the algorithm and the configuration.
 
     Attributes:
-        corrects: whether an anticipation is a correction of what its subject last sent.
+        corrects: whether an anticipation is a correction of the policy its subject sent last.
     """
 
     def __init__(self, algorithm: Algorithm, config: Config, agents: Tensor) -> None:
@@ -25,15 +25,15 @@ class Exchange:
         self.corrects = algorithm.sends_policies and config.anticipation == "correction"
 
     def base(self, sent: Tensor, owners: Tensor) -> Tensor:
-        """What corrections are added to: sent f32 [N, M, N, A], owners i64 [n] -> [n, M, N, A]."""
+        """Base of corrections: sent f32 [N, M, N, A], owners i64 [n] -> [n, M, N, A]."""
         return corrections_base(own_policy(sent, self._agents), owners)
 
     @torch.no_grad()
     def reply(self, log_probs: Tensor) -> Tensor:
-        """Anticipations as others will hear them: corrections of the policies just heard.
+        """Anticipations as sent to others; with corrections, added to the policies just received.
 
         Args:
-            log_probs: what the networks say, f32 [N, M, H, A].
+            log_probs: outputs of the networks, f32 [N, M, H, A].
         """
         if not self.corrects:
             return log_probs
@@ -42,7 +42,7 @@ class Exchange:
     def messages(
         self, log_probs: Tensor, old: Tensor, neighbours: Tensor | None
     ) -> Messages | None:
-        """Own policies and anticipations for those who hear them.
+        """The messages: own policies and anticipations, for the agents that hear them.
 
         Args:
             log_probs: f32 [N, S, N, A].

@@ -1,4 +1,4 @@
-"""The gradients of all networks in one buffer, so that ranks add them up in one go per step."""
+"""The gradients of all networks in one buffer, so that ranks sum them in one message per step."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ascore.learning.networks import StackedMLP
 from ascore.runtime.ranks import Ranks
 
 LINE = 16
-"""Floats of a cache line: networks begin at one."""
+"""Floats per cache line; each network starts at a cache line."""
 
 
 class Gradients:
-    """One buffer that holds the gradients of the agents' networks and a few sums about the step.
+    """One buffer for the gradients of the agents' networks and a few sums per step.
 
     Args:
-        ranks: who adds up.
-        nets: stacked networks of N agents each; their gradients live here from now on.
+        ranks: the ranks that sum gradients.
+        nets: stacked networks of N agents each; their gradients are moved to this buffer.
         num_agents: N.
-        columns: how many sums per agent travel with a gradient.
+        columns: number of sums per agent that are sent with the gradients.
 
     Attributes:
         sums: f32 [N, columns].
@@ -41,7 +41,7 @@ class Gradients:
             net.place_gradient(part.view(net.grad.shape))
 
     def add_up(self, owners: slice) -> None:
-        """Sums gradients and sums of some agents over the ranks, in place: one message each way."""
+        """Adds gradients and sums of some agents over the ranks, in place, with one message."""
         chosen = [rows[owners] for rows in self._agents]
         if len(chosen[0]) == len(self.sums):
             self.ranks.sum_in_place(self._flat)

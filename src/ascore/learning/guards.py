@@ -1,4 +1,4 @@
-"""What is not finite stops a run, with the agent, the quantity and the key to turn."""
+"""Stops a run at non-finite numbers; errors name the agent, the quantity and a remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Guards:
     """Checks of rewards, values, losses, gradients and parameters; all raise NonFiniteError.
 
     Args:
-        config: what the remedies speak of.
+        config: configuration of the run, for the remedies.
         has_peer_ratio: whether the objective multiplies ratios of peers, which can explode.
     """
 
@@ -29,16 +29,14 @@ class Guards:
         self.has_peer_ratio = has_peer_ratio
 
     def targets(self, rollout: Rollout, targets: Targets) -> None:
-        """Rewards, values and advantages of a batch."""
+        """Checks rewards, values and advantages of a batch."""
         quantities = {
             "reward": (rollout.reward, "check the environment"),
             "value": (targets.value, self._remedy("value")),
             "advantage": (targets.advantage, self._remedy("value")),
         }
         for name, (array, remedy) in quantities.items():
-            if np.isfinite(
-                array.sum(dtype=np.float64)
-            ):  # one number that is not finite makes the sum so
+            if np.isfinite(array.sum(dtype=np.float64)):  # the sum is finite if all numbers are
                 continue
             finite = np.isfinite(array).all(axis=(0, 1))
             if not finite.all():
@@ -47,7 +45,7 @@ class Guards:
                 raise NonFiniteError(message)
 
     def step(self, agents: Tensor, quantities: Mapping[str, Tensor]) -> None:
-        """Losses and gradient norms, [n] each, of some agents, before a step is taken."""
+        """Checks losses and gradient norms, [n] each, of some agents before an optimiser step."""
         if torch.isfinite(torch.stack([q.detach() for q in quantities.values()]).sum()):
             return
         for name, value in quantities.items():
@@ -56,12 +54,12 @@ class Guards:
                 self.fail(name, int(agents[bad[0]]), float(value.detach()[bad[0]]))
 
     def fail(self, name: str, agent: int, value: float) -> NoReturn:
-        """Reports a loss or gradient of an agent that is not finite."""
+        """Raises the error for a non-finite loss or gradient of an agent."""
         message = f"{name} of agent {agent} is {value}; {self._remedy(name)}"
         raise NonFiniteError(message)
 
     def parameters(self, networks: Mapping[str, Tensor]) -> None:
-        """Parameters [N, P] by the kind of network, policy or value."""
+        """Checks parameters [N, P], by the kind of network: policy or value."""
         for name, rows in networks.items():
             if math.isfinite(float(rows.sum())):
                 continue
@@ -77,5 +75,5 @@ class Guards:
         if "value" in name:
             return f"lower critic_lr (now {self.config.critic_lr:g}) or set max_grad_norm"
         if self.has_peer_ratio and self.config.peer_ratio_clip == 0:
-            return "set peer_ratio_clip (0.2 is a start), or lower actor_lr or penalty_weight"
+            return "set peer_ratio_clip (start with 0.2), or lower actor_lr or penalty_weight"
         return f"lower actor_lr (now {self.config.actor_lr:g}) or set max_grad_norm"

@@ -1,4 +1,4 @@
-"""How much memory a run needs, asked before any of it is allocated."""
+"""Estimates the memory of a run before any of it is allocated."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ REMEDIES = {
     "networks": "lower actor_hidden and critic_hidden, or use fewer agents",
     "messages": "lower num_envs or rollout_steps, or use fewer agents",
 }
-"""What to do, by what takes most."""
+"""Remedies, by the part that needs most memory."""
 
 
 def bytes_needed(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int) -> dict[str, int]:
-    """Bytes that one process certainly allocates, by what for; a lower bound.
+    """Lower bound of the bytes that one process allocates, by part.
 
     Args:
         spec: sizes as the learner sees them.
-        config: of the run.
-        algorithm: what learns.
-        num_envs: environments of this process.
+        config: configuration of the run.
+        algorithm: algorithm of the run.
+        num_envs: number of environments of this process.
     """
     n, a, o = spec.num_agents, spec.num_actions, math.prod(spec.obs_shape)
     heads = n if algorithm.head_per_agent else 1
     rows = (config.rollout_steps or spec.horizon) * num_envs
     entry = np.dtype(spec.obs_dtype).itemsize
-    # Of every row: observation, neighbours, two flags; per agent action, reward, value, advantage,
+    # Per row: observation, neighbours, two flags; and per agent action, reward, value, advantage,
     # return and normalised return.
     rollout = rows * (spec.views * o * entry + n * n + 2 + n * 6 * 4)
     trunks = heads if config.actor == "separate" else 1
@@ -52,10 +52,10 @@ def bytes_needed(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int
 
 
 def require_memory(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int) -> None:
-    """Refuses a run that cannot fit.
+    """Checks that a run fits in memory.
 
     Raises:
-        ConfigError: says how much is needed, for what, how much is free, and which keys to lower.
+        ConfigError: it does not fit; the message names the needed and free memory and a remedy.
     """
     needed, free = bytes_needed(spec, config, algorithm, num_envs), free_bytes()
     total = sum(needed.values())
@@ -64,20 +64,20 @@ def require_memory(spec: Spec, config: Config, algorithm: Algorithm, num_envs: i
     parts = ", ".join(f"{part} {in_words(size)}" for part, size in needed.items())
     most = max(needed, key=lambda part: needed[part])
     message = (
-        f"this run needs at least {in_words(total)} of memory ({parts}) and {in_words(free)} are "
-        f"free; {REMEDIES[most]}"
+        f"this run needs at least {in_words(total)} of memory ({parts}) but only {in_words(free)} "
+        f"are free; {REMEDIES[most]}"
     )
     raise ConfigError(message)
 
 
 def free_bytes() -> int | None:
-    """Memory that this process can still get; None where the system does not say."""
+    """Memory in bytes that this process can still allocate; None if unknown."""
     limits = [*_of_the_machine(), *_of_the_group(), *_of_the_process()]
     return max(0, min(limits)) if limits else None
 
 
 def in_words(size: int) -> str:
-    """A number of bytes, such as "3.1 GB"."""
+    """Formats a number of bytes, such as "3.1 GB"."""
     amount, unit = float(size), "bytes"
     for larger in ("kB", "MB", "GB", "TB", "PB"):
         if amount < 1000:
@@ -99,7 +99,7 @@ def _of_the_machine() -> list[int]:
 
 
 def _of_the_group() -> list[int]:
-    """What a container or a batch system allows (cgroup v2)."""
+    """Limit of a container or batch system (cgroup v2)."""
     with contextlib.suppress(OSError, ValueError):
         group = Path("/sys/fs/cgroup")
         return [
@@ -109,7 +109,7 @@ def _of_the_group() -> list[int]:
 
 
 def _of_the_process() -> list[int]:
-    """What `ulimit -v` allows."""
+    """Limit of `ulimit -v`."""
     try:
         import resource  # not on Windows
     except ImportError:

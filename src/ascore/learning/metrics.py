@@ -1,4 +1,4 @@
-"""What is told of an update: how agents fared, what the critics knew, and what was sent.
+"""Metrics of an update: returns, quality of the critics, and traffic.
 
 T steps, B environments, N agents.
 """
@@ -22,7 +22,7 @@ Metrics = dict[str, Any]
 
 
 def returns(rollout: Rollout, ranks: Ranks) -> Metrics:
-    """Mean return of the episodes that ended: of the team, and per agent; nan where none did."""
+    """Mean return of the finished episodes, of the team and per agent; NaN if there are none."""
     n = rollout.reward.shape[2]
     ended = np.concatenate([np.zeros((0, n)), *rollout.episode_returns])
     earned = ranks.total(np.array([*ended.sum(axis=0), len(ended)]))
@@ -49,20 +49,20 @@ def traffic(
     sizes: tuple[int, int],
     ranks: Ranks,
 ) -> ledger.Traffic:
-    """What the update sent on all ranks, to be counted by the algorithm.
+    """Numbers of rows, links and agents of an update, from which algorithms count their traffic.
 
     Args:
-        rollout: of this rank.
-        links: who heard whom; None = nothing was sent.
-        config: of the run.
+        rollout: batch of this rank.
+        links: the communication links; None = nothing was sent.
+        config: configuration of the run.
         outside: sizes of the environment.
-        spec: what the algorithm makes of them.
-        sizes: parameters of one agent's actor, and of its critic.
-        ranks: the processes of the run.
+        spec: sizes of the algorithm's view of the environment.
+        sizes: number of parameters of one agent's actor, and of its critic.
+        ranks: the ranks of the run.
     """
     n = spec.num_agents
     steps, b, _ = rollout.reward.shape
-    # States whose value closes a sum of rewards that the batch cuts off.
+    # States whose value replaces the rewards after the end of the batch or the time limit.
     closing = np.logical_and(rollout.truncated, config.time_limit == "bootstrap")
     running = ~np.logical_or(rollout.truncated[-1], rollout.terminated[-1])
     rows_heard = states_heard = np.zeros((n, n), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The modes of PyTorch that training relies on, whatever the caller has set."""
+"""PyTorch modes that training relies on, independent of the caller's settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def own_modes() -> Iterator[None]:
-    """Float32 tensors on the CPU, and gradients; the caller's modes come back afterwards."""
+    """Sets float32, the CPU and gradients as defaults; restores the caller's modes afterwards."""
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:

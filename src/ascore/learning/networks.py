@@ -1,4 +1,4 @@
-"""Stacked per-agent networks: K networks of equal sizes in one buffer, run as batched products.
+"""Stacked networks: K networks of equal sizes in one buffer, computed by batched products.
 
 N agents, H heads per agent (1, or one per subject), M rows, O observation entries, A actions.
 Agents never share parameters; row i of every buffer belongs to agent i alone.
@@ -18,7 +18,7 @@ from torch import Tensor
 from ascore.streams import STREAM_ACTOR, STREAM_CRITIC, generator
 
 LARGEST = 4_000_000
-"""Parameters of a network above which products are left to PyTorch: not measured beyond."""
+"""Number of parameters above which a network is left to PyTorch; not measured beyond."""
 
 ALL = slice(None)
 
@@ -29,7 +29,7 @@ class StackedMLP:
     Attributes:
         flat: f32 [K, P], all parameters; row k is network k.
         grad: f32 [K, P], gradients of the last step.
-        layers: (weight [K, in, out], bias [K, out]) views of `flat`, the leaves of the graph.
+        layers: views (weight [K, in, out], bias [K, out]) of `flat`, leaves of the autograd graph.
         gradients: the same views of `grad`.
     """
 
@@ -45,7 +45,7 @@ class StackedMLP:
         self.gradients = self._views(self.grad)
 
     def place_gradient(self, buffer: Tensor) -> None:
-        """Moves the gradient into f32 [K, P] of somebody who adds up many at once."""
+        """Moves the gradient to f32 [K, P], part of a buffer that is summed over ranks."""
         self.grad = buffer
         self.gradients = self._views(buffer)
 
@@ -60,8 +60,8 @@ class StackedMLP:
         """Outputs of some networks.
 
         Args:
-            obs: f32 [M, O] seen by all, or [k, M, O], one view per selected network.
-            networks: which of the K.
+            obs: f32 [M, O] for all networks, or [k, M, O], one view per selected network.
+            networks: the selected networks.
 
         Returns:
             f32 [k, M, out].
@@ -80,7 +80,7 @@ def forward(layers: Sequence[tuple[Tensor, Tensor]], obs: Tensor) -> Tensor:
 
 
 def layer_slots(sizes: Sequence[int]) -> list[tuple[slice, slice]]:
-    """Where each layer's weight [in, out] and bias [out] lie in a network's row."""
+    """Slices of each layer's weight [in, out] and bias [out] in a network's row."""
     slots, at = [], 0
     for n_in, n_out in itertools.pairwise(sizes):
         middle = at + n_in * n_out
@@ -100,9 +100,9 @@ def orthogonal(
 
 
 class Actor:
-    """Policies of N agents; with `head_per_agent` each also has one about every other agent.
+    """Policies of N agents; with `head_per_agent`, each also has a policy for every other agent.
 
-    Those are anticipations, or an agent's copy of a joint policy.
+    The additional policies are anticipations, or an agent's copy of a joint policy.
 
     `multihead`: per agent one trunk and one output block per subject (N networks).
     `separate`: one network per (owner, subject) (N^2 networks), the paper's layout.
@@ -149,7 +149,7 @@ class Actor:
                     for block in range(blocks.shape[1]):
                         head = block if blocks.shape[1] > 1 else subject
                         rng = generator(seed, STREAM_ACTOR, layer, head, agent)
-                        # Nearly uniform at the start, so that every action is tried.
+                        # Nearly uniform at the start, so that all actions are tried.
                         start = orthogonal(rng, n_in, self.num_actions, 0.01)
                         blocks[:, block].copy_(torch.from_numpy(start))
 
@@ -171,7 +171,7 @@ class Actor:
         return out.view(stop - start, self.heads, rows, self.num_actions).transpose(1, 2)
 
     def own_layers(self) -> list[tuple[Tensor, Tensor]]:
-        """Layers of the N own policies alone, for acting: copies where heads must be picked."""
+        """Layers of the N own policies, for acting; copies if heads must be selected."""
         n, a = self.num_agents, self.num_actions
         index = torch.arange(n)
         if self.heads == 1:
@@ -187,9 +187,9 @@ class Actor:
         return [*((w.detach(), b.detach()) for w, b in self.net.layers[:-1]), heads]
 
     def own_flat(self) -> Tensor:
-        """`own_layers` one after the other, f32 [N, P]: per layer the weight, then the bias.
+        """`own_layers` as rows f32 [N, P]: per layer the weight, then the bias.
 
-        Rows of the buffer where an own policy is all of a network, else a copy.
+        A view of the buffer if own policies are whole networks, else a copy.
         """
         n, a, flat = self.num_agents, self.num_actions, self.net.flat.detach()
         if self.heads == 1:
@@ -203,7 +203,7 @@ class Actor:
         return torch.cat(own, dim=1)
 
     def anticipation_mask(self) -> Tensor:
-        """Bool [K, P]: parameters that serve anticipations alone (none when H = 1)."""
+        """Bool [K, P]: parameters that only anticipations use; none if H = 1."""
         mask = torch.zeros_like(self.net.flat, dtype=torch.bool)
         if self.heads == 1:
             return mask
@@ -219,7 +219,7 @@ class Actor:
 
 
 class Critic:
-    """N value networks V_i(s), each over its own parameters."""
+    """N value networks V_i(s) with separate parameters."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Adam over stacked networks: agents share a buffer, never a parameter, a moment or a limit."""
+"""Adam for stacked networks: agents share a buffer, but no parameter, moment or clipping."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ascore.learning.networks import StackedMLP
 
 
 class AgentAdam:
-    """Adam over the rows of a stacked network: one parameter row, and its own moments, per agent.
+    """Adam over the rows of a stacked network: one row of parameters and moments per agent.
 
-    Gradients are limited per agent, never across agents. Moments and step counts are plain buffers,
-    so that compiled steps and PyTorch's can take turns.
+    Gradients are clipped per agent. Moments and step counts are plain buffers, so that compiled
+    steps and PyTorch steps can alternate.
 
     Attributes:
         parameters: f32 [N, P], a view of the network's buffer.
-        gradients: f32 [N, P], likewise.
+        gradients: f32 [N, P], a view of the gradient's buffer.
         first, second: f32 [N, P], moments.
         steps: f32 [N], steps taken.
     """
@@ -40,7 +40,7 @@ class AgentAdam:
             }
 
     def set_rate(self, lr: float) -> None:
-        """Learning rate from now on."""
+        """Sets the learning rate."""
         self.lr = lr
         for group in self.adam.param_groups:
             group["lr"] = lr
@@ -51,7 +51,7 @@ class AgentAdam:
         return norms
 
     def step(self, owners: slice, norms: Tensor) -> None:
-        """One step of the owners' rows with the gradients now in the buffer."""
+        """Takes one step of the owners' rows with the gradients in the buffer."""
         if self.max_norm > 0:
             scale = (self.max_norm / (norms + 1e-12)).clamp(max=1.0)
             self.gradients[owners] *= scale.unsqueeze(1)
@@ -61,7 +61,7 @@ class AgentAdam:
         self.adam.step()
 
     def state(self) -> dict[str, Tensor]:
-        """Moments and step counts, stacked over agents; copies."""
+        """Copies of moments and step counts, stacked over agents."""
         return {
             "exp_avg": self.first.clone(),
             "exp_avg_sq": self.second.clone(),
@@ -76,9 +76,9 @@ class AgentAdam:
 
     @torch.no_grad()
     def restore(self, mask: Tensor, before: Tensor, state: dict[str, Tensor]) -> None:
-        """Puts masked parameters and their moments back; step counts stay.
+        """Restores masked parameters and their moments; step counts are unchanged.
 
-        A zero gradient does not hold a parameter still: Adam's momentum moves it.
+        A zero gradient is not enough to freeze a parameter, because Adam's momentum moves it.
 
         Args:
             mask: bool [N, P].

@@ -1,4 +1,4 @@
-"""Collects T steps of B environments into preallocated buffers: the only copy of the data."""
+"""Collects T steps of B environments into preallocated buffers, the only copy of the data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Rollout:
     """One batch. T steps, B environments, N agents, V views, O observation entries.
 
     Observations keep the environment's dtype; `final` lists (t, environments, observations) of
-    the episodes that ended.
+    the finished episodes.
     """
 
     obs: npt.NDArray[Any]  # [T, B, V, O]
@@ -37,7 +37,7 @@ class Rollout:
 
     @classmethod
     def empty(cls, env: VecEnv, steps: int) -> Rollout:
-        """Buffers for `steps` steps of `env`."""
+        """Allocates buffers for `steps` steps of `env`."""
         b, n = env.num_envs, env.spec.num_agents
         shape = (b, env.spec.views, *env.spec.obs_shape)
         return cls(
@@ -58,12 +58,12 @@ class Rollout:
         last: npt.NDArray[Any],
         returns: npt.NDArray[np.float64],
     ) -> None:
-        """Takes the E episodes that ended, in the order of their steps, in place of what was known.
+        """Replaces the finished episodes by these E episodes, in the order of their steps.
 
         Args:
-            step: i64 [E], ascending.
-            where: which environment, [E].
-            last: observation of the final state, [E, V, O].
+            step: i64 [E], last step of each episode, ascending.
+            where: [E], environment of each episode.
+            last: [E, V, O], observation of the final state.
             returns: f64 [E, N].
         """
         self.final.clear()
@@ -75,10 +75,10 @@ class Rollout:
 
 
 class Collector:
-    """Steps an environment with a policy; keeps what outlives a rollout.
+    """Steps a batch of environments with a policy.
 
     Attributes:
-        running_return: f64 [B, N], rewards of the unfinished episodes so far.
+        running_return: f64 [B, N], sums of rewards of the unfinished episodes.
     """
 
     def __init__(self, env: VecEnv, steps: int, *, compiled: bool = True) -> None:
@@ -91,9 +91,9 @@ class Collector:
 
     @torch.no_grad()
     def collect(self, actor: Actor) -> Rollout:
-        """Fills the rollout: actions are drawn by inverse transform from the environments' streams.
+        """Fills the rollout; samples actions by inverse transform from the environments' streams.
 
-        The draw depends on (seed, environment, episode, step, agent) and the policy alone.
+        A sample depends only on (seed, environment, episode, step, agent) and the policy.
         """
         if self.compiled and actor.net.flat.shape[1] <= LARGEST:
             return self._collect_compiled(actor)
@@ -127,7 +127,7 @@ class Collector:
         return rollout
 
     def _collect_compiled(self, actor: Actor) -> Rollout:
-        """The same in compiled code, networks included; log-probabilities differ by rounding."""
+        """The same in compiled code with its networks; log-probabilities differ by rounding."""
         env, rollout = self.env, self.rollout
         if self._policy is None:
             sizes = [*actor.net.sizes[:-1], actor.num_actions]
@@ -150,9 +150,9 @@ class Collector:
 
 
 def per_agent_view(obs: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
-    """[..., V, O] of any dtype -> f32 [M, O] when all agents share a view, else [N, M, O].
+    """[..., V, O] of any dtype -> f32 [M, O] if all agents share a view, else [N, M, O].
 
-    `scale` is the environment's `obs_scale`: what networks see are observations times it.
+    `scale` is the environment's `obs_scale`; observations are multiplied by it.
     """
     views, size = obs.shape[-2:]
     flat = obs.reshape(-1, views, size).to(torch.float32)

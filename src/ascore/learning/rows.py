@@ -1,4 +1,4 @@
-"""The rows that all ranks collected, on each of them.
+"""Gathers the rows of all ranks on every rank.
 
 R ranks, N agents, T steps, B environments, B/R of them on each rank.
 """
@@ -19,35 +19,35 @@ AT_END = ("last_obs", "last_neighbours")
 """Arrays [B, ...] of a rollout."""
 
 Ends = tuple[npt.NDArray[Any], ...]
-"""Of the E episodes that ended: step i64 [E], environment i64 [E], observation, returns."""
+"""E finished episodes: step i64 [E], environment i64 [E], observation, returns."""
 
 
 def whole(ranks: Ranks, rollout: Rollout) -> Rollout:
-    """The rollout of all environments, from what every rank has collected in its own.
+    """Merges the rollouts of all ranks.
 
     Args:
-        ranks: the ranks, which have as many environments each, in their order.
-        rollout: of this rank.
+        ranks: the ranks, with equally many environments each, in the order of the ranks.
+        rollout: rollout of this rank.
 
     Returns:
-        What one process would have collected; on every rank.
+        The rollout that a single process would have collected, on every rank.
     """
-    told = [_unpacked(content, rollout) for content in ranks.everywhere(_packed(rollout))]
-    parts, ends = zip(*told, strict=True)
+    unpacked = [_unpacked(content, rollout) for content in ranks.everywhere(_packed(rollout))]
+    parts, ends = zip(*unpacked, strict=True)
 
     def joined(name: str, axis: int) -> Any:
         return np.concatenate([getattr(part, name) for part in parts], axis=axis)
 
-    found = Rollout(
+    merged = Rollout(
         **{name: joined(name, 1) for name in BY_STEP},
         **{name: joined(name, 0) for name in AT_END},
     )
-    _merge_ends(found, ends, rollout.action.shape[1])
-    return found
+    _merge_ends(merged, ends, rollout.action.shape[1])
+    return merged
 
 
 def _ends(rollout: Rollout) -> Ends:
-    """Episodes that ended, in the order of their steps."""
+    """The finished episodes, in the order of their steps."""
     views = rollout.last_obs.shape[1:]
     agents = rollout.action.shape[2]
     steps = [np.full(len(where), t, dtype=np.int64) for t, where, _ in rollout.final]
@@ -65,7 +65,7 @@ def _packed(rollout: Rollout) -> npt.NDArray[np.uint8]:
 
 
 def _unpacked(content: npt.NDArray[np.uint8], like: Rollout) -> tuple[Rollout, Ends]:
-    """The inverse of `_packed`, with the sizes of this rank's own rollout."""
+    """Inverse of `_packed`, with the sizes of this rank's rollout."""
     at = 0
 
     def take(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -80,13 +80,13 @@ def _unpacked(content: npt.NDArray[np.uint8], like: Rollout) -> tuple[Rollout, E
         own = getattr(like, name)
         fixed[name] = take(own.shape, own.dtype)
     own_ends = _ends(like)
-    each = sum(x.dtype.itemsize * int(np.prod(x.shape[1:])) for x in own_ends)
-    count = (len(content) - at) // each
+    row_bytes = sum(x.dtype.itemsize * int(np.prod(x.shape[1:])) for x in own_ends)
+    count = (len(content) - at) // row_bytes
     return Rollout(**fixed), tuple(take((count, *x.shape[1:]), x.dtype) for x in own_ends)
 
 
 def _merge_ends(whole: Rollout, ends: tuple[Ends, ...], share: int) -> None:
-    """Episodes that ended, in the order in which one process would have seen them."""
+    """Merges the finished episodes, in the order in which a single process would record them."""
     step, where, obs, returns = (np.concatenate(x) for x in zip(*ends, strict=True))
     counts = [len(one[0]) for one in ends]
     where = where + np.repeat(np.arange(len(ends)) * share, counts)
