@@ -6,6 +6,7 @@ Results go to standard output, progress and errors to standard error.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -70,6 +71,9 @@ def main(argv: list[str] | None = None) -> int:
             f"ascore: unknown command {args[0]!r}; choose from: {', '.join(COMMANDS)}",
             file=sys.stderr,
         )
+        return EXIT_USAGE
+    if "--out=" in args or ("--out", "") in itertools.pairwise(args):
+        print("ascore: --out has an empty name; give it one, or leave it out", file=sys.stderr)
         return EXIT_USAGE
     shown = warnings.showwarning
     warnings.showwarning = _show

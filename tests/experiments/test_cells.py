@@ -92,7 +92,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "s0"
     folder.mkdir()
     (folder / "metrics.jsonl").write_text("somebody's")
-    with pytest.raises(RunError, match=r"holds metrics\.jsonl and no config\.toml"):
+    with pytest.raises(RunError, match=r"is not empty: it holds metrics\.jsonl"):
         work(folder)
     assert [p.name for p in folder.iterdir()] == ["metrics.jsonl"]
     assert (folder / "metrics.jsonl").read_text() == "somebody's"

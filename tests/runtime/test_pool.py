@@ -21,6 +21,7 @@ from ascore.errors import RunError
 from ascore.experiments import cells
 from ascore.experiments.cells import Cell, Task, run_all
 from ascore.runs import checkpoint
+from ascore.runs.lock import alone
 from ascore.runtime import pool
 from ascore.runtime.progress import Progress
 
@@ -220,7 +221,8 @@ def test_a_folder_of_another_configuration_is_refused(tmp_path: Path):
 
 def test_two_processes_never_work_on_one_folder(tmp_path: Path):
     task = Task(cell(3), tmp_path / "s3")
-    with cells._alone(task.folder), pytest.raises(RunError, match="another process is working on"):
+    lock = cells._lock(task.folder)
+    with alone(task.folder, lock), pytest.raises(RunError, match="s3 is being written by process"):
         cells.work(task, lambda *_: None, lambda: False)
     assert cells.work(task, lambda *_: None, lambda: False)["seed"] == 3
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -69,14 +71,17 @@ def _train_and_show(
     from ascore.algorithms.table import get_algorithm
     from ascore.runs.compare import for_algorithm, train_side_by_side
     from ascore.runs.evaluation import evaluate
-    from ascore.runs.session import new_folder, train
+    from ascore.runs.folder import as_given, new_folder
+    from ascore.runs.session import train
     from ascore.runtime.progress import Progress
     from ascore.runtime.ranks import joined, restarts
 
     for name in names:  # invalid names and parameters fail here, before anything is written
         own_keys(for_algorithm(config, name, names), get_algorithm(name).keys)
+    here = Path.cwd()
     batch(config.env, config.env_params).close()
     anchors = anchor_values(config.env, config.env_params)
+    os.chdir(here)  # an environment may have gone elsewhere
     stop = stop_on_signal()
     with joined() as ranks, Progress(quiet=not ranks.lead) as progress:
         if len(names) > 1 and ranks.size > 1:
@@ -85,6 +90,7 @@ def _train_and_show(
         if len(names) > 1:
             folder = new_folder(config, out, names)
             runs = train_side_by_side(config, names, folder, progress, stop)
+            runs = [replace(run, path=as_given(run.path, out, here)) for run in runs]
         else:
             name = names[0]
             run = train(

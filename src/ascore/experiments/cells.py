@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ascore.config import Config
 from ascore.errors import ConfigError, RunError
-from ascore.experiments.places import place, require_empty, require_names
+from ascore.experiments.places import place, require_names
 from ascore.reading import JSON_LIMIT, read_regular, strict_json
-from ascore.runs import checkpoint
 from ascore.runs.evaluation import evaluate
 from ascore.runs.files import json_text, unwritable, write_atomic
+from ascore.runs.lock import alone
 from ascore.runs.session import Run, resume, train
 from ascore.runs.trust import require_trust, typed
 from ascore.runtime import pool
@@ -149,20 +146,14 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
     """
     cell, folder = task.cell, task.folder
     typed(cell.config)  # by the user, or trusted by them when the list was read
-    with _alone(folder):
+    with alone(folder, _lock(folder)):
         started = (folder / "config.toml").exists() and _same(cell, folder)
         outcome = result(folder)
         if outcome is not None:
             return outcome
-        if started and checkpoint.folders(folder):
+        if started:
             run = resume(folder, report=report, stop=stop)
         else:
-            if started:  # killed before its first checkpoint: nothing to keep
-                for events in (folder / "tensorboard").glob("events.*"):
-                    events.unlink()
-                (folder / "config.toml").unlink()
-            else:
-                require_empty(folder)
             run = train(cell.config, folder, report=report, stop=stop)
         if not (folder / "summary.json").exists():
             return pool.STOPPED
@@ -171,22 +162,14 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
         return outcome
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Locks the folder of a run against other processes; the system unlocks it if this one dies."""
+def _lock(folder: Path) -> Path:
+    """The lock of a cell, beside its folder: it is held while the folder is not there yet."""
     path = folder.with_name(f".{folder.name}.lock")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise unwritable(path, error) from error
-    with open(handle, "rb+", buffering=0) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            message = f"another process is working on {folder}; wait for it or stop it"
-            raise RunError(message) from error
-        yield
+    return path
 
 
 def _same(cell: Cell, folder: Path) -> bool:

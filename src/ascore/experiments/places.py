@@ -54,23 +54,6 @@ def place(runs: Path, name: str) -> Path:
     return folder
 
 
-def require_empty(folder: Path) -> None:
-    """Refuses a folder that holds anything but what a killed process was just writing.
-
-    Raises:
-        RunError: names what is there.
-    """
-    if not folder.exists():
-        return
-    others = sorted(p.name for p in folder.iterdir() if not p.name.endswith(".part"))
-    if others:
-        message = (
-            f"{folder} holds {', '.join(others[:3])} and no config.toml, so it is no run; "
-            "move it away, or choose another --out"
-        )
-        raise RunError(message)
-
-
 def _repeated(names: Sequence[str]) -> str:
     seen: set[str] = set()
     for name in names:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +18,13 @@ import numpy.typing as npt
 from ascore._core import __version__
 from ascore.errors import CheckpointError
 from ascore.runs.files import json_text, sync_folder, unwritable
+from ascore.runs.folder import CONFIG, resume_command
 from ascore.runs.tensorfile import parse
 
 FORMAT = 1
-MANIFEST, TENSORS = "manifest.json", "state.safetensors"
+FOLDER, MANIFEST, TENSORS = "checkpoints", "manifest.json", "state.safetensors"
+NAME = re.compile("[0-9]{8}")
+REMAINS = re.compile(r"\.[0-9]{8}\.(part|old)")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -56,6 +61,8 @@ def save(
 ) -> Path:
     """Writes `run/checkpoints/<update>` atomically, then removes all but the newest `keep`.
 
+    It removes only what is named as this function names checkpoints, in eight digits.
+
     Raises:
         RunError: disk full or folder unwritable; older checkpoints are untouched.
     """
@@ -71,7 +78,7 @@ def save(
         "extra": extra,
         "config": config,
     }
-    parent = run / "checkpoints"
+    parent = run / FOLDER
     target = parent / f"{update:08d}"
     part = parent / f".{update:08d}.part"
     try:
@@ -83,22 +90,81 @@ def save(
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        if target.exists():
-            shutil.rmtree(target)
+        _remove(target)
         os.replace(part, target)
         sync_folder(parent)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise unwritable(target, error) from error
     for old in folders(run)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _remove(old)
     return target
 
 
 def folders(run: Path) -> list[Path]:
-    """Checkpoint folders of a run, oldest first."""
-    parent = run / "checkpoints"
-    return sorted(p for p in parent.glob("[0-9]*") if p.is_dir()) if parent.is_dir() else []
+    """Checkpoint folders of a run, oldest first: all in `checkpoints` with names of eight digits.
+
+    What others keep there, such as a copy called `00000015.best`, is none.
+    """
+    parent = run / FOLDER
+    if not parent.is_dir():
+        return []
+    return sorted(p for p in parent.iterdir() if NAME.fullmatch(p.name) and p.is_dir())
+
+
+def _remove(old: Path) -> None:
+    """Removes a checkpoint; killed half-way, it leaves nothing that is named as a checkpoint."""
+    if old.exists():
+        gone = old.with_name(f".{old.name}.old")
+        shutil.rmtree(gone, ignore_errors=True)
+        os.replace(old, gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def clear_remains(run: Path) -> None:
+    """Removes what a killed writer has left half-written or half-removed among checkpoints."""
+    parent = run / FOLDER
+    for path in parent.iterdir() if parent.is_dir() else ():
+        if REMAINS.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def set_aside(run: Path, update: int) -> Path | None:
+    """Moves the checkpoints later than `update` out of the way of a run that goes on from there.
+
+    They lie in `run/abandoned-after-<update>` with copies of the configuration and the metrics, so
+    that this is a run folder too.
+
+    Returns:
+        That folder; None if there is no later checkpoint.
+
+    Raises:
+        RunError: a file cannot be written; no checkpoint is lost.
+    """
+    later = [path for path in folders(run) if int(path.name) > update]
+    if not later:
+        return None
+    name = f"abandoned-after-{update:08d}"
+    number, aside = 1, run / name
+    part = run / f".{name}.part"
+    try:
+        while aside.exists():
+            number += 1
+            aside = run / f"{name}-{number}"
+        shutil.rmtree(part, ignore_errors=True)
+        (part / FOLDER).mkdir(parents=True)
+        for file in ("config.toml", "metrics.jsonl", "metrics.csv", "summary.json"):
+            if (run / file).is_file():
+                shutil.copyfile(run / file, part / file)
+        os.replace(part, aside)
+        for path in reversed(later):  # whichever is the newest until the last has gone is complete
+            os.replace(path, aside / FOLDER / path.name)
+        sync_folder(run / FOLDER)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise unwritable(aside, error) from error
+    return aside
 
 
 def find(run: Path, name: str | None = None) -> Path:
@@ -116,7 +182,13 @@ def find(run: Path, name: str | None = None) -> Path:
         paths = [p for p in paths if p.name == name.zfill(8)]
     if not paths:
         which = f"checkpoint {name}" if name else "checkpoints"
-        message = f"{run} holds no {which}; give a folder written by `ascore train`"
+        there = [p.name for p in folders(run)]
+        remedy = "give a folder written by `ascore train`"
+        if there:
+            remedy = f"choose from: {', '.join(there)}"
+        elif (run / CONFIG).exists():
+            remedy = f"begin it again from its config.toml with `{resume_command(run)}`"
+        message = f"{run} holds no {which}; {remedy}"
         raise CheckpointError(message)
     return paths[-1]
 

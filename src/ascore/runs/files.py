@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
 import os
@@ -9,6 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from ascore.errors import RunError
+
+# How file systems answer that lack the call which syncs a folder (CIFS, some of FUSE's).
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES)
+_REMEDIES = {
+    errno.EROFS: "the disk is read-only: copy the run to another, or choose another --out",
+    errno.EACCES: "change the permissions or choose another --out",
+    errno.EPERM: "change the permissions or choose another --out",
+    errno.ENOENT: "restore it or choose another --out",
+    errno.ELOOP: "a link lies in its place: remove that or choose another --out",
+    errno.ENAMETOOLONG: "choose another --out with a shorter name",
+    errno.ENOTDIR: "a file lies in its way: choose another --out",
+    errno.EEXIST: "a file lies in its way: choose another --out",
+}
 
 
 def json_text(value: Any, indent: int | None = None, *, ascii_only: bool = True) -> str:
@@ -40,25 +55,26 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.replace(part, path)
         sync_folder(path.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise unwritable(path, error) from error
 
 
 def sync_folder(folder: Path) -> None:
     """Syncs `folder`, so that a rename in it survives a power cut on systems that support this."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def unwritable(path: Path, error: OSError) -> RunError:
     """The error for a failed write; it names the file, the reason and the remedy."""
     reason = error.strerror or str(error)
-    return RunError(
-        f"cannot write {path}: {reason}; free some space or choose another --out "
-        "(files written earlier are intact)"
-    )
+    remedy = _REMEDIES.get(error.errno or 0, "free some space or choose another --out")
+    return RunError(f"cannot write {path}: {reason}; {remedy} (files written earlier are intact)")

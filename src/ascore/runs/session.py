@@ -7,7 +7,8 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,8 @@ from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Collector
 from ascore.runs import checkpoint
 from ascore.runs.files import json_text, unwritable, write_atomic
+from ascore.runs.folder import CONFIG, as_given, left_behind, named, new_folder, require_free
+from ascore.runs.lock import alone
 from ascore.runs.logs import Log, MetricsLog
 from ascore.runs.policy import Policy, load_policy
 from ascore.runs.trust import require_trust, typed
@@ -131,31 +134,45 @@ def train(
         RankError: another rank was lost.
     """
     ranks = ranks or Ranks()
+    here = Path.cwd()  # an environment may change it
     restarted = ranks.any(restarted)
     typed(config)
-    session = _Session(config, ranks)
-    for message in unread(config, [config.algorithm]) if ranks.lead else []:
-        warnings.warn(message, AscoreWarning, stacklevel=2)
-    start = ranks.from_lead(lambda: json.dumps(_begin(config, out, restarted)))
-    path, name = json.loads(start)
-    saved = checkpoint.load(Path(path), name) if name else None
-    if saved is None:
-        session.env.reset()
-    return session.run(Path(path), saved, report, stop)
+    with ExitStack() as held:
+        session = held.enter_context(_Session(config, ranks))
+        for message in unread(config, [config.algorithm]) if ranks.lead else []:
+            warnings.warn(message, AscoreWarning, stacklevel=2)
+        start = ranks.from_lead(lambda: json.dumps(_begin(config, out, restarted, here, held)))
+        path, name = json.loads(start)
+        folder = Path(path)
+        saved = checkpoint.load(folder, name) if name else None
+        positions = session.start(saved)
+        if ranks.lead:
+            _clear(folder, session.done)
+        session.run(folder, positions, report, stop)
+    return Run(as_given(folder, out, here), config)
 
 
-def _begin(config: Config, out: str | Path | None, restarted: bool) -> tuple[str, str]:
-    """Creates the run folder or finds the one of an earlier attempt at the same run.
+def _begin(
+    config: Config, out: str | Path | None, restarted: bool, here: Path, held: ExitStack
+) -> tuple[str, str]:
+    """Claims and locks a new run folder, or that of an earlier attempt at the same run.
 
     Returns:
         The folder, and the name of the checkpoint to continue from; "" = none.
     """
-    earlier = _left_behind(config, out) if restarted else None
-    if earlier is not None:
-        names = [saved.name for saved in checkpoint.folders(earlier)]
-        return str(earlier), names[-1] if names else ""
-    folder = new_folder(config, out, [config.algorithm])
-    write_atomic(folder / "config.toml", config.dump().encode())
+    for folder in left_behind(config, out, here) if restarted else ():
+        try:
+            held.enter_context(alone(folder))
+        except RunError:  # another run of this configuration writes it
+            if out is not None:
+                raise
+            continue
+        names = [saved.name for saved in checkpoint.folders(folder)]
+        return str(folder), names[-1] if names else ""
+    folder = new_folder(config, out, [config.algorithm], here)
+    held.enter_context(alone(folder))
+    require_free(folder)  # another process may have been faster
+    write_atomic(folder / CONFIG, config.dump().encode())
     return str(folder), ""
 
 
@@ -172,6 +189,9 @@ def resume(
 ) -> Run:
     """Continues a run from a checkpoint, bit for bit as if it had never stopped.
 
+    A run that was killed before its first checkpoint begins again, from its config.toml.
+    Checkpoints later than the one continued from are set aside, in `abandoned-after-...`.
+
     Args:
         path: run folder.
         episodes: new training length; None = as configured.
@@ -185,36 +205,77 @@ def resume(
 
     Raises:
         TrustError: something would have to be imported, and `trust` is False.
-        CheckpointError: no complete checkpoint exists, or a log is shorter than at the checkpoint.
+        CheckpointError: the checkpoint is missing or damaged, or a log is shorter than it was then.
+        RunError: another process writes the run, or the folder cannot be written.
         RankError: another rank was lost.
     """
     ranks = ranks or Ranks()
-    folder = Path(path)
-    # Rank 0 chooses, because ranks may see different states of a shared disk.
-    name = ranks.from_lead(lambda: checkpoint.find(folder, checkpoint_name).name)
-    saved = checkpoint.load(folder, name)
-    config = Config.from_dict(saved.config, str(saved.path))
-    names = {"env": config.env, "algorithm": config.algorithm}
-    require_trust(names, saved.path / checkpoint.MANIFEST, trust)
-    if episodes is not None:
-        config = config.replace(episodes=episodes)
+    here = Path.cwd()
+    folder = here / named(path)
+    with ExitStack() as held:
+        # Rank 0 chooses, because ranks may see different states of a shared disk.
+        name = ranks.from_lead(lambda: _choose(folder, checkpoint_name, held))
+        saved = checkpoint.load(folder, name) if name else None
+        if saved is not None:
+            origin = saved.path / checkpoint.MANIFEST
+            config = Config.from_dict(saved.config, str(saved.path))
+        else:
+            origin = folder / CONFIG
+            config = Config.load(origin)
+        require_trust({"env": config.env, "algorithm": config.algorithm}, origin, trust)
+        if episodes is not None:
+            config = config.replace(episodes=episodes)
+        session = held.enter_context(_Session(config, ranks))
+        positions = session.start(saved)
         if ranks.lead:
-            write_atomic(folder / "config.toml", config.dump().encode())
-    return _Session(config, ranks).run(folder, saved, report, stop)
+            _clear(folder, session.done)
+            if episodes is not None:
+                write_atomic(folder / CONFIG, config.dump().encode())
+        session.run(folder, positions, report, stop)
+    return Run(as_given(folder, path, here), config)
+
+
+def _choose(folder: Path, name: str | None, held: ExitStack) -> str:
+    """Locks a run folder.
+
+    Returns:
+        The checkpoint to continue from; "" = none was written yet: begin from config.toml.
+    """
+    fresh = name is None and (folder / CONFIG).is_file() and not checkpoint.folders(folder)
+    if not fresh:
+        checkpoint.find(folder, name)
+    held.enter_context(alone(folder))
+    paths = checkpoint.folders(folder)
+    if name is not None or paths:
+        return checkpoint.find(folder, name).name
+    if (folder / "summary.json").exists():
+        message = (
+            f"{folder} holds a finished run without its checkpoints; restore them, or train again "
+            "with another --out"
+        )
+        raise CheckpointError(message)
+    return ""
 
 
 class _Session:
-    """Environments, learner and counters of one rank during training."""
+    """Environments, learner and counters of one rank during training; closes the environments."""
 
     def __init__(self, config: Config, ranks: Ranks) -> None:
+        with ExitStack() as opened:
+            self._open(config, ranks, opened)
+            self._opened = opened.pop_all()
+
+    def _open(self, config: Config, ranks: Ranks, opened: ExitStack) -> None:
         torch.set_num_threads(config.torch_threads)
         self.config, self.ranks = config, ranks
         share = ranks.share(config.num_envs)
         ranks.require_same("configuration", config.dump().encode(), "start all by one command")
         outside = self._batch(ranks.rank * share, share, config.num_threads)
+        opened.callback(outside.close)
         limit = max(1, usable_processors() // ranks.neighbours)
         if config.num_threads == 0 and outside.num_threads > limit:
             outside = self._batch(ranks.rank * share, share, limit)
+            opened.callback(outside.close)
         self.learner = Learner(config, outside.spec, ranks)
         self.env = self.learner.algorithm.view.env(outside)
         self.steps = config.rollout_steps or self.env.spec.horizon
@@ -224,24 +285,38 @@ class _Session:
         self.done, self.episodes, self.seconds = 0, 0, 0.0
         self.sent: dict[str, dict[str, list[int]]] = {}
 
+    def __enter__(self) -> _Session:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._opened.close()
+
     def _batch(self, first: int, count: int, threads: int) -> VecEnv:
         config = self.config
         return batch(config.env, config.env_params, count, config.seed, threads, first_env=first)
 
+    def start(self, saved: checkpoint.Checkpoint | None) -> dict[str, int] | None:
+        """Begins a run, or goes back to a checkpoint.
+
+        Returns:
+            Sizes of the logs at the checkpoint.
+        """
+        if saved is not None:
+            return self._restore(saved)
+        self.env.reset()
+        return None
+
     def run(
         self,
         folder: Path,
-        saved: checkpoint.Checkpoint | None,
+        positions: dict[str, int] | None,
         report: Report | None,
         stop: Callable[[], bool] | None,
-    ) -> Run:
-        positions = None
-        if saved is not None:
-            positions = self._restore(saved)
+    ) -> None:
+        """Trains on to the end, or until told to stop."""
         every = self.config.checkpoint_every or max(1, self.total // 20)
         log = Log()
         if self.ranks.lead:
-            (folder / "summary.json").unlink(missing_ok=True)  # only finished runs have one
             log = MetricsLog(folder, tensorboard=self.config.tensorboard, positions=positions)
         before = self.seconds
         start = time.perf_counter()
@@ -259,11 +334,9 @@ class _Session:
                     break
         finally:
             log.close()
-            self.env.close()
-        run = Run(folder, self.config)
         if self.done >= self.total and self.ranks.lead:
-            write_atomic(folder / "summary.json", json_text(self._summary(run), indent=1).encode())
-        return run
+            summary = self._summary(Run(folder, self.config))
+            write_atomic(folder / "summary.json", json_text(summary, indent=1).encode())
 
     def _update(self, folder: Path) -> dict[str, Any]:
         rollout = self.collector.collect(self.learner.actor)
@@ -357,9 +430,9 @@ class _Session:
             low, high = max(first, start), min(first + count, start + per_slice)
             if low >= high:
                 continue
-            other = view.env(self._batch(start, per_slice, 1))
-            other.load_state(state)
-            part = other.save_state(low - start, high - low)
+            with closing(view.env(self._batch(start, per_slice, 1))) as other:
+                other.load_state(state)
+                part = other.save_state(low - start, high - low)
             self.env.load_state(part, low - first, high - low)
 
     def _summary(self, run: Run) -> dict[str, Any]:
@@ -380,6 +453,19 @@ class _Session:
         }
 
 
+def _clear(folder: Path, done: int) -> None:
+    """Readies a folder for going on after `done` updates; keeps what comes later, elsewhere."""
+    aside = checkpoint.set_aside(folder, done)
+    if aside is not None:
+        message = f"checkpoints later than {done:08d} are now in {aside}"
+        warnings.warn(message, AscoreWarning, stacklevel=2)
+    checkpoint.clear_remains(folder)
+    try:
+        (folder / "summary.json").unlink(missing_ok=True)  # only finished runs have one
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
 def slice_name(rank: int) -> str:
     """Name of a rank's environment state in a checkpoint."""
     return "env" if rank == 0 else f"env.{rank}"
@@ -389,56 +475,3 @@ def spec_dict(spec: Spec) -> dict[str, Any]:
     """Sizes of an environment as plain JSON values."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(spec)))
     return values
-
-
-def _left_behind(config: Config, out: str | Path | None) -> Path | None:
-    """Folder of an earlier attempt at the same run, or None."""
-    if out is not None:
-        folders = [Path(out)]
-    else:
-        folders = sorted(Path("runs").glob(f"{_stem(config, [config.algorithm])}*"), key=_age)
-    for folder in folders:
-        if (folder / "config.toml").exists() and Config.load(folder / "config.toml") == config:
-            return folder
-    return None
-
-
-def _age(folder: Path) -> float:
-    return -folder.stat().st_mtime
-
-
-def _stem(config: Config, algorithms: Sequence[str]) -> str:
-    env = config.env.rsplit("-v", 1)[0].replace(":", "-")
-    return f"{env}-{'+'.join(name.replace(':', '-') for name in algorithms)}-s{config.seed}"
-
-
-def new_folder(config: Config, out: str | Path | None, algorithms: Sequence[str]) -> Path:
-    """Creates the folder of a run, or the parent folder for the runs of several algorithms.
-
-    Raises:
-        RunError: the folder already holds a run or cannot be created.
-    """
-    if out is None:
-        stem = _stem(config, algorithms)
-        folder, number = Path("runs") / stem, 1
-        while folder.exists():
-            number += 1
-            folder = Path("runs") / f"{stem}-{number}"
-    else:
-        folder = Path(out)
-        taken = [
-            path
-            for path in (folder, *(folder / name for name in algorithms))
-            if (path / "config.toml").exists()
-        ]
-        if taken:
-            message = (
-                f"{taken[0]} already holds a run; continue it with `ascore resume {taken[0]}` "
-                "or choose another --out"
-            )
-            raise RunError(message)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    return folder
