@@ -37,7 +37,7 @@ ACTION, OBS, LOGITS = (AGENTS, "action"), (AGENTS, "observation"), (AGENTS, "log
 
 
 class NoInfo(BaseParallelWrapper):
-    """Removes infos, because TorchRL makes tensors of them and neighbours are names."""
+    """Removes infos, which nothing here reads and TorchRL would copy in every step."""
 
     def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, ...]:
         obs, _ = super().reset(seed, options)

@@ -38,8 +38,8 @@ from ascore.errors import ConfigError
         ({"actor_hidden": [8, -1]}, "actor_hidden = .* one or more positive layer sizes"),
         ({"actor_hidden": 8}, "actor_hidden = 8 .* a list of whole numbers"),
         (
-            {"env_params": {"size": [1]}},
-            r"env_params\['size'\] = \[1\] .* a finite number or a text",
+            {"env_params": {"size": {1: 2}}},
+            r"env_params\['size'\] = \{1: 2\} .* a finite number, text or a list",
         ),
         ({"env": 3}, "env = 3 .* text"),
     ],
@@ -222,8 +222,8 @@ def test_numbers_of_numpy_are_numbers() -> None:
         ({"actor_lr": np.bool_(True)}, "a finite number"),
         ({"tensorboard": 1}, "true or false"),
         ({"actor_hidden": np.array([1.5])}, "a list of whole numbers"),
-        ({"env_params": {"a": [1]}}, "true, false, a finite number or a text"),
-        ({"env_params": {"a": float("nan")}}, "true, false, a finite number or a text"),
+        ({"env_params": {"a": {1}}}, "true, false, None, a finite number, text or a list"),
+        ({"env_params": {"a": float("nan")}}, "true, false, None, a finite number, text or a list"),
         ({"env_params": {3: 1}}, "a table of parameter values"),
     ],
 )

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
+from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -24,7 +25,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ParamValue: TypeAlias = bool | int | float | str
+ParamValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
 # Lower bounds that are part of a key's meaning; checked when a configuration is made.
 _AT_LEAST: dict[str, float] = {
@@ -270,7 +271,7 @@ class Config:
         """The configuration as TOML text."""
         import tomli_w
 
-        return tomli_w.dumps(self.to_dict())
+        return tomli_w.dumps(_without_none(self.to_dict()))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values (lists for tuples), as TOML and JSON hold them."""
@@ -280,6 +281,15 @@ class Config:
     def replace(self, **changes: Any) -> Config:
         """A copy with some keys changed; env_params given here replace the old ones."""
         return Config.from_dict({**self.to_dict(), **changes}, "replace()")
+
+
+def _without_none(value: Any) -> Any:
+    """The same with the word None where TOML, which has no such value, cannot hold it."""
+    if isinstance(value, dict):
+        return {key: _without_none(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_none(entry) for entry in value]
+    return NONE if value is None else value
 
 
 def read_matrix(text: str) -> npt.NDArray[np.bool_]:
@@ -392,7 +402,19 @@ def _is_whole(value: Any) -> bool:
 
 
 def _plain(key: str, value: Any) -> ParamValue:
-    """A parameter as one of the four types that TOML and JSON hold."""
+    """A parameter as one of the types that TOML and JSON hold; the word None is None.
+
+    Tuples become lists, so that a callable gets the same from the command line, from a run and from
+    an exported policy.
+    """
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if value is None or (isinstance(value, str) and value == NONE):
+        return None
+    if isinstance(value, (list, tuple)):
+        return [_plain(f"{key}[{k}]", entry) for k, entry in enumerate(value)]
+    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
+        return {name: _plain(f"{key}[{name!r}]", entry) for name, entry in value.items()}
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, str):
@@ -400,7 +422,9 @@ def _plain(key: str, value: Any) -> ParamValue:
     if _is_whole(value):
         return int(value)
     number = _number(value)
-    _require(key, value, math.isfinite(number), "true, false, a finite number or a text")
+    _require(
+        key, value, math.isfinite(number), "true, false, None, a finite number, text or a list"
+    )
     return number
 
 

@@ -369,7 +369,7 @@ def test_a_centre_acts_for_all_on_the_team_reward():
         np.testing.assert_allclose(reward[:, 0], theirs[1].sum(axis=1), rtol=1e-6)
         assert np.array_equal(terminated, theirs[2])
         assert np.array_equal(truncated, theirs[3])
-    with pytest.raises(ValueError, match=r"action 216 in environment 1 is outside 0..215"):
+    with pytest.raises(ValueError, match=r"action\[1,0\] = 216 is outside 0..215"):
         env.step(np.array([[0], [216], [0]], dtype=np.int32))
 
 

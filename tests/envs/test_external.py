@@ -19,6 +19,7 @@ import ascore
 from ascore.algorithms.terms import own_policy
 from ascore.config import Config
 from ascore.envs.adapters.external import PythonCore
+from ascore.envs.adapters.neighbours import read_neighbours
 from ascore.envs.factory import batch
 from ascore.errors import ConfigError, EnvError
 from ascore.learning.learner import Learner
@@ -203,6 +204,10 @@ def test_arguments_may_be_called_like_those_of_make() -> None:
     ("action", "error", "message"),
     [
         (np.zeros((2, 2)), TypeError, "action is float64; it must be an int32 array"),
+        (np.zeros((2, 2), bool), TypeError, "action is bool; it must be an int32 array"),
+        (np.array([[0, 1], [1, 2]]), ValueError, r"action\[1,1\] = 2 is outside 0..1"),
+        (np.array([[0, 1], [2**40, 2]]), ValueError, r"action\[1,0\] = 1099511627776 is no number"),
+        (np.array([[0, 1], [1, -(2**32)]]), ValueError, r"action\[1,1\] = -4294967296 is no"),
         ([[0, 0], [0, 0]], TypeError, "action is list"),
         (np.zeros((2, 3), np.int32), ValueError, r"shape \(2, 3\); it must be \(2, 2\)"),
         (np.array([[0, 1], [1, 2]], np.int32), ValueError, r"action\[1,1\] = 2 is outside 0..1"),
@@ -440,6 +445,64 @@ def test_default_folders_carry_no_colon(tmp_path: Path, monkeypatch: pytest.Monk
 def test_there_are_no_presets() -> None:
     with pytest.raises(ConfigError, match="no presets for python_envs:Meadow"):
         Config.preset(MEADOW)
+
+
+# ---- who hears whom ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "heard"),
+    [
+        ([], []),
+        (["b", "d"], [1, 3]),
+        (("a", "c"), [0, 2]),
+        ({"c"}, [2]),
+        (np.array(["b", "d"]), [1, 3]),
+        (np.array([0, 1, 0, 1], np.uint8), [1, 3]),
+        (np.array([0.0, 1.0, 0.0, 1.0]), [1, 3]),
+        (np.array([False, True, True, False]), [1, 2]),
+        ([True, False, False, True], [0, 3]),
+        ([0, 0, 1, 1], [2, 3]),
+        ([0, 3], [0, 3]),
+        (np.array([2, 3]), [2, 3]),
+        ([np.int64(1)], [1]),
+        ((k for k in "ad"), [0, 3]),
+    ],
+)
+def test_neighbours_in_every_form(value: Any, heard: list[int]) -> None:
+    row = read_neighbours(value, {name: k for k, name in enumerate("abcd")})
+    assert np.flatnonzero(row).tolist() == heard
+
+
+def test_neighbours_of_agents_that_are_numbers() -> None:
+    """An array is 0/1, a list is of names: with names that are numbers nothing else could tell."""
+    index = {0: 0, 1: 1}
+    assert read_neighbours(np.array([1, 0]), index).tolist() == [True, False]
+    assert read_neighbours([1], index).tolist() == [False, True]
+    assert read_neighbours([1, 0], index).tolist() == [True, True]
+    assert read_neighbours([1, 1], {7: 0, 8: 1}).tolist() == [True, True]
+    assert read_neighbours([8], {7: 0, 8: 1}).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "value", [["fox"], [4], [-1], [0.5, 1], np.array([0, 1, 2, 9]), [None], [["a"]], "a", 3, None]
+)
+def test_neighbours_that_are_none(value: Any) -> None:
+    with pytest.raises(ValueError, match="which is n"):
+        read_neighbours(value, {name: k for k, name in enumerate("abcd")})
+
+
+def test_an_array_of_neighbours_is_heard() -> None:
+    names, array = (ascore.make(MEADOW, 2, cows=3, hear=how) for how in (True, "array"))
+    for _ in range(8):  # past the end of an episode
+        np.testing.assert_array_equal(names.neighbours, array.neighbours)
+        for env in (names, array):
+            if env.episode.any() or env.time.any():
+                env.step(np.ones((2, 3), np.int32))
+            else:
+                env.reset()
+                env.step(np.ones((2, 3), np.int32))
+    assert names.neighbours.sum() == 2 * 3
 
 
 # ---- what is refused -------------------------------------------------------------------------

@@ -129,8 +129,7 @@ def test_it_gives_the_results_of_the_batch(name: str, params: dict[str, Any]) ->
 
     def heard() -> dict[str, Any]:
         rows = batch.neighbours[0]
-        return {f"agent_{i}": {"neighbours": [f"agent_{j}" for j in range(n) if rows[i, j]]}
-                for i in range(n)}  # fmt: skip
+        return {f"agent_{i}": {"neighbours": rows[i].copy()} for i in range(n)}  # fmt: skip
 
     batch.reset()
     for _ in range(3):  # reset without a seed starts the next episode and skips none
@@ -257,9 +256,84 @@ def test_steps_that_cannot_be_taken() -> None:
         env.step({"agent_0": 0})
     with pytest.raises(ValueError, match="7"):
         env.step({"agent_0": 0, "agent_1": 7})
-    env.step({"agent_0": 0, "agent_1": 1})
+    with pytest.raises(ValueError, match=r"action of agent_1 is 0.5; it must be one whole number"):
+        env.step({"agent_0": 0, "agent_1": 0.5})
+    with pytest.raises(ValueError, match=r"action of agent_1 is \[0, 1\]; it must be one whole"):
+        env.step({"agent_0": 0, "agent_1": [0, 1]})
+    assert env.agents == ["agent_0", "agent_1"]  # nothing has moved
+    env.step({"agent_0": np.array([0]), "agent_1": np.float32(1.0)})
+    assert env.step({}) == ({}, {}, {}, {}, {})
     with pytest.raises(RuntimeError, match="no episode is running"):
-        env.step({})
+        env.step({"agent_0": 0, "agent_1": 0})
+
+
+def test_steps_before_the_first_reset() -> None:
+    with pytest.raises(RuntimeError, match=r"call reset\(\) first"):
+        ascore.parallel_env("exchange").step({})
+
+
+def test_episodes_without_a_seed_differ() -> None:
+    """As in Gymnasium: whoever wants the same game twice asks for it."""
+
+    def first(**keys: Any) -> tuple[float, ...]:
+        env = ascore.parallel_env("navigation", **keys)
+        return tuple(env.reset()[0]["agent_0"].tolist())
+
+    assert len({first() for _ in range(8)}) == 8
+    assert len({first(seed=5) for _ in range(8)}) == 1
+    env = ascore.parallel_env("navigation")
+    again = [env.reset(seed=5)[0]["agent_0"].tolist() for _ in range(2)]
+    assert again[0] == again[1] == list(first(seed=5))
+    assert copy.deepcopy(env).reset()[0]["agent_0"].tolist() == env.reset()[0]["agent_0"].tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_neighbours_are_an_array_in_every_step(name: str) -> None:
+    env = ascore.parallel_env(name, max_cycles=4)
+    n = env.max_num_agents
+    for told in play(env, 0, np.random.default_rng(0)):
+        for i, agent in enumerate(env.possible_agents):
+            row = told[-1][agent]["neighbours"]
+            assert (row.shape, row.dtype) == ((n,), np.uint8)
+            assert row[i] == 0
+    assert not env.agents
+    assert not row.any()  # nobody hears anybody after the end
+
+
+BYTES = [
+    *((name, {"obs_mode": mode}) for name in ("cleanup-v1", "harvest-v1")
+      for mode in ("planes", "rgb", "local")),
+    ("navigation-v1", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "params"), BYTES)
+def test_floats_are_what_networks_see(name: str, params: dict[str, Any]) -> None:
+    plain = ascore.parallel_env(name, seed=3, max_cycles=20, **params)
+    env = ascore.parallel_env(name, seed=3, max_cycles=20, floats=True, **params)
+    scale = np.float32(ascore.make(name, **params).spec.obs_scale)
+    episodes = [play(e, 4, np.random.default_rng(0)) for e in (plain, env)]
+    box = env.observation_space("agent_0")
+    assert box.dtype == np.float32
+    if name != "navigation-v1":
+        assert plain.observation_space("agent_0").dtype == np.uint8
+        assert (box.high == 1).all()
+        assert (plain.observation_space("agent_0").high == round(1 / scale)).all()
+    for a, b in zip(*episodes, strict=True):
+        for agent in a[0]:
+            assert b[0][agent].dtype == np.float32
+            same(b[0][agent], a[0][agent].astype(np.float32) * scale)
+            assert box.contains(b[0][agent])
+            assert plain.observation_space(agent).contains(a[0][agent])
+    if env.state_space is not None:
+        assert env.state_space.contains(env.state())
+    same(pickle.loads(pickle.dumps(env)).reset(seed=1)[0], env.reset(seed=1)[0])
+    parallel_api_test(env, num_cycles=30)
+
+
+def test_a_pettingzoo_environment_is_not_wrapped_twice() -> None:
+    with pytest.raises(ValueError, match="python_envs:Meadow is a PettingZoo environment already"):
+        ascore.parallel_env("python_envs:Meadow")
 
 
 def test_agents_with_views_of_their_own_have_no_state() -> None:

@@ -23,7 +23,7 @@ class Meadow(ParallelEnv[str, Any, int]):
         horizon: steps until all agents are truncated.
         leave: whether cow i terminates alone in step 2 + i; the last one ends the episode.
         see: kind of observation: "box", "dict", "tuple", "discrete", or "lengths".
-        hear: whether the infos say that each cow hears only the next one.
+        hear: whether the infos say that each cow hears only the next one; "array" = as 0 and 1.
         first: number of the first action.
     """
 
@@ -36,7 +36,7 @@ class Meadow(ParallelEnv[str, Any, int]):
         horizon: int = 5,
         leave: bool = False,
         see: str = "box",
-        hear: bool = False,
+        hear: bool | str = False,
         first: int = 0,
     ) -> None:
         self.possible_agents = [f"cow_{i}" for i in range(cows)]
@@ -100,6 +100,9 @@ class Meadow(ParallelEnv[str, Any, int]):
         if not self.hear:
             return {agent: {} for agent in agents}
         names = self.possible_agents
+        if self.hear == "array":
+            rows = np.roll(np.eye(len(names), dtype=np.uint8), 1, axis=1)
+            return {a: {"neighbours": rows[names.index(a)]} for a in agents}
         return {a: {"neighbours": [names[(names.index(a) + 1) % len(names)]]} for a in agents}
 
 
@@ -350,3 +353,13 @@ def barn_of_turns(log: str) -> Any:
     barn = Barn(log)
     barn.agent_iter = lambda: None
     return barn
+
+
+class Pasture(Meadow):
+    """Insists on the values it is to be given."""
+
+    def __init__(self, size: Any, limit: Any, about: Any, n: int) -> None:
+        assert size == [5, [1, None]]
+        assert limit is None
+        assert about == {"a": None, "b": True}
+        super().__init__(cows=n)

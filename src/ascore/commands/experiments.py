@@ -17,10 +17,10 @@ from ascore.commands.shared import (
     EXIT_INTERRUPTED,
     print_json,
     stop_on_signal,
-    value,
     with_trust,
 )
 from ascore.envs.factory import batch, is_external
+from ascore.envs.parameters import read_value
 
 if TYPE_CHECKING:
     from ascore.commands.options import ReproduceOptions, SweepOptions
@@ -70,7 +70,7 @@ def _combinations(options: SweepOptions) -> list[Cell]:
         if not equals:
             message = f"--set {pair!r} is not KEY=VALUE,VALUE"
             raise ValueError(message)
-        settings[key] = [value(part) for part in sweeps.values(text)]
+        settings[key] = [read_value(part) for part in sweeps.values(text)]
     for name in options.algorithm:
         get_algorithm(name)
     if is_external(options.env):

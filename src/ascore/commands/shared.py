@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ascore.commands.output import standard_output
+from ascore.envs.parameters import read_value
 from ascore.errors import TrustError
 from ascore.runs.files import json_text
 
@@ -76,17 +76,8 @@ def parameters(pairs: tuple[str, ...], option: str = "--env-param") -> dict[str,
         if not equals:
             message = f"{option} {pair!r} is not NAME=VALUE"
             raise ValueError(message)
-        values[key] = value(text)
+        values[key] = read_value(text)
     return values
-
-
-def value(text: str) -> Any:
-    """Parses a number, true, false or a list; any other text is returned unchanged."""
-    word = {"true": "True", "false": "False"}.get(text, text)
-    try:
-        return ast.literal_eval(word)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def stop_on_signal() -> Callable[[], bool]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ascore.envs.table import ENVIRONMENTS, canonical_name
 from ascore.envs.vec_env import VecEnv, check_place
+from ascore.errors import EnvError
 
 
 def is_external(name: str) -> bool:
@@ -48,7 +49,7 @@ def make(
         num_envs: B, at least 1.
         seed: 0..2**64-1; with the number of an environment it keys all that environment draws.
         num_threads: 0 = as many as the work is worth; results do not depend on it. Python
-            environments always run in one.
+            environments run in one, so no more can be asked for.
         first_env: number of the first environment of the batch.
         params: the environment's own parameters, `ascore envs` lists them; for a Python environment
             the keyword arguments of the callable.
@@ -83,6 +84,13 @@ def batch(
     if is_compiled(create):
         core = build_compiled(create, name, params, num_envs, seed, num_threads, first_env)
         return VecEnv(core, name)
+    if num_threads > 1:
+        raise EnvError(
+            topic="threads",
+            found=f"num_threads = {num_threads}, but {name} is Python code, and a batch steps its "
+            "copies one after the other in one thread",
+            remedy="leave it at 0",
+        )
     from ascore.envs.adapters.external import PythonCore
 
     return VecEnv(PythonCore(name, num_envs, seed, first_env, params), name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ascore.envs.vec_env import Spec, VecEnv
+from ascore.envs.vec_env import Spec, VecEnv, check_actions
 from ascore.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -114,13 +114,8 @@ class JointCore(CoreVecEnv):
     def step(self, action: npt.NDArray[np.int32]) -> None:
         """Joint actions i32 [B, 1], each 0..J-1."""
         spec = self._env.spec
-        outside = (action < 0) | (action >= self.num_actions)
-        if outside.any():
-            b = int(np.flatnonzero(outside.any(axis=1))[0])
-            message = (
-                f"action {action[b, 0]} in environment {b} is outside 0..{self.num_actions - 1}"
-            )
-            raise ValueError(message)
+        name = f"the centre of {spec.name}"
+        check_actions(action, self.reward.shape, self.num_actions, name)
         each = split(action[:, 0], spec.num_agents, spec.num_actions)
         self._env.step(np.ascontiguousarray(each))
         self._env.reward.sum(axis=1, keepdims=True, out=self.reward)

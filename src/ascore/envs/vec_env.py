@@ -115,21 +115,27 @@ class VecEnv:
         return self.obs, self._info
 
     def step(
-        self, action: npt.NDArray[np.int32]
+        self, action: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[Any], F32, Flags, Flags, dict[str, Any]]:
         """Advances every environment by one step.
 
         Args:
-            action: i32 [B, N], C-contiguous, each 0..A-1.
+            action: [B, N], each 0..A-1; i32 and C-contiguous is what needs no copy.
 
         Returns:
             obs, reward, terminated, truncated, info; views.
 
         Raises:
-            TypeError: another dtype.
+            TypeError: no array of whole numbers.
             ValueError: another shape, or an action out of range; nothing has moved.
         """
-        self._advance(action)
+        try:
+            self._advance(action)
+        except TypeError:  # which costs nothing where the array is i32
+            other = _as_int32(action)
+            if other is None:
+                raise
+            self._advance(other)
         return self._outcome
 
     def renumber(self, first_env: int) -> tuple[npt.NDArray[Any], dict[str, Any]]:
@@ -209,7 +215,7 @@ class VecEnv:
         self._core.uniforms(out)
 
     def inspect(
-        self, index: int = 0, action: npt.NDArray[np.int32] | None = None
+        self, index: int = 0, action: npt.NDArray[Any] | None = None
     ) -> dict[str, npt.NDArray[Any]]:
         """What one environment holds in the current state, by name; copies.
 
@@ -218,7 +224,7 @@ class VecEnv:
 
         Args:
             index: which environment of the batch, 0..B-1.
-            action: i32 [B, N]; with it, what the environment will hold after a step with it. That
+            action: [B, N]; with it, what the environment will hold after a step with it. That
                 is how to see the end of an episode, which `step` follows up with a reset.
 
         Raises:
@@ -229,7 +235,8 @@ class VecEnv:
         if not 0 <= index < self.num_envs:
             message = f"index = {index} is outside 0..{self.num_envs - 1}"
             raise IndexError(message)
-        return self._core.inspect(index, action)
+        other = _as_int32(action)
+        return self._core.inspect(index, action if other is None else other)
 
     def save_state(self, first: int = 0, count: int | None = None) -> U8:
         """Everything that changes, every buffer included, as u8 [K].
@@ -259,6 +266,49 @@ class VecEnv:
             EnvError: a part of a batch of Python environments.
         """
         self._core.load_state(state, first, count)
+
+
+def _as_int32(action: Any) -> npt.NDArray[np.int32] | None:
+    """Whole numbers of another type as i32; None for what is i32 already, or is no such array.
+
+    Raises:
+        ValueError: a number that i32 cannot hold.
+    """
+    if not isinstance(action, np.ndarray) or action.dtype.kind not in "iu":
+        return None
+    if action.dtype == np.int32:
+        return None
+    held = np.iinfo(np.int32)
+    bad = np.argwhere((action < held.min) | (action > held.max))
+    if len(bad):
+        place = ",".join(map(str, bad[0]))
+        message = f"action[{place}] = {action[tuple(bad[0])]} is no number of an action"
+        raise ValueError(message)
+    return np.ascontiguousarray(action, dtype=np.int32)
+
+
+def check_actions(action: Any, shape: tuple[int, ...], num_actions: int, name: str) -> None:
+    """Refuses what is no array of actions, as compiled batches do before anything moves.
+
+    Raises:
+        TypeError: no int32 array.
+        ValueError: another shape, or an action outside 0..num_actions-1.
+    """
+    if not isinstance(action, np.ndarray) or action.dtype != np.int32:
+        kind = action.dtype if isinstance(action, np.ndarray) else type(action).__name__
+        message = f"action is {kind}; it must be an int32 array"
+        raise TypeError(message)
+    if action.shape != shape:
+        message = f"action has shape {action.shape}; it must be {shape}"
+        raise ValueError(message)
+    bad = np.argwhere((action < 0) | (action >= num_actions))
+    if len(bad):
+        b, i = bad[0]
+        message = (
+            f"action[{b},{i}] = {action[b, i]} is outside 0..{num_actions - 1}; "
+            f"{name} has {num_actions} actions"
+        )
+        raise ValueError(message)
 
 
 def check_place(num_envs: int, seed: int, first_env: int, num_threads: int) -> None:

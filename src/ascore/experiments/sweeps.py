@@ -44,7 +44,7 @@ def values(text: str) -> list[str]:
     """Splits text such as "a,[1,2],b" at the commas outside brackets."""
     parts, depth = [""], 0
     for letter in text:
-        depth += (letter in "([") - (letter in ")]")
+        depth += (letter in "([{") - (letter in ")]}")
         if letter == "," and depth == 0:
             parts.append("")
         else:

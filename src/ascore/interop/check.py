@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from gymnasium import spaces
 from ascore.envs.adapters.external import PythonCore
 from ascore.envs.adapters.loading import Layout, build, close, layout
 from ascore.envs.adapters.locate import build_compiled, crash, is_compiled, load
+from ascore.envs.parameters import as_options
 from ascore.envs.vec_env import VecEnv
 from ascore.errors import EnvError
 
@@ -81,9 +83,8 @@ def report(result: Report) -> str:
         lines.append(f"  {finding.verdict:<8} {finding.topic:<13} {finding.found}")
         if finding.remedy:
             lines.append(f"  {'':<8} {'':<13} -> {finding.remedy}")
-    arguments = "".join(f" --env-param {key}={value}" for key, value in result.env_params.items())
     lines.append(
-        f"can be trained on: ascore train {result.env}{arguments}"
+        f"can be trained on: ascore train {shlex.quote(result.env)}{as_options(result.env_params)}"
         if result.trainable
         else "cannot be trained on until the problems are fixed"
     )

@@ -20,7 +20,7 @@ from pettingzoo import ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 from pettingzoo.utils.env import AECEnv
 
-from ascore.envs.factory import make
+from ascore.envs.factory import in_python, make
 from ascore.envs.table import ENVIRONMENTS
 from ascore.envs.vec_env import VecEnv
 
@@ -35,8 +35,9 @@ def parallel_env(
     name: str,
     render_mode: str | None = None,
     *,
-    seed: int = 0,
+    seed: int | None = None,
     max_cycles: int | None = None,
+    floats: bool = False,
     **params: Any,
 ) -> ParallelView:
     """Creates an environment as PettingZoo's `ParallelEnv`.
@@ -45,8 +46,11 @@ def parallel_env(
         name: name of the environment, with or without its version.
         render_mode: None, "rgb_array" (`render` returns u8 [H, W, 3]) or "human" (every step is
             drawn in the terminal, which must support 24-bit colours).
-        seed: seed of episodes that are reset without one, 0..2**64-1.
+        seed: seed of episodes that are reset without one, 0..2**64-1; None = a new one each time,
+            as Gymnasium has it.
         max_cycles: PettingZoo's name for the parameter `horizon`.
+        floats: observations f32, scaled as this package's networks see them, for networks that
+            take no bytes; without it they have the environment's own type.
         params: parameters of the environment; `ascore envs` lists them.
 
     Raises:
@@ -61,7 +65,7 @@ def parallel_env(
             )
             raise ValueError(message)
         params["horizon"] = max_cycles
-    return ParallelView(name, render_mode, seed, params)
+    return ParallelView(name, render_mode, seed, params, floats)
 
 
 def env(name: str, render_mode: str | None = None, **params: Any) -> AECEnv[str, Obs, int | None]:
@@ -73,8 +77,9 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
     """A built-in environment with agents "agent_0" to "agent_{N-1}".
 
     No agent leaves early: an episode ends for all agents together, truncated at the horizon. The
-    info of an agent holds `neighbours`, the names of the agents it hears in the current state, and
-    is empty after the last step. `reset(seed=s)` starts episode 0 of that seed, `reset()` the next.
+    info of an agent holds `neighbours`, u8 [N]: 1 where it hears that agent in the current state,
+    all 0 after the last step. Once an episode has ended, `step({})` returns empty dictionaries, as
+    PettingZoo's wrappers do. `reset(seed=s)` starts episode 0 of that seed, `reset()` the next.
     Copies and pickles continue exactly like the original.
 
     Attributes:
@@ -86,7 +91,12 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
     render_modes: ClassVar[list[str]] = ["human", "rgb_array"]
 
     def __init__(
-        self, name: str, render_mode: str | None, seed: int, params: dict[str, Any]
+        self,
+        name: str,
+        render_mode: str | None,
+        seed: int | None,
+        params: dict[str, Any],
+        floats: bool = False,
     ) -> None:
         if render_mode is not None and render_mode not in self.render_modes:
             message = (
@@ -94,7 +104,13 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
             )
             raise ValueError(message)
         self.render_mode = render_mode
+        if in_python(name):
+            message = f"{name} is a PettingZoo environment already; call it without ascore"
+            raise ValueError(message)
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
         self._env = make(name, 1, seed, num_threads=1, **params)
+        self._scale = np.float32(self._env.spec.obs_scale) if floats else None
         spec = self._env.spec
         self.horizon = spec.horizon
         self.metadata = {
@@ -105,8 +121,8 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         }
         self.possible_agents = [f"agent_{i}" for i in range(spec.num_agents)]
         self.agents = []
-        low, high = observation_bounds(self._env)
-        box = (low, high, spec.obs_shape, np.dtype(spec.obs_dtype).type)
+        low, high = (self._scaled(bound) for bound in observation_bounds(self._env))
+        box = (low, high, spec.obs_shape, low.dtype.type)
         # One space per agent, because PettingZoo seeds them separately.
         self.observation_spaces = {a: gymnasium.spaces.Box(*box) for a in self.possible_agents}
         self.action_spaces = {
@@ -114,7 +130,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         }
         self.state_space = gymnasium.spaces.Box(*box) if spec.views == 1 else None
         self._began = False  # a reset has returned the start of the running episode
-        self._seen = self._env.obs[0].copy()
+        self._seen = self._scaled(self._env.obs[0].copy())
         self._moment: Moment | None = None  # what `render` shows; kept if there is a render mode
 
     def observation_space(self, agent: str) -> gymnasium.spaces.Space[Obs]:
@@ -135,7 +151,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
             self._env.reset(seed)
         self._began = True
         self.agents = list(self.possible_agents)
-        self._seen = self._env.obs[0].copy()
+        self._seen = self._scaled(self._env.obs[0].copy())
         if self.render_mode is not None:
             self._moment = self._now()
         self._show()
@@ -156,6 +172,8 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
             RuntimeError: no episode is running.
             ValueError: an action is missing or out of range; the state is unchanged.
         """
+        if not self.agents and self._began and not actions:
+            return {}, {}, {}, {}, {}  # PettingZoo's own wrappers go on stepping after the end
         if not self.agents:
             message = "no episode is running; call reset() first"
             raise RuntimeError(message)
@@ -163,7 +181,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         if missing:
             message = f"no action for {', '.join(missing)}; every agent acts in every step"
             raise ValueError(message)
-        action = np.array([[int(actions[agent]) for agent in self.agents]], dtype=np.int32)
+        action = np.array([[_whole(agent, actions[agent]) for agent in self.agents]])
         ahead: Moment | None = None
         if self.render_mode is not None:
             # Inspected before the step, because the last step also starts the next episode.
@@ -173,7 +191,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         terminated, truncated = bool(self._env.terminated[0]), bool(self._env.truncated[0])
         ended = terminated or truncated
         acted = self.agents
-        self._seen = (self._env.final_obs if ended else self._env.obs)[0].copy()
+        self._seen = self._scaled((self._env.final_obs if ended else self._env.obs)[0].copy())
         self.agents = [] if ended else list(self.possible_agents)
         if ahead is not None:
             self._moment = replace(ahead, reward=self._env.reward[0].copy())
@@ -183,7 +201,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
             {agent: float(self._env.reward[0, i]) for i, agent in enumerate(acted)},
             dict.fromkeys(acted, terminated),
             dict.fromkeys(acted, truncated),
-            {agent: {} for agent in acted} if ended else self._infos(),
+            self._infos(),
         )
 
     def state(self) -> Obs:
@@ -234,12 +252,14 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         }
 
     def _infos(self) -> dict[str, dict[str, Any]]:
-        names = self.possible_agents
-        neighbours = self._env.neighbours[0]
-        return {
-            agent: {"neighbours": [names[j] for j in np.flatnonzero(neighbours[i])]}
-            for i, agent in enumerate(names)
-        }
+        heard = self._env.neighbours[0]
+        # After the last step the batch is in the next episode already.
+        rows = heard.copy() if self.agents else np.zeros_like(heard)
+        return {agent: {"neighbours": rows[i]} for i, agent in enumerate(self.possible_agents)}
+
+    def _scaled(self, obs: Obs) -> Obs:
+        """Observations or their bounds as they are handed out."""
+        return obs if self._scale is None else obs.astype(np.float32) * self._scale
 
     def __getstate__(self) -> dict[str, Any]:
         values = self.__dict__.copy()
@@ -253,6 +273,19 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         self.__dict__.update(values, _env=batch)
 
 
+def _whole(agent: str, action: Any) -> int:
+    """An action as a number; networks of others give arrays of one entry, and floats.
+
+    Raises:
+        ValueError: it is not one whole number.
+    """
+    value = np.asarray(action)
+    if value.size != 1 or value.dtype.kind not in "biuf" or not float(value.item()).is_integer():
+        message = f"the action of {agent} is {action!r}; it must be one whole number"
+        raise ValueError(message)
+    return int(value.item())
+
+
 # ---------------------------------------------------------------------- bounds
 
 
@@ -260,7 +293,11 @@ def observation_bounds(batch: VecEnv) -> tuple[Obs, Obs]:
     """Lower and upper bound of each observation entry over all states, [O] each."""
     size = batch.spec.obs_shape
     if batch.spec.obs_dtype == "uint8":
-        return np.zeros(size, dtype=np.uint8), np.full(size, 255, dtype=np.uint8)
+        # Bytes are colours, which have a scale, or zeros and ones.
+        high = 1 if batch.spec.obs_scale == 1.0 else 255
+        return np.zeros(size, dtype=np.uint8), np.full(size, high, dtype=np.uint8)
+    if batch.spec.name not in ENVIRONMENTS:  # compiled elsewhere
+        return np.full(size, -np.inf, dtype=np.float32), np.full(size, np.inf, dtype=np.float32)
     bounds = ENVIRONMENTS[batch.spec.name].bounds
     if bounds is None:
         message = (

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ascore._core import __version__
 from ascore.envs.joint import split
+from ascore.envs.parameters import NONE, read_value
 from ascore.errors import CheckpointError
 from ascore.runs import checkpoint
 from ascore.runs.files import unwritable, write_atomic
@@ -212,8 +213,8 @@ def _as_text(value: Any) -> str:
 
 
 def _as_value(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
+    if text in ("true", "false", NONE) or text.startswith(("[", "{")):
+        return read_value(text)
     for kind in (int, float):
         try:
             return kind(text)

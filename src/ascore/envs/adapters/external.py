@@ -19,6 +19,8 @@ from gymnasium.spaces.utils import flatten
 
 from ascore.envs.adapters.copies import Copies
 from ascore.envs.adapters.locate import crash, load
+from ascore.envs.adapters.neighbours import read_neighbours
+from ascore.envs.vec_env import check_actions
 from ascore.errors import EnvError
 from ascore.streams import action_uniforms, episode_seed
 
@@ -121,7 +123,7 @@ class PythonCore(CoreVecEnv):
 
     def step(self, action: npt.NDArray[np.int32]) -> None:
         """Steps every copy; starts the next episode of copies whose episode ended."""
-        self._check_action(action)
+        check_actions(action, self.reward.shape, self.num_actions, self._name)
         for b in range(self.num_envs):
             self._advance(b, action[b])
 
@@ -265,17 +267,15 @@ class PythonCore(CoreVecEnv):
             info = infos.get(self._layout.agents[i]) if isinstance(infos, Mapping) else None
             if not isinstance(info, Mapping) or "neighbours" not in info:
                 continue
-            row = np.zeros(self.num_agents, dtype=np.bool_)
-            for agent in info["neighbours"]:
-                if agent not in self._index:
-                    raise self._fault(
-                        b,
-                        "neighbours",
-                        f"agent {self._layout.agents[i]!r} has the neighbour {agent!r}, "
-                        "which is not one of possible_agents",
-                        "list names of possible_agents",
-                    )
-                row[self._index[agent]] = True
+            try:
+                row = read_neighbours(info["neighbours"], self._index)
+            except ValueError as error:
+                raise self._fault(
+                    b,
+                    "neighbours",
+                    f"agent {self._layout.agents[i]!r} has the neighbour {error}",
+                    "give names of possible_agents, or a 0/1 array with one entry per agent",
+                ) from error
             heard[i] &= row
         np.fill_diagonal(heard, False)
         self.neighbours[b] = heard
@@ -312,24 +312,6 @@ class PythonCore(CoreVecEnv):
         return EnvError(topic=topic, found=f"{problem} {place}", remedy=remedy)
 
     # ------------------------------------------------------------------ numbers in and out
-
-    def _check_action(self, action: npt.NDArray[np.int32]) -> None:
-        shape = (self.num_envs, self.num_agents)
-        if not isinstance(action, np.ndarray) or action.dtype != np.int32:
-            kind = action.dtype if isinstance(action, np.ndarray) else type(action).__name__
-            message = f"action is {kind}; it must be an int32 array"
-            raise TypeError(message)
-        if action.shape != shape:
-            message = f"action has shape {action.shape}; it must be {shape}"
-            raise ValueError(message)
-        bad = np.argwhere((action < 0) | (action >= self.num_actions))
-        if len(bad):
-            b, i = bad[0]
-            message = (
-                f"action[{b},{i}] = {action[b, i]} is outside 0..{self.num_actions - 1}; "
-                f"{self._name} has {self.num_actions} actions"
-            )
-            raise ValueError(message)
 
     def uniforms(self, out: F32) -> None:
         """Fills f32 [B, N] with the numbers that a compiled batch would give at this point."""

@@ -1,0 +1,50 @@
+"""Values of parameters as text: on the command line, and in commands that we recommend."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+NONE = "None"
+"""How a configuration file, which has no such value, writes None."""
+
+_WORDS = {"true": True, "false": False, NONE: None}
+
+
+def read_value(text: str) -> Any:
+    """Reads a number, true, false, None, a list or a table; any other text is returned unchanged.
+
+    What is in quotes is text.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        if not text.startswith(("[", "{")):
+            return text
+        try:
+            value = json.loads(text)  # true, false and null
+        except (ValueError, RecursionError):
+            return text
+    if isinstance(value, (int, float, str, list, tuple, dict)):
+        return list(value) if isinstance(value, tuple) else value
+    return text
+
+
+def value_text(value: Any) -> str:
+    """The text that `read_value` reads as this value."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value if read_value(value) == value else repr(value)
+    return repr(value)
+
+
+def as_options(params: Mapping[str, Any], option: str = "--env-param") -> str:
+    """Parameters as options of a command, quoted for a shell, each with a space before it."""
+    pairs = (f"{key}={value_text(value)}" for key, value in params.items())
+    return "".join(f" {option} {shlex.quote(pair)}" for pair in pairs)
