@@ -1,22 +1,39 @@
 #include <pybind11/pybind11.h>
 
-#include "ascore/envs/cleanup.hpp"
-#include "ascore/envs/exchange.hpp"
-#include "ascore/envs/harvest.hpp"
-#include "ascore/envs/navigation.hpp"
-#include "ascore/envs/predation.hpp"
+#include <cctype>
+#include <string>
+
+#include "ascore/envs/all.hpp"
 #include "register.hpp"
 #include "rollout.hpp"
 #include "vec_env.hpp"
 
 namespace ascore::python {
+namespace {
+
+/// "exchange-v1" -> "ExchangeV1".
+std::string class_name(const std::string& name) {
+  std::string made;
+  bool begins = true;
+  for (const char letter : name) {
+    const auto byte = static_cast<unsigned char>(letter);
+    if (letter != '-') made += begins ? static_cast<char>(std::toupper(byte)) : letter;
+    begins = letter == '-';
+  }
+  return made;
+}
+
+}  // namespace
 
 void register_environments(py::module_& module) {
-  add_rollout(register_vec_env<Cleanup>(module, "CleanupV1"));
-  add_rollout(register_vec_env<Exchange>(module, "ExchangeV1"));
-  add_rollout(register_vec_env<Harvest>(module, "HarvestV1"));
-  add_rollout(register_vec_env<Navigation>(module, "NavigationV1"));
-  add_rollout(register_vec_env<Predation>(module, "PredationV1"));
+  py::dict environments;
+  for_each_environment([&]<class Env>() {
+    auto made = register_vec_env<Env>(module, class_name(Env::kName).c_str());
+    add_rollout(made);
+    environments[Env::kName] = made;
+  });
+  module.attr("environments") = environments;
+  module.attr("interface") = kInterface;
 }
 
 }  // namespace ascore::python

@@ -17,7 +17,7 @@ from ascore.algorithms.table import ALGORITHMS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "ascore"
-COMPILED = {record.core.__name__: record.core for record in ascore.ENVIRONMENTS.values()}
+COMPILED = list(_core.environments)
 
 # ---- versions and names ----------------------------------------------------------------------
 
@@ -54,17 +54,28 @@ def shared_by_classes() -> dict[str, ast.stmt]:
 
 
 def test_the_stub_declares_the_module() -> None:
-    # The common shape of the classes is a type to Python and nothing at run time.
-    assert set(stub()) - {"CoreVecEnv"} == public(dir(_core)) | {"__version__"}
+    # The common shape of the environments is a type to Python and nothing at run time; they
+    # themselves stand in a table, and their classes need no row each.
+    classes = {environment.__name__ for environment in _core.environments.values()}
+    assert set(stub()) - {"CoreVecEnv"} == public(dir(_core)) - classes | {"__version__"}
 
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_the_stub_declares_the_classes(name: str) -> None:
-    node = stub()[name]
-    assert isinstance(node, ast.ClassDef)
-    assert [ast.unparse(base) for base in node.bases] == ["CoreVecEnv"]
-    assert set(declared(node.body)) == set()
-    assert public(set(shared_by_classes())) == public(dir(getattr(_core, name)))
+    compiled = _core.environments[name]
+    assert public(set(shared_by_classes())) == public(dir(compiled))
+    assert compiled.name == name
+    assert compiled.interface == _core.interface
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_a_class_is_named_as_its_environment(name: str) -> None:
+    words = [word.capitalize() for word in name.split("-")]
+    assert getattr(_core, "".join(words)) is _core.environments[name]
+
+
+def test_environments_have_records_and_records_environments() -> None:
+    assert list(ascore.ENVIRONMENTS) == list(_core.environments)
 
 
 def parameters(node: ast.stmt | None) -> list[tuple[str, bool]]:
@@ -99,7 +110,7 @@ def test_the_stub_has_the_parameters_of_gae() -> None:
     "method", ["__init__", "reset", "step", "uniforms", "inspect", "save_state", "load_state"]
 )
 def test_the_stub_has_the_parameters_of_the_methods(name: str, method: str) -> None:
-    compiled = getattr(getattr(_core, name), method)
+    compiled = getattr(_core.environments[name], method)
     assert parameters(shared_by_classes()[method]) == parameters(signature(compiled.__doc__))
 
 

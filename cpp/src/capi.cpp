@@ -15,17 +15,14 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "ascore/ascore.h"
 #include "ascore/cache_lines.hpp"
-#include "ascore/envs/cleanup.hpp"
-#include "ascore/envs/exchange.hpp"
-#include "ascore/envs/harvest.hpp"
-#include "ascore/envs/navigation.hpp"
-#include "ascore/envs/predation.hpp"
+#include "ascore/envs/all.hpp"
 #include "ascore/parameters.hpp"
 #include "ascore/policy.hpp"
 #include "ascore/vec_env.hpp"
@@ -369,22 +366,22 @@ struct Kind {
 
 template <class Env>
 std::unique_ptr<Batch> make_batch(const ascore_env_config& config) {
-  const std::string name(Env(typename Env::Params{}).spec().name);
   typename Env::Params params;
   for (std::uint32_t k = 0; k < config.num_params; ++k) {
     const auto& [key, value] = config.params[k];
-    set_parameter(params, name, &required(key, "the name of a parameter"),
+    set_parameter(params, Env::kName, &required(key, "the name of a parameter"),
                   &required(value, "the value of a parameter"));
   }
   return std::make_unique<BatchOf<Env>>(config.num_envs, config.seed, config.first_env,
                                         config.num_threads, params);
 }
 
-constexpr std::array kKinds{
-    Kind{"cleanup-v1", &make_batch<Cleanup>},     Kind{"exchange-v1", &make_batch<Exchange>},
-    Kind{"harvest-v1", &make_batch<Harvest>},     Kind{"navigation-v1", &make_batch<Navigation>},
-    Kind{"predation-v1", &make_batch<Predation>},
-};
+template <class... Env>
+constexpr auto kinds_of(std::type_identity<std::tuple<Env...>>) {
+  return std::array{Kind{Env::kName, &make_batch<Env>}...};
+}
+
+constexpr auto kKinds = kinds_of(std::type_identity<Environments>{});
 
 /// With or without the version.
 const Kind& kind_of(std::string_view name) {

@@ -11,12 +11,8 @@
 #include <new>
 #include <vector>
 
-#include "ascore/envs/cleanup.hpp"
-#include "ascore/envs/exchange.hpp"
-#include "ascore/envs/harvest.hpp"
-#include "ascore/envs/navigation.hpp"
-#include "ascore/envs/predation.hpp"
 #include "ascore/vec_env.hpp"
+#include "variants.hpp"
 
 namespace {
 
@@ -66,15 +62,9 @@ TEST_CASE("allocations are counted") {
 }
 
 TEST_CASE("steps and automatic resets do not allocate") {
-  using grid::ObsMode;
-  check_steps<Exchange>({.horizon = 20});
-  check_steps<Navigation>({.horizon = 20, .block = true});
-  check_steps<Predation>({.horizon = 20});
-  for (const ObsMode mode :
-       {ObsMode::kPlanes, ObsMode::kRgb, ObsMode::kLocal, ObsMode::kFeatures}) {
-    check_steps<Harvest>({.num_agents = 5, .horizon = 20, .obs_mode = mode});
-    check_steps<Cleanup>({.num_agents = 8, .map = "cleanup_mid", .horizon = 20, .obs_mode = mode});
-  }
+  for_each_variant([]<class Env>(const typename Env::Params& params) {
+    check_steps<Env>(with_horizon(params, 20));
+  });
 }
 
 }  // namespace

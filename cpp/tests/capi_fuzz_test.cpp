@@ -89,8 +89,9 @@ class Fuzzer {
   }
 
   ascore_status create() {
-    const char* name = pick<const char*>({"cleanup-v1", "exchange", "harvest-v1", "navigation",
-                                          "predation-v1", "orchard", "", nullptr});
+    const char* name = one_in(2)
+                           ? ascore_env_name(below(ascore_env_count()))
+                           : pick<const char*>({"exchange", "predation", "orchard", "", nullptr});
     std::vector<ascore_param> params;
     for (std::uint64_t n = below(3); n > 0; --n) {
       params.push_back({pick<const char*>({"num_agents", "horizon", "map", "cost", "opener", "none",

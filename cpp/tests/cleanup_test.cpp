@@ -6,8 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <string>
 #include <vector>
 
+#include "saved_state.hpp"
+#include "variants.hpp"
 #include "world.hpp"
 
 namespace ascore {
@@ -16,6 +19,33 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 using Profile = grid::Profile;
 constexpr auto kClean = grid::kClean, kStay = grid::kStay;
+
+const std::string kCrowded = "PPPP\nHRHR\nRSRS\nBBBB\nPPPP";
+
+// The older profile, where agents may share cells, comes last.
+const Variants<Cleanup> kVariants({
+    {},
+    {.num_agents = 2, .obs_mode = grid::ObsMode::kRgb, .graph = grid::Graph::kRadius},
+    {.num_agents = 8, .map = kCrowded, .move_frame = grid::Frame::kAbs, .horizon = 37},
+    {.num_agents = 8, .map = "cleanup_mid", .obs_mode = grid::ObsMode::kLocal},
+    {.num_agents = 7,
+     .map = kCrowded,
+     .obs_mode = grid::ObsMode::kRgb,
+     .append_orientation = true,
+     .graph = grid::Graph::kRadius},
+    {.num_agents = 10,
+     .map = "cleanup_full",
+     .obs_mode = grid::ObsMode::kFeatures,
+     .waste_probability = 1,
+     .beam_length = 64},
+    {.num_agents = 8,
+     .map = kCrowded,
+     .profile = Profile::kFeatures,
+     .move_frame = grid::Frame::kEgo},
+    {.profile = Profile::kFeatures,
+     .waste_mode = CleanupParams::WasteMode::kOnce,
+     .obs_mode = grid::ObsMode::kRgb},
+});
 
 // A river of seven rows and five columns; below it the orchard, and where agents start.
 constexpr const char* kRiver = "RRRRR\nRRRRR\nRRRRR\nRRRRR\nRRRRR\nRRRRR\nRRRRR\nBBBBB\nPPPPP";
@@ -252,6 +282,14 @@ TEST_CASE("states that cannot be are refused") {
   CHECK(refused([](auto& s) { s.waste.insert(3); }));
   CHECK(refused([](auto& s) { s.apples.insert(5); }));
   CHECK(refused([](auto& s) { s.agents.cell[0] = 45; }));
+}
+
+TEST_CASE("saved states that cannot be are refused") {
+  constexpr std::size_t kFacing = offsetof(grid::Agents, orientation);
+  check_refused<Cleanup>({}, {2 * 2, 2 * 63}, std::uint16_t{0x7FFF});  // agents not there
+  check_refused<Cleanup>({}, {kFacing + 2, kFacing + 63}, std::uint8_t{1});
+  check_refused<Cleanup>({}, {offsetof(Cleanup::State, num_waste)}, std::uint16_t{0xFFFF});
+  check_refused<Cleanup>({}, {offsetof(Cleanup::State, waste) + 128}, std::uint8_t{1});
 }
 
 }  // namespace

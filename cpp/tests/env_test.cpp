@@ -2,14 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
-#include "ascore/envs/exchange.hpp"
-#include "ascore/envs/navigation.hpp"
-#include "ascore/envs/predation.hpp"
+#include "ascore/envs/all.hpp"
 
 namespace ascore {
 namespace {
@@ -47,9 +47,7 @@ TEST_CASE("what is allowed is described") {
 }
 
 TEST_CASE("defaults are valid") {
-  CHECK(complaint(ExchangeParams{}) == "");
-  CHECK(complaint(NavigationParams{}) == "");
-  CHECK(complaint(PredationParams{}) == "");
+  for_each_environment([]<class Env>() { CHECK(complaint(typename Env::Params{}) == ""); });
 }
 
 TEST_CASE("a parameter out of range is named with its value and its range") {
@@ -59,8 +57,6 @@ TEST_CASE("a parameter out of range is named with its value and its range") {
   CHECK(complaint(ExchangeParams{.horizon = 0}) == "horizon = 0 is outside 1..1000000000");
   CHECK(complaint(ExchangeParams{.open_range = -1}) == "open_range = -1 is outside 0..64");
   CHECK(complaint(ExchangeParams{.cost = -0.5}) == "cost = -0.5 is outside 0..1e+06");
-  CHECK(complaint(NavigationParams{.num_agents = 0}) == "num_agents = 0 is outside 1..64");
-  CHECK(complaint(NavigationParams{.dist_scale = -1}) == "dist_scale = -1 is outside 0..1e+06");
   CHECK(complaint(PredationParams{.neigh_radius = 1.5}) == "neigh_radius = 1.5 is outside 0..1");
   CHECK(complaint(PredationParams{.length = 0}) == "length = 0 is outside 1e-09..1e+09");
 }
@@ -83,42 +79,39 @@ TEST_CASE("values that do not go together are refused") {
   CHECK(complaint(ExchangeParams{.num_agents = 5, .size = 3}) ==
         "num_agents = 5 needs 10 cells; size = 3 has 9");
   CHECK(complaint(ExchangeParams{.num_agents = 5, .size = 3, .agents_on_boxes = true}) == "");
-  CHECK(complaint(NavigationParams{.num_agents = 5, .size = 2}) ==
-        "num_agents = 5 needs as many cells; size = 2 has 4");
-  CHECK(complaint(NavigationParams{.num_agents = 4, .size = 2}) == "");
   CHECK(complaint(PredationParams{.num_agents = 1, .mixed = PredationParams::Mixed::kPairwise}) ==
         "mixed = pairwise needs num_agents >= 2, got 1");
   CHECK(complaint(PredationParams{.num_agents = 1}) == "");
 }
 
 TEST_CASE("sizes and names follow from the parameters") {
-  const Spec exchange = Exchange(ExchangeParams{.num_agents = 4}).spec();
-  CHECK(exchange.name == "exchange-v1");
-  CHECK(exchange.num_agents == 4);
-  CHECK(exchange.num_actions() == 6);
-  CHECK(exchange.action_names[5] == "open");
-  CHECK(exchange.views == 1);
-  CHECK(exchange.obs_size == 16);
-  CHECK(exchange.horizon == 300);
+  const Spec spec = Exchange(ExchangeParams{.num_agents = 4}).spec();
+  CHECK(spec.name == "exchange-v1");
+  CHECK(spec.num_agents == 4);
+  CHECK(spec.num_actions() == 6);
+  CHECK(spec.action_names[5] == "open");
+  CHECK(spec.views == 1);
+  CHECK(spec.obs_size == 16);
+  CHECK(spec.horizon == 300);
   CHECK(Exchange(ExchangeParams{.num_agents = 4, .eaten = ExchangeParams::Eaten::kFlag})
             .spec()
             .obs_size == 20);
-  const Spec navigation = Navigation(NavigationParams{.num_agents = 4}).spec();
-  CHECK(navigation.name == "navigation-v1");
-  CHECK(navigation.num_actions() == 5);
-  CHECK(navigation.views == 1);
-  CHECK(navigation.obs_size == 16);
-  CHECK(navigation.horizon == 100);
-  CHECK(Navigation(
-            NavigationParams{.num_agents = 4, .obs_order = NavigationParams::ObsOrder::kSelfFirst})
-            .spec()
-            .views == 4);
+}
 
-  const Spec predation = Predation(PredationParams{.num_agents = 20, .horizon = 7}).spec();
-  CHECK(predation.name == "predation-v1");
-  CHECK(predation.num_actions() == 2);
-  CHECK(predation.obs_size == 20);
-  CHECK(predation.horizon == 7);
+TEST_CASE("every environment goes by the name of the list and has sizes") {
+  std::vector<std::string> names;
+  for_each_environment([&]<class Env>() {
+    const Spec spec = Env(typename Env::Params{}).spec();
+    CHECK(spec.name == Env::kName);
+    names.emplace_back(Env::kName);
+    CHECK(spec.num_agents >= 1);
+    CHECK(spec.num_actions() >= 2);
+    CHECK((spec.views == 1 || spec.views == spec.num_agents));
+    CHECK(spec.obs_size >= 1);
+    CHECK(spec.horizon >= 1);
+  });
+  CHECK(std::ranges::is_sorted(names));
+  CHECK(std::ranges::adjacent_find(names) == names.end());
 }
 
 }  // namespace

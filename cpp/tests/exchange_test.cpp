@@ -11,6 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "inspected.hpp"
+#include "saved_state.hpp"
+#include "variants.hpp"
 #include "world.hpp"
 
 namespace ascore {
@@ -23,6 +26,19 @@ using Floats = std::vector<float>;
 
 constexpr std::int32_t kStay = Exchange::kStay, kLeft = Exchange::kLeft, kRight = Exchange::kRight,
                        kDown = Exchange::kDown, kUp = Exchange::kUp, kOpen = Exchange::kOpen;
+
+const Variants<Exchange> kVariants({
+    {},
+    {.num_agents = 25, .agents_on_boxes = true},
+    {.num_agents = 64, .size = 32, .open_range = 4},
+    {.food = Params::FoodRule::kPickup, .collisions = Params::Collisions::kBlock},
+    {.num_agents = 9, .size = 5, .open_range = 4, .early_end = true},
+    {.open_range = 2,
+     .food = Params::FoodRule::kPickup,
+     .early_end = true,
+     .eaten = Params::Eaten::kFlag,
+     .collisions = Params::Collisions::kBlock},
+});
 
 /// A world with its agents and boxes at (column, row); time is free unless a test is about it.
 struct Board : World<Exchange> {
@@ -350,6 +366,32 @@ TEST_CASE("a state is admitted only if it can be one of this environment") {
   state = {};
   state.food[1] = static_cast<Box>(3);
   CHECK_FALSE(env.admits(state));
+}
+
+TEST_CASE("exchange shows agents, boxes and food by row and column") {
+  World<Exchange> world(Params{.num_agents = 3});
+  auto& state = world.env.state();
+  state.agents[0] = {1, 2};
+  state.agents[1] = {4, 0};
+  state.agents[2] = {3, 3};
+  state.boxes[0] = {0, 4};
+  state.boxes[1] = {2, 1};
+  state.boxes[2] = {4, 3};
+  state.food[1] = Exchange::Box::kOpen;
+  state.food[2] = Exchange::Box::kEaten;
+  CHECK(inspect(world.env) == Rows{{"agents", {{3, 2}, {2, 1, 0, 4, 3, 3}}},
+                                   {"boxes", {{3, 2}, {4, 0, 1, 2, 3, 4}}},
+                                   {"food", {{3}, {0, 1, 2}}}});
+}
+
+TEST_CASE("saved states that cannot be are refused") {
+  using E = Exchange::State;
+  check_refused<Exchange>({}, {2 * 3, 2 * 63, offsetof(E, boxes) + 6, offsetof(E, food) + 3},
+                          std::uint8_t{1});  // agents not there
+  check_refused<Exchange>({}, {0, 1, offsetof(E, boxes)}, std::uint8_t{5});
+  check_refused<Exchange>({}, {offsetof(E, food)}, Exchange::Box::kOpen);  // food = immediate
+  check_refused<Exchange>({}, {offsetof(E, food)}, std::uint8_t{3});
+  check_refused<Exchange>({}, {offsetof(E, boxes)}, std::uint64_t{0});  // four boxes on one cell
 }
 
 }  // namespace

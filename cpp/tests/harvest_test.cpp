@@ -5,14 +5,37 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "saved_state.hpp"
+#include "variants.hpp"
 #include "world.hpp"
 
 namespace ascore {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
+
+const std::string kCrowded = "PPP\nPPP\nPPP\nAAA";
+
+// The older profile, where agents may share cells, comes last.
+const Variants<Harvest> kVariants({
+    {.num_agents = 5},
+    {.num_agents = 1, .obs_mode = grid::ObsMode::kRgb, .append_orientation = true},
+    {.num_agents = 9, .map = kCrowded, .move_frame = grid::Frame::kAbs, .horizon = 37},
+    {.num_agents = 20, .map = "harvest_full", .obs_mode = grid::ObsMode::kLocal},
+    {.num_agents = 6,
+     .map = kCrowded,
+     .obs_mode = grid::ObsMode::kRgb,
+     .graph = grid::Graph::kRadius},
+    {.num_agents = 6, .map = kCrowded, .obs_mode = grid::ObsMode::kFeatures},
+    {.num_agents = 9, .map = kCrowded, .profile = grid::Profile::kFeatures},
+    {.num_agents = 5,
+     .profile = grid::Profile::kFeatures,
+     .move_frame = grid::Frame::kEgo,
+     .obs_mode = grid::ObsMode::kFeatures},
+});
 
 // Sites 0..5: three in a row over three in a row, agents far away.
 const HarvestParams kPatch{.num_agents = 1, .map = "AAA  P\nAAA  P\n      "};
@@ -156,6 +179,21 @@ TEST_CASE("hearing by distance") {
   world.env.state().agents.cell = {0, 3, 6};
   world.step({grid::kStay, grid::kStay, grid::kStay});
   CHECK(world.neighbours == Bytes{0, 0, 1, 0, 0, 0, 1, 0, 0});
+}
+
+TEST_CASE("saved states that cannot be are refused") {
+  constexpr std::size_t kFacing = offsetof(grid::Agents, orientation);
+  constexpr std::size_t kApples = offsetof(Harvest::State, apples);
+  // Entries of agents that are not there must be zero: 5 agents share a vector with three such, 9
+  // have more than a vector holds.
+  check_refused<Harvest>({.num_agents = 5}, {2 * 5, 2 * 7, 2 * 63}, std::uint16_t{0x7FFF});
+  check_refused<Harvest>({.num_agents = 9}, {2 * 9, 2 * 63}, std::uint16_t{1});
+  check_refused<Harvest>({.num_agents = 5}, {kFacing + 5, kFacing + 63}, std::uint8_t{1});
+  check_refused<Harvest>({}, {0, 2}, std::uint16_t{0});       // a wall
+  check_refused<Harvest>({}, {0, 2}, std::uint16_t{7 * 38});  // beyond the map
+  check_refused<Harvest>({}, {kFacing, kFacing + 1}, std::uint8_t{4});
+  check_refused<Harvest>({}, {kApples + 7}, std::uint8_t{0xFF});
+  check_refused<Harvest>({}, {kApples + 128}, std::uint8_t{1});
 }
 
 }  // namespace

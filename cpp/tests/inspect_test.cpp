@@ -4,84 +4,26 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
-#include <span>
 #include <stdexcept>
-#include <string>
-#include <string_view>
 #include <vector>
 
-#include "ascore/envs/exchange.hpp"
-#include "ascore/envs/navigation.hpp"
-#include "ascore/envs/predation.hpp"
 #include "ascore/vec_env.hpp"
 #include "counter.hpp"
-#include "world.hpp"
+#include "inspected.hpp"
+#include "variants.hpp"
 
 namespace ascore {
 namespace {
 
-struct Row {
-  Shape shape;
-  std::vector<double> values;
-  bool operator==(const Row&) const = default;
-};
-using Rows = std::map<std::string, Row>;
-
-template <class Inspected>
-Rows rows_of(Inspected&& inspected) {
-  Rows rows;
-  inspected([&rows]<class T>(std::string_view name, const Shape& shape, std::span<const T> values) {
-    std::size_t entries = 1;
-    for (const std::size_t extent : shape) entries *= extent;
-    CHECK(values.size() == entries);
-    CHECK(rows.emplace(name, Row{shape, {values.begin(), values.end()}}).second);
+TEST_CASE("every environment shows its agents, first of all") {
+  for_each_variant([]<class Env>(const typename Env::Params& params) {
+    VecEnv<Env> batch(2, 7, 0, 1, params);
+    batch.reset();
+    const Rows rows = inspect(batch, 1);
+    REQUIRE(rows.contains("agents"));
+    CHECK(rows.at("agents").shape.front() == batch.num_agents());
+    CHECK(rows == inspect(batch.env(1)));
   });
-  return rows;
-}
-
-template <class Env>
-Rows inspect(const Env& env) {
-  return rows_of([&env](auto&& row) { env.inspect(row); });
-}
-
-template <class Env>
-Rows inspect(const VecEnv<Env>& batch, std::size_t b) {
-  return rows_of([&](auto&& row) { batch.inspect(b, row); });
-}
-
-TEST_CASE("exchange shows agents, boxes and food by row and column") {
-  World<Exchange> world(ExchangeParams{.num_agents = 3});
-  auto& state = world.env.state();
-  state.agents[0] = {1, 2};
-  state.agents[1] = {4, 0};
-  state.agents[2] = {3, 3};
-  state.boxes[0] = {0, 4};
-  state.boxes[1] = {2, 1};
-  state.boxes[2] = {4, 3};
-  state.food[1] = Exchange::Box::kOpen;
-  state.food[2] = Exchange::Box::kEaten;
-  CHECK(inspect(world.env) == Rows{{"agents", {{3, 2}, {2, 1, 0, 4, 3, 3}}},
-                                   {"boxes", {{3, 2}, {4, 0, 1, 2, 3, 4}}},
-                                   {"food", {{3}, {0, 1, 2}}}});
-}
-
-TEST_CASE("navigation shows agents and landmarks by row and column") {
-  World<Navigation> world(NavigationParams{.num_agents = 2});
-  world.env.state().agents[0] = {1, 2};
-  world.env.state().agents[1] = {4, 0};
-  world.env.state().landmarks[0] = {0, 3};
-  world.env.state().landmarks[1] = {2, 2};
-  CHECK(inspect(world.env) ==
-        Rows{{"agents", {{2, 2}, {2, 1, 0, 4}}}, {"landmarks", {{2, 2}, {3, 0, 2, 2}}}});
-}
-
-TEST_CASE("predation shows places on the line") {
-  World<Predation> world(PredationParams{.num_agents = 2});
-  world.env.state().target = 12.25;
-  world.env.state().agent[0] = 30;
-  world.env.state().agent[1] = 0.5;
-  CHECK(inspect(world.env) == Rows{{"agents", {{2}, {30, 0.5}}}, {"prey", {{1}, {12.25}}}});
 }
 
 TEST_CASE("a batch shows each of its environments, and what is not there is refused") {
@@ -127,7 +69,7 @@ TEST_CASE("a look ahead sees the end of an episode and moves nothing") {
 
 TEST_CASE("to be inspected is an option") {
   static_assert(MultiAgentEnv<Counter> && !Inspectable<Counter>);
-  static_assert(Inspectable<Exchange> && Inspectable<Navigation> && Inspectable<Predation>);
+  for_each_environment([]<class Env>() { static_assert(Inspectable<Env>); });
 }
 
 }  // namespace

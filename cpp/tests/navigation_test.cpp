@@ -13,6 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "inspected.hpp"
+#include "saved_state.hpp"
+#include "variants.hpp"
 #include "world.hpp"
 
 namespace ascore {
@@ -26,6 +29,20 @@ using Bytes = std::vector<std::uint8_t>;
 constexpr std::int32_t kStay = Navigation::kStay, kLeft = Navigation::kLeft,
                        kRight = Navigation::kRight, kDown = Navigation::kDown,
                        kUp = Navigation::kUp;
+
+const Variants<Navigation> kVariants({
+    {},
+    {.num_agents = 64,
+     .size = 32,
+     .landmarks = Params::Landmarks::kFixed,
+     .obs_order = Params::ObsOrder::kSelfFirst},
+    {.num_agents = 8, .size = 3, .block = true},
+    {.num_agents = 4,
+     .size = 3,
+     .block = true,
+     .landmarks = Params::Landmarks::kFixed,
+     .obs_order = Params::ObsOrder::kSelfFirst},
+});
 
 /// A world with its agents and landmarks at (column, row).
 struct Board : World<Navigation> {
@@ -248,6 +265,41 @@ TEST_CASE("a state is admitted only if it can be one of this environment") {
   state = {};
   state.landmarks[0] = {5, 0};
   CHECK_FALSE(env.admits(state));
+}
+
+TEST_CASE("navigation shows agents and landmarks by row and column") {
+  World<Navigation> world(Params{.num_agents = 2});
+  world.env.state().agents[0] = {1, 2};
+  world.env.state().agents[1] = {4, 0};
+  world.env.state().landmarks[0] = {0, 3};
+  world.env.state().landmarks[1] = {2, 2};
+  CHECK(inspect(world.env) ==
+        Rows{{"agents", {{2, 2}, {2, 1, 0, 4}}}, {"landmarks", {{2, 2}, {3, 0, 2, 2}}}});
+}
+
+TEST_CASE("agents need as many cells, and counts and scales are not negative") {
+  CHECK_THROWS_WITH(validate(Params{.num_agents = 5, .size = 2}),
+                    "num_agents = 5 needs as many cells; size = 2 has 4");
+  CHECK_NOTHROW(validate(Params{.num_agents = 4, .size = 2}));
+  CHECK_THROWS_WITH(validate(Params{.num_agents = 0}), "num_agents = 0 is outside 1..64");
+  CHECK_THROWS_WITH(validate(Params{.dist_scale = -1}), "dist_scale = -1 is outside 0..1e+06");
+}
+
+TEST_CASE("sizes follow from the parameters") {
+  const Spec spec = Navigation(Params{.num_agents = 4}).spec();
+  CHECK(spec.num_actions() == 5);
+  CHECK(spec.views == 1);
+  CHECK(spec.obs_size == 16);
+  CHECK(spec.horizon == 100);
+  CHECK(
+      Navigation(Params{.num_agents = 4, .obs_order = Params::ObsOrder::kSelfFirst}).spec().views ==
+      4);
+}
+
+TEST_CASE("saved states that cannot be are refused") {
+  constexpr std::size_t kLandmarksAt = offsetof(Navigation::State, landmarks);
+  check_refused<Navigation>({}, {2 * 3, 2 * 63, kLandmarksAt + 6}, std::uint8_t{1});  // not there
+  check_refused<Navigation>({}, {0, 5, kLandmarksAt}, std::uint8_t{5});
 }
 
 }  // namespace

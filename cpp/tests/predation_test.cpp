@@ -8,6 +8,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "inspected.hpp"
+#include "saved_state.hpp"
+#include "variants.hpp"
 #include "world.hpp"
 
 namespace ascore {
@@ -17,6 +20,14 @@ using Params = PredationParams;
 using Floats = std::vector<float>;
 
 constexpr std::int32_t kLeft = 0, kRight = 1;
+
+const Variants<Predation> kVariants({
+    {},
+    {.num_agents = 64, .approach = Params::Approach::kDistance},
+    {.num_agents = 2, .length = 1e-3, .mixed = Params::Mixed::kPairwise},
+    {.num_agents = 2, .approach = Params::Approach::kDistance},
+    {.num_agents = 30, .mixed = Params::Mixed::kPairwise},
+});
 
 struct Line : World<Predation> {
   Line(Params params, double target, const std::vector<double>& positions)
@@ -191,6 +202,28 @@ TEST_CASE("a state is admitted only if it can be one of this environment") {
   state = {};
   state.agent[0] = std::nan("");
   CHECK_FALSE(env.admits(state));
+}
+
+TEST_CASE("predation shows places on the line") {
+  World<Predation> world(Params{.num_agents = 2});
+  world.env.state().target = 12.25;
+  world.env.state().agent[0] = 30;
+  world.env.state().agent[1] = 0.5;
+  CHECK(inspect(world.env) == Rows{{"agents", {{2}, {30, 0.5}}}, {"prey", {{1}, {12.25}}}});
+}
+
+TEST_CASE("sizes follow from the parameters") {
+  const Spec spec = Predation(Params{.num_agents = 20, .horizon = 7}).spec();
+  CHECK(spec.num_actions() == 2);
+  CHECK(spec.obs_size == 20);
+  CHECK(spec.horizon == 7);
+}
+
+TEST_CASE("saved states that cannot be are refused") {
+  check_refused<Predation>({.num_agents = 3}, {8 * 4, 8 * 64}, 0.5);  // agents not there
+  for (const double place : {-1e-9, 1.0 + 1e-9, std::nan(""), 1e300}) {
+    check_refused<Predation>({.length = 1}, {0, 8, 16}, place);
+  }
 }
 
 }  // namespace

@@ -16,13 +16,9 @@
 #include <string>
 #include <vector>
 
-#include "ascore/envs/cleanup.hpp"
-#include "ascore/envs/exchange.hpp"
-#include "ascore/envs/harvest.hpp"
-#include "ascore/envs/navigation.hpp"
-#include "ascore/envs/predation.hpp"
 #include "ascore/vec_env.hpp"
 #include "saved_state.hpp"
+#include "variants.hpp"
 
 namespace ascore {
 namespace {
@@ -99,92 +95,40 @@ void play_on(VecEnv<Env>& batch, Rng& rng) {
 }
 
 template <class Env>
-void fuzz(const std::vector<typename Env::Params>& variants) {
+void fuzz(const typename Env::Params& params, std::size_t count) {
   std::size_t accepted = 0, refused = 0;
-  for (std::size_t v = 0; v < variants.size(); ++v) {
-    CAPTURE(v);
-    VecEnv<Env> batch(kEnvs, v, 0, 1, variants[v]);
-    Rng rng(v, 0, 0, 0, Domain::kAction);
-    std::vector<Bytes> good{batch.save_state()};
-    for (int k = 0; k < 5; ++k) {
-      play_on(batch, rng);
-      good.push_back(batch.save_state());
-    }
-    constexpr std::size_t kStates = kEnvs * (sizeof(typename Env::State) + sizeof(std::int32_t));
-    for (std::size_t k = 0; k < num_states() / variants.size() + 1; ++k) {
-      Bytes state = good[rng.below(good.size())];
-      const std::size_t payload = payload_at(state);
-      for (std::uint64_t n = 1 + rng.below(3); n > 0; --n) mutate(state, payload, kStates, rng);
-      if (payload_at(state) == payload) repair(state);
-      try {
-        batch.load_state(state);
-      } catch (const std::invalid_argument& error) {
-        REQUIRE(std::string(error.what()).starts_with("state "));
-        ++refused;
-        continue;
-      }
-      ++accepted;
-      play_on(batch, rng);
-      batch.load_state(batch.save_state());
-    }
+  VecEnv<Env> batch(kEnvs, 3, 0, 1, params);
+  Rng rng(3, 0, 0, 0, Domain::kAction);
+  std::vector<Bytes> good{batch.save_state()};
+  for (int k = 0; k < 5; ++k) {
+    play_on(batch, rng);
+    good.push_back(batch.save_state());
   }
-  MESSAGE(accepted << " states were played on from, " << refused << " refused");
+  constexpr std::size_t kStates = kEnvs * (sizeof(typename Env::State) + sizeof(std::int32_t));
+  for (std::size_t k = 0; k < count; ++k) {
+    Bytes state = good[rng.below(good.size())];
+    const std::size_t payload = payload_at(state);
+    for (std::uint64_t n = 1 + rng.below(3); n > 0; --n) mutate(state, payload, kStates, rng);
+    if (payload_at(state) == payload) repair(state);
+    try {
+      batch.load_state(state);
+    } catch (const std::invalid_argument& error) {
+      REQUIRE(std::string(error.what()).starts_with("state "));
+      ++refused;
+      continue;
+    }
+    ++accepted;
+    play_on(batch, rng);
+    batch.load_state(batch.save_state());
+  }
   CHECK(accepted > (accepted + refused) / 50);
   CHECK(refused > (accepted + refused) / 50);
 }
 
-TEST_CASE("forged states are refused or can be played on from: exchange") {
-  using P = ExchangeParams;
-  fuzz<Exchange>({{.horizon = 30},
-                  {.horizon = 7,
-                   .food = P::FoodRule::kPickup,
-                   .early_end = true,
-                   .eaten = P::Eaten::kFlag,
-                   .collisions = P::Collisions::kBlock},
-                  {.num_agents = 25, .agents_on_boxes = true},
-                  {.num_agents = 64, .size = 32, .open_range = 4}});
-}
-
-TEST_CASE("forged states are refused or can be played on from: navigation") {
-  using P = NavigationParams;
-  fuzz<Navigation>({{.horizon = 30},
-                    {.num_agents = 8, .size = 3, .horizon = 7, .block = true},
-                    {.num_agents = 64,
-                     .size = 32,
-                     .landmarks = P::Landmarks::kFixed,
-                     .obs_order = P::ObsOrder::kSelfFirst}});
-}
-
-TEST_CASE("forged states are refused or can be played on from: predation") {
-  using P = PredationParams;
-  fuzz<Predation>({{.horizon = 7},
-                   {.num_agents = 64, .approach = P::Approach::kDistance},
-                   {.num_agents = 2, .length = 1e-3, .mixed = P::Mixed::kPairwise}});
-}
-
-TEST_CASE("forged states are refused or can be played on from: harvest") {
-  using namespace grid;
-  const std::string crowded = "PPP\nPPP\nPPP\nAAA";
-  fuzz<Harvest>({{.num_agents = 5, .horizon = 7},
-                 {.num_agents = 8, .map = crowded},
-                 {.num_agents = 9, .map = crowded, .profile = Profile::kFeatures},
-                 {.num_agents = 20, .map = "harvest_full", .obs_mode = ObsMode::kLocal},
-                 {.num_agents = 1, .obs_mode = ObsMode::kRgb, .append_orientation = true},
-                 {.num_agents = 3, .obs_mode = ObsMode::kFeatures, .graph = Graph::kRadius}});
-}
-
-TEST_CASE("forged states are refused or can be played on from: cleanup") {
-  using namespace grid;
-  const std::string crowded = "PPPP\nHRHR\nRSRS\nBBBB\nPPPP";
-  fuzz<Cleanup>({{.horizon = 7},
-                 {.num_agents = 8, .map = crowded, .move_frame = Frame::kAbs},
-                 {.num_agents = 8, .map = crowded, .profile = Profile::kFeatures},
-                 {.num_agents = 10,
-                  .map = "cleanup_full",
-                  .obs_mode = ObsMode::kFeatures,
-                  .waste_probability = 1,
-                  .beam_length = 64},
-                 {.num_agents = 2, .obs_mode = ObsMode::kRgb, .graph = Graph::kRadius}});
+TEST_CASE("forged states are refused or can be played on from") {
+  for_each_variant([]<class Env>(const typename Env::Params& params) {
+    fuzz<Env>(with_horizon(params, 7), num_states() / variants<Env>().size() + 1);
+  });
 }
 
 }  // namespace

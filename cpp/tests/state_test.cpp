@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -10,14 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "ascore/envs/cleanup.hpp"
 #include "ascore/envs/exchange.hpp"
-#include "ascore/envs/harvest.hpp"
-#include "ascore/envs/navigation.hpp"
 #include "ascore/envs/predation.hpp"
 #include "ascore/vec_env.hpp"
 #include "counter.hpp"
 #include "saved_state.hpp"
+#include "variants.hpp"
 
 namespace ascore {
 namespace {
@@ -34,16 +31,6 @@ void play(VecEnv<Env>& batch, int steps) {
     }
     batch.step(action);
   }
-}
-
-template <class Env>
-std::string complaint(VecEnv<Env>& batch, std::span<const std::uint8_t> state) {
-  try {
-    batch.load_state(state);
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "";
 }
 
 /// A saved state is every bit that changes, so equal states mean equal futures and equal buffers.
@@ -73,9 +60,9 @@ void check_round_trip(const typename Env::Params& params) {
 }
 
 TEST_CASE("going back and on again gives the same bits") {
-  check_round_trip<Exchange>({.horizon = 6, .food = ExchangeParams::FoodRule::kPickup});
-  check_round_trip<Navigation>({.horizon = 6, .landmarks = NavigationParams::Landmarks::kFixed});
-  check_round_trip<Predation>({.horizon = 6});
+  for_each_variant([]<class Env>(const typename Env::Params& params) {
+    check_round_trip<Env>(with_horizon(params, 6));
+  });
   check_round_trip<Counter>({});
 }
 
@@ -186,58 +173,6 @@ TEST_CASE("a flag other than 0 and 1 is refused by name") {
   CHECK(complaint_from_end(12) ==
         std::string("state of environment 0 holds 7 in neighbours") + kRest);
   CHECK(batch.save_state() == saved);
-}
-
-/// Refuses a state in which something was written at these places of the first environment.
-template <class Env, class T>
-void check_refused(const typename Env::Params& params, const std::vector<std::size_t>& places,
-                   T value) {
-  VecEnv<Env> batch(1, 3, 0, 1, params);
-  batch.reset();
-  const Bytes saved = batch.save_state();
-  CHECK(complaint(batch, saved) == "");
-  for (const std::size_t place : places) {
-    CAPTURE(place);
-    CHECK(complaint(batch, forged(saved, kStatesAt + place, value)) ==
-          "state of environment 0 is impossible in " + std::string(batch.spec().name));
-  }
-  CHECK(batch.save_state() == saved);
-}
-
-TEST_CASE("entries of agents that are not there must be zero") {
-  const std::size_t facing = offsetof(grid::Agents, orientation);
-  // 5 agents share a vector with three that are not there; 9 have more than a vector holds.
-  check_refused<Harvest>({.num_agents = 5}, {2 * 5, 2 * 7, 2 * 63}, std::uint16_t{0x7FFF});
-  check_refused<Harvest>({.num_agents = 9}, {2 * 9, 2 * 63}, std::uint16_t{1});
-  check_refused<Harvest>({.num_agents = 5}, {facing + 5, facing + 63}, std::uint8_t{1});
-  check_refused<Cleanup>({}, {2 * 2, 2 * 63}, std::uint16_t{0x7FFF});
-  check_refused<Cleanup>({}, {facing + 2, facing + 63}, std::uint8_t{1});
-  using E = Exchange::State;
-  check_refused<Exchange>({}, {2 * 3, 2 * 63, offsetof(E, boxes) + 6, offsetof(E, food) + 3},
-                          std::uint8_t{1});
-  check_refused<Navigation>({}, {2 * 3, 2 * 63, offsetof(Navigation::State, landmarks) + 6},
-                            std::uint8_t{1});
-  check_refused<Predation>({.num_agents = 3}, {8 * 4, 8 * 64}, 0.5);
-}
-
-TEST_CASE("what a rule excludes is refused: places, orientations, counts and food") {
-  constexpr std::size_t kFacing = offsetof(grid::Agents, orientation);
-  check_refused<Harvest>({}, {0, 2}, std::uint16_t{0});       // a wall
-  check_refused<Harvest>({}, {0, 2}, std::uint16_t{7 * 38});  // beyond the map
-  check_refused<Harvest>({}, {kFacing, kFacing + 1}, std::uint8_t{4});
-  check_refused<Harvest>({}, {offsetof(Harvest::State, apples) + 7}, std::uint8_t{0xFF});
-  check_refused<Harvest>({}, {offsetof(Harvest::State, apples) + 128}, std::uint8_t{1});
-  check_refused<Cleanup>({}, {offsetof(Cleanup::State, num_waste)}, std::uint16_t{0xFFFF});
-  check_refused<Cleanup>({}, {offsetof(Cleanup::State, waste) + 128}, std::uint8_t{1});
-  using E = Exchange::State;
-  check_refused<Exchange>({}, {0, 1, offsetof(E, boxes)}, std::uint8_t{5});
-  check_refused<Exchange>({}, {offsetof(E, food)}, Exchange::Box::kOpen);  // food = immediate
-  check_refused<Exchange>({}, {offsetof(E, food)}, std::uint8_t{3});
-  check_refused<Exchange>({}, {offsetof(E, boxes)}, std::uint64_t{0});  // four boxes on one cell
-  check_refused<Navigation>({}, {0, 5, offsetof(Navigation::State, landmarks)}, std::uint8_t{5});
-  for (const double place : {-1e-9, 1.0 + 1e-9, std::nan(""), 1e300}) {
-    check_refused<Predation>({.length = 1}, {0, 8, 16}, place);
-  }
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A million actions on every environment, random and spiteful, with the state looked at after each:
-// meant for the sanitizers, and for rules that must hold whatever agents do.
+// Actions in great number on every environment, random and spiteful, with the state looked at after
+// each: meant for the sanitizers, and for rules that must hold whatever agents do.
 
 #include <doctest/doctest.h>
 
@@ -8,20 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
-#include <string>
 #include <vector>
 
-#include "ascore/envs/cleanup.hpp"
-#include "ascore/envs/exchange.hpp"
-#include "ascore/envs/harvest.hpp"
-#include "ascore/envs/navigation.hpp"
-#include "ascore/envs/predation.hpp"
 #include "ascore/vec_env.hpp"
+#include "variants.hpp"
 
 namespace ascore {
 namespace {
 
-constexpr std::size_t kActions = 1'000'000;
+constexpr std::size_t kActions = 250'000;  // on each variant
 
 /// What the last step may do to a state; called for every environment after every step.
 template <class Env>
@@ -73,99 +68,35 @@ std::int32_t choose(std::size_t way, std::size_t step, std::size_t agent, int nu
 }
 
 template <class Env>
-void torment(const std::vector<typename Env::Params>& variants) {
-  for (std::size_t v = 0; v < variants.size(); ++v) {
-    CAPTURE(v);
-    const auto& params = variants[v];
-    VecEnv<Env> batch(6, 17 + v, 0, 2, params);
-    batch.reset();
-    const std::size_t n = batch.num_agents();
-    const std::size_t per_step = batch.num_envs() * n;
-    const std::size_t steps = kActions / variants.size() / per_step + 1;
-    Rng rng(5, 5, v, 0, Domain::kAction);
-    std::vector<std::int32_t> action(per_step);
-    std::vector<typename Env::State> before(batch.num_envs());
-    for (std::size_t step = 0; step < steps; ++step) {
-      const std::size_t way = step / 50 % 5;
-      for (std::size_t k = 0; k < per_step; ++k) {
-        action[k] = choose(way, step, k % n, batch.spec().num_actions(), rng);
-      }
-      for (std::size_t b = 0; b < before.size(); ++b) before[b] = batch.env(b).state();
-      batch.step(action);
-      for (std::size_t b = 0; b < before.size(); ++b) {
-        const auto reward = batch.reward().subspan(b * n, n);
-        REQUIRE(std::ranges::all_of(reward, [](float r) { return std::isfinite(r); }));
-        const auto& state = batch.env(b).state();
-        REQUIRE(batch.env(b).admits(state));
-        if (batch.truncated()[b] != 0 || batch.terminated()[b] != 0) continue;
-        const double team = std::accumulate(reward.begin(), reward.end(), 0.0);
-        check_change(batch.env(b), before[b], state, team);
-      }
+void torment(const typename Env::Params& params) {
+  VecEnv<Env> batch(6, 17, 0, 2, params);
+  batch.reset();
+  const std::size_t n = batch.num_agents();
+  const std::size_t per_step = batch.num_envs() * n;
+  Rng rng(5, 5, 0, 0, Domain::kAction);
+  std::vector<std::int32_t> action(per_step);
+  std::vector<typename Env::State> before(batch.num_envs());
+  for (std::size_t step = 0; step <= kActions / per_step; ++step) {
+    const std::size_t way = step / 50 % 5;
+    for (std::size_t k = 0; k < per_step; ++k) {
+      action[k] = choose(way, step, k % n, batch.spec().num_actions(), rng);
+    }
+    for (std::size_t b = 0; b < before.size(); ++b) before[b] = batch.env(b).state();
+    batch.step(action);
+    for (std::size_t b = 0; b < before.size(); ++b) {
+      const auto reward = batch.reward().subspan(b * n, n);
+      REQUIRE(std::ranges::all_of(reward, [](float r) { return std::isfinite(r); }));
+      const auto& state = batch.env(b).state();
+      REQUIRE(batch.env(b).admits(state));
+      if (batch.truncated()[b] != 0 || batch.terminated()[b] != 0) continue;
+      const double team = std::accumulate(reward.begin(), reward.end(), 0.0);
+      check_change(batch.env(b), before[b], state, team);
     }
   }
 }
 
-TEST_CASE("a million actions: exchange") {
-  using P = ExchangeParams;
-  torment<Exchange>({{},
-                     {.food = P::FoodRule::kPickup, .collisions = P::Collisions::kBlock},
-                     {.num_agents = 9, .size = 5, .open_range = 4, .early_end = true}});
-}
-
-TEST_CASE("a million actions: predation") {
-  using P = PredationParams;
-  torment<Predation>({{},
-                      {.num_agents = 2, .approach = P::Approach::kDistance},
-                      {.num_agents = 30, .mixed = P::Mixed::kPairwise}});
-}
-
-TEST_CASE("a million actions: navigation") {
-  torment<Navigation>({{}, {.num_agents = 8, .size = 3, .block = true}});
-}
-
-TEST_CASE("a million actions: harvest") {
-  using namespace grid;
-  const std::string crowded = "PPP\nPPP\nPPP\nAAA";
-  torment<Harvest>(
-      {{.num_agents = 5},
-       {.num_agents = 9, .map = crowded, .move_frame = Frame::kAbs, .horizon = 37},
-       {.num_agents = 20, .map = "harvest_full", .obs_mode = ObsMode::kLocal},
-       {.num_agents = 6, .map = crowded, .obs_mode = ObsMode::kRgb, .graph = Graph::kRadius},
-       {.num_agents = 6, .map = crowded, .obs_mode = ObsMode::kFeatures}});
-}
-
-TEST_CASE("a million actions: cleanup") {
-  using namespace grid;
-  const std::string crowded = "PPPP\nHRHR\nRSRS\nBBBB\nPPPP";
-  torment<Cleanup>({{},
-                    {.num_agents = 8, .map = crowded, .move_frame = Frame::kAbs, .horizon = 37},
-                    {.num_agents = 8, .map = "cleanup_mid", .obs_mode = ObsMode::kLocal},
-                    {.num_agents = 7,
-                     .map = crowded,
-                     .obs_mode = ObsMode::kRgb,
-                     .append_orientation = true,
-                     .graph = Graph::kRadius},
-                    {.num_agents = 10,
-                     .map = "cleanup_full",
-                     .obs_mode = ObsMode::kFeatures,
-                     .waste_probability = 1,
-                     .beam_length = 64}});
-}
-
-TEST_CASE("a million actions: the older profile, where agents may share cells") {
-  using namespace grid;
-  torment<Harvest>({{.num_agents = 9, .map = "PPP\nPPP\nPPP\nAAA", .profile = Profile::kFeatures},
-                    {.num_agents = 5,
-                     .profile = Profile::kFeatures,
-                     .move_frame = Frame::kEgo,
-                     .obs_mode = ObsMode::kFeatures}});
-  torment<Cleanup>({{.num_agents = 8,
-                     .map = "PPPP\nHRHR\nRSRS\nBBBB\nPPPP",
-                     .profile = Profile::kFeatures,
-                     .move_frame = Frame::kEgo},
-                    {.profile = Profile::kFeatures,
-                     .waste_mode = CleanupParams::WasteMode::kOnce,
-                     .obs_mode = ObsMode::kRgb}});
+TEST_CASE("many actions on every environment") {
+  for_each_variant([]<class Env>(const typename Env::Params& params) { torment<Env>(params); });
 }
 
 }  // namespace

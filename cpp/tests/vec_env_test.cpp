@@ -13,9 +13,8 @@
 #include <vector>
 
 #include "ascore/envs/exchange.hpp"
-#include "ascore/envs/navigation.hpp"
-#include "ascore/envs/predation.hpp"
 #include "counter.hpp"
+#include "variants.hpp"
 
 namespace ascore {
 namespace {
@@ -94,35 +93,12 @@ void check_invariance(const typename Env::Params& params) {
   CHECK(expected[0] != expected[1]);
 }
 
-TEST_CASE("exchange: threads and batches do not change a bit") {
-  using Params = ExchangeParams;
-  check_invariance<Exchange>({.horizon = 11});
-  check_invariance<Exchange>({.horizon = 13,
-                              .open_range = 2,
-                              .food = Params::FoodRule::kPickup,
-                              .early_end = true,
-                              .eaten = Params::Eaten::kFlag,
-                              .collisions = Params::Collisions::kBlock});
+TEST_CASE("threads and batches do not change a bit") {
+  for_each_variant([]<class Env>(const typename Env::Params& params) {
+    check_invariance<Env>(with_horizon(params, 11));
+  });
+  check_invariance<Counter>({});
 }
-
-TEST_CASE("navigation: threads and batches do not change a bit") {
-  using Params = NavigationParams;
-  check_invariance<Navigation>({.horizon = 11});
-  check_invariance<Navigation>({.num_agents = 4,
-                                .size = 3,
-                                .horizon = 5,
-                                .block = true,
-                                .landmarks = Params::Landmarks::kFixed,
-                                .obs_order = Params::ObsOrder::kSelfFirst});
-}
-
-TEST_CASE("predation: threads and batches do not change a bit") {
-  check_invariance<Predation>({.horizon = 9});
-  check_invariance<Predation>(
-      {.num_agents = 3, .horizon = 1, .mixed = PredationParams::Mixed::kPairwise});
-}
-
-TEST_CASE("counter: threads and batches do not change a bit") { check_invariance<Counter>({}); }
 
 TEST_CASE("there are as many threads as asked for, but no more than environments") {
   CHECK(VecEnv<Counter>(5, 0, 0, 1, {}).num_threads() == 1);

@@ -6,11 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ascore/envs/cleanup.hpp"
-#include "ascore/envs/exchange.hpp"
-#include "ascore/envs/harvest.hpp"
-#include "ascore/envs/navigation.hpp"
-#include "ascore/envs/predation.hpp"
+#include "ascore/envs/all.hpp"
 #include "ascore/vec_env.hpp"
 
 namespace {
@@ -50,9 +46,7 @@ void trace(int steps, int threads) {
 int main(int, char** argv) {
   const std::string name = argv[1];
   const int steps = std::atoi(argv[2]), threads = std::atoi(argv[3]);
-  if (name == "cleanup-v1") trace<ascore::Cleanup>(steps, threads);
-  if (name == "exchange-v1") trace<ascore::Exchange>(steps, threads);
-  if (name == "harvest-v1") trace<ascore::Harvest>(steps, threads);
-  if (name == "navigation-v1") trace<ascore::Navigation>(steps, threads);
-  if (name == "predation-v1") trace<ascore::Predation>(steps, threads);
+  ascore::for_each_environment([&]<class Env>() {
+    if (name == Env::kName) trace<Env>(steps, threads);
+  });
 }

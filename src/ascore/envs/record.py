@@ -75,7 +75,6 @@ class Environment:
     Attributes:
         name: with its version, such as "exchange-v1".
         summary: one line for `ascore envs`.
-        core: the compiled batch.
         shows: what `VecEnv.inspect` shows of it: name -> type, shape and meaning; H x W cells.
         anchors: what random, selfish and cooperative play earn, the defaults first.
         twin: MODULE:CLASS of the same rules in plain Python, which tests and benches compare with.
@@ -88,7 +87,6 @@ class Environment:
 
     name: str
     summary: str
-    core: type[_core.CoreVecEnv]
     shows: Mapping[str, str]
     anchors: tuple[Anchor, ...]
     twin: str
@@ -97,6 +95,11 @@ class Environment:
     bounds: Bounds | None = None
     milestones: Mapping[str, Event] = field(default_factory=dict)
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
+
+    @property
+    def core(self) -> type[_core.CoreVecEnv]:
+        """The compiled batch."""
+        return _core.environments[self.name]
 
     def load_twin(self) -> Any:
         """The class named by `twin`."""

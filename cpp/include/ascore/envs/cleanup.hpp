@@ -126,6 +126,7 @@ struct CleanupParams {
 /// One game of Cleanup.
 class Cleanup {
  public:
+  static constexpr const char* kName = "cleanup-v1";
   using Params = CleanupParams;
   using Obs = grid::View::Obs;
 
@@ -142,7 +143,7 @@ class Cleanup {
   Spec spec() const noexcept {
     const Params& p = w_->p;
     const auto sites = static_cast<double>(w_->orchard.cell.size() + w_->river.cell.size());
-    return {.name = "cleanup-v1",
+    return {.name = kName,
             .action_names = grid::kActionNames,
             .num_agents = p.num_agents,
             .views = w_->view.views(),

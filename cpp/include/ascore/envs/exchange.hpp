@@ -116,6 +116,7 @@ struct ExchangeParams {
 /// One game of Exchange. Cells are (x, y) = (column, row), row 0 at the top.
 class Exchange {
  public:
+  static constexpr const char* kName = "exchange-v1";
   using Params = ExchangeParams;
   using Obs = float;
 
@@ -139,7 +140,7 @@ class Exchange {
 
   Spec spec() const noexcept {
     const int flags = p_.eaten == Params::Eaten::kFlag ? p_.num_agents : 0;
-    return {.name = "exchange-v1",
+    return {.name = kName,
             .action_names = kActionNames,
             .num_agents = p_.num_agents,
             .views = 1,

@@ -87,6 +87,7 @@ struct HarvestParams {
 /// One game of Harvest.
 class Harvest {
  public:
+  static constexpr const char* kName = "harvest-v1";
   using Params = HarvestParams;
   using Obs = grid::View::Obs;
 
@@ -101,7 +102,7 @@ class Harvest {
   Spec spec() const noexcept {
     const Params& p = w_->p;
     return {
-        .name = "harvest-v1",
+        .name = kName,
         .action_names = std::span(grid::kActionNames).first(grid::kClean),
         .num_agents = p.num_agents,
         .views = w_->view.views(),

@@ -95,6 +95,7 @@ struct NavigationParams {
 /// One game of navigation. Cells are (x, y) = (column, row), row 0 at the top.
 class Navigation {
  public:
+  static constexpr const char* kName = "navigation-v1";
   using Params = NavigationParams;
   using Obs = float;
 
@@ -116,7 +117,7 @@ class Navigation {
 
   Spec spec() const noexcept {
     const bool shared = p_.obs_order == Params::ObsOrder::kGlobal;
-    return {.name = "navigation-v1",
+    return {.name = kName,
             .action_names = kActionNames,
             .num_agents = p_.num_agents,
             .views = shared ? 1 : p_.num_agents,

@@ -65,6 +65,7 @@ struct PredationParams {
 
 class Predation {
  public:
+  static constexpr const char* kName = "predation-v1";
   using Params = PredationParams;
   using Obs = float;
 
@@ -80,7 +81,7 @@ class Predation {
       : p_(params), n_(static_cast<std::size_t>(p_.num_agents)), earshot_(earshot(params)) {}
 
   Spec spec() const noexcept {
-    return {.name = "predation-v1",
+    return {.name = kName,
             .action_names = kActionNames,
             .num_agents = p_.num_agents,
             .views = 1,

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from ascore._core import HarvestV1, __version__
+from ascore import _core
 from ascore.errors import EnvError
 
 if TYPE_CHECKING:
@@ -103,11 +103,11 @@ def build_compiled(
         ValueError: a parameter is unknown or out of range.
     """
     interface = getattr(create, "interface", 0)
-    if interface != HarvestV1.interface:
+    if interface != _core.interface:
         raise EnvError(
             topic="loading",
             found=f"{target} was compiled for interface {interface} of ascore, and ascore "
-            f"{__version__} has interface {HarvestV1.interface}",
+            f"{_core.__version__} has interface {_core.interface}",
             remedy="recompile it with the headers in `python -m ascore --include-dir`",
         )
     return cast("CoreVecEnv", create(num_envs, seed, first_env, num_threads, dict(params)))

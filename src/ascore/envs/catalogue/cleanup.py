@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ascore import _core
 from ascore.envs.record import UNIFORM, Anchor, Environment
 
 _DEFAULTS = {
@@ -38,7 +37,6 @@ def _anchors(
 RECORD = Environment(
     name="cleanup-v1",
     summary="apples grow only while somebody cleans the river, which earns nothing (11x18 grid)",
-    core=_core.CleanupV1,
     shows={
         "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
         "orientation": "i32 [N], 0 up, then clockwise",

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ascore import _core
 from ascore.envs.record import Anchor, Environment
 from ascore.envs.vec_env import VecEnv
 
@@ -38,7 +37,6 @@ def _bounds(batch: VecEnv) -> tuple[Any, float]:
 RECORD = Environment(
     name="exchange-v1",
     summary="agents open boxes for one another at their own cost (5x5 grid)",
-    core=_core.ExchangeV1,
     shows={
         "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
         "boxes": "i32 [N, 2], cell of the box with agent i's food",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ascore import _core
 from ascore.envs.record import UNIFORM, Anchor, Environment
 
 _DEFAULTS = {
@@ -45,7 +44,6 @@ def _anchors(
 RECORD = Environment(
     name="harvest-v1",
     summary="apples grow back only beside others, so taking the last ones costs all (7x38 grid)",
-    core=_core.HarvestV1,
     shows={
         "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
         "orientation": "i32 [N], 0 up, then clockwise",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ascore import _core
 from ascore.envs.record import Anchor, Environment
 
 _DEFAULTS = {
@@ -19,7 +18,6 @@ _DEFAULTS = {
 RECORD = Environment(
     name="navigation-v1",
     summary="agents walk to landmarks of their own without running into one another (5x5 grid)",
-    core=_core.NavigationV1,
     shows={
         "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
         "landmarks": "i32 [N, 2], cell where agent i wants to be",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ascore import _core
 from ascore.envs.record import Anchor, Environment
 from ascore.envs.vec_env import VecEnv
 
@@ -25,7 +24,6 @@ def _bounds(batch: VecEnv) -> tuple[float, float]:
 RECORD = Environment(
     name="predation-v1",
     summary="predators on a line approach a prey together, or leave it to the others",
-    core=_core.PredationV1,
     shows={
         "agents": "f64 [N], places on the line, 0 to its length",
         "prey": "f64 [1], its place",
