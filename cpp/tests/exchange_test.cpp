@@ -355,15 +355,18 @@ TEST_CASE("neighbours are within a radius, of the state after the step, never on
 }
 
 TEST_CASE("a state is admitted only if it can be one of this environment") {
-  Exchange env(Params{});
-  Exchange::State state{};
-  CHECK(env.admits(state));
+  World<Exchange> world;
+  world.reset();
+  const Exchange& env = world.env;
+  const Exchange::State valid = env.state();
+  CHECK(env.admits(valid));
+  Exchange::State state = valid;
   state.agents[2] = {4, 5};
   CHECK_FALSE(env.admits(state));
-  state = {};
+  state = valid;
   state.boxes[0] = {5, 0};
   CHECK_FALSE(env.admits(state));
-  state = {};
+  state = valid;
   state.food[1] = static_cast<Box>(3);
   CHECK_FALSE(env.admits(state));
 }

@@ -257,12 +257,15 @@ TEST_CASE("a lone agent has nobody to meet") {
 }
 
 TEST_CASE("a state is admitted only if it can be one of this environment") {
-  Navigation env(Params{});
-  Navigation::State state{};
-  CHECK(env.admits(state));
+  World<Navigation> world;
+  world.reset();
+  const Navigation& env = world.env;
+  const Navigation::State valid = env.state();
+  CHECK(env.admits(valid));
+  Navigation::State state = valid;
   state.agents[2] = {4, 5};
   CHECK_FALSE(env.admits(state));
-  state = {};
+  state = valid;
   state.landmarks[0] = {5, 0};
   CHECK_FALSE(env.admits(state));
 }
