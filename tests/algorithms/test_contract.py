@@ -264,9 +264,13 @@ def test_keys_of_ones_own(registered: Any) -> None:
     assert own_keys(Config(algorithm="mine"), Mine) == Mine()
     config = Config(algorithm="mine", algorithm_params={"tax": 2})
     assert own_keys(config, Mine) == Mine(tax=2.0)
-    for name, params in {"mine": {"taxes": 1.0}, "ippo": {"tax": 1.0}}.items():
-        with pytest.raises(ConfigError, match=rf"{name} has no key '{next(iter(params))}'"):
-            session(algorithm=name, algorithm_params=params)
+    for name, key, options in (
+        ("mine", "taxes", "its keys are "),
+        ("ippo", "tax", "it has no keys of its own"),
+    ):
+        message = rf"{name} has no key '{key}' \(algorithm_params\); {options}"
+        with pytest.raises(ConfigError, match=message):
+            session(algorithm=name, algorithm_params={key: 1.0})
     with pytest.raises(ConfigError, match=r"rounds = 1\.5 is not .* a whole number"):
         session(algorithm="mine", algorithm_params={"rounds": 1.5})
 
@@ -413,3 +417,11 @@ def test_every_algorithm_says_what_it_is() -> None:
     for (name, one), (other, two) in itertools.combinations(ALGORITHMS.items(), 2):
         assert (one.name, two.name) == (name, other)
         assert one.summary != two.summary
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_links_are_made_for_whoever_uses_them(name: str) -> None:
+    algorithm = ALGORITHMS[name]
+    shares = not own_only(algorithm) or algorithm.sends_policies or algorithm.mixes != "nothing"
+    reads = issubclass(algorithm.keys, GraphKeys)
+    assert algorithm.has_links == shares == reads

@@ -49,6 +49,14 @@ def test_a_gpu_that_is_not_there_is_refused_with_a_remedy(device):
         made(small(device=device))
 
 
+@pytest.mark.parametrize(("device", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
+def test_gpus_are_counted(device, count, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with pytest.raises(ConfigError, match=rf"device = {device} is not there.* sees {count} GPUs"):
+        made(small(device=device))
+
+
 @pytest.mark.parametrize("device", ["gpu", "meta", "tpu:0", ""])
 def test_an_unknown_device_is_refused(device):
     with pytest.raises(ConfigError, match="it must be cpu, cuda or cuda:N"):

@@ -273,6 +273,15 @@ def test_what_does_not_fit_is_left_to_pytorch(keys, reason, monkeypatch):
         session(algorithm="as", backend="engine", **keys)
 
 
+def test_what_just_fits_is_computed_by_the_engine(monkeypatch):
+    keys = {"actor_hidden": (4,) * 7, "critic_hidden": (4,) * 7}
+    learner, _ = session(algorithm="as", **keys)
+    assert isinstance(learner.backend, EngineBackend)
+    largest = max(net.flat.shape[1] for net in (learner.actor.net, learner.critic.net))
+    monkeypatch.setattr("ascore.learning.backends.engine.LARGEST", largest)
+    assert isinstance(session(algorithm="as", **keys)[0].backend, EngineBackend)
+
+
 def engine(**changes: Any) -> _core.Engine:
     def buffers(networks: int, size: int) -> dict[str, Any]:
         arrays = {k: np.zeros((networks, size), np.float32) for k in ("parameter", "gradient")}

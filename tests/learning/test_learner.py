@@ -14,7 +14,8 @@ import ascore
 from ascore.algorithms.terms import corrections_base, own_policy
 from ascore.config import Config
 from ascore.errors import ConfigError, NonFiniteError
-from ascore.learning.batch import advantage_scale
+from ascore.learning.batch import advantage_scale, normalized
+from ascore.learning.guards import Guards
 from ascore.learning.learner import Learner
 from ascore.learning.rollout import Collector, Rollout
 from ascore.runtime.ranks import Ranks
@@ -207,6 +208,17 @@ def test_advantage_scale_is_the_mean_the_greatest_or_one():
     assert records[0]["advantage_scale"] == [1.0, 1.0, 1.0]
 
 
+def test_normalised_advantages_have_mean_0_and_deviation_1_per_agent():
+    advantage = torch.tensor([[1.0, 2.0, 3.0, 6.0], [-1.0, 0.0, 0.0, 1e-3]])
+    mean, std = advantage.mean(dim=1, keepdim=True), advantage.std(dim=1, keepdim=True)
+    torch.testing.assert_close(normalized(advantage, Ranks()), (advantage - mean) / std)
+    for alike in (torch.full((2, 5), 7.0), torch.tensor([[3.0], [-4.0]])):
+        assert torch.equal(normalized(alike, Ranks()), torch.zeros_like(alike))
+    _, learner, collector = session(advantage_normalization=True)
+    rows = learner.prepare(collector.collect(learner.actor), 0)[2]
+    torch.testing.assert_close(rows.advantage.std(dim=1), torch.ones(3))
+
+
 def test_a_correction_of_nothing_repeats_what_was_heard():
     _, learner, collector = session(anticipation="correction")
     rollout = collector.collect(learner.actor)
@@ -320,6 +332,15 @@ def test_parameters_that_are_not_finite_name_the_agent():
     networks = {"policy": learner.actor_adam.parameters}
     with pytest.raises(NonFiniteError, match="a policy parameter of agent 2 is not finite"):
         learner.guards.parameters(networks)
+
+
+def test_the_first_agent_whose_step_is_not_finite_is_named():
+    guards = Guards(Config(**SMALL), has_peer_ratio=False)
+    agents, fine = torch.tensor([2, 0, 1]), torch.ones(3)
+    guards.step(agents, {"policy loss": fine, "value loss": fine})
+    bad = torch.tensor([1.0, float("inf"), float("nan")])
+    with pytest.raises(NonFiniteError, match="value loss of agent 0 is inf; lower critic_lr"):
+        guards.step(agents, {"policy loss": fine, "value loss": bad})
 
 
 def test_more_minibatches_than_rows_is_refused():

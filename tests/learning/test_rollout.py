@@ -201,6 +201,16 @@ def test_compiled_rollouts_do_not_depend_on_threads_or_batch(name: str, agents: 
             assert np.array_equal(getattr(part, array), getattr(whole, array)[:, :num_envs]), array
 
 
+def test_networks_up_to_a_size_act_in_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, _, _ = session()
+    size = learner.actor.net.flat.shape[1]
+    for largest, compiled in ((size, True), (size - 1, False)):
+        monkeypatch.setattr("ascore.learning.rollout.LARGEST", largest)
+        _, collector, _ = session()
+        collector.collect(learner.actor)
+        assert (collector._policy is not None) == compiled
+
+
 def test_a_policy_that_does_not_fit_is_refused() -> None:
     env = ascore.make("predation", 2, num_agents=3)
     env.reset()

@@ -71,7 +71,7 @@ def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Conf
             "active_anticipation": peer_active.sum(dim=(1, 2)) / links,
             "active_own": own_active.sum(dim=(1, 2)) / links,
             "discrepancy": gap.sum(dim=(1, 2)) / links,
-            "peer_ratio": peers.detach().mean(dim=1),
+            "peer_ratio": peers.mean(dim=1),
         }
     return LossTerms(policy, penalty, entropy(own), log_ratio.detach(), statistics)
 

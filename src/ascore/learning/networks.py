@@ -191,7 +191,7 @@ class Actor:
 
         A view of the buffer if own policies are whole networks, else a copy.
         """
-        n, a, flat = self.num_agents, self.num_actions, self.net.flat.detach()
+        n, a, flat = self.num_agents, self.num_actions, self.net.flat
         if self.heads == 1:
             return flat
         if self.layout == "separate":

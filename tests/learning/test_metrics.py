@@ -1,0 +1,43 @@
+"""What is told of an update, against its definition."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import ascore
+from ascore.algorithms.targets import Targets
+from ascore.learning.metrics import explained_variance, returns
+from ascore.learning.rollout import Rollout
+from ascore.runtime.ranks import Ranks
+
+T, B, N = 7, 3, 2
+
+
+def test_explained_variance_is_the_share_of_the_returns_that_values_predict() -> None:
+    rng = np.random.default_rng(0)
+    earned = rng.normal([[[5.0, -100.0]]], [[[0.02, 9.0]]], (T, B, N)).astype(np.float32)
+    value = (0.5 * earned + rng.normal(3.0, 0.01, earned.shape)).astype(np.float32)
+    found = explained_variance(Targets(earned, earned, value), Ranks())["explained_variance"]
+    left = (earned - value).astype(np.float64).var(axis=(0, 1))
+    assert found == pytest.approx(1 - left / earned.astype(np.float64).var(axis=(0, 1)), rel=1e-5)
+    # A critic that is off by a constant explains all of the variance, one that is off by as much
+    # as returns vary none of it.
+    for said, share in ((earned + 4.0, 1.0), (np.zeros_like(earned), 0.0)):
+        found = explained_variance(Targets(earned, earned, said), Ranks())["explained_variance"]
+        assert found == pytest.approx([share] * N, abs=1e-4)
+    alike = np.full_like(earned, 7.0)  # nothing to explain, and nothing left
+    found = explained_variance(Targets(alike, alike, alike), Ranks())["explained_variance"]
+    assert found == [1.0] * N
+
+
+def test_returns_are_means_over_the_episodes_that_ended() -> None:
+    env = ascore.make("predation", B, num_agents=N)
+    rollout = Rollout.empty(env, T)
+    assert math.isnan(returns(rollout, Ranks())["team_return"])
+    rollout.episode_returns.append(np.array([[1.0, 2.0]]))
+    assert returns(rollout, Ranks()) == {"team_return": 3.0, "return": [1.0, 2.0]}
+    rollout.episode_returns.append(np.array([[4.0, 0.0], [7.0, -5.0]]))
+    assert returns(rollout, Ranks()) == {"team_return": 3.0, "return": [4.0, -1.0]}
