@@ -1,4 +1,4 @@
-"""Metrics of anticipations, against loops that read like their definition."""
+"""Metrics of anticipations, compared with loops that follow their definition."""
 
 from __future__ import annotations
 
@@ -39,32 +39,32 @@ def test_metrics_equal_their_definition(graph: str):
     index = np.broadcast_to(action[None, :, :, None], (N, S, N, 1))
     taken = np.take_along_axis(log_probs, index, axis=3)[..., 0]
     sums = anticipation_sums(log_probs, taken, heard, obs, "predation-v1")
-    told = anticipation_metrics(sums, "predation-v1")
-    parts = []  # of the rows, as two ranks hold them
+    metrics = anticipation_metrics(sums, "predation-v1")
+    parts = []  # sums of two parts of the rows, as on two ranks
     for rows in (slice(0, 3), slice(3, S)):
         links = heard if graph == "fixed" else heard[:, rows]
         part = log_probs[:, rows], taken[:, rows], links, obs[rows]
         parts.append(anticipation_sums(*part, "predation-v1"))
     np.testing.assert_allclose(parts[0] + parts[1], sums, rtol=1e-5, atol=1e-12)
-    assert set(told) == {"anticipation_mse", "anticipated_probs", "anticipated_towards"}
+    assert set(metrics) == {"anticipation_mse", "anticipated_probs", "anticipated_towards"}
     for i in range(N):
         links = [(s, j) for s in range(S) for j in range(N) if heard[i, s % heard.shape[1], j]]
         if not links:
             assert graph == "lonely"
-            assert all(np.isnan(value[i]).all() for value in told.values())
+            assert all(np.isnan(value[i]).all() for value in metrics.values())
             continue
         p = np.exp(log_probs)
-        apart = [(p[j, s, j, action[s, j]] - p[i, s, j, action[s, j]]) ** 2 for s, j in links]
+        errors = [(p[j, s, j, action[s, j]] - p[i, s, j, action[s, j]]) ** 2 for s, j in links]
         towards = [p[i, s, j, 1 if obs[s, 0, j] < 0 else 0] for s, j in links]
-        assert told["anticipation_mse"][i] == pytest.approx(np.mean(apart), rel=1e-5)
-        assert told["anticipated_towards"][i] == pytest.approx(np.mean(towards), rel=1e-5)
+        assert metrics["anticipation_mse"][i] == pytest.approx(np.mean(errors), rel=1e-5)
+        assert metrics["anticipated_towards"][i] == pytest.approx(np.mean(towards), rel=1e-5)
         for a in range(A):
             probs = np.mean([p[i, s, j, a] for s, j in links])
-            assert told["anticipated_probs"][i, a] == pytest.approx(probs, rel=1e-5)
+            assert metrics["anticipated_probs"][i, a] == pytest.approx(probs, rel=1e-5)
 
 
 def test_towards_is_what_approaches():
-    """Whoever plays the action called towards never pays for having stayed away."""
+    """If all agents play the action called towards, all approach in every step."""
     env = ascore.make("predation", 50, 1, num_agents=4)
     env.reset()
     for _ in range(30):
@@ -74,7 +74,7 @@ def test_towards_is_what_approaches():
         assert (env.reward == -1).all()
 
 
-def test_an_environment_of_somebody_else_has_no_meanings():
+def test_an_external_environment_has_no_meanings():
     assert meanings("farm:Meadow") == {}
 
 

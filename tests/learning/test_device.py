@@ -1,4 +1,4 @@
-"""Updates away from the CPU: PyTorch's path, the same results; what cannot be had is refused."""
+"""Updates on other devices: PyTorch's path, the same results, and refusals."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def made(config: Config) -> tuple[Learner, Collector]:
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "cuda:7"])
-def test_a_gpu_that_is_not_there_is_refused_with_a_remedy(device):
+def test_a_missing_gpu_is_refused_with_a_remedy(device):
     with pytest.raises(ConfigError, match=rf"device = {device} does not exist.*use device = cpu"):
         made(small(device=device))
 
@@ -73,7 +73,7 @@ def test_compiled_backends_stay_on_the_cpu(backend, monkeypatch):
 
 @pytest.mark.parametrize("algorithm", ["as", "ippo", "vs", "ps"])
 def test_everything_a_step_reads_is_where_the_networks_are(algorithm, monkeypatch):
-    """PyTorch's device without numbers refuses to mix with the CPU, as a GPU would."""
+    """PyTorch's meta device cannot be mixed with the CPU, like a GPU."""
     config = small(algorithm, device="cuda", time_limit="terminal")
     meta = torch.device("meta")
     here = made(small(algorithm, time_limit="terminal"))
@@ -105,10 +105,10 @@ def test_everything_a_step_reads_is_where_the_networks_are(algorithm, monkeypatc
 @needs_gpu
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_twenty_updates_on_a_gpu_equal_those_on_the_cpu(algorithm):
-    """Rollouts are those of the CPU's policy for both, so that rounding cannot change an action.
+    """Both learn from rollouts of the CPU's policy, so that rounding cannot change an action.
 
-    A gradient near rounding error can move its weight by a visible part of a step of 1e-3 (Adam
-    divides by its size), so the mean is bounded, not the largest entry.
+    Adam divides by the size of a gradient, so a gradient near rounding error can move its weight by
+    a visible part of a step of 1e-3. Therefore the mean is bounded, not the largest entry.
     """
     config = small(algorithm, backend="torch")
     cpu, collector = made(config)

@@ -1,4 +1,4 @@
-"""The compiled networks against PyTorch's autograd, step by step and over whole trainings."""
+"""The engine of compiled networks against PyTorch's autograd, per step and in whole trainings."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ COMPILED = [
 
 
 def instruction_sets() -> list[str]:
-    """Those that this machine has."""
-    found = []
+    """The instruction sets of this machine."""
+    names = []
     for name in ("portable", "avx2", "avx512"):
         try:
             _core.fma_peak(1, name)
         except ValueError:
             continue
-        found.append(name)
-    return found
+        names.append(name)
+    return names
 
 
 def batch_of(
@@ -75,7 +75,7 @@ def batch_of(
 def learners(
     rng: np.random.Generator, agents: int, actions: int, size: int, views: int, **keys: Any
 ) -> tuple[Learner, Learner]:
-    """The same agents computed by PyTorch, in float64, and by the engine."""
+    """Two learners with the same agents, computed by PyTorch and by the engine."""
     from ascore.envs.vec_env import Spec
 
     spec = Spec("any", agents, actions, (size,), "float32", 10, views, ("a",) * actions)
@@ -141,14 +141,14 @@ def test_one_step(
         links = rng.random((rows if per_row else 1, agents, agents)) < 0.7
         links[:, range(agents), range(agents)] = False
         heard = torch.from_numpy(links).transpose(0, 1)
-    made = batch_of(rng, rows, views, size, agents, actions, byte)
-    data = Rows(**made, neighbours=heard, weights=None)
-    # Old policies and messages a little off, so that ratios are not 1 and gates differ.
+    arrays = batch_of(rng, rows, views, size, agents, actions, byte)
+    data = Rows(**arrays, neighbours=heard, weights=None)
+    # Old policies and messages differ slightly, so that ratios are not 1 and gates vary.
     for learner in (slow, fast):
         learner.backend.begin(data)
-    probs, found = slow.backend.log_probs(), fast.backend.log_probs()
-    torch.testing.assert_close(fast.backend.log_probs(), found, rtol=0, atol=0)
-    torch.testing.assert_close(found, probs, rtol=1e-4, atol=1e-5)
+    probs, engine_probs = slow.backend.log_probs(), fast.backend.log_probs()
+    torch.testing.assert_close(fast.backend.log_probs(), engine_probs, rtol=0, atol=0)
+    torch.testing.assert_close(engine_probs, probs, rtol=1e-4, atol=1e-5)
     noise = torch.from_numpy(rng.normal(0, 0.3, probs.shape).astype(np.float32))
     sent = torch.log_softmax(probs + noise, dim=-1).contiguous()
     old_all = torch.log_softmax(probs - noise, dim=-1)
@@ -166,11 +166,11 @@ def test_one_step(
     for name, value in expected.items():
         torch.testing.assert_close(statistics[name], value, rtol=2e-3, atol=2e-4)
     for a, b in ((slow.actor.net, fast.actor.net), (slow.critic.net, fast.critic.net)):
-        # A unit whose input is 0 within rounding is open on one side and shut on the other: then
-        # its row of weights differs, and nothing else.
+        # A unit whose input is 0 up to rounding may be on in one backend and off in the other; then
+        # only its row of weights differs.
         allowed = 1e-3 * a.grad.abs() + 2e-4 * max(float(a.grad.abs().max()), 1e-3)
-        off = ((a.grad - b.grad).abs() > allowed).float().mean()
-        assert off < 0.02
+        share_off = ((a.grad - b.grad).abs() > allowed).float().mean()
+        assert share_off < 0.02
         assert (a.flat - b.flat).abs().mean() < 1e-4
 
 
@@ -192,8 +192,10 @@ KEYS: dict[str, Any] = {"actor_lr": 1e-3, "critic_lr": 1e-3, "minibatches": 3, "
     ids=["plain", "sequential", "environment"],
 )
 def test_twenty_updates_are_those_of_pytorch(algorithm, layout, keys):
-    """Rounding of 1e-7 grows: Adam turns that of small gradients into parts of a step, and 20 x 2 x
-    3 steps of 1e-3 move a parameter by 0.12 at most."""
+    """Rounding of 1e-7 grows, because Adam turns that of small gradients into parts of a step.
+
+    20 x 2 x 3 steps of 1e-3 move a parameter by at most 0.12.
+    """
     runs = [
         train(20, algorithm=algorithm, actor=layout, backend=backend, **KEYS, **keys)
         for backend in ("torch", "engine")
@@ -204,7 +206,7 @@ def test_twenty_updates_are_those_of_pytorch(algorithm, layout, keys):
     assert records[-1].keys() == others[-1].keys()
     start, _ = session(algorithm=algorithm, actor=layout, **KEYS, **keys)
     for net in ("actor", "critic"):
-        a, b, begun = (getattr(each, net).net.flat for each in (slow, fast, start))
+        a, b, begun = (getattr(learner, net).net.flat for learner in (slow, fast, start))
         assert (a - begun).abs().mean() > 3e-3
         assert (a - b).abs().mean() < 2e-4
         assert (a - b).abs().max() < 1e-2
@@ -214,27 +216,27 @@ def test_twenty_updates_are_those_of_pytorch(algorithm, layout, keys):
 
 @pytest.mark.parametrize("algorithm", ["as", "ps", "ippo"])
 def test_any_number_of_threads_gives_the_same_bits(algorithm):
-    keys = {"num_envs": 60, **KEYS}  # 1,800 rows: three chunks, and worth sharing
-    found = [
+    keys = {"num_envs": 60, **KEYS}  # 1,800 rows: three chunks, enough for several threads
+    runs = [
         train(2, algorithm=algorithm, torch_threads=threads, backend="engine", **keys)
         for threads in (1, 2, 3)
     ]
-    for learner, records in found[1:]:
-        assert torch.equal(learner.actor.net.flat, found[0][0].actor.net.flat)
-        assert torch.equal(learner.critic.net.flat, found[0][0].critic.net.flat)
-        assert records == found[0][1]
+    for learner, records in runs[1:]:
+        assert torch.equal(learner.actor.net.flat, runs[0][0].actor.net.flat)
+        assert torch.equal(learner.critic.net.flat, runs[0][0].critic.net.flat)
+        assert records == runs[0][1]
 
 
 @pytest.mark.parametrize("name", instruction_sets())
 def test_every_instruction_set_computes_the_same(name):
-    """In a process each: the choice is made once, by ASCORE_SIMD."""
+    """Runs one process per instruction set, because ASCORE_SIMD is read once."""
     script = (
         "from test_engine import KEYS, train\n"
         "learner, _ = train(3, algorithm='as', backend='engine', **KEYS)\n"
         "sums = learner.actor.net.flat.abs().sum(1).tolist()\n"
         "print(learner.backend.engine.instruction_set, *sums)"
     )
-    out = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
@@ -245,10 +247,10 @@ def test_every_instruction_set_computes_the_same(name):
             "PYTHONPATH": PATHS,
         },
     ).stdout.split()
-    assert out[0] == name
+    assert output[0] == name
     slow, _ = train(3, algorithm="as", backend="torch", **KEYS)
     expected = slow.actor.net.flat.detach().abs().sum(1).tolist()
-    np.testing.assert_allclose([float(x) for x in out[1:]], expected, rtol=1e-5)
+    np.testing.assert_allclose([float(x) for x in output[1:]], expected, rtol=1e-5)
 
 
 def test_an_unknown_instruction_set_is_refused():
@@ -264,7 +266,7 @@ def test_an_unknown_instruction_set_is_refused():
         ({"critic_hidden": (4,) * 8}, "more than seven hidden layers"),
     ],
 )
-def test_what_does_not_fit_is_left_to_pytorch(keys, reason, monkeypatch):
+def test_unsupported_settings_are_left_to_pytorch(keys, reason, monkeypatch):
     monkeypatch.setattr("ascore.learning.backends.engine.LARGEST", 1_000)
     learner, records = train(1, algorithm="as", backend="auto", **keys)
     assert not isinstance(learner.backend, EngineBackend)
@@ -321,9 +323,9 @@ def test_networks_that_do_not_fit_are_refused(changes, message):
 
 
 def call(**changes: Any) -> None:
-    """A batch of five rows through the engine, with something wrong in it."""
+    """Runs a batch of five rows through the engine, with some arrays replaced."""
     rows = 5
-    given = {
+    arrays = {
         "obs": np.zeros((rows, 1, 4), np.float32),
         "scale": 1.0,
         "action": np.zeros((rows, 2), np.int32),
@@ -339,16 +341,16 @@ def call(**changes: Any) -> None:
         "statistics": np.zeros((2, 16)),
         **changes,
     }
-    made = engine()
-    made.set_batch(
-        *(given[k] for k in ("obs", "scale", "action", "advantage", "advantage_scale", "target"))
+    instance = engine()
+    instance.set_batch(
+        *(arrays[k] for k in ("obs", "scale", "action", "advantage", "advantage_scale", "target"))
     )
-    if given["old"] is not None:
-        made.set_messages(given["old"], given["sent"], given["heard"])
+    if arrays["old"] is not None:
+        instance.set_messages(arrays["old"], arrays["sent"], arrays["heard"])
     objective = _core.Objective(
-        given["kind"], 0.2, 0.0, np.inf, 0.0, 1.0, False, False, True, False
+        arrays["kind"], 0.2, 0.0, np.inf, 0.0, 1.0, False, False, True, False
     )
-    made.minibatch(objective, 0, given["last"], given["index"], given["statistics"])
+    instance.minibatch(objective, 0, arrays["last"], arrays["index"], arrays["statistics"])
 
 
 @pytest.mark.parametrize(

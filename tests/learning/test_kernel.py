@@ -1,4 +1,4 @@
-"""The compiled losses against the objectives in PyTorch, in float64 where it matters."""
+"""The losses of the kernel against the objectives in PyTorch, with float64 where it matters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ torch.set_num_threads(1)
 
 AS, IPPO, PS = (get_algorithm(name) for name in ("as", "ippo", "ps"))
 
-# Sums of float32 products: a few units in the last place of the largest term.
+# Sums of float32 products: errors are a few units in the last place of the largest term.
 RELATIVE, ABSOLUTE = 2e-5, 2e-6
 
 
@@ -42,7 +42,7 @@ def messages(problem: Problem, owners: np.ndarray) -> Messages:
 
 
 def single(x: Any) -> Any:
-    """The same in float32."""
+    """Converts tensors to float32."""
     values = {
         key: v.float().contiguous() if isinstance(v, torch.Tensor) and v.is_floating_point() else v
         for key, v in vars(x).items()
@@ -51,18 +51,18 @@ def single(x: Any) -> Any:
 
 
 def exact(
-    algorithm: Algorithm, logits: torch.Tensor, batch: Batch, said: Messages | None, config: Config
+    algorithm: Algorithm, logits: torch.Tensor, batch: Batch, sent: Messages | None, config: Config
 ) -> tuple[torch.Tensor, LossTerms, torch.Tensor]:
-    """Loss, terms and gradient by PyTorch in float64."""
+    """Loss, terms and gradient in PyTorch, in float64."""
     logits = logits.double().requires_grad_()
-    inbox = said.inbox(batch.owners) if said is not None else None
+    inbox = sent.inbox(batch.owners) if sent is not None else None
     terms = algorithm.objective(batch, torch.log_softmax(logits, -1), inbox, config)
     loss = terms.policy + terms.penalty - config.entropy_bonus * terms.entropy
     return loss.detach(), terms, torch.autograd.grad(loss.sum(), logits)[0]
 
 
-def fused(
-    algorithm: Algorithm, logits: torch.Tensor, batch: Batch, said: Messages | None, config: Config
+def by_kernel(
+    algorithm: Algorithm, logits: torch.Tensor, batch: Batch, sent: Messages | None, config: Config
 ) -> tuple[torch.Tensor, LossTerms, torch.Tensor]:
     logits = logits.detach().float().requires_grad_()
     assert algorithm.compiled is not None
@@ -70,38 +70,38 @@ def fused(
         algorithm.compiled,
         logits,
         single(batch),
-        single(said) if said is not None else None,
+        single(sent) if sent is not None else None,
         config,
     )
     return loss.detach(), terms, torch.autograd.grad(loss.sum(), logits)[0]
 
 
 def agree(
-    algorithm: Algorithm, logits: torch.Tensor, batch: Batch, said: Messages | None, config: Config
+    algorithm: Algorithm, logits: torch.Tensor, batch: Batch, sent: Messages | None, config: Config
 ) -> None:
-    """Both compute the same, given the same numbers: those that float32 can hold."""
+    """Checks that both agree for inputs that float32 can represent."""
     batch, logits = double(single(batch)), logits.float().double()
-    said = double(single(said)) if said is not None else None
-    loss, terms, gradient = exact(algorithm, logits, batch, said, config)
-    found, found_terms, found_gradient = fused(algorithm, logits, batch, said, config)
+    sent = double(single(sent)) if sent is not None else None
+    loss, terms, gradient = exact(algorithm, logits, batch, sent, config)
+    kernel_loss, kernel_terms, kernel_gradient = by_kernel(algorithm, logits, batch, sent, config)
     close = {"rtol": RELATIVE, "atol": ABSOLUTE * max(1.0, float(loss.abs().max()))}
-    torch.testing.assert_close(found.double(), loss, **close)
-    torch.testing.assert_close(found_terms.own_log_ratio.double(), terms.own_log_ratio, **close)
+    torch.testing.assert_close(kernel_loss.double(), loss, **close)
+    torch.testing.assert_close(kernel_terms.own_log_ratio.double(), terms.own_log_ratio, **close)
     for name in ("policy", "penalty", "entropy"):
         torch.testing.assert_close(
-            getattr(found_terms, name).double(), getattr(terms, name).detach(), **close
+            getattr(kernel_terms, name).double(), getattr(terms, name).detach(), **close
         )
     for name, value in terms.statistics.items():
         torch.testing.assert_close(
-            found_terms.statistics[name].double(), value.double(), rtol=1e-4, atol=1e-5
+            kernel_terms.statistics[name].double(), value.double(), rtol=1e-4, atol=1e-5
         )
-    # On a saturated policy a row's gradient is what 1 - p leaves of its advantage; float32 knows
-    # p to an eps of 1.
+    # On a saturated policy, a row's gradient is (1 - p) times its advantage, and float32 represents
+    # p with an error of eps.
     scale = float(gradient.abs().max())
     row = float(batch.advantage.abs().max()) / batch.advantage.shape[1]
     cancelled = torch.finfo(torch.float32).eps * row
     torch.testing.assert_close(
-        found_gradient.double(), gradient, rtol=1e-4, atol=2e-6 * max(scale, 1e-6) + cancelled
+        kernel_gradient.double(), gradient, rtol=1e-4, atol=2e-6 * max(scale, 1e-6) + cancelled
     )
 
 
@@ -114,7 +114,7 @@ def double(x: Any) -> Any:
 
 
 def away_from_the_gates(problem: Problem) -> None:
-    """Log ratios that are not 0 within rounding, so that float32 decides as float64 does."""
+    """Moves log ratios away from 0, so that float32 and float64 decide gates equally."""
     now, sent = (log_softmax(x) for x in (problem.logits, problem.sent_logits))
     if np.abs(now - sent).min() < 1e-6:
         problem.sent_logits += np.random.default_rng(0).normal(0, 0.1, sent.shape)
@@ -130,12 +130,12 @@ def away_from_the_gates(problem: Problem) -> None:
     reference=st.sampled_from(["true", "anticipated"]),
     discrepancy=st.sampled_from(["l2", "kl"]),
     gate=st.sampled_from(["indicator", "always"]),
-    clip=st.sampled_from([0.0, 0.2]),
-    bonus=st.sampled_from([0.0, 0.1]),
+    peer_ratio_clip=st.sampled_from([0.0, 0.2]),
+    entropy_bonus=st.sampled_from([0.0, 0.1]),
     spread=st.sampled_from([0.1, 1.0, 4.0]),
 )
 def test_anticipation_sharing(
-    n, a, m, seed, graph, reference, discrepancy, gate, clip, bonus, spread
+    n, a, m, seed, graph, reference, discrepancy, gate, peer_ratio_clip, entropy_bonus, spread
 ):
     problem = Problem(n, a, m, seed, graph, spread)
     away_from_the_gates(problem)
@@ -144,8 +144,8 @@ def test_anticipation_sharing(
         peer_ratio_reference=reference,
         discrepancy=discrepancy,
         penalty_gate=gate,
-        peer_ratio_clip=clip,
-        entropy_bonus=bonus,
+        peer_ratio_clip=peer_ratio_clip,
+        entropy_bonus=entropy_bonus,
     )
     owners = np.arange(n)
     logits = torch.from_numpy(problem.logits)
@@ -159,17 +159,17 @@ def test_anticipation_sharing(
     m=st.sampled_from([1, 64, 300]),
     seed=st.integers(0, 10_000),
     algorithm=st.sampled_from([IPPO, PS, AS]),
-    bonus=st.sampled_from([0.0, 0.1]),
+    entropy_bonus=st.sampled_from([0.0, 0.1]),
 )
-def test_surrogates(n, a, m, seed, algorithm, bonus):
-    """AS without messages judges its own head alone, whatever the others say."""
+def test_surrogates(n, a, m, seed, algorithm, entropy_bonus):
+    """AS without messages uses only its own head."""
     problem = Problem(n, a, m, seed)
     batch, logits = problem.batch(np.arange(n)), torch.from_numpy(problem.logits)
     if algorithm is IPPO:
         index = torch.arange(n)
         logits = logits[index, :, index].unsqueeze(2)
         batch = replace(batch, old_log_probs=batch.old_log_probs[index, :, index].unsqueeze(2))
-    agree(algorithm, logits, batch, None, Config(entropy_bonus=bonus))
+    agree(algorithm, logits, batch, None, Config(entropy_bonus=entropy_bonus))
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
@@ -188,7 +188,7 @@ def test_some_owners(owners: list[int], graph: str):
 
 @pytest.mark.parametrize("where", ["zero advantage", "ratio of one", "ends of the clip"])
 def test_on_the_boundary(where: str):
-    """Equal products and gates that hold with equality: gradients as PyTorch gives them."""
+    """Equal products, and gates that hold with equality: gradients equal PyTorch's."""
     problem = Problem(3, 4, 66, seed=2)
     if where == "zero advantage":
         problem.advantage[:, ::2] = 0.0
@@ -197,40 +197,40 @@ def test_on_the_boundary(where: str):
     if where == "ends of the clip":
         problem.old_logits = problem.logits
     owners = np.arange(3)
-    batch, said = problem.batch(owners), messages(problem, owners)
+    batch, sent = problem.batch(owners), messages(problem, owners)
     logits = torch.from_numpy(problem.logits)
     if where == "zero advantage":
-        said = replace(said, log_probs=torch.log_softmax(logits.float(), -1).double())
+        sent = replace(sent, log_probs=torch.log_softmax(logits.float(), -1).double())
     if where == "ends of the clip":
         shift = torch.tensor([np.log(0.8), np.log(1.2), 0.0]).repeat(22)
         batch = replace(batch, old_log_probs=batch.old_log_probs - shift[None, :, None])
-        # Which side of the end a ratio falls on is rounding; both are right.
+        # Rounding decides on which side of the end a ratio falls; both are right.
         config = Config(penalty_weight=2.0)
-        values = [f(AS, logits, batch, said, config)[0].double() for f in (exact, fused)]
+        values = [f(AS, logits, batch, sent, config)[0].double() for f in (exact, by_kernel)]
         torch.testing.assert_close(*values, rtol=1e-5, atol=1e-6)
         return
-    # Probabilities that are the same numbers on both sides give a ratio of exactly 1 on either.
-    agree_up_to_ties(logits, batch, said)
+    # Equal probabilities give a ratio of exactly 1 in both.
+    agree_up_to_ties(logits, batch, sent)
 
 
-def agree_up_to_ties(logits: torch.Tensor, batch: Batch, said: Messages) -> None:
+def agree_up_to_ties(logits: torch.Tensor, batch: Batch, sent: Messages) -> None:
     config = Config(penalty_weight=2.0)
-    a, b = (f(AS, logits, batch, said, config) for f in (exact, fused))
+    a, b = (f(AS, logits, batch, sent, config) for f in (exact, by_kernel))
     torch.testing.assert_close(b[0].double(), a[0], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(b[2].double(), a[2], rtol=1e-4, atol=1e-6)
 
 
 def test_gates_hold_with_equality():
-    """What was sent is what is thought: all gates are open at A of any sign, in float32 too."""
+    """Anticipations equal the messages, so all gates are open for any A, also in float32."""
     problem = Problem(3, 4, 64, seed=3)
     logits = torch.from_numpy(problem.logits).float()
     owners = np.arange(3)
-    said = single(messages(problem, owners))
-    loss, terms, _ = fused(AS, logits, problem.batch(owners), said, Config())
+    sent = single(messages(problem, owners))
+    loss, terms, _ = by_kernel(AS, logits, problem.batch(owners), sent, Config())
     assert (terms.statistics["active_own"] < 1).all()
-    flat = torch.zeros_like(logits)  # uniform: every log-probability is the same number
-    same = replace(said, log_probs=torch.log_softmax(flat, -1))
-    loss, terms, _ = fused(AS, flat, problem.batch(owners), same, Config())
+    flat = torch.zeros_like(logits)  # uniform: all log-probabilities are equal
+    same = replace(sent, log_probs=torch.log_softmax(flat, -1))
+    loss, terms, _ = by_kernel(AS, flat, problem.batch(owners), same, Config())
     assert torch.isfinite(loss).all()
     assert terms.statistics["active_own"].tolist() == [1.0] * 3
     assert terms.statistics["active_anticipation"].tolist() == [1.0] * 3
@@ -246,11 +246,11 @@ def test_saturated_policies(discrepancy: str):
     problem.sent_logits = extreme[..., ::-1].copy()
     owners = np.arange(3)
     config = Config(discrepancy=discrepancy)
-    batch, said = problem.batch(owners), messages(problem, owners)
-    loss, _, gradient = exact(AS, torch.from_numpy(extreme), batch, said, config)
-    found, _, found_gradient = fused(AS, torch.from_numpy(extreme), batch, said, config)
-    torch.testing.assert_close(found.double(), loss, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(found_gradient.double(), gradient, rtol=1e-4, atol=1e-6)
+    batch, sent = problem.batch(owners), messages(problem, owners)
+    loss, _, gradient = exact(AS, torch.from_numpy(extreme), batch, sent, config)
+    kernel_loss, _, kernel_gradient = by_kernel(AS, torch.from_numpy(extreme), batch, sent, config)
+    torch.testing.assert_close(kernel_loss.double(), loss, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(kernel_gradient.double(), gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_padded_actions_have_no_gradient():
@@ -261,7 +261,7 @@ def test_padded_actions_have_no_gradient():
     problem.old_logits[:, :, 1, 2:] = -1e9
     problem.action[:, 1] %= 2
     owners = np.arange(3)
-    _, _, gradient = fused(
+    _, _, gradient = by_kernel(
         AS, logits, problem.batch(owners), messages(problem, owners), Config(penalty_weight=2.0)
     )
     assert (gradient[:, :, 1, 2:] == 0).all()
@@ -269,12 +269,12 @@ def test_padded_actions_have_no_gradient():
     assert (gradient[:, :, 1, :2] != 0).any()
 
 
-def test_what_is_not_finite_is_not_hidden():
+def test_non_finite_inputs_give_non_finite_losses():
     problem = Problem(2, 3, 64, seed=5)
     owners = np.arange(2)
     logits = torch.from_numpy(problem.logits)
     logits[1, 7, 0, 1] = float("nan")
-    loss, _, gradient = fused(
+    loss, _, gradient = by_kernel(
         AS, logits, problem.batch(owners), messages(problem, owners), Config()
     )
     assert torch.isfinite(loss[0])
@@ -282,21 +282,21 @@ def test_what_is_not_finite_is_not_hidden():
     assert not torch.isfinite(gradient[1]).all()
     batch = problem.batch(owners)
     huge = replace(batch, old_log_probs=batch.old_log_probs - 1e4)  # the ratio overflows
-    loss, _, _ = fused(AS, torch.from_numpy(problem.logits), huge, None, Config())
+    loss, _, _ = by_kernel(AS, torch.from_numpy(problem.logits), huge, None, Config())
     assert not torch.isfinite(loss).all()
 
 
 def test_a_fixed_graph_equals_the_same_graph_at_every_row():
     problem = Problem(4, 3, 130, seed=6, graph="ring")
     owners = np.arange(4)
-    said = single(messages(problem, owners))
+    sent = single(messages(problem, owners))
     logits = torch.from_numpy(problem.logits)
-    every = fused(AS, logits, problem.batch(owners), said, Config())
-    once = fused(
+    every = by_kernel(AS, logits, problem.batch(owners), sent, Config())
+    once = by_kernel(
         AS,
         logits,
         problem.batch(owners),
-        replace(said, neighbours=said.neighbours[:, :1]),
+        replace(sent, neighbours=sent.neighbours[:, :1]),
         Config(),
     )
     assert torch.equal(every[0], once[0])
@@ -310,35 +310,35 @@ def test_rows_and_subjects_may_change_places():
     args = single(problem.batch(owners)), single(messages(problem, owners)), Config()
     plain = torch.from_numpy(problem.logits).float()
     swapped = plain.transpose(1, 2).contiguous().transpose(1, 2)
-    found = []
+    results = []
     for logits in (plain, swapped):
         assert logits.is_contiguous() == (logits is plain)
         leaf = logits.requires_grad_()
         loss, _ = compiled_loss(AS.compiled, leaf, *args)
-        found.append((loss.detach(), torch.autograd.grad(loss.sum(), leaf)[0].contiguous()))
-    assert torch.equal(found[0][0], found[1][0])
-    assert torch.equal(found[0][1], found[1][1])
+        results.append((loss.detach(), torch.autograd.grad(loss.sum(), leaf)[0].contiguous()))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
 
 
 @pytest.mark.parametrize("algorithm", [AS, PS], ids=["as", "ps"])
 def test_any_number_of_threads_gives_the_same_bits(algorithm):
     problem = Problem(3, 4, 5 * compiled.CHUNK + 17, seed=8, graph="per_row")
     owners = np.arange(3)
-    said = messages(problem, owners) if algorithm is AS else None
-    found = [
-        fused(
+    sent = messages(problem, owners) if algorithm is AS else None
+    results = [
+        by_kernel(
             algorithm,
             torch.from_numpy(problem.logits),
             problem.batch(owners),
-            said,
+            sent,
             Config(torch_threads=threads),
         )
         for threads in (1, 2, 3)
     ]
-    for loss, terms, gradient in found[1:]:
-        assert torch.equal(loss, found[0][0])
-        assert torch.equal(gradient, found[0][2])
-        assert all(torch.equal(terms.statistics[k], v) for k, v in found[0][1].statistics.items())
+    for loss, terms, gradient in results[1:]:
+        assert torch.equal(loss, results[0][0])
+        assert torch.equal(gradient, results[0][2])
+        assert all(torch.equal(terms.statistics[k], v) for k, v in results[0][1].statistics.items())
 
 
 def test_weights_of_losses_scale_their_gradients():
@@ -355,7 +355,7 @@ def test_weights_of_losses_scale_their_gradients():
 
 
 def test_exponential_and_logarithm_within_two_units():
-    """Against float64, on every scale that probabilities and ratios have."""
+    """Compared with float64, over the range of probabilities and ratios."""
     x = np.concatenate(
         [np.linspace(-104, 88.7, 200_001), -np.geomspace(1e-30, 100, 100_001)]
     ).astype(np.float32)
@@ -364,10 +364,10 @@ def test_exponential_and_logarithm_within_two_units():
         (compiled.exp, x, np.exp(x.astype(np.float64))),
         (compiled.log, y, np.log(y.astype(np.float64))),
     ):
-        found = elementwise(function, values).astype(np.float64)
+        computed = elementwise(function, values).astype(np.float64)
         normal = np.abs(true) > 1.2e-38
         unit = np.spacing(np.abs(true[normal]).astype(np.float32)).astype(np.float64)
-        assert (np.abs(found - true)[normal] / unit).max() <= 2.0
+        assert (np.abs(computed - true)[normal] / unit).max() <= 2.0
     ends = np.array([100.0, -200.0, np.inf, -np.inf, np.nan, -1e9, 0.0], dtype=np.float32)
     assert elementwise(compiled.exp, ends).tolist()[:4] == [np.inf, 0.0, np.inf, 0.0]
     assert np.isnan(elementwise(compiled.exp, ends)[4])
@@ -387,26 +387,26 @@ def elementwise(function: Any, values: np.ndarray) -> np.ndarray:
     return out
 
 
-def test_without_a_place_to_keep_it_the_code_is_compiled_anew():
-    """A package that cannot be written, and no home: Numba knows no cache folder."""
+def test_the_kernel_is_compiled_without_a_cache_folder():
+    """The package folder is not writable and there is no home, so Numba has no cache folder."""
     script = (
         "import numba.core.caching as caching\n"
         "caching.CacheImpl._locator_classes = []\n"
         "import ascore.learning.backends.loops as compiled\n"
         "print(type(compiled.anticipation).__name__)\n"
     )
-    out = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ
     )
-    assert out.stdout.split() == ["CPUDispatcher"]
+    assert process.stdout.split() == ["CPUDispatcher"]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("layout", ["multihead", "separate"])
 @pytest.mark.parametrize("order", ["simultaneous", "sequential"])
 def test_training_is_the_same_with_either_loss(algorithm: str, layout: str, order: str):
-    """Parameters after 20 updates: Adam turns rounding of small gradients into parts of a step."""
-    found = [
+    """Parameters after 20 updates; Adam turns rounding of small gradients into parts of a step."""
+    runs = [
         train(
             20,
             algorithm=algorithm,
@@ -421,7 +421,7 @@ def test_training_is_the_same_with_either_loss(algorithm: str, layout: str, orde
         )
         for backend in ("torch", "kernel")
     ]
-    (a, records), (b, others) = found
+    (a, records), (b, others) = runs
     assert records[-1].keys() == others[-1].keys()
     moved = (a.actor.net.flat - train(0, algorithm=algorithm, actor=layout)[0].actor.net.flat).abs()
     assert moved.max() > 0.02

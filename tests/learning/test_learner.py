@@ -1,4 +1,4 @@
-"""Whole updates: what must be equal, what must not move, and what must stop a run."""
+"""Whole updates: equalities, privacy, communication, and errors that stop a run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def train(updates: int, **changes: Any) -> tuple[Learner, list[dict[str, Any]]]:
 
 
 def one_update(change: Any, **changes: Any) -> Learner:
-    """An update on a rollout that `change` has had its hands on."""
+    """Does an update on a rollout that `change` has modified."""
     _, learner, collector = session(**changes)
     rollout = collector.collect(learner.actor)
     change(rollout)
@@ -67,10 +67,10 @@ def own_parameters(learner: Learner) -> torch.Tensor:
 @pytest.mark.parametrize("ratio_reference", ["rollout", "iteration"])
 @pytest.mark.parametrize("actor", ["separate", "multihead"])
 def test_on_an_empty_graph_as_is_ippo(update_order, ratio_reference, actor):
-    """Gradients of separate networks are equal to the bit.
+    """Gradients of separate networks are bit-identical; parameters are equal up to rounding.
 
-    Parameters are equal up to rounding: the optimiser's vector loop and its tail round differently,
-    and rows of another length put other entries into the tail; multi-head rows are wider products.
+    The optimiser's vector loop and its tail round differently, and rows of another length have
+    other entries in the tail; multi-head rows are wider products.
     """
     keys = {"update_order": update_order, "ratio_reference": ratio_reference, "actor": actor}
     alone, first = train(1, algorithm="ippo", iterations=1, minibatches=1, **keys)
@@ -100,12 +100,12 @@ def raise_rewards_of_the_others(rollout: Rollout) -> None:
     "keys",
     [
         {"algorithm": "ippo"},
-        # With one iteration the messages were sent before anybody learned: they do not change.
+        # With one iteration, the messages are sent before any agent learns, so they do not change.
         {"algorithm": "as", "iterations": 1},
         {"algorithm": "as", "iterations": 1, "minibatches": 1, "actor": "separate"},
     ],
 )
-def test_an_update_does_not_move_with_the_rewards_of_others(keys):
+def test_an_update_does_not_depend_on_the_rewards_of_others(keys):
     before = one_update(lambda rollout: None, **keys)
     after = one_update(raise_rewards_of_the_others, **keys)
     for learner_net in ("actor_adam", "critic_adam"):
@@ -115,7 +115,7 @@ def test_an_update_does_not_move_with_the_rewards_of_others(keys):
 
 
 def test_rewards_of_others_reach_an_agent_through_messages_alone():
-    """The control of the test above: later messages do tell something."""
+    """Control of the test above: later messages depend on the rewards of their senders."""
     before = one_update(lambda rollout: None, algorithm="as", iterations=2)
     after = one_update(raise_rewards_of_the_others, algorithm="as", iterations=2)
     assert not torch.equal(before.actor_adam.parameters[0], after.actor_adam.parameters[0])
@@ -129,7 +129,7 @@ def test_sequential_agents_hear_what_was_just_sent():
         torch.allclose(a, b, atol=1e-7)
         for a, b in zip(own_parameters(together), own_parameters(in_turn), strict=True)
     ]
-    assert same == [True, False, False]  # the first agent steps on the same messages
+    assert same == [True, False, False]  # the first agent uses the same messages
 
 
 def test_a_gap_in_communication_trains_no_anticipation_and_costs_no_bytes():
@@ -151,7 +151,7 @@ def test_a_gap_in_communication_trains_no_anticipation_and_costs_no_bytes():
 
 
 def test_bytes_sent_equal_a_count_by_hand():
-    """C. Predation, 3 agents, complete graph: rows x listeners x (2 + 2 actions) x K rounds."""
+    """C. Predation, 3 agents, complete graph: rows x listeners x (2 + 2) floats x K rounds."""
     _, records = train(1)
     rows, listeners, actions, rounds = 30 * 4, 2, 2 + 2, 3
     assert records[0]["floats_sent"] == [rows * listeners * actions * rounds] * 3
@@ -163,10 +163,10 @@ def test_bytes_sent_equal_a_count_by_hand():
 def test_environment_graph_sends_what_the_environment_allows():
     _, learner, collector = session(graph="environment")
     rollout = collector.collect(learner.actor)
-    heard = copy.deepcopy(rollout.neighbours)
+    neighbours = copy.deepcopy(rollout.neighbours)
     record = learner.update(rollout, 0)
-    assert 0 < heard.sum() < heard.size
-    expected = heard.sum(axis=(0, 1, 2)) * 4 * 3  # per sender: listeners x floats x rounds
+    assert 0 < neighbours.sum() < neighbours.size
+    expected = neighbours.sum(axis=(0, 1, 2)) * 4 * 3  # per sender: listeners x floats x rounds
     assert record["floats_sent"] == expected.tolist()
 
 
@@ -199,7 +199,7 @@ def test_every_key_trains_and_changes_something(keys):
     assert not (same_shape and torch.equal(learner.actor.net.flat, usual.actor.net.flat))
 
 
-def test_advantage_scale_is_the_mean_the_greatest_or_one():
+def test_advantage_scale_is_the_mean_the_maximum_or_one():
     advantage = torch.tensor([[1.0, -3.0, 2.0], [0.0, 0.5, -0.25]])
     assert advantage_scale(advantage, "mean", Ranks()).tolist() == [2.0, 0.25]
     assert advantage_scale(advantage, "max", Ranks()).tolist() == [3.0, 0.5]
@@ -219,28 +219,28 @@ def test_normalised_advantages_have_mean_0_and_deviation_1_per_agent():
     torch.testing.assert_close(rows.advantage.std(dim=1), torch.ones(3))
 
 
-def test_a_correction_of_nothing_repeats_what_was_heard():
+def test_a_zero_correction_repeats_the_received_policies():
     _, learner, collector = session(anticipation="correction")
     rollout = collector.collect(learner.actor)
     _, _, rows = learner.prepare(rollout, 0)
     learner.backend.begin(rows)
     raw = learner.backend.log_probs()
     own = own_policy(raw, torch.arange(3))
-    everybody = torch.arange(3)
-    base = corrections_base(own, everybody)
+    agents = torch.arange(3)
+    base = corrections_base(own, agents)
     for i in range(3):
         assert torch.equal(base[i, :, i], torch.zeros_like(base[i, :, i]))
     flat = torch.log_softmax(torch.zeros_like(raw) + base, dim=-1)
     others = ~torch.eye(3, dtype=torch.bool)
-    heard = own.transpose(0, 1).expand(3, -1, -1, -1)
+    received = own.transpose(0, 1).expand(3, -1, -1, -1)
     picked = others[:, None, :].expand(raw.shape[:3])
-    torch.testing.assert_close(flat[picked], heard[picked])
-    said = learner.exchange.reply(raw)
-    torch.testing.assert_close(own_policy(said, everybody), own)  # own policies stay as they are
-    torch.testing.assert_close(said.exp().sum(dim=-1), torch.ones_like(said[..., 0]))
+    torch.testing.assert_close(flat[picked], received[picked])
+    sent = learner.exchange.reply(raw)
+    torch.testing.assert_close(own_policy(sent, agents), own)  # own policies are unchanged
+    torch.testing.assert_close(sent.exp().sum(dim=-1), torch.ones_like(sent[..., 0]))
 
 
-def test_corrections_need_everybody_to_speak_at_once():
+def test_corrections_need_simultaneous_updates():
     with pytest.raises(ConfigError, match="anticipation = correction"):
         Config(anticipation="correction", update_order="sequential")
 
@@ -251,13 +251,15 @@ def test_gradients_are_limited_per_agent():
     limited, _ = train(1, max_grad_norm=1e-9, minibatches=1, iterations=1, adam_epsilon=1.0)
     start = Learner(Config(**SMALL), ascore.make("predation", 1, num_agents=3).spec)
     moved = (limited.actor_adam.parameters - start.actor_adam.parameters).norm(dim=1)
-    assert (moved <= 1.01e-2 * 1e-9).all()  # lr x limit, since Adam's epsilon dwarfs the moments
+    assert (
+        moved <= 1.01e-2 * 1e-9
+    ).all()  # lr x limit, because Adam's epsilon dominates the moments
     assert (free.actor_adam.parameters - start.actor_adam.parameters).norm(dim=1).min() > 1e-3
-    assert min(records[0]["policy_grad_norm"]) > 1e-9  # the norm before the limit is what is logged
+    assert min(records[0]["policy_grad_norm"]) > 1e-9  # the logged norm is from before clipping
 
 
 @pytest.mark.parametrize("backend", ["engine", "kernel", "torch"])
-def test_rates_fall_linearly_to_nothing(backend):
+def test_rates_decay_linearly_to_zero(backend):
     _, learner, collector = session(backend=backend, lr_decay="linear")
     rollout = collector.collect(learner.actor)
     slow = session(backend=backend, actor_lr=2.5e-3, critic_lr=2.5e-3)[1]
@@ -271,7 +273,7 @@ def test_rates_fall_linearly_to_nothing(backend):
     learner.update(rollout, 1)
     assert torch.equal(learner.actor.net.flat, last)
     with_rest = session(backend=backend)[1]
-    with_rest.anneal(1.0)  # none: rates stay
+    with_rest.anneal(1.0)  # without lr_decay, rates do not change
     with_rest.update(rollout, 0)
     assert not torch.equal(with_rest.actor.net.flat, slow.actor.net.flat)
 
@@ -283,7 +285,7 @@ def test_value_normalization_leaves_the_values_as_they_are():
     obs = rollout.obs.reshape(-1, 1, 3)
     with torch.no_grad():
         before = learner.valuation.values(obs)
-        learner.prepare(rollout, 1)  # moves mean and deviation on
+        learner.prepare(rollout, 1)  # updates mean and deviation
         after = learner.valuation.values(obs)
     torch.testing.assert_close(before, after, rtol=1e-4, atol=1e-3)
 

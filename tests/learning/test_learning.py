@@ -1,6 +1,6 @@
-"""Anticipation Sharing cooperates where selfish learners defect: five fixed seeds, a few seconds.
+"""Anticipation Sharing cooperates where selfish learners defect, on five fixed seeds in seconds.
 
-C. Predation with two agents: all approach -60, random play -120, nobody approaches -180.
+C. Predation with two agents: -60 if both approach, -120 for random play, -180 if neither does.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from ascore.config import Config
 from ascore.experiments.statistics import Estimate, estimate
 
 SEEDS = 5
-# Halfway between random play and full cooperation; measured, with intervals: AS -74.6 [-76.2,
-# -74.4], without its penalties -161.2 [-164.0, -160.0].
+# Halfway between random play and full cooperation. Measured with intervals: AS -74.6 [-76.2,
+# -74.4], AS without its penalties -161.2 [-164.0, -160.0].
 COOPERATIVE = -90.0
 
 
 def learn(folder: Path, **keys: Any) -> Estimate:
-    """Trains with the preset on small networks and a fifth of its episodes."""
+    """Trains with the preset, but with small networks and a fifth of the episodes."""
     returns = []
     for seed in range(SEEDS):
         config = Config.preset(
@@ -31,10 +31,10 @@ def learn(folder: Path, **keys: Any) -> Estimate:
     return estimate([returns])
 
 
-def cooperates(found: Estimate) -> bool:
-    """Whether the interval over seeds lies on the side of cooperation."""
-    assert found.ci95 is not None
-    return found.ci95[0] > COOPERATIVE
+def cooperates(result: Estimate) -> bool:
+    """Whether the interval over seeds is above COOPERATIVE."""
+    assert result.ci95 is not None
+    return result.ci95[0] > COOPERATIVE
 
 
 def test_anticipation_sharing_cooperates(tmp_path: Path):
@@ -42,8 +42,8 @@ def test_anticipation_sharing_cooperates(tmp_path: Path):
 
 
 def test_without_penalties_it_does_not(tmp_path: Path):
-    """The control: the test above can fail, and what it watches is what makes agents cooperate."""
-    found = learn(tmp_path, penalty_weight=0.0)
-    assert not cooperates(found)
-    assert found.ci95 is not None
-    assert found.ci95[1] < -120.0  # worse than random play: they defect
+    """Control: the test above can fail, and the penalties are what makes agents cooperate."""
+    result = learn(tmp_path, penalty_weight=0.0)
+    assert not cooperates(result)
+    assert result.ci95 is not None
+    assert result.ci95[1] < -120.0  # worse than random play: they defect

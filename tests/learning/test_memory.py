@@ -1,4 +1,4 @@
-"""What a run needs is said before anything is allocated."""
+"""The memory that a run needs is checked before anything is allocated."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_run_that_cannot_fit_is_refused_in_one_line(monkeypatch: pytest.Monkey
 
 
 def test_limits_of_the_process_are_seen(tmp_path: Path) -> None:
-    """In little address space the run is refused in one line, not by an allocator."""
+    """With little address space, a run is refused in one line and not by an allocator."""
     pytest.importorskip("resource")
     program = (
         "import resource, sys\n"
@@ -67,7 +67,7 @@ def test_limits_of_the_process_are_seen(tmp_path: Path) -> None:
         f"    '--num-threads', '1', '--out', {str(tmp_path / 'run')!r}]))\n"
     )
     if not Path("/proc/self/statm").exists():
-        pytest.skip("this system does not say how much memory a process has")
+        pytest.skip("this system does not report the memory of a process")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("ascore: this run needs at least ")
@@ -76,5 +76,5 @@ def test_limits_of_the_process_are_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(0, "0 bytes"), (999, "999 bytes"), (1_500_000, "1.5 MB")])
-def test_sizes_are_read_at_a_glance(size: tuple[int, str]) -> None:
+def test_sizes_are_formatted_with_units(size: tuple[int, str]) -> None:
     assert memory.in_words(size[0]) == size[1]

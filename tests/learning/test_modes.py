@@ -1,4 +1,4 @@
-"""Training does not depend on the modes that the caller of PyTorch has set."""
+"""Training does not depend on PyTorch modes that the caller has set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ascore.config import Config
 
 
 @pytest.mark.parametrize("backend", ["torch", "kernel", "engine"])
-def test_modes_of_the_caller_change_nothing_and_come_back(backend: str, tmp_path: Path) -> None:
+def test_modes_of_the_caller_change_nothing_and_are_restored(backend: str, tmp_path: Path) -> None:
     config = Config(**{**SMALL, "episodes": 6, "backend": backend})
 
     def trained(name: str) -> bytes:

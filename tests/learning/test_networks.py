@@ -1,4 +1,4 @@
-"""Stacked networks: layouts agree where they must, and agents are strangers to one another."""
+"""Stacked networks: layouts agree where they must, and agents are independent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rows(m: int = 6) -> torch.Tensor:
 def one_network(
     layers: list[tuple[torch.Tensor, torch.Tensor]], k: int, x: torch.Tensor
 ) -> torch.Tensor:
-    """The same network written with torch.nn.functional."""
+    """Network k of a stack, with torch.nn.functional."""
     for index, (weight, bias) in enumerate(layers):
         x = torch.nn.functional.linear(x, weight[k].T, bias[k])
         x = torch.relu(x) if index + 1 < len(layers) else x
@@ -50,26 +50,26 @@ def test_own_policies_start_the_same_with_and_without_anticipations(layout):
 
 
 def test_multihead_with_duplicated_trunks_equals_separate_networks():
-    shared, apart = actor("multihead"), actor("separate")
+    shared, separate = actor("multihead"), actor("separate")
     with torch.no_grad():
         for layer, (weight, bias) in enumerate(shared.net.layers):
             for i in range(N):
                 for j in range(N):
-                    to_weight, to_bias = apart.net.layers[layer]
+                    to_weight, to_bias = separate.net.layers[layer]
                     last = layer == len(H)
                     head = slice(j * A, (j + 1) * A) if last else slice(None)
                     to_weight[i * N + j].copy_(weight[i][:, head])
                     to_bias[i * N + j].copy_(bias[i][head])
     x = rows()
-    out_shared, out_apart = shared.log_probs(x), apart.log_probs(x)
-    torch.testing.assert_close(out_shared, out_apart)
+    out_shared, out_separate = shared.log_probs(x), separate.log_probs(x)
+    torch.testing.assert_close(out_shared, out_separate)
     scale = torch.from_numpy(
         np.random.default_rng(2).normal(size=out_shared.shape).astype(np.float32)
     )
-    heads = [net.net.layers[-1] for net in (shared, apart)]
+    heads = [net.net.layers[-1] for net in (shared, separate)]
     grads = [
         torch.autograd.grad((out * scale).sum(), pair)
-        for out, pair in zip((out_shared, out_apart), heads, strict=True)
+        for out, pair in zip((out_shared, out_separate), heads, strict=True)
     ]
     weight = grads[0][0].view(N, H[-1], N, A).transpose(1, 2).reshape(N * N, H[-1], A)
     torch.testing.assert_close(weight, grads[1][0])

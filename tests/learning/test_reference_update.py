@@ -1,4 +1,4 @@
-"""Whole updates of the stacked learner against a module per network in plain PyTorch."""
+"""Whole updates of the learner against one module per network in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def test_an_update_equals_the_reference(env: str, params: dict[str, Any], backen
     actors, critics = agents.rows()
     moved = (learner.actor.net.flat - start).abs()
     assert moved.max() > 3e-3  # six Adam steps of 1e-3 each
-    # Rounding is 1e-8 here. Adam divides by the root of the squared gradient, so a gradient that is
-    # itself near rounding error can move its parameter by a visible part of a step.
+    # Rounding is 1e-8 here. Adam divides by the root of the squared gradient, so a gradient near
+    # rounding error can move its parameter by a visible part of a step.
     for ours, theirs in ((learner.actor.net.flat, actors), (learner.critic.net.flat, critics)):
         gap = (ours.detach() - theirs).abs()
         assert gap.mean() < 5e-7

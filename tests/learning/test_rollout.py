@@ -1,4 +1,4 @@
-"""Collection and targets, step by step against a plain replay."""
+"""Collection and targets, compared step by step with a plain replay."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_a_rollout_replays_step_by_step() -> None:
     uniform = np.empty((NUM_ENVS, N), dtype=np.float32)
     running = np.zeros((NUM_ENVS, N))
     finished: list[np.ndarray] = []
-    for _ in range(3):  # rollouts begin and end in mid-episode
+    for _ in range(3):  # rollouts start and end in the middle of an episode
         rollout = collector.collect(learner.actor)
-        told = [list(final) for final in rollout.final]
+        finals = [list(final) for final in rollout.final]
         for t in range(STEPS):
             np.testing.assert_array_equal(rollout.obs[t], obs)
             np.testing.assert_array_equal(rollout.neighbours[t], info["neighbours"])
@@ -53,7 +53,7 @@ def test_a_rollout_replays_step_by_step() -> None:
             with torch.no_grad():
                 log_probs = learner.actor.log_probs(torch.from_numpy(obs[:, 0].copy()))
                 first = own_policy(log_probs, torch.arange(N)).exp()[:, :, 0].T.numpy()
-            # Two actions: the first is taken when the number falls below its probability.
+            # Two actions: the first is taken if the number is below its probability.
             clear = np.abs(uniform - first) > 1e-6
             np.testing.assert_array_equal(rollout.action[t][clear], (uniform >= first)[clear])
             obs, reward, terminated, truncated, info = env.step(rollout.action[t])
@@ -62,13 +62,13 @@ def test_a_rollout_replays_step_by_step() -> None:
             np.testing.assert_array_equal(rollout.truncated[t], truncated)
             running += reward
             if truncated.any():
-                when, which, last = told.pop(0)
+                when, which, last = finals.pop(0)
                 assert when == t
                 np.testing.assert_array_equal(which, np.flatnonzero(truncated))
                 np.testing.assert_array_equal(last, info["final_obs"][truncated])
                 finished.append(running[truncated].copy())
                 running[truncated] = 0.0
-        assert not told
+        assert not finals
         np.testing.assert_array_equal(rollout.last_obs, obs)
         np.testing.assert_array_equal(
             np.concatenate(rollout.episode_returns), np.concatenate(finished)
@@ -98,14 +98,14 @@ def test_targets_by_a_loop_over_episodes(time_limit: str, value_target: str) -> 
             advantage, returns = np.zeros(N), np.zeros(N)
             for t in range(start, STEPS):
                 ended = (t, b) in finals
-                following = values[t + 1][b]
+                next_value = values[t + 1][b]
                 if ended:
-                    following = finals[t, b] if time_limit == "bootstrap" else np.zeros(N)
-                delta = rollout.reward[t, b] + gamma * following - values[t][b]
+                    next_value = finals[t, b] if time_limit == "bootstrap" else np.zeros(N)
+                delta = rollout.reward[t, b] + gamma * next_value - values[t][b]
                 advantage += (gamma * config.gae_lambda) ** (t - start) * delta
                 returns += gamma ** (t - start) * rollout.reward[t, b]
                 if ended or t + 1 == STEPS:
-                    returns += gamma ** (t + 1 - start) * following
+                    returns += gamma ** (t + 1 - start) * next_value
                     break
             if value_target == "lambda_return":
                 returns = advantage + values[start][b]
@@ -140,28 +140,28 @@ def test_normalizer_starts_at_the_first_batch_and_follows() -> None:
 @pytest.mark.parametrize("algorithm", ["ippo", "as"])
 @pytest.mark.parametrize("layout", ["multihead", "separate"])
 def test_compiled_rollouts_are_those_of_pytorch(env: str, algorithm: str, layout: str) -> None:
-    """The same actions but where a number falls within rounding of a border, and all that follows.
+    """Compiled and PyTorch rollouts take the same actions and give the same arrays.
 
-    Two rollouts, the second across the ends of episodes.
+    There are two rollouts; the second includes ends of episodes.
     """
     horizon = ascore.make(env).spec.horizon
     steps = horizon * 2 // 3
     config = Config(env=env, algorithm=algorithm, actor=layout, num_envs=5, seed=11)
-    found = []
+    results = []
     for compiled in (False, True):
-        made = ascore.make(env, 5, 11)
-        made.reset()
-        learner = Learner(config, made.spec)
+        vec = ascore.make(env, 5, 11)
+        vec.reset()
+        learner = Learner(config, vec.spec)
         with torch.no_grad():
             rng = np.random.default_rng(0)
             noise = rng.normal(0, 0.2, learner.actor.net.flat.shape).astype(np.float32)
             learner.actor.net.flat += torch.from_numpy(noise)
-        collector = Collector(made, steps, compiled=compiled)
+        collector = Collector(vec, steps, compiled=compiled)
         assert collector.compiled == compiled
         for _ in range(2):
             rollout = collector.collect(learner.actor)
-        found.append((copy.deepcopy(rollout), collector.running_return, made.save_state()))
-    (slow, running, state), (fast, running_too, state_too) = found
+        results.append((copy.deepcopy(rollout), collector.running_return, vec.save_state()))
+    (slow, running, state), (fast, running_too, state_too) = results
     for name in ("obs", "last_obs", "action", "reward", "neighbours", "last_neighbours",
                  "terminated", "truncated"):  # fmt: skip
         assert np.array_equal(getattr(slow, name), getattr(fast, name)), name
@@ -178,7 +178,7 @@ def test_compiled_rollouts_are_those_of_pytorch(env: str, algorithm: str, layout
 
 @pytest.mark.parametrize(
     ("name", "agents"),
-    # A single environment goes through the networks of up to four agents side by side.
+    # A single environment is computed with the networks of up to four agents in parallel.
     [*((name, None) for name in ascore.ENVIRONMENTS), *(("predation", n) for n in range(2, 10))],
 )
 def test_compiled_rollouts_do_not_depend_on_threads_or_batch(name: str, agents: int | None) -> None:
@@ -211,7 +211,7 @@ def test_networks_up_to_a_size_act_in_compiled_code(monkeypatch: pytest.MonkeyPa
         assert (collector._policy is not None) == compiled
 
 
-def test_a_policy_that_does_not_fit_is_refused() -> None:
+def test_a_policy_of_other_sizes_is_refused() -> None:
     env = ascore.make("predation", 2, num_agents=3)
     env.reset()
     rollout = Rollout.empty(env, 4)
