@@ -165,7 +165,8 @@ class BatchOf final : public Batch {
  private:
   void require(const Policy& policy) const {
     policy.require(spec());
-    if (!core_.started()) refuse("there is no state before the first reset; call ascore_env_reset first");
+    if (!core_.started())
+      refuse("there is no state before the first reset; call ascore_env_reset first");
   }
 
   VecEnv<Env> core_;
