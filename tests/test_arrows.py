@@ -32,7 +32,7 @@ ARROWS = {
     "reading": "",
     "reference": "",
     "render": "envs errors runs scripted streams",
-    "runs": "_core algorithms config envs errors learning runtime streams",
+    "runs": "_core algorithms config envs errors learning reading runtime streams",
     "runtime": "_core errors",
     "scripted": "envs",
     "streams": "",

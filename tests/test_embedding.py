@@ -9,14 +9,16 @@ import importlib
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import hostile_policies
 import numpy as np
 import numpy.typing as npt
 import pybind11
@@ -263,6 +265,46 @@ def test_a_damaged_export_is_refused_on_both_sides(
     assert done.returncode == 1
     assert str(file) in done.stderr
     assert word in done.stderr
+
+
+def complaints(built: Path, tmp_path: Path, files: Sequence[bytes]) -> list[tuple[str, str]]:
+    """Why Python and why C++ refuse each of the files; empty where they load it."""
+    paths = [tmp_path / f"{number}.safetensors" for number in range(len(files))]
+    for path, data in zip(paths, files, strict=True):
+        path.write_bytes(data)
+    given = "".join(f"{path}\n" for path in paths).encode()
+    theirs = output(built / "accepts", given=given).decode(errors="replace").split("\n")[:-1]
+    ours = []
+    for path in paths:
+        try:
+            load_policy(path)
+            ours.append("")
+        except CheckpointError as error:
+            ours.append(str(error))
+    return list(zip(ours, theirs, strict=True))
+
+
+def test_unusual_policies_are_loaded_by_both(built: Path, tmp_path: Path) -> None:
+    names, files = zip(*hostile_policies.accepted(), strict=True)
+    found = complaints(built, tmp_path, files)
+    assert dict(zip(names, found, strict=True)) == dict.fromkeys(names, ("", ""))
+
+
+def test_hostile_policies_are_refused_by_both_in_the_same_words(
+    built: Path, tmp_path: Path
+) -> None:
+    names, files, words = zip(*hostile_policies.refused(), strict=True)
+    assert len(set(names)) == len(names) > 150
+    for name, word, both in zip(names, words, complaints(built, tmp_path, files), strict=True):
+        for message in both:
+            assert re.search(word, message), f"{name}: {both}"
+
+
+def test_mutated_policies_are_loaded_by_both_or_by_neither(built: Path, tmp_path: Path) -> None:
+    found = complaints(built, tmp_path, list(hostile_policies.mutated(1500, seed=3)))
+    assert [both for both in found if (both[0] == "") != (both[1] == "")] == []
+    loaded = found.count(("", ""))
+    assert 10 < loaded < 300  # the others differ from a sound file in something that counts
 
 
 # ---- environments compiled elsewhere ---------------------------------------------------------

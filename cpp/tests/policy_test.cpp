@@ -82,6 +82,11 @@ TEST_CASE("whatever is no safetensors file is refused") {
         "{\"x\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,4]}}",
         "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}",
         "{\"x\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"data_offsets\":[0,4]}}",
+        "{\"x\":{\"dtype\":\"\",\"dtype\":\"F32\",\"data_offsets\":[0,4]}}",
+        "{\"x\":{\"dtype\":\"F32\",\"data_offsets\":[0,4],\"data_offsets\":[0,4]}}",
+        "{\"x\":{\"dtype\":\"F32\",\"shape\":[01],\"data_offsets\":[0,4]}}",
+        "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-0,4]}}",
+        "{\"\xFF\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
         "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":[1]}}"}) {
     INFO(header);
     CHECK(has(reading(header, {1}), "its header is damaged: want "));
@@ -120,6 +125,10 @@ TEST_CASE("files that are no policy are refused by what is wrong") {
   CHECK(has(with("num_agents", "2"), "3 networks of 6 outputs do not serve 2 agents of 6 actions"));
   CHECK(has(with("num_actions", "7"), "do not serve 3 agents of 7 actions"));
   CHECK(has(with("obs_scale", "much"), "obs_scale = \"much\" is not a number"));
+  CHECK(has(with("obs_scale", "0x1p3"), "obs_scale = \"0x1p3\" is not a number"));
+  for (const char* scale : {"0", "-1", "1e39", "1e-60"}) {
+    CHECK(has(with("obs_scale", scale), "is not a number above 0"));
+  }
   TensorFile file = good;
   file.metadata.erase("env");
   CHECK(has(complaint([&] { Policy policy(file); }), "its metadata lack \"env\""));
@@ -136,6 +145,32 @@ TEST_CASE("files that are no policy are refused by what is wrong") {
   CHECK(has(complaint([] { Policy policy{TensorFile{}}; }), "its metadata lack \"format\""));
   const PolicyFile damaged(std::vector<std::uint8_t>{1});
   CHECK(has(complaint([&] { Policy::load(damaged.path()); }), damaged.path().c_str()));
+  // As wide as the actions of one agent, and not as the joint actions of three.
+  TensorFile centre = policy_for("exchange-v1", 1, 12, 6, {});
+  centre.metadata["num_agents"] = "3";
+  CHECK(has(complaint([&] { Policy policy(centre); }),
+            "1 networks of 6 outputs do not serve 3 agents of 6 actions"));
+}
+
+TEST_CASE("only regular files are read") {
+  CHECK(has(complaint([] { Policy::load("/dev/zero"); }), "/dev/zero; it is no regular file"));
+  CHECK(has(complaint([] { Policy::load("/"); }), "it is no regular file"));
+  CHECK(has(complaint([] { Policy::load("/nowhere/at/all"); }), "does the file exist?"));
+}
+
+TEST_CASE("UTF-8 is what Unicode says it is") {
+  for (const char* good : {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF",
+                           "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {
+    INFO(good);
+    CHECK(detail::is_utf8(good));
+  }
+  for (const char* bad :
+       {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2\x41", "\xE0\x9F\xBF", "\xE2\x82",
+        "\xE2\x82\x41", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF0\x90\x80",
+        "\xF0\x90\x80\x41", "\xF5\x80\x80\x80", "\xFF"}) {
+    INFO(bad);
+    CHECK_FALSE(detail::is_utf8(bad));
+  }
 }
 
 TEST_CASE("probabilities add up to one and the most probable action is taken") {

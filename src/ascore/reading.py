@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +59,24 @@ def read_regular(path: str | Path, limit: int | None = None, *, links: bool = Fa
         os.close(handle)
 
 
-def strict_json(data: bytes | str) -> Any:
+def strict_json(data: bytes, parse_int: Callable[[str], int] = int) -> Any:
     """Plain values of a JSON text in UTF-8.
+
+    Args:
+        data: the text.
+        parse_int: reads whole numbers.
 
     Raises:
         ValueError: it is damaged, repeats a key, is nested too deeply, or has a number that JSON
             has not (NaN, Infinity).
     """
-    text = data if isinstance(data, str) else data.decode("utf-8")
     try:
-        return json.loads(text, object_pairs_hook=_every_key_once, parse_constant=_no_number)
+        return json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_every_key_once,
+            parse_constant=_no_number,
+            parse_int=parse_int,
+        )
     except RecursionError as error:
         message = "it is nested too deeply"
         raise ValueError(message) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import shutil
@@ -19,7 +18,7 @@ from ascore.config import Config
 from ascore.errors import AscoreError, TrustError
 from ascore.experiments import cells
 from ascore.experiments.cells import Cell
-from ascore.runs import checkpoint, policy, trust
+from ascore.runs import checkpoint, manifest, policy, trust
 
 SUPPORT = Path(__file__).resolve().parent.parent / "support"
 QUICK = Config(
@@ -38,7 +37,7 @@ def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A file that is there once the module `planted` has been imported."""
     (tmp_path / "planted.py").write_text(PLANTED)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(trust, "_typed", set())
+    monkeypatch.setattr(trust, "_ours", set())
     yield tmp_path / "imported"
     sys.modules.pop("planted", None)
 
@@ -54,9 +53,11 @@ def edited(trained: Path, out: Path, **keys: str) -> Path:
     (out / "config.toml").write_text(Config.load(out / "config.toml").replace(**keys).dump())
     for folder in checkpoint.folders(out):
         file = folder / checkpoint.MANIFEST
-        manifest = json.loads(file.read_text())
-        manifest["config"].update(keys)
-        file.write_text(json.dumps(manifest))
+        values = manifest.read(file)
+        values["config"].update(keys)
+        kept = {key: values[key] for key in ("update", "spec", "extra", "config")}
+        tensors = (folder / checkpoint.TENSORS).read_bytes()
+        file.write_bytes(manifest.compose(tensors, kept))
     return out
 
 
@@ -111,13 +112,13 @@ def test_a_run_imports_nothing_by_itself(
     key: str, tmp_path: Path, imported: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = edited(trained, tmp_path / "run", **{key: "planted:make"})
-    manifest = checkpoint.folders(run)[-1] / checkpoint.MANIFEST
+    file = checkpoint.folders(run)[-1] / checkpoint.MANIFEST
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
-    refused(capsys, manifest, f"{key} = planted:make", "resume", str(run), "--episodes", "8")
+    refused(capsys, file, f"{key} = planted:make", "resume", str(run), "--episodes", "8")
     with pytest.raises(TrustError):
         ascore.resume(run)
     if key == "env":
-        refused(capsys, manifest, "env = planted:make", "evaluate", str(run))
+        refused(capsys, file, "env = planted:make", "evaluate", str(run))
         with pytest.raises(TrustError):
             ascore.evaluate(ascore.Run.open(run))
     main(["plot", str(run), "--out", str(tmp_path / "curve.png")])
@@ -184,3 +185,19 @@ def test_someone_at_a_terminal_is_asked(answer: str, status: int, tmp_path: Path
     assert "Do you trust where it comes from? [y/N]" in shown
     assert process.returncode == status
     assert (b"team return" in out) == (status == 0)
+
+
+def test_a_pickled_episode_from_elsewhere_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of an environment that this process trains itself does not open others' runs."""
+    monkeypatch.syspath_prepend(SUPPORT)
+    config = QUICK.replace(env="python_envs:Meadow", env_params={})
+    run = ascore.train(config, tmp_path / "run")
+    shutil.copytree(run.path, tmp_path / "theirs")
+    assert ascore.evaluate(run.path, episodes=2).team_return.n == 2
+    assert ascore.resume(run.path, episodes=6).finished
+    for call in (ascore.resume, ascore.evaluate):
+        with pytest.raises(TrustError, match="theirs"):
+            call(tmp_path / "theirs")
+    assert ascore.resume(tmp_path / "theirs", episodes=6, trust=True).finished

@@ -59,8 +59,13 @@ class Policy {
     actions_ = whole(file, "num_actions", 1U << 20);
     const std::string scale = text(file, "obs_scale");
     double read = 0;
-    if (!detail::read_value(scale, 0, read)) {
+    if (scale.find_first_not_of("0123456789+-.eE") != scale.npos ||
+        !detail::read_value(scale, 0, read)) {
       throw FileError("obs_scale = \"" + scale + "\" is not a number");
+    }
+    if (!(read > 0 && read <= static_cast<double>(std::numeric_limits<float>::max()) &&
+          static_cast<float>(read) > 0)) {
+      throw FileError("obs_scale = " + scale + " is not a number above 0");
     }
     scale_ = static_cast<float>(read);
     static constexpr std::string_view kPrefix = "env_param.";
@@ -207,7 +212,7 @@ class Policy {
       networks_ = shape[0];
       for (const Tensor* tensor : {&weight->second, &bias->second}) {
         if (!std::ranges::all_of(tensor->values, [](float x) { return std::isfinite(x); })) {
-          throw FileError(prefix + " holds a number that is not finite; train anew");
+          throw FileError(prefix + " holds a number that is not finite; train again");
         }
       }
       layers_.push_back({shape[1], shape[2], weight->second.values, bias->second.values});
@@ -218,7 +223,8 @@ class Policy {
     }
     std::size_t outputs = actions_;
     if (networks_ == 1) {
-      for (std::size_t i = 1; i < agents_ && outputs < layers_.back().out; ++i) outputs *= actions_;
+      for (std::size_t i = 1; i < agents_ && outputs <= layers_.back().out; ++i)
+        outputs *= actions_;
     }
     if ((networks_ != agents_ && networks_ != 1) || layers_.back().out != outputs) {
       throw FileError(std::to_string(networks_) + " networks of " +

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <map>
@@ -16,6 +17,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -68,7 +70,7 @@ class HeaderReader {
       std::uint64_t value = 0;
       const char* const begin = text_.data() + at_;
       const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), value);
-      if (error != std::errc{}) fail("a whole number");
+      if (error != std::errc{} || (*begin == '0' && end != begin + 1)) fail("a whole number");
       at_ += static_cast<std::size_t>(end - begin);
       found.push_back(value);
     } while (taken(','));
@@ -172,6 +174,26 @@ class HeaderReader {
   std::size_t at_ = 0;
 };
 
+/// Whether a text is UTF-8 as Unicode defines it: no longer form of a character than need be, no
+/// half of a surrogate pair, nothing beyond U+10FFFF.
+inline bool is_utf8(std::string_view text) noexcept {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[k]); };
+    const unsigned first = byte(at++);
+    if (first < 0x80) continue;
+    const std::size_t more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
+    if (first < 0xC2 || first > 0xF4 || text.size() - at < more) return false;
+    const unsigned low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    const unsigned high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    if (byte(at) < low || byte(at) > high) return false;
+    for (std::size_t k = 1; k < more; ++k) {
+      if (byte(at + k) < 0x80 || byte(at + k) > 0xBF) return false;
+    }
+    at += more;
+  }
+  return true;
+}
+
 struct Entry {
   std::string dtype;
   std::vector<std::uint64_t> shape, offsets;
@@ -181,6 +203,7 @@ inline std::map<std::string, Entry, std::less<>> read_header(std::string_view te
                                                              TensorFile& file) {
   std::map<std::string, Entry, std::less<>> entries;
   HeaderReader json(text);
+  if (!is_utf8(text)) throw FileError("its header is damaged: want UTF-8");
   bool described = false;
   json.object([&](const std::string& name) {
     if (name == "__metadata__") {
@@ -191,20 +214,20 @@ inline std::map<std::string, Entry, std::less<>> read_header(std::string_view te
       return;
     }
     Entry entry;
-    int given = 0;
+    bool dtype = false, shape = false, offsets = false;
     json.object([&](const std::string& key) {
-      if (key == "dtype" && entry.dtype.empty()) {
+      if (key == "dtype" && !std::exchange(dtype, true)) {
         entry.dtype = json.string();
-      } else if (key == "shape") {
+      } else if (key == "shape" && !std::exchange(shape, true)) {
         entry.shape = json.numbers();
-      } else if (key == "data_offsets") {
+      } else if (key == "data_offsets" && !std::exchange(offsets, true)) {
         entry.offsets = json.numbers();
       } else {
-        json.fail("dtype, shape and data_offsets");
+        json.fail("dtype, shape and data_offsets, each once");
       }
-      ++given;
     });
-    if (given != 3 || entry.offsets.size() != 2) json.fail("dtype, shape and two data_offsets");
+    if (!dtype || !shape || !offsets || entry.offsets.size() != 2)
+      json.fail("dtype, shape and two data_offsets");
     if (!entries.emplace(name, std::move(entry)).second) json.fail("every tensor once");
   });
   json.end();
@@ -271,22 +294,25 @@ inline TensorFile parse_safetensors(std::span<const std::uint8_t> bytes) {
   return file;
 }
 
-/// As `parse_safetensors`; what it throws names the file.
+/// As `parse_safetensors`; what it throws names the file. Reads regular files alone: a pipe may
+/// never end, a device never stop.
 inline TensorFile read_safetensors(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::vector<std::uint8_t> bytes;
-  if (stream) {
-    std::vector<char> chunk(1 << 16);
-    do {
-      stream.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-      bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + stream.gcount());
-    } while (stream);
+  std::error_code error;
+  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) {
+    throw FileError("cannot read " + path + "; it is no regular file");
   }
-  if (!stream.eof()) throw FileError("cannot read " + path + "; does the file exist?");
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  std::ifstream stream(path, std::ios::binary);
+  if (error || !stream) throw FileError("cannot read " + path + "; does the file exist?");
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
+  stream.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
+  if (stream.gcount() != static_cast<std::streamsize>(size)) {
+    throw FileError("cannot read " + path + "; it has become shorter");
+  }
   try {
     return parse_safetensors(bytes);
-  } catch (const FileError& error) {
-    throw FileError(path + " is damaged or no safetensors file: " + error.what());
+  } catch (const FileError& damage) {
+    throw FileError(path + " is damaged or no safetensors file: " + damage.what());
   }
 }
 

@@ -16,7 +16,7 @@ from ascore.runs.evaluation import evaluate
 from ascore.runs.files import json_text, unwritable, write_atomic
 from ascore.runs.lock import alone
 from ascore.runs.session import Run, resume, train
-from ascore.runs.trust import require_trust, typed
+from ascore.runs.trust import ours, require_trust
 from ascore.runtime import pool
 from ascore.runtime.progress import Progress
 
@@ -145,7 +145,7 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
         NonFiniteError: training diverged.
     """
     cell, folder = task.cell, task.folder
-    typed(cell.config)  # by the user, or trusted by them when the list was read
+    ours(folder)  # what it imports the user has typed, or trusted when the list was read
     with alone(folder, _lock(folder)):
         started = (folder / "config.toml").exists() and _same(cell, folder)
         outcome = result(folder)

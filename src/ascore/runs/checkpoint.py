@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -15,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ascore._core import __version__
 from ascore.errors import CheckpointError
-from ascore.runs.files import json_text, sync_folder, unwritable
+from ascore.reading import read_regular
+from ascore.runs import manifest
+from ascore.runs.files import sync_folder, unwritable
 from ascore.runs.folder import CONFIG, resume_command
 from ascore.runs.tensorfile import parse
 
-FORMAT = 1
 FOLDER, MANIFEST, TENSORS = "checkpoints", "manifest.json", "state.safetensors"
 NAME = re.compile("[0-9]{8}")
 REMAINS = re.compile(r"\.[0-9]{8}\.(part|old)")
@@ -69,15 +68,7 @@ def save(
     from safetensors.numpy import save as to_safetensors
 
     data = to_safetensors({k: np.ascontiguousarray(v) for k, v in arrays.items()})
-    manifest = {
-        "format": FORMAT,
-        "ascore": __version__,
-        "update": update,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "spec": spec,
-        "extra": extra,
-        "config": config,
-    }
+    values = {"update": update, "spec": spec, "extra": extra, "config": config}
     parent = run / FOLDER
     target = parent / f"{update:08d}"
     part = parent / f".{update:08d}.part"
@@ -85,7 +76,7 @@ def save(
         parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        for name, content in ((TENSORS, data), (MANIFEST, json_text(manifest, indent=1).encode())):
+        for name, content in ((TENSORS, data), (MANIFEST, manifest.compose(data, values))):
             with open(part / name, "wb") as file:
                 file.write(content)
                 file.flush()
@@ -209,19 +200,14 @@ def load(run: Path, name: str | None = None) -> Checkpoint:
         else "there is no older checkpoint; train again from the start"
     )
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        data = (path / TENSORS).read_bytes()
-        version = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        values = manifest.read(path / MANIFEST)
+        data = read_regular(path / TENSORS)
+    except CheckpointError:
+        raise
+    except (OSError, ValueError) as error:
         message = f"checkpoint {path} is damaged ({error}); {remedy}"
         raise CheckpointError(message) from error
-    if version != FORMAT:
-        message = (
-            f"checkpoint {path} has format {version}, this version reads {FORMAT}; "
-            f"install ascore {manifest.get('ascore')}"
-        )
-        raise CheckpointError(message)
-    if hashlib.sha256(data).hexdigest() != manifest.get("sha256"):
+    if hashlib.sha256(data).hexdigest() != values["sha256"]:
         message = (
             f"checkpoint {path / TENSORS} is damaged ({len(data)} bytes, wrong checksum); {remedy}"
         )
@@ -229,12 +215,29 @@ def load(run: Path, name: str | None = None) -> Checkpoint:
     try:
         return Checkpoint(
             path=path,
-            update=manifest["update"],
-            config=manifest["config"],
-            spec=manifest["spec"],
-            extra=manifest["extra"],
+            update=values["update"],
+            config=values["config"],
+            spec=values["spec"],
+            extra=values["extra"],
             arrays=parse(data),
         )
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         message = f"checkpoint {path} is damaged ({error}); {remedy}"
         raise CheckpointError(message) from error
+
+
+def require_like(saved: Checkpoint, expected: Arrays) -> None:
+    """Refuses arrays of another type or shape than the ones that will be overwritten by them.
+
+    Raises:
+        CheckpointError: names the first that is missing or does not fit.
+    """
+    for name, wanted in expected.items():
+        array = saved.arrays.get(name)
+        if array is None or (array.dtype, array.shape) != (wanted.dtype, wanted.shape):
+            actual = "is missing" if array is None else f"is {array.dtype} {[*array.shape]}"
+            message = (
+                f"checkpoint {saved.path} does not fit its configuration: {name} {actual}, "
+                f"want {wanted.dtype} {[*wanted.shape]}"
+            )
+            raise CheckpointError(message)

@@ -12,7 +12,7 @@ from ascore.algorithms.table import get_algorithm, unread
 from ascore.config import Config
 from ascore.errors import AscoreError, AscoreWarning
 from ascore.runs.session import Run, train
-from ascore.runs.trust import typed
+from ascore.runs.trust import ours
 from ascore.runtime import pool
 from ascore.runtime.progress import Progress
 
@@ -39,8 +39,6 @@ def train_side_by_side(
     Raises:
         AscoreError: a run failed; the message names it and says why. The other runs are finished.
     """
-    for name in algorithms:
-        typed(config.replace(algorithm=name))
     for message in unread(config, algorithms):
         warnings.warn(message, AscoreWarning, stacklevel=2)
     tasks = {
@@ -52,7 +50,10 @@ def train_side_by_side(
     failed = [f"{outcome.name}: {outcome.reason}" for outcome in outcomes if outcome.reason]
     if failed:
         raise AscoreError("; ".join(failed))
-    return [Run.open(folder) for _, folder in tasks.values() if folder.exists()]
+    folders = [folder for _, folder in tasks.values() if folder.exists()]
+    for folder in folders:
+        ours(folder)
+    return [Run.open(folder) for folder in folders]
 
 
 def for_algorithm(config: Config, name: str, algorithms: Sequence[str]) -> Config:

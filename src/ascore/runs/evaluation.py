@@ -126,6 +126,7 @@ def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:
     rounds = []
     first = FIRST_EVALUATION_ENV
     with batch(policy.env, policy.env_params, copies, seed, first_env=first) as env:
+        policy.require(env.spec)
         env.reset()
         for start in range(0, episodes, copies):
             if start > 0:

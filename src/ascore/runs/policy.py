@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,10 @@ import numpy.typing as npt
 
 from ascore._core import __version__
 from ascore.envs.joint import split
-from ascore.envs.parameters import NONE, read_value
+from ascore.envs.vec_env import Spec
 from ascore.errors import CheckpointError
-from ascore.runs import checkpoint
+from ascore.reading import read_regular
+from ascore.runs import checkpoint, texts
 from ascore.runs.files import unwritable, write_atomic
 from ascore.runs.tensorfile import metadata, parse, serialize
 
@@ -26,6 +28,8 @@ F32 = npt.NDArray[np.float32]
 # Name of the file format, and the version of its layout.
 FORMAT_NAME, FORMAT = "ascore.policy", 1
 PARAM = "env_param."
+_LARGEST = float(np.finfo(np.float32).max)
+MOST_AGENTS, MOST_ACTIONS = 1024, 2**20
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,19 @@ class Policy:
         return [
             (weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in self.layers
         ]
+
+    def require(self, spec: Spec) -> None:
+        """Raises ValueError unless the policy can act in an environment of these sizes."""
+        size = math.prod(spec.obs_shape) * (spec.views if self.centralised else 1)
+        theirs = (spec.num_agents, size, spec.num_actions)
+        ours = (self.num_agents, self.layers[0][0].shape[1], self.num_actions)
+        if ours != theirs:
+            message = (
+                f"the policy is for {ours[0]} agents, {ours[1]} observation entries and {ours[2]} "
+                f"actions (it was trained in {self.env}); {spec.name} has {theirs[0]}, {theirs[1]} "
+                f"and {theirs[2]}"
+            )
+            raise ValueError(message)
 
     def act(self, obs: npt.NDArray[Any], uniform: F32 | None = None) -> npt.NDArray[np.int32]:
         """Actions i32 [B, N]: sampled with `uniform` f32 [B, N], or the most probable if None."""
@@ -150,6 +167,7 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
 
     Raises:
         CheckpointError: as `load_policy`.
+        ValueError: such a file could not be read, say for numbers that are not finite.
         RunError: the file cannot be written.
     """
     if not isinstance(policy, Policy):
@@ -162,76 +180,131 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
         "obs_scale": repr(float(policy.obs_scale)),
         "num_agents": str(policy.num_agents),
         "num_actions": str(policy.num_actions),
-        **{f"{PARAM}{key}": _as_text(value) for key, value in policy.env_params.items()},
+        **{f"{PARAM}{key}": texts.as_text(value) for key, value in policy.env_params.items()},
     }
     arrays = {}
     for index, (weight, bias) in enumerate(policy.layers):
         arrays[f"layers.{index}.weight"] = weight
         arrays[f"layers.{index}.bias"] = bias
+    data = serialize(arrays, about)
+    from_bytes(data, None)  # nobody is given a file that cannot be read
     path = Path(out)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(path, error) from error
-    write_atomic(path, serialize(arrays, about))
+    write_atomic(path, data)
     return path
 
 
 def from_file(path: Path) -> Policy:
     """Reads what `export_policy` wrote."""
     try:
-        data = path.read_bytes()
-        about, arrays = metadata(data), parse(data)
-        if about["format"] != FORMAT_NAME or int(about["version"]) != FORMAT:
-            message = f"{about['format']} {about['version']}, not {FORMAT_NAME} {FORMAT}"
-            raise ValueError(message)
-        layers = [
-            (arrays[f"layers.{k}.weight"], arrays[f"layers.{k}.bias"])
-            for k in range(len(arrays) // 2)
-        ]
-        return Policy(
-            env=about["env"],
-            env_params={
-                key[len(PARAM) :]: _as_value(text)
-                for key, text in about.items()
-                if key.startswith(PARAM)
-            },
-            layers=layers,
-            config={},
-            obs_scale=float(about["obs_scale"]),
-            num_agents=int(about["num_agents"]),
-            num_actions=int(about["num_actions"]),
-            source=path,
-        )
-    except (OSError, ValueError, KeyError) as error:
+        return from_bytes(read_regular(path, links=True), path)
+    except (OSError, ValueError) as error:
         message = f"{path} does not hold a policy ({error}); write it with `ascore export`"
         raise CheckpointError(message) from error
 
 
-def _as_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def from_bytes(data: bytes, source: Path | None) -> Policy:
+    """The policy of an exported file; cpp/include/ascore/policy.hpp accepts the same files.
+
+    Raises:
+        ValueError: it is damaged, or holds no policy.
+    """
+    about, arrays = metadata(data), parse(data)
+    if texts.text(about, "format") != FORMAT_NAME:
+        message = f'format = "{about["format"]}", want "{FORMAT_NAME}"'
+        raise ValueError(message)
+    version = texts.whole(about, "version", 1_000_000)
+    if version != FORMAT:
+        message = (
+            f"policy format {version}, this version reads {FORMAT}; export it with the same "
+            "version of ascore"
+        )
+        raise ValueError(message)
+    for name, array in arrays.items():
+        if array.dtype != np.float32:
+            message = f"tensor {name} is of dtype {array.dtype}, want float32"
+            raise ValueError(message)
+    layers = []
+    for index in range(len(arrays) // 2):
+        prefix = f"layers.{index}"
+        if f"{prefix}.weight" not in arrays or f"{prefix}.bias" not in arrays:
+            message = f"it lacks {prefix}.weight or {prefix}.bias"
+            raise ValueError(message)
+        layers.append((arrays[f"{prefix}.weight"], arrays[f"{prefix}.bias"]))
+    if not layers or len(arrays) != 2 * len(layers):
+        message = f"it holds {len(arrays)} tensors, want a weight and a bias per layer"
+        raise ValueError(message)
+    policy = Policy(
+        env=texts.text(about, "env"),
+        env_params={
+            key[len(PARAM) :]: texts.as_value(text)
+            for key, text in about.items()
+            if key.startswith(PARAM)
+        },
+        layers=layers,
+        config={},
+        obs_scale=texts.number(about, "obs_scale"),
+        num_agents=texts.whole(about, "num_agents", MOST_AGENTS),
+        num_actions=texts.whole(about, "num_actions", MOST_ACTIONS),
+        source=source,
+    )
+    require_sound(policy)
+    return policy
 
 
-def _as_value(text: str) -> Any:
-    if text in ("true", "false", NONE) or text.startswith(("[", "{")):
-        return read_value(text)
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
+def require_sound(policy: Policy) -> None:
+    """Refuses a policy that could not act, or not as it should.
+
+    Raises:
+        ValueError: layers that do not fit together, numbers that are not finite, or outputs that
+            do not serve the agents.
+    """
+    before: tuple[int, int] | None = None
+    if not (policy.obs_scale <= _LARGEST and np.float32(policy.obs_scale) > 0):
+        message = f"obs_scale = {policy.obs_scale} is not a number above 0"
+        raise ValueError(message)
+    for index, (weight, bias) in enumerate(policy.layers):
+        shape = weight.shape
+        fits = len(shape) == 3 and 0 not in shape and bias.shape == (shape[0], shape[2])
+        if not fits or (before is not None and shape[:2] != before):
+            message = (
+                f"layers.{index} has weight {[*shape]} and bias {[*bias.shape]}, which do not fit "
+                f"together{' or not the layer before' if index else ''}"
+            )
+            raise ValueError(message)
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+            message = f"layers.{index} holds a number that is not finite; train again"
+            raise ValueError(message)
+        before = (shape[0], shape[2])
+    networks, width = policy.layers[-1][1].shape
+    agents, actions = policy.num_agents, policy.num_actions
+    outputs = actions
+    for _ in range(1, agents if networks == 1 else 1):
+        if outputs > width or actions == 1:
+            break
+        outputs *= actions
+    if networks not in (agents, 1) or width != outputs:
+        message = (
+            f"{networks} networks of {width} outputs do not serve {agents} agents of {actions} "
+            "actions"
+        )
+        raise ValueError(message)
 
 
 def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
     """Extracts the own policies from the actor's parameters."""
     try:
-        sizes, layout, heads = (saved.extra["actor"][k] for k in ("sizes", "layout", "heads"))
-        flat = saved.arrays["actor"]
-        agents, actions = int(saved.spec["num_agents"]), int(saved.spec["num_actions"])
-        n = int(saved.extra["actor"].get("agents", agents))
-        a = actions if n == agents else actions**agents
-        if layout == "separate":
+        actor, flat = saved.extra["actor"], saved.arrays["actor"]
+        sizes, heads = actor["sizes"], actor["heads"]
+        agents, actions = saved.spec["num_agents"], saved.spec["num_actions"]
+        n = actor.get("agents", agents)
+        if flat.dtype != np.float32 or not n * heads <= flat.size:
+            message = f"{flat.size} numbers of {flat.dtype} for {n} times {heads} networks"
+            raise ValueError(message)
+        if actor["layout"] == "separate":
             flat = flat.reshape(n, heads, -1)[np.arange(n), np.arange(n) if heads > 1 else 0]
         layers, at = [], 0
         for n_in, n_out in itertools.pairwise(sizes):
@@ -240,21 +313,23 @@ def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
             bias = flat[:, at : at + n_out]
             at += n_out
             layers.append((weight, bias))
-        if layout == "multihead" and heads > 1:
+        if actor["layout"] == "multihead" and heads > 1:
             weight, bias = layers[-1]
             index = np.arange(n)
-            own_weight = weight.reshape(n, -1, n, a)[index, :, index]
-            layers[-1] = (own_weight, bias.reshape(n, n, a)[index, index])
-    except (KeyError, ValueError, IndexError) as error:
+            own_weight = weight.reshape(n, -1, n, actions)[index, :, index]
+            layers[-1] = (own_weight, bias.reshape(n, n, actions)[index, index])
+        policy = Policy(
+            env=saved.config["env"],
+            env_params=saved.config["env_params"],
+            layers=[(np.ascontiguousarray(w), np.ascontiguousarray(b)) for w, b in layers],
+            config=saved.config,
+            obs_scale=float(saved.spec.get("obs_scale", 1.0)),
+            num_agents=agents,
+            num_actions=actions,
+            source=saved.path / checkpoint.MANIFEST,
+        )
+        require_sound(policy)
+    except (KeyError, ValueError, IndexError, OverflowError) as error:
         message = f"checkpoint {saved.path} does not hold a policy ({error}); train again"
         raise CheckpointError(message) from error
-    return Policy(
-        env=saved.config["env"],
-        env_params=saved.config["env_params"],
-        layers=[(np.ascontiguousarray(w), np.ascontiguousarray(b)) for w, b in layers],
-        config=saved.config,
-        obs_scale=float(saved.spec.get("obs_scale", 1.0)),
-        num_agents=agents,
-        num_actions=actions,
-        source=saved.path / checkpoint.MANIFEST,
-    )
+    return policy

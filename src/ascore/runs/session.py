@@ -22,7 +22,7 @@ from ascore.algorithms.table import unread
 from ascore.config import Config
 from ascore.envs.factory import batch
 from ascore.envs.vec_env import Spec, VecEnv
-from ascore.errors import AscoreWarning, CheckpointError, NonFiniteError, RunError
+from ascore.errors import AscoreWarning, CheckpointError, EnvError, NonFiniteError, RunError
 from ascore.learning.learner import Learner
 from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Collector
@@ -32,7 +32,7 @@ from ascore.runs.folder import CONFIG, as_given, left_behind, named, new_folder,
 from ascore.runs.lock import alone
 from ascore.runs.logs import Log, MetricsLog
 from ascore.runs.policy import Policy, load_policy
-from ascore.runs.trust import require_trust, typed
+from ascore.runs.trust import ours, require_trust
 from ascore.runtime.processors import usable_processors
 from ascore.runtime.ranks import Ranks
 
@@ -136,7 +136,6 @@ def train(
     ranks = ranks or Ranks()
     here = Path.cwd()  # an environment may change it
     restarted = ranks.any(restarted)
-    typed(config)
     with ExitStack() as held:
         session = held.enter_context(_Session(config, ranks))
         for message in unread(config, [config.algorithm]) if ranks.lead else []:
@@ -314,6 +313,7 @@ class _Session:
         stop: Callable[[], bool] | None,
     ) -> None:
         """Trains on to the end, or until told to stop."""
+        ours(folder)
         every = self.config.checkpoint_every or max(1, self.total // 20)
         log = Log()
         if self.ranks.lead:
@@ -408,7 +408,16 @@ class _Session:
         while slice_name(len(slices)) in arrays:
             slices.append(arrays.pop(slice_name(len(slices))))
         first, mine = self.ranks.rank * self.env.num_envs, self.env.num_envs
-        self._restore_envs(slices, first)
+        running = np.zeros((self.config.num_envs, self.env.spec.num_agents))
+        expected = {key: value.numpy() for key, value in self.learner.state().items()}
+        checkpoint.require_like(saved, {**expected, "running_return": running})
+        try:
+            self._restore_envs(slices, first)
+        except EnvError:
+            raise
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            message = f"checkpoint {saved.path} holds no state of {self.config.env}: {error}"
+            raise CheckpointError(message) from error
         self.collector.running_return[...] = arrays.pop("running_return")[first : first + mine]
         # Environments that cannot be saved have started a new episode.
         self.collector.running_return[self.env.time == 0] = 0.0

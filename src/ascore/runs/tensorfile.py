@@ -7,13 +7,15 @@ Format: eight bytes of header length, a JSON header {name: {dtype, shape, data_o
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ascore.reading import strict_json
+
+METADATA = "__metadata__"
 DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "U8": np.uint8, "U64": np.uint64}
 
 
@@ -21,22 +23,41 @@ def parse(data: bytes) -> dict[str, npt.NDArray[Any]]:
     """Arrays of a safetensors file, as read-only views of `data`.
 
     Raises:
-        ValueError: the bytes are not a whole safetensors file.
+        ValueError: the bytes are not a whole safetensors file, or its arrays do not fill it without
+            gap or overlap.
     """
     header, body = _split(data)
-    arrays = {}
+    arrays, pieces = {}, []
     for name, entry in header.items():
-        if name == "__metadata__":
+        if name == METADATA:
             continue
-        start, stop = entry["data_offsets"]
-        dtype = np.dtype(DTYPES[entry["dtype"]])
-        wanted = math.prod(entry["shape"]) * dtype.itemsize
-        if stop > len(body) or stop - start != wanted:
-            message = (
-                f"tensor {name!r} spans {start}..{stop} of {len(body)} bytes but needs {wanted}"
-            )
+        dtype = _dtype(name, entry)
+        count = 1
+        for extent in entry["shape"]:
+            if extent and count > len(body) // extent:
+                message = f"tensor {name} is larger than its file"
+                raise ValueError(message)
+            count *= extent
+        (start, stop), wanted = entry["data_offsets"], count * dtype.itemsize
+        if start > stop or stop > len(body) or stop - start != wanted:
+            message = f"tensor {name} lies at {start}..{stop} of {len(body)} bytes, needs {wanted}"
             raise ValueError(message)
-        arrays[name] = np.frombuffer(body[start:stop], dtype).reshape(entry["shape"])
+        if wanted:
+            pieces.append((start, stop))
+        try:
+            arrays[name] = np.frombuffer(body[start:stop], dtype).reshape(entry["shape"])
+        except OverflowError as error:  # nothing, but of so many rows that they cannot be counted
+            message = f"tensor {name} has the shape {entry['shape']}"
+            raise ValueError(message) from error
+    end = 0
+    for start, stop in sorted(pieces):
+        if start != end:
+            message = "its tensors overlap or leave a gap"
+            raise ValueError(message)
+        end = stop
+    if end != len(body):
+        message = "bytes follow the last tensor"
+        raise ValueError(message)
     return arrays
 
 
@@ -46,14 +67,14 @@ def metadata(data: bytes) -> dict[str, str]:
     Raises:
         ValueError: the bytes are not a whole safetensors file.
     """
-    texts: dict[str, str] = _split(data)[0].get("__metadata__", {})
+    texts: dict[str, str] = _split(data)[0].get(METADATA, {})
     return texts
 
 
 def serialize(arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, str]) -> bytes:
     """Bytes of a safetensors file with these arrays and metadata strings."""
     names = {np.dtype(kind).str: name for name, kind in DTYPES.items()}
-    header: dict[str, Any] = {"__metadata__": dict(about)}
+    header: dict[str, Any] = {METADATA: dict(about)}
     parts, at = [], 0
     for name, array in arrays.items():
         raw = np.ascontiguousarray(array).tobytes()
@@ -70,12 +91,49 @@ def serialize(arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, str]) 
 
 
 def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
-    """Splits a file into header and data."""
+    """Splits a file into its header, as strict as JSON is, and its data."""
     if len(data) < 8:
         message = f"{len(data)} bytes are too few for a safetensors file"
         raise ValueError(message)
     size = int.from_bytes(data[:8], "little")
     if 8 + size > len(data):
-        message = f"the header asks for {size} bytes, the file has {len(data) - 8}"
+        message = f"its header asks for {size} bytes, the file has {len(data) - 8}"
         raise ValueError(message)
-    return json.loads(data[8 : 8 + size]), memoryview(data)[8 + size :]
+    try:
+        header = strict_json(data[8 : 8 + size], _whole)
+        json.dumps(header, ensure_ascii=False).encode()  # no half of a surrogate pair
+    except (ValueError, RecursionError) as error:
+        message = f"its header is damaged: {error}"
+        raise ValueError(message) from error
+    texts = header.get(METADATA, {}) if isinstance(header, dict) else None
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        message = "its header is damaged: want a table of tensors, and texts as metadata"
+        raise ValueError(message)
+    return header, memoryview(data)[8 + size :]
+
+
+def _whole(digits: str) -> int:
+    """A whole number of at most 64 bits and without a sign, as C++ reads it."""
+    if not digits.isdigit() or len(digits) > 20 or int(digits) >= 2**64:
+        message = f"want a whole number, not {digits:.30}"
+        raise ValueError(message)
+    return int(digits)
+
+
+def _dtype(name: str, entry: Any) -> np.dtype[Any]:
+    """The type of a tensor's numbers; raises ValueError unless the entry describes a tensor."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        message = f"its header is damaged: want dtype, shape and data_offsets of tensor {name}"
+        raise ValueError(message)
+    kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    for numbers in (shape, offsets):
+        if not isinstance(numbers, list) or any(type(number) is not int for number in numbers):
+            message = f"its header is damaged: want whole numbers for tensor {name}"
+            raise ValueError(message)
+    if not isinstance(kind, str) or len(offsets) != 2:
+        message = f"its header is damaged: want a dtype and two data_offsets of tensor {name}"
+        raise ValueError(message)
+    if kind not in DTYPES:
+        message = f"tensor {name} is of dtype {kind}, want one of {', '.join(DTYPES)}"
+        raise ValueError(message)
+    return np.dtype(DTYPES[kind])

@@ -1,27 +1,24 @@
 """Who may have code imported: the user who types a name may, a file that holds one may not.
 
-`env = MODULE:CALLABLE` and `algorithm = MODULE:NAME` import a module and call what is in it, so a
-run folder, an exported policy or a list of cells that names `os:system` is a program. Names of the
-tables of environments and algorithms import nothing and are always allowed.
+`env = MODULE:CALLABLE` and `algorithm = MODULE:NAME` import a module and call what is in it, and
+the saved state of a Python environment is a pickle. So a run folder, an exported policy or a list
+of cells that names `os:system` is a program. Names of the tables of environments and algorithms
+import nothing and are always allowed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ascore.errors import TrustError
 
-if TYPE_CHECKING:
-    from ascore.config import Config
-
-_typed: set[str] = set()
+_ours: set[Path] = set()
 
 
-def typed(config: Config) -> None:
-    """Remembers the names of a configuration that the user of this process gave, not a file."""
-    _typed.update((config.env, config.algorithm))
+def ours(path: str | Path) -> None:
+    """Remembers a file or folder that this process or its workers write, so that it is trusted."""
+    _ours.add(Path(path).resolve())
 
 
 def require_trust(names: Mapping[str, str], file: str | Path, trust: bool) -> None:
@@ -35,6 +32,7 @@ def require_trust(names: Mapping[str, str], file: str | Path, trust: bool) -> No
     Raises:
         TrustError: names what would be imported, the file and the remedy.
     """
-    outside = {key: name for key, name in names.items() if ":" in name and name not in _typed}
-    if outside and not trust:
+    outside = {key: name for key, name in names.items() if ":" in name}
+    full = Path(file).resolve()
+    if outside and not trust and _ours.isdisjoint((full, *full.parents)):
         raise TrustError(file, outside)
