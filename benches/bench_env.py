@@ -57,10 +57,10 @@ def test_one_environment(benchmark: Callable[..., Any], workload: Workload) -> N
     timer.pedantic(play, rounds=1000, iterations=10, warmup_rounds=10)
 
 
-def test_bound(benchmark: Callable[..., Any]) -> None:
+def test_yardstick(benchmark: Callable[..., Any]) -> None:
     timer: Any = benchmark
     timer.group = "bound"
-    timer.extra_info["agent_steps_per_round"] = NUM_ENVS * _core.HarvestBound.num_agents
-    bound = _core.HarvestBound(NUM_ENVS, 0)
-    timer.pedantic(bound.run, (1,), rounds=1000, warmup_rounds=100)
-    assert bound.eaten > 0
+    timer.extra_info["agent_steps_per_round"] = NUM_ENVS * _core.HarvestYardstick.num_agents
+    yardstick = _core.HarvestYardstick(NUM_ENVS, 0)
+    timer.pedantic(yardstick.run, (1,), rounds=1000, warmup_rounds=100)
+    assert yardstick.eaten > 0

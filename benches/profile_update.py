@@ -134,7 +134,7 @@ def after(keys: dict[str, Any], clock: Clock) -> Callable[[], object]:
     backend.gradients.ranks = InHalves()
     _, idle = learner_of(keys)
     sizes = [int(np.prod(spec.obs_shape)), spec.num_actions]
-    one_layer = _core.Policy(sizes, spec.num_agents)
+    one_layer = _core.ActingNetworks(sizes, spec.num_agents)
     one_layer.load(np.zeros((spec.num_agents, (sizes[0] + 1) * sizes[1]), dtype=np.float32))
     names = "obs", "neighbours", "action", "reward", "terminated", "truncated"
     arrays = [getattr(idle.rollout, name) for name in names]

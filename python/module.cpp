@@ -9,5 +9,5 @@ PYBIND11_MODULE(_core, module) {
   ascore::python::register_environments(module);
   ascore::python::register_gae(module);
   ascore::python::register_nn(module);
-  ascore::python::register_bound(module);
+  ascore::python::register_yardstick(module);
 }

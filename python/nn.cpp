@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "acting.hpp"
 #include "arrays.hpp"
 #include "ascore/nn/engine.hpp"
-#include "policy.hpp"
 #include "register.hpp"
 
 namespace ascore::python {
@@ -81,11 +81,11 @@ nn::Stack stack_of(const char* name, const Layers& layers, std::size_t networks,
 }
 
 /// The engine and the arrays of the batch it is working on.
-class BoundEngine {
+class PythonEngine {
  public:
-  BoundEngine(int agents, int trunks, int heads, int actions, const std::vector<int>& actor_sizes,
-              const std::vector<int>& critic_sizes, const py::dict& actor, const py::dict& critic,
-              std::size_t threads, const std::string& instruction_set) {
+  PythonEngine(int agents, int trunks, int heads, int actions, const std::vector<int>& actor_sizes,
+               const std::vector<int>& critic_sizes, const py::dict& actor, const py::dict& critic,
+               std::size_t threads, const std::string& instruction_set) {
     const Layers a = layers_of("actor_sizes", actor_sizes);
     const Layers c = layers_of("critic_sizes", critic_sizes);
     if (agents < 1 || agents > 1024) {
@@ -111,21 +111,21 @@ class BoundEngine {
   void set_batch(py::handle obs, float scale, py::handle action, py::handle advantage,
                  py::handle advantage_scale, py::handle target) {
     std::vector<py::array> kept;
-    nn::Batch batch;
-    batch.obs = observations(obs, scale, kept, batch.rows);
-    const auto rows = static_cast<std::size_t>(batch.rows);
-    batch.action = input<std::int32_t>("action", action, {rows, n_}, kept);
+    nn::Samples samples;
+    samples.obs = observations(obs, scale, kept, samples.rows);
+    const auto rows = static_cast<std::size_t>(samples.rows);
+    samples.action = input<std::int32_t>("action", action, {rows, n_}, kept);
     for (std::size_t k = 0; k < rows * n_; ++k) {
-      if (batch.action[k] < 0 || batch.action[k] >= actors_.actions) {
+      if (samples.action[k] < 0 || samples.action[k] >= actors_.actions) {
         throw py::value_error("action of agent " + std::to_string(k % n_) + " in row " +
-                              std::to_string(k / n_) + " is " + std::to_string(batch.action[k]) +
+                              std::to_string(k / n_) + " is " + std::to_string(samples.action[k]) +
                               ", want 0.." + std::to_string(actors_.actions - 1));
       }
     }
-    batch.advantage = input<float>("advantage", advantage, {n_, rows}, kept);
-    batch.advantage_scale = input<float>("advantage_scale", advantage_scale, {n_}, kept);
-    batch.target = input<float>("target", target, {n_, rows}, kept);
-    batch_ = batch;
+    samples.advantage = input<float>("advantage", advantage, {n_, rows}, kept);
+    samples.advantage_scale = input<float>("advantage_scale", advantage_scale, {n_}, kept);
+    samples.target = input<float>("target", target, {n_, rows}, kept);
+    samples_ = samples;
     batch_arrays_ = std::move(kept);
     message_arrays_.clear();
     engine_->forget(0, actors_.agents);
@@ -133,28 +133,28 @@ class BoundEngine {
 
   /// What ratios and penalties refer to; `sent` and `heard` may be None.
   void set_messages(py::handle old, py::handle sent, py::handle heard) {
-    const auto rows = static_cast<std::size_t>(batch_.rows);
+    const auto rows = static_cast<std::size_t>(samples_.rows);
     const auto heads = static_cast<std::size_t>(actors_.heads);
     const auto actions = static_cast<std::size_t>(actors_.actions);
     std::vector<py::array> kept;
-    nn::Batch batch = batch_;
-    batch.old = input<float>("old", old, {n_, rows, heads}, kept);
-    batch.sent = nullptr;
-    batch.heard = nullptr;
+    nn::Samples samples = samples_;
+    samples.old = input<float>("old", old, {n_, rows, heads}, kept);
+    samples.sent = nullptr;
+    samples.heard = nullptr;
     if (!sent.is_none()) {
-      batch.sent = input<float>("sent", sent, {n_, rows, n_, actions}, kept);
+      samples.sent = input<float>("sent", sent, {n_, rows, n_, actions}, kept);
       const py::array links = require_array<std::uint8_t>("heard", heard);
       if (links.ndim() == 2) {
         require_shape("heard", links, {n_, n_});
-        batch.heard_row = 0;
+        samples.heard_row = 0;
       } else {
         require_shape("heard", links, {rows, n_, n_});
-        batch.heard_row = static_cast<std::int64_t>(n_ * n_);
+        samples.heard_row = static_cast<std::int64_t>(n_ * n_);
       }
       kept.push_back(links);
-      batch.heard = read<std::uint8_t>(links).data();
+      samples.heard = read<std::uint8_t>(links).data();
     }
-    batch_ = batch;
+    samples_ = samples;
     message_arrays_ = std::move(kept);
   }
 
@@ -195,7 +195,7 @@ class BoundEngine {
     if (chosen.count == 0) throw py::value_error("a minibatch needs a row");
     nn::Statistics* to = statistics_of(statistics);
     return failure_of([&] {
-      return engine_->minibatch(batch_, objective, first, last, chosen.rows, chosen.count, to);
+      return engine_->minibatch(samples_, objective, first, last, chosen.rows, chosen.count, to);
     });
   }
 
@@ -210,7 +210,7 @@ class BoundEngine {
     }
     double* to = sums_of(sums, first, last, Use::kOutput);
     const py::gil_scoped_release unlocked;
-    engine_->gradient(batch_, objective, first, last, chosen.rows, chosen.count, total, to);
+    engine_->gradient(samples_, objective, first, last, chosen.rows, chosen.count, total, to);
   }
 
   /// The rest of the step, with gradients and sums as they are now; results as `minibatch`.
@@ -221,7 +221,7 @@ class BoundEngine {
     const double* from = sums_of(sums, first, last, Use::kInput);
     nn::Statistics* to = statistics_of(statistics);
     return failure_of(
-        [&] { return engine_->finish(batch_, objective, first, last, total, from, to); });
+        [&] { return engine_->finish(samples_, objective, first, last, total, from, to); });
   }
 
   void set_rates(float actor, float critic) { engine_->set_rates(actor, critic); }
@@ -239,8 +239,8 @@ class BoundEngine {
 
   void check_step(const nn::Objective& objective, int first, int last) const {
     check_owners(first, last);
-    if (batch_.old == nullptr ||
-        (objective.kind == nn::Objective::kAnticipation && batch_.sent == nullptr)) {
+    if (samples_.old == nullptr ||
+        (objective.kind == nn::Objective::kAnticipation && samples_.sent == nullptr)) {
       throw py::value_error("no messages were set");
     }
     if (objective.kind != nn::Objective::kOwnHead && actors_.heads != actors_.agents) {
@@ -250,15 +250,15 @@ class BoundEngine {
 
   /// Rows are copied before they are checked: others may write to the array meanwhile.
   Chosen rows_of(py::handle index) const {
-    if (index.is_none()) return {.count = batch_.rows};
+    if (index.is_none()) return {.count = samples_.rows};
     const py::array array = require_array<std::int64_t>("index", index);
     if (array.ndim() != 1) throw py::value_error("index is no vector");
     const std::span<const std::int64_t> given = read<std::int64_t>(array);
     std::vector<std::int64_t> copy(given.begin(), given.end());
     for (const std::int64_t row : copy) {
-      if (row < 0 || row >= batch_.rows) {
+      if (row < 0 || row >= samples_.rows) {
         throw py::index_error("row " + std::to_string(row) + " is outside 0.." +
-                              std::to_string(batch_.rows - 1));
+                              std::to_string(samples_.rows - 1));
       }
     }
     const std::int64_t* const rows = copy.data();  // stays where it is when the vector moves
@@ -333,7 +333,7 @@ class BoundEngine {
   std::size_t n_ = 0, obs_size_ = 0;
   Held held_;
   std::unique_ptr<nn::Engine> engine_;
-  nn::Batch batch_;
+  nn::Samples samples_;
   std::vector<py::array> batch_arrays_, message_arrays_;
 };
 
@@ -365,28 +365,28 @@ void register_nn(py::module_& module) {
            py::arg("kind"), py::arg("clip_epsilon"), py::arg("peer_low"), py::arg("peer_high"),
            py::arg("entropy_bonus"), py::arg("penalty_weight"), py::arg("printed"), py::arg("kl"),
            py::arg("gated"), py::arg("corrects"));
-  py::class_<BoundEngine>(module, "Engine",
-                          "Updates of stacked networks without an interpreter between the steps.")
+  py::class_<PythonEngine>(module, "Engine",
+                           "Updates of stacked networks without an interpreter between the steps.")
       .def(py::init<int, int, int, int, const std::vector<int>&, const std::vector<int>&,
                     const py::dict&, const py::dict&, std::size_t, const std::string&>(),
            py::arg("agents"), py::arg("trunks"), py::arg("heads"), py::arg("actions"),
            py::arg("actor_sizes"), py::arg("critic_sizes"), py::arg("actor"), py::arg("critic"),
            py::arg("threads"), py::arg("instruction_set") = "")
-      .def("set_batch", &BoundEngine::set_batch, py::arg("obs"), py::arg("scale"),
+      .def("set_batch", &PythonEngine::set_batch, py::arg("obs"), py::arg("scale"),
            py::arg("action"), py::arg("advantage"), py::arg("advantage_scale"), py::arg("target"))
-      .def("set_messages", &BoundEngine::set_messages, py::arg("old"), py::arg("sent"),
+      .def("set_messages", &PythonEngine::set_messages, py::arg("old"), py::arg("sent"),
            py::arg("heard"))
-      .def("log_probs", &BoundEngine::log_probs, py::arg("obs"), py::arg("scale"), py::arg("first"),
-           py::arg("last"), py::arg("out"), py::arg("keep") = false)
-      .def("values", &BoundEngine::values, py::arg("obs"), py::arg("scale"), py::arg("first"),
+      .def("log_probs", &PythonEngine::log_probs, py::arg("obs"), py::arg("scale"),
+           py::arg("first"), py::arg("last"), py::arg("out"), py::arg("keep") = false)
+      .def("values", &PythonEngine::values, py::arg("obs"), py::arg("scale"), py::arg("first"),
            py::arg("last"), py::arg("out"))
-      .def("minibatch", &BoundEngine::minibatch, py::arg("objective"), py::arg("first"),
+      .def("minibatch", &PythonEngine::minibatch, py::arg("objective"), py::arg("first"),
            py::arg("last"), py::arg("index").none(true), py::arg("statistics"),
            "One gradient step; returns (owner, quantity, value) of what was not finite, or None.")
-      .def("gradient", &BoundEngine::gradient, py::arg("objective"), py::arg("first"),
+      .def("gradient", &PythonEngine::gradient, py::arg("objective"), py::arg("first"),
            py::arg("last"), py::arg("index").none(true), py::arg("total"), py::arg("sums"),
            "What some rows of a minibatch contribute: gradients in place, sums float64 [n, sums].")
-      .def("finish", &BoundEngine::finish, py::arg("objective"), py::arg("first"), py::arg("last"),
+      .def("finish", &PythonEngine::finish, py::arg("objective"), py::arg("first"), py::arg("last"),
            py::arg("total"), py::arg("sums"), py::arg("statistics"),
            "The rest of the step on gradients and sums of the whole minibatch; as `minibatch`.")
       .def_property_readonly_static(
@@ -395,20 +395,21 @@ void register_nn(py::module_& module) {
                                     [](py::handle) { return names_of(nn::kStatisticNames); })
       .def_property_readonly_static("quantities",
                                     [](py::handle) { return names_of(nn::kQuantityNames); })
-      .def("set_rates", &BoundEngine::set_rates, py::arg("actor"), py::arg("critic"),
+      .def("set_rates", &PythonEngine::set_rates, py::arg("actor"), py::arg("critic"),
            "Learning rates from now on.")
-      .def_property_readonly("instruction_set", &BoundEngine::instruction_set)
-      .def_property_readonly("num_threads", &BoundEngine::num_threads);
-  py::class_<BoundPolicy>(module, "Policy", "Networks that act inside the compiled environments.")
+      .def_property_readonly("instruction_set", &PythonEngine::instruction_set)
+      .def_property_readonly("num_threads", &PythonEngine::num_threads);
+  py::class_<PythonActingNetworks>(module, "ActingNetworks",
+                                   "Networks that act inside the compiled environments.")
       .def(py::init([](const std::vector<int>& sizes, int agents, const std::string& set) {
              if (agents < 1)
                throw py::value_error("agents = " + std::to_string(agents) + ", want 1");
-             return std::make_unique<BoundPolicy>(layers_of("sizes", sizes), agents, set);
+             return std::make_unique<PythonActingNetworks>(layers_of("sizes", sizes), agents, set);
            }),
            py::arg("sizes"), py::arg("agents"), py::arg("instruction_set") = "")
       .def(
           "load",
-          [](BoundPolicy& self, py::handle flat) {
+          [](PythonActingNetworks& self, py::handle flat) {
             const py::array array = require_array<float>("flat", flat);
             require_shape("flat", array, {static_cast<std::size_t>(self.agents()), self.size()});
             self.load(read<float>(array));

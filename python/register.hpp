@@ -8,6 +8,6 @@ namespace ascore::python {
 void register_environments(pybind11::module_& module);
 void register_gae(pybind11::module_& module);
 void register_nn(pybind11::module_& module);
-void register_bound(pybind11::module_& module);
+void register_yardstick(pybind11::module_& module);
 
 }  // namespace ascore::python

@@ -11,21 +11,22 @@
 #include <initializer_list>
 #include <vector>
 
+#include "acting.hpp"
 #include "arrays.hpp"
 #include "ascore/env.hpp"
 #include "ascore/vec_env.hpp"
-#include "policy.hpp"
 #include "vec_env.hpp"
 
 namespace ascore::python {
 
 template <class Env>
-void add_rollout(py::class_<BoundVecEnv<Env>> cls) {
-  using Bound = BoundVecEnv<Env>;
+void add_rollout(py::class_<PythonVecEnv<Env>> cls) {
+  using Self = PythonVecEnv<Env>;
   cls.def(
       "rollout",
-      [](Bound& self, BoundPolicy& policy, py::handle obs, py::handle neighbours, py::handle action,
-         py::handle reward, py::handle terminated, py::handle truncated, py::handle running) {
+      [](Self& self, PythonActingNetworks& policy, py::handle obs, py::handle neighbours,
+         py::handle action, py::handle reward, py::handle terminated, py::handle truncated,
+         py::handle running) {
         using Core = VecEnv<Env>;
         using Obs = typename Env::Obs;
         const Spec& spec = self.core.spec();

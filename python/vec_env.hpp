@@ -182,10 +182,10 @@ class Inspection {
 /// A view keeps its VecEnv alive, so the VecEnv remembers its views weakly: a strong reference back
 /// would be a cycle that NumPy arrays cannot take part in collecting.
 template <class Env>
-class BoundVecEnv {
+class PythonVecEnv {
  public:
-  BoundVecEnv(std::size_t num_envs, std::uint64_t seed, std::uint64_t first_env, int num_threads,
-              const typename Env::Params& params)
+  PythonVecEnv(std::size_t num_envs, std::uint64_t seed, std::uint64_t first_env, int num_threads,
+               const typename Env::Params& params)
       : core(num_envs, seed, first_env, num_threads, params) {}
 
   VecEnv<Env> core;
@@ -228,13 +228,13 @@ class BoundVecEnv {
 inline constexpr int kInterface = 1;
 
 template <class Env>
-py::class_<BoundVecEnv<Env>> register_vec_env(py::module_& module, const char* class_name) {
-  using Bound = BoundVecEnv<Env>;
+py::class_<PythonVecEnv<Env>> register_vec_env(py::module_& module, const char* class_name) {
+  using Self = PythonVecEnv<Env>;
   using Params = typename Env::Params;
   const Spec defaults = Env(Params{}).spec();
   const std::string name(defaults.name);
 
-  py::class_<Bound> cls(
+  py::class_<Self> cls(
       module, class_name,
       ("A batch of " + name + " environments; arrays are views that the next step overwrites.")
           .c_str());
@@ -247,22 +247,22 @@ py::class_<BoundVecEnv<Env>> register_vec_env(py::module_& module, const char* c
             if (num_envs < 1) {
               throw py::value_error("num_envs = " + std::to_string(num_envs) + " is below 1");
             }
-            return std::make_unique<Bound>(static_cast<std::size_t>(num_envs), seed, first_env,
-                                           num_threads, params_from_dict<Params>(name, params));
+            return std::make_unique<Self>(static_cast<std::size_t>(num_envs), seed, first_env,
+                                          num_threads, params_from_dict<Params>(name, params));
           }),
           py::arg("num_envs"), py::arg("seed"), py::arg("first_env") = 0,
           py::arg("num_threads") = 0, py::arg("params") = py::dict());
 
   cls.def(
       "reset",
-      [](Bound& self, std::optional<std::uint64_t> seed) {
+      [](Self& self, std::optional<std::uint64_t> seed) {
         self.exclusively([&] { seed ? self.core.reset(*seed) : self.core.reset(); });
       },
       py::arg("seed") = py::none(),
       "Start the next episode everywhere; with a seed, episode 0 of that seed.");
   cls.def(
       "step",
-      [](Bound& self, py::handle action) {
+      [](Self& self, py::handle action) {
         const py::array array = require_array<std::int32_t>("action", action);
         require_shape("action", array, {self.core.num_envs(), self.core.num_agents()});
         self.exclusively([&] { self.core.step(read<std::int32_t>(array)); });
@@ -270,7 +270,7 @@ py::class_<BoundVecEnv<Env>> register_vec_env(py::module_& module, const char* c
       py::arg("action"), "Advance every environment by one step; action is int32 [B, N].");
   cls.def(
       "uniforms",
-      [](Bound& self, py::handle out) {
+      [](Self& self, py::handle out) {
         py::array array = require_array<float>("out", out, Use::kOutput);
         require_shape("out", array, {self.core.num_envs(), self.core.num_agents()});
         const std::span<float> to = write<float>("out", array);
@@ -278,10 +278,11 @@ py::class_<BoundVecEnv<Env>> register_vec_env(py::module_& module, const char* c
       },
       py::arg("out"),
       "Fill float32 [B, N] with the numbers in [0, 1) that draw actions in the current state.");
-  static_assert(Inspectable<Env>, "a bound environment has a member inspect(row); see env.hpp");
+  static_assert(Inspectable<Env>,
+                "an environment for Python has a member inspect(row); see env.hpp");
   cls.def(
       "inspect",
-      [](Bound& self, py::ssize_t index, py::handle action) {
+      [](Self& self, py::ssize_t index, py::handle action) {
         // Below 0 is no size: let it be as far outside as its message says.
         if (index < 0) {
           throw py::index_error("index = " + std::to_string(index) + " is outside 0.." +
@@ -304,7 +305,7 @@ py::class_<BoundVecEnv<Env>> register_vec_env(py::module_& module, const char* c
       "will hold after a step with it, before any reset.");
   cls.def(
       "save_state",
-      [](Bound& self, std::size_t first, std::optional<std::size_t> count) {
+      [](Self& self, std::size_t first, std::optional<std::size_t> count) {
         std::vector<std::uint8_t> bytes;
         const std::size_t all = self.core.num_envs();
         const std::size_t rest = first < all ? all - first : 0;
@@ -315,7 +316,7 @@ py::class_<BoundVecEnv<Env>> register_vec_env(py::module_& module, const char* c
       "Everything that changes, as uint8 [K]; of `count` environments from `first` on.");
   cls.def(
       "load_state",
-      [](Bound& self, py::handle state, std::size_t first, std::optional<std::size_t> count) {
+      [](Self& self, py::handle state, std::size_t first, std::optional<std::size_t> count) {
         const py::array array = require_array<std::uint8_t>("state", state);
         require_shape("state", array, {static_cast<std::size_t>(array.size())});
         const std::size_t all = self.core.num_envs();
@@ -330,57 +331,57 @@ py::class_<BoundVecEnv<Env>> register_vec_env(py::module_& module, const char* c
     cls.def_property_readonly(property, get, doc);
   };
   view("obs", "[B, V, O]: the current state", [](py::object self) {
-    auto& env = self.cast<Bound&>();
+    auto& env = self.cast<Self&>();
     const Spec& s = env.core.spec();
     return env.view(self, 0, env.core.obs(),
                     {env.core.num_envs(), std::size_t(s.views), std::size_t(s.obs_size)});
   });
   view("final_obs", "[B, V, O]: the last state of the latest episode that ended",
        [](py::object self) {
-         auto& env = self.cast<Bound&>();
+         auto& env = self.cast<Self&>();
          const Spec& s = env.core.spec();
          return env.view(self, 1, env.core.final_obs(),
                          {env.core.num_envs(), std::size_t(s.views), std::size_t(s.obs_size)});
        });
   view("reward", "float32 [B, N]: of the last step", [](py::object self) {
-    auto& env = self.cast<Bound&>();
+    auto& env = self.cast<Self&>();
     return env.view(self, 2, env.core.reward(), {env.core.num_envs(), env.core.num_agents()});
   });
   view("neighbours", "uint8 [B, N, N]: 1 where i hears j in the current state",
        [](py::object self) {
-         auto& env = self.cast<Bound&>();
+         auto& env = self.cast<Self&>();
          return env.view(self, 3, env.core.neighbours(),
                          {env.core.num_envs(), env.core.num_agents(), env.core.num_agents()});
        });
   view("terminated", "uint8 [B]: the episode ended by its rules", [](py::object self) {
-    auto& env = self.cast<Bound&>();
+    auto& env = self.cast<Self&>();
     return env.view(self, 4, env.core.terminated(), {env.core.num_envs()});
   });
   view("truncated", "uint8 [B]: the episode ended by the time limit", [](py::object self) {
-    auto& env = self.cast<Bound&>();
+    auto& env = self.cast<Self&>();
     return env.view(self, 5, env.core.truncated(), {env.core.num_envs()});
   });
   view("episode", "uint64 [B]: index of the running episode", [](py::object self) {
-    auto& env = self.cast<Bound&>();
+    auto& env = self.cast<Self&>();
     return env.view(self, 6, env.core.episode(), {env.core.num_envs()});
   });
   view("time", "int32 [B]: steps taken in the running episode", [](py::object self) {
-    auto& env = self.cast<Bound&>();
+    auto& env = self.cast<Self&>();
     return env.view(self, 7, env.core.time(), {env.core.num_envs()});
   });
 
-  cls.def_property_readonly("num_envs", [](const Bound& e) { return e.core.num_envs(); });
-  cls.def_property_readonly("num_agents", [](const Bound& e) { return e.core.num_agents(); });
+  cls.def_property_readonly("num_envs", [](const Self& e) { return e.core.num_envs(); });
+  cls.def_property_readonly("num_agents", [](const Self& e) { return e.core.num_agents(); });
   cls.def_property_readonly("num_actions",
-                            [](const Bound& e) { return e.core.spec().num_actions(); });
-  cls.def_property_readonly("obs_size", [](const Bound& e) { return e.core.spec().obs_size; });
-  cls.def_property_readonly("obs_scale", [](const Bound& e) { return e.core.spec().obs_scale; });
-  cls.def_property_readonly("views", [](const Bound& e) { return e.core.spec().views; });
-  cls.def_property_readonly("horizon", [](const Bound& e) { return e.core.spec().horizon; });
-  cls.def_property_readonly("num_threads", [](const Bound& e) { return e.core.num_threads(); });
+                            [](const Self& e) { return e.core.spec().num_actions(); });
+  cls.def_property_readonly("obs_size", [](const Self& e) { return e.core.spec().obs_size; });
+  cls.def_property_readonly("obs_scale", [](const Self& e) { return e.core.spec().obs_scale; });
+  cls.def_property_readonly("views", [](const Self& e) { return e.core.spec().views; });
+  cls.def_property_readonly("horizon", [](const Self& e) { return e.core.spec().horizon; });
+  cls.def_property_readonly("num_threads", [](const Self& e) { return e.core.num_threads(); });
   cls.def_property_readonly("params",
-                            [](const Bound& e) { return params_to_dict(e.core.params()); });
-  cls.def_property_readonly("action_names", [](const Bound& e) {
+                            [](const Self& e) { return params_to_dict(e.core.params()); });
+  cls.def_property_readonly("action_names", [](const Self& e) {
     py::list names;
     for (const std::string_view action : e.core.spec().action_names) {
       names.append(py::str(action.data(), action.size()));

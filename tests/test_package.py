@@ -93,11 +93,11 @@ def signature(doc: str | None) -> ast.stmt:
 
 
 @pytest.mark.parametrize("method", ["__init__", "run"])
-def test_the_stub_has_the_parameters_of_the_bound(method: str) -> None:
-    node = stub()["HarvestBound"]
+def test_the_stub_has_the_parameters_of_the_yardstick(method: str) -> None:
+    node = stub()["HarvestYardstick"]
     assert isinstance(node, ast.ClassDef)
-    assert public(set(declared(node.body))) == public(dir(_core.HarvestBound))
-    doc = getattr(_core.HarvestBound, method).__doc__
+    assert public(set(declared(node.body))) == public(dir(_core.HarvestYardstick))
+    doc = getattr(_core.HarvestYardstick, method).__doc__
     assert parameters(declared(node.body)[method]) == parameters(signature(doc))
 
 

@@ -97,10 +97,10 @@ void require_abi(std::uint32_t theirs) {
 
 // ---- what handles stand for -------------------------------------------------------------------
 
-/// Any environment's batch.
-class Batch {
+/// A VecEnv of any environment.
+class AnyVecEnv {
  public:
-  virtual ~Batch() = default;
+  virtual ~AnyVecEnv() = default;
   virtual const Spec& spec() const = 0;
   virtual std::size_t num_envs() const = 0;
   virtual std::size_t num_threads() const = 0;
@@ -121,10 +121,10 @@ class Batch {
 };
 
 template <class Env>
-class BatchOf final : public Batch {
+class VecEnvOf final : public AnyVecEnv {
  public:
-  BatchOf(std::size_t num_envs, std::uint64_t seed, std::uint64_t first_env, int num_threads,
-          const typename Env::Params& params)
+  VecEnvOf(std::size_t num_envs, std::uint64_t seed, std::uint64_t first_env, int num_threads,
+           const typename Env::Params& params)
       : core_(num_envs, seed, first_env, num_threads, params) {
     action_names.assign(spec().action_names.begin(), spec().action_names.end());
     num_actors = num_envs * core_.num_agents();
@@ -186,14 +186,14 @@ struct LoadedPolicy {
 
 /// One of the two, or nothing.
 struct Thing {
-  std::unique_ptr<Batch> batch;
+  std::unique_ptr<AnyVecEnv> vec_env;
   std::unique_ptr<LoadedPolicy> policy;
 
   /// Null if it is of another kind.
   template <class T>
   T* get() const noexcept {
-    if constexpr (std::is_same_v<T, Batch>) {
-      return batch.get();
+    if constexpr (std::is_same_v<T, AnyVecEnv>) {
+      return vec_env.get();
     } else {
       return policy.get();
     }
@@ -327,7 +327,7 @@ class Table {
 
   template <class T>
   static const char* kind() noexcept {
-    return std::is_same_v<T, Batch> ? "environment" : "policy";
+    return std::is_same_v<T, AnyVecEnv> ? "environment" : "policy";
   }
 
   template <class T>
@@ -352,7 +352,7 @@ constinit Forever forever;
 
 Table& table() { return forever.table; }
 
-auto use(ascore_env* env) { return table().use<Batch>(reinterpret_cast<std::uintptr_t>(env)); }
+auto use(ascore_env* env) { return table().use<AnyVecEnv>(reinterpret_cast<std::uintptr_t>(env)); }
 
 auto use(ascore_policy* policy) {
   return table().use<LoadedPolicy>(reinterpret_cast<std::uintptr_t>(policy));
@@ -362,24 +362,24 @@ auto use(ascore_policy* policy) {
 
 struct Kind {
   const char* name;
-  std::unique_ptr<Batch> (*make)(const ascore_env_config& config);
+  std::unique_ptr<AnyVecEnv> (*make)(const ascore_env_config& config);
 };
 
 template <class Env>
-std::unique_ptr<Batch> make_batch(const ascore_env_config& config) {
+std::unique_ptr<AnyVecEnv> make_vec_env(const ascore_env_config& config) {
   typename Env::Params params;
   for (std::uint32_t k = 0; k < config.num_params; ++k) {
     const auto& [key, value] = config.params[k];
     set_parameter(params, Env::kName, &required(key, "the name of a parameter"),
                   &required(value, "the value of a parameter"));
   }
-  return std::make_unique<BatchOf<Env>>(config.num_envs, config.seed, config.first_env,
-                                        config.num_threads, params);
+  return std::make_unique<VecEnvOf<Env>>(config.num_envs, config.seed, config.first_env,
+                                         config.num_threads, params);
 }
 
 template <class... Env>
 constexpr auto kinds_of(std::type_identity<std::tuple<Env...>>) {
-  return std::array{Kind{Env::kName, &make_batch<Env>}...};
+  return std::array{Kind{Env::kName, &make_vec_env<Env>}...};
 }
 
 constexpr auto kKinds = kinds_of(std::type_identity<Environments>{});
@@ -466,37 +466,37 @@ ascore_status ascore_env_create(uint32_t abi_version, const char* name,
 
 ascore_status ascore_env_destroy(ascore_env* env) {
   return guarded(
-      [&] { ascore::table().destroy<ascore::Batch>(reinterpret_cast<std::uintptr_t>(env)); });
+      [&] { ascore::table().destroy<ascore::AnyVecEnv>(reinterpret_cast<std::uintptr_t>(env)); });
 }
 
 ascore_status ascore_env_get_spec(ascore_env* env, ascore_env_spec* spec) {
   return guarded([&] {
-    const auto batch = use(env);
-    const ascore::Spec& s = batch->spec();
-    required(spec, "spec") = {.num_envs = batch->num_envs(),
+    const auto vec_env = use(env);
+    const ascore::Spec& s = vec_env->spec();
+    required(spec, "spec") = {.num_envs = vec_env->num_envs(),
                               .num_agents = s.num_agents,
                               .num_actions = s.num_actions(),
                               .views = s.views,
                               .obs_size = s.obs_size,
                               .horizon = s.horizon,
-                              .num_threads = static_cast<int32_t>(batch->num_threads()),
-                              .obs_dtype = batch->dtype(),
+                              .num_threads = static_cast<int32_t>(vec_env->num_threads()),
+                              .obs_dtype = vec_env->dtype(),
                               .obs_scale = s.obs_scale};
   });
 }
 
 ascore_status ascore_env_get_buffers(ascore_env* env, ascore_env_buffers* buffers) {
   return guarded([&] {
-    const auto batch = use(env);
-    required(buffers, "buffers") = batch->buffers();
+    const auto vec_env = use(env);
+    required(buffers, "buffers") = vec_env->buffers();
   });
 }
 
 ascore_status ascore_env_action_name(ascore_env* env, int32_t action, const char** name) {
   return guarded([&] {
-    const auto batch = use(env);
+    const auto vec_env = use(env);
     required(name, "name") = nullptr;
-    const auto& names = batch->action_names;
+    const auto& names = vec_env->action_names;
     if (action < 0 || static_cast<std::size_t>(action) >= names.size()) {
       refuse("action = " + std::to_string(action) + " is outside 0.." +
              std::to_string(names.size() - 1));
@@ -515,23 +515,23 @@ ascore_status ascore_env_reset_seed(ascore_env* env, uint64_t seed) {
 
 ascore_status ascore_env_step(ascore_env* env, const int32_t* action, size_t count) {
   return guarded([&] {
-    const auto batch = use(env);
-    batch->step(entries(action, "action", count, batch->num_actors));
+    const auto vec_env = use(env);
+    vec_env->step(entries(action, "action", count, vec_env->num_actors));
   });
 }
 
 ascore_status ascore_env_uniforms(ascore_env* env, float* out, size_t count) {
   return guarded([&] {
-    const auto batch = use(env);
-    batch->uniforms(entries(out, "out", count, batch->num_actors));
+    const auto vec_env = use(env);
+    vec_env->uniforms(entries(out, "out", count, vec_env->num_actors));
   });
 }
 
 ascore_status ascore_env_save_state(ascore_env* env, uint8_t* out, size_t capacity, size_t* size) {
   return guarded([&] {
-    const auto batch = use(env);
+    const auto vec_env = use(env);
     required(size, "size") = 0;
-    const std::vector<std::uint8_t> state = batch->save_state();
+    const std::vector<std::uint8_t> state = vec_env->save_state();
     *size = state.size();
     if (out == nullptr) return;
     if (capacity < state.size()) {
@@ -544,9 +544,9 @@ ascore_status ascore_env_save_state(ascore_env* env, uint8_t* out, size_t capaci
 
 ascore_status ascore_env_load_state(ascore_env* env, const uint8_t* state, size_t size) {
   return guarded([&] {
-    const auto batch = use(env);
+    const auto vec_env = use(env);
     required(state, "state");
-    batch->load_state({state, size});
+    vec_env->load_state({state, size});
   });
 }
 
@@ -601,8 +601,9 @@ ascore_status ascore_policy_act(ascore_policy* policy, ascore_env* env, int32_t 
                                 int32_t* action, size_t count) {
   return guarded([&] {
     const auto loaded = use(policy);
-    const auto batch = use(env);
-    batch->act(loaded->policy, greedy != 0, entries(action, "action", count, batch->num_actors));
+    const auto vec_env = use(env);
+    vec_env->act(loaded->policy, greedy != 0,
+                 entries(action, "action", count, vec_env->num_actors));
   });
 }
 
@@ -610,9 +611,9 @@ ascore_status ascore_policy_log_probs(ascore_policy* policy, ascore_env* env, fl
                                       size_t count) {
   return guarded([&] {
     const auto loaded = use(policy);
-    const auto batch = use(env);
-    const std::size_t wanted = batch->num_envs() * loaded->policy.num_log_probs();
-    batch->log_probs(loaded->policy, entries(out, "out", count, wanted));
+    const auto vec_env = use(env);
+    const std::size_t wanted = vec_env->num_envs() * loaded->policy.num_log_probs();
+    vec_env->log_probs(loaded->policy, entries(out, "out", count, wanted));
   });
 }
 

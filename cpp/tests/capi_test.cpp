@@ -22,17 +22,17 @@ namespace ascore {
 namespace {
 
 /// A batch for one test.
-struct Batch {
-  explicit Batch(const char* name, std::uint64_t num_envs = 2) {
+struct EnvHandle {
+  explicit EnvHandle(const char* name, std::uint64_t num_envs = 2) {
     ascore_env_config config{};
     config.num_envs = num_envs;
     REQUIRE(ascore_env_create(ASCORE_ABI_VERSION, name, &config, &env) == ASCORE_OK);
     REQUIRE(ascore_env_get_spec(env, &spec) == ASCORE_OK);
     count = num_envs * static_cast<std::size_t>(spec.num_agents);
   }
-  ~Batch() { ascore_env_destroy(env); }
-  Batch(const Batch&) = delete;
-  Batch& operator=(const Batch&) = delete;
+  ~EnvHandle() { ascore_env_destroy(env); }
+  EnvHandle(const EnvHandle&) = delete;
+  EnvHandle& operator=(const EnvHandle&) = delete;
 
   ascore_env* env = nullptr;
   ascore_env_spec spec{};
@@ -58,7 +58,7 @@ TEST_CASE("every environment is there by name") {
   std::set<std::string> names;
   for (std::size_t k = 0; k < ascore_env_count(); ++k) {
     names.insert(ascore_env_name(k));
-    const Batch batch(ascore_env_name(k));
+    const EnvHandle batch(ascore_env_name(k));
     CHECK(batch.spec.num_envs == 2);
     CHECK(batch.spec.num_agents >= 2);
     CHECK(batch.spec.horizon >= 1);
@@ -66,11 +66,11 @@ TEST_CASE("every environment is there by name") {
   for_each_environment([&]<class Env>() { CHECK(names.contains(Env::kName)); });
   CHECK(names.size() == ascore_env_count());
   CHECK(ascore_env_name(names.size()) == nullptr);
-  CHECK(Batch("exchange").spec.num_actions == 6);
+  CHECK(EnvHandle("exchange").spec.num_actions == 6);
 }
 
 TEST_CASE("the C interface steps as the template does") {
-  const Batch batch("exchange-v1", 3);
+  const EnvHandle batch("exchange-v1", 3);
   VecEnv<Exchange> direct(3, 0, 0, 1, {});
   direct.reset();
   REQUIRE(ascore_env_reset(batch.env) == ASCORE_OK);
@@ -175,7 +175,7 @@ TEST_CASE("a header of another version is refused") {
 }
 
 TEST_CASE("calls that do not fit a batch change nothing") {
-  const Batch batch("exchange");
+  const EnvHandle batch("exchange");
   std::vector<std::int32_t> action(batch.count, 0);
   CHECK(ascore_env_step(batch.env, action.data(), action.size()) == ASCORE_INVALID_ARGUMENT);
   CHECK(says("step before the first reset of exchange-v1"));
@@ -270,7 +270,7 @@ TEST_CASE("many handles live side by side") {
 }
 
 TEST_CASE("threads that meet in one handle are told, none waits, nothing is lost") {
-  const Batch batch("harvest", 64);
+  const EnvHandle batch("harvest", 64);
   REQUIRE(ascore_env_reset(batch.env) == ASCORE_OK);
   std::atomic<int> good{0}, busy{0}, other{0};
   const auto play = [&] {
@@ -300,7 +300,7 @@ TEST_CASE("messages belong to their thread") {
 }
 
 TEST_CASE("states are saved and loaded") {
-  const Batch batch("cleanup");
+  const EnvHandle batch("cleanup");
   REQUIRE(ascore_env_reset(batch.env) == ASCORE_OK);
   std::size_t size = 0;
   CHECK(ascore_env_save_state(batch.env, nullptr, 0, &size) == ASCORE_OK);
@@ -340,7 +340,7 @@ TEST_CASE("policies act through the C interface as through the class") {
   CHECK(std::string(params[0].name) == "num_agents");
   CHECK(std::string(params[0].value) == "3");
 
-  const Batch batch("exchange");
+  const EnvHandle batch("exchange");
   CHECK(about.obs_size == batch.spec.obs_size);
   std::vector<std::int32_t> action(batch.count), again(batch.count);
   std::vector<float> log_probs(2 * 18), uniform(batch.count);
@@ -374,7 +374,7 @@ TEST_CASE("policies act through the C interface as through the class") {
   CHECK(on(at.obs, ASCORE_F32, 1, 2) == ASCORE_INVALID_ARGUMENT);
   CHECK(on(at.obs, ASCORE_F32, std::numeric_limits<std::size_t>::max(), 1) ==
         ASCORE_INVALID_ARGUMENT);
-  const Batch stranger("predation");
+  const EnvHandle stranger("predation");
   REQUIRE(ascore_env_reset(stranger.env) == ASCORE_OK);
   std::vector<std::int32_t> many(stranger.count);
   CHECK(ascore_policy_act(policy, stranger.env, 1, many.data(), many.size()) ==

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "saved_state.hpp"
+#include "solo_env.hpp"
 #include "variants.hpp"
-#include "world.hpp"
 
 namespace ascore {
 namespace {
@@ -52,10 +52,10 @@ constexpr const char* kRiver = "RRRRR\nRRRRR\nRRRRR\nRRRRR\nRRRRR\nRRRRR\nRRRRR\
 
 /// A river with waste on the given cells and agents where a test wants them, facing up. With a
 /// threshold of 1e-9 nothing spawns unless there is no waste at all.
-struct River : World<Cleanup> {
+struct River : SoloEnv<Cleanup> {
   River(const std::vector<std::uint16_t>& agents_at, const std::vector<std::size_t>& waste,
         CleanupParams params = {})
-      : World([&] {
+      : SoloEnv([&] {
           params.num_agents = static_cast<int>(agents_at.size());
           params.map = kRiver;
           if (params.threshold_depletion == 0.4) params.threshold_depletion = 1e-9;
@@ -115,13 +115,13 @@ TEST_CASE("agents end a lane, their own cell included") {
 }
 
 TEST_CASE("walls end a lane") {
-  World<Cleanup> world({.num_agents = 1, .map = "RHR\nRRR\n@@@\nRRR\nRHR\nRPR\nBBB"});
-  world.reset();
-  world.env.state().agents.cell[0] = 16;
-  world.env.state().agents.orientation[0] = grid::kUp;
-  world.step({kClean});
-  CHECK(world.obs[1] == 1);
-  CHECK(world.obs[13] == 0);
+  SoloEnv<Cleanup> solo({.num_agents = 1, .map = "RHR\nRRR\n@@@\nRRR\nRHR\nRPR\nBBB"});
+  solo.reset();
+  solo.env.state().agents.cell[0] = 16;
+  solo.env.state().agents.orientation[0] = grid::kUp;
+  solo.step({kClean});
+  CHECK(solo.obs[1] == 1);
+  CHECK(solo.obs[13] == 0);
 }
 
 TEST_CASE("who cleans later sees what is left") {
@@ -209,8 +209,8 @@ TEST_CASE("at most one cell takes waste, and in scan it is one nearly always") {
 }
 
 TEST_CASE("planes follow the state, step by step") {
-  World<Cleanup> world;
-  world.reset();
+  SoloEnv<Cleanup> solo;
+  solo.reset();
   const GridMap map = CleanupParams{}.parse();
   Rng chance(1, 1, 1, 1, Domain::kAction);
   bool seen_apple = false;
@@ -219,10 +219,10 @@ TEST_CASE("planes follow the state, step by step") {
     for (int i = 0; i < 2; ++i) {
       action.push_back(static_cast<std::int32_t>(std::min(chance.below(14), std::uint64_t{7})));
     }
-    Rng rng = World<Cleanup>::stream(step);
-    world.step(action, rng);
-    const auto& state = world.env.state();
-    REQUIRE(world.env.admits(state));
+    Rng rng = SoloEnv<Cleanup>::stream(step);
+    solo.step(action, rng);
+    const auto& state = solo.env.state();
+    REQUIRE(solo.env.admits(state));
     Bytes expected(800);
     for (std::size_t c = 0, river = 0, orchard = 0; c < 198; ++c) {
       const char tile = map.cells()[c];
@@ -234,36 +234,36 @@ TEST_CASE("planes follow the state, step by step") {
       expected[198 * (i + 2) + state.agents.cell[i]] = 1;
       expected[4 * 198 + 4 * i + state.agents.orientation[i]] = 1;
     }
-    REQUIRE(world.obs == expected);
+    REQUIRE(solo.obs == expected);
   }
   CHECK(seen_apple);
 }
 
 TEST_CASE("a window turns with its agent") {
   // Waste two cells to the left of the agent and one up, an apple to its right.
-  World<Cleanup> world({.num_agents = 1,
-                        .map = "@@@@@@\n@H  S@\n@  PB@\n@@@@@@",
-                        .obs_mode = grid::ObsMode::kLocal,
-                        .threshold_depletion = 1e-9});
-  world.reset();
-  auto& state = world.env.state();
+  SoloEnv<Cleanup> solo({.num_agents = 1,
+                         .map = "@@@@@@\n@H  S@\n@  PB@\n@@@@@@",
+                         .obs_mode = grid::ObsMode::kLocal,
+                         .threshold_depletion = 1e-9});
+  solo.reset();
+  auto& state = solo.env.state();
   state.agents.orientation[0] = grid::kUp;
   state.apples.insert(0);
   const auto colour = [&](std::size_t row, std::size_t col) {
     const std::size_t at = 3 * (15 * row + col);
-    return std::array{world.obs[at], world.obs[at + 1], world.obs[at + 2]};
+    return std::array{solo.obs[at], solo.obs[at + 1], solo.obs[at + 2]};
   };
   using Rgb = std::array<std::uint8_t, 3>;
   constexpr Rgb kApple{0, 255, 0}, kWaste{99, 156, 194}, kStream{113, 75, 24}, kSelf{0, 0, 255},
       kWall{180, 180, 180}, kNothing{0, 0, 0};
-  world.step({kStay});
+  solo.step({kStay});
   CHECK(colour(7, 7) == kSelf);
   CHECK(colour(7, 8) == kApple);
   CHECK(colour(6, 5) == kWaste);
   CHECK(colour(6, 8) == kStream);
   CHECK(colour(5, 7) == kWall);
-  CHECK(colour(4, 7) == kNothing);     // outside
-  world.step({grid::kTurnClockwise});  // now it faces the apple
+  CHECK(colour(4, 7) == kNothing);    // outside
+  solo.step({grid::kTurnClockwise});  // now it faces the apple
   CHECK(colour(7, 7) == kSelf);
   CHECK(colour(6, 7) == kApple);
   CHECK(colour(9, 6) == kWaste);

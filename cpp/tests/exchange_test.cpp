@@ -13,8 +13,8 @@
 
 #include "inspected.hpp"
 #include "saved_state.hpp"
+#include "solo_env.hpp"
 #include "variants.hpp"
-#include "world.hpp"
 
 namespace ascore {
 namespace {
@@ -40,9 +40,10 @@ const Variants<Exchange> kVariants({
      .collisions = Params::Collisions::kBlock},
 });
 
-/// A world with its agents and boxes at (column, row); time is free unless a test is about it.
-struct Board : World<Exchange> {
-  explicit Board(Params params, std::vector<Cell> agents, std::vector<Cell> boxes) : World(params) {
+/// A solo with its agents and boxes at (column, row); time is free unless a test is about it.
+struct Board : SoloEnv<Exchange> {
+  explicit Board(Params params, std::vector<Cell> agents, std::vector<Cell> boxes)
+      : SoloEnv(params) {
     reset();
     std::ranges::copy(agents, env.state().agents.begin());
     std::ranges::copy(boxes, env.state().boxes.begin());
@@ -61,29 +62,29 @@ const std::vector<Cell> kBoxes{{1, 0}, {3, 0}, {4, 4}};
 const std::vector<Cell> kAgents{{0, 0}, {2, 2}, {0, 4}};
 
 TEST_CASE("reset puts boxes and agents on distinct cells, in draw order") {
-  World<Exchange> world;
-  world.reset();
+  SoloEnv<Exchange> solo;
+  solo.reset();
   std::array<int, 25> cells{};
   for (int k = 0; k < 25; ++k) cells[static_cast<std::size_t>(k)] = k;
-  Rng rng = World<Exchange>::stream(0);
+  Rng rng = SoloEnv<Exchange>::stream(0);
   rng.choose(std::span(cells), 6);
   for (std::size_t k = 0; k < 3; ++k) {
     const auto at = [&cells](std::size_t d) {
       return Cell{static_cast<std::uint8_t>(cells[d] % 5), static_cast<std::uint8_t>(cells[d] / 5)};
     };
-    CHECK(world.env.state().boxes[k] == at(k));
-    CHECK(world.env.state().agents[k] == at(3 + k));
-    CHECK(world.env.state().food[k] == Box::kClosed);
+    CHECK(solo.env.state().boxes[k] == at(k));
+    CHECK(solo.env.state().agents[k] == at(3 + k));
+    CHECK(solo.env.state().food[k] == Box::kClosed);
   }
 }
 
 TEST_CASE("agents may start on boxes if told so") {
   bool shared = false;
   for (std::uint64_t episode = 0; episode < 50; ++episode) {
-    World<Exchange> world(Params{.agents_on_boxes = true});
+    SoloEnv<Exchange> solo(Params{.agents_on_boxes = true});
     Rng rng(0, 0, episode, 0, Domain::kDynamics);
-    world.env.reset(rng, world.view({}));
-    const auto& state = world.env.state();
+    solo.env.reset(rng, solo.view({}));
+    const auto& state = solo.env.state();
     std::set<std::pair<int, int>> agents, boxes;
     for (std::size_t i = 0; i < 3; ++i) {
       agents.insert({state.agents[i].x, state.agents[i].y});
@@ -128,7 +129,7 @@ TEST_CASE("block: in a random order, nobody enters an occupied cell") {
       free_time({.contest = Params::Contest::kLowest, .collisions = Params::Collisions::kBlock});
   std::set<std::size_t> winners;
   for (std::uint64_t step = 1; step <= 40; ++step) {
-    Rng rng = World<Exchange>::stream(step);
+    Rng rng = SoloEnv<Exchange>::stream(step);
     Rng same = rng;
     std::array<std::uint8_t, 3> order{};
     same.perm(std::span(order));
@@ -219,7 +220,7 @@ TEST_CASE("open range is a Manhattan distance; of several boxes the lowest is op
 TEST_CASE("contest random: the first in the drawn order pays, and only it") {
   std::set<std::size_t> payers;
   for (std::uint64_t step = 1; step <= 40; ++step) {
-    Rng rng = World<Exchange>::stream(step);
+    Rng rng = SoloEnv<Exchange>::stream(step);
     Rng same = rng;
     std::array<std::uint8_t, 3> order{};
     same.perm(std::span(order));
@@ -237,7 +238,7 @@ TEST_CASE("contest random: the first in the drawn order pays, and only it") {
 
 TEST_CASE("contest lowest: the lowest index pays and nothing is drawn") {
   Board board(free_time({.contest = Params::Contest::kLowest}), {{4, 4}, {4, 4}, {0, 0}}, kBoxes);
-  Rng rng = World<Exchange>::stream(1);
+  Rng rng = SoloEnv<Exchange>::stream(1);
   Rng same = rng;
   board.step({kOpen, kOpen, kStay}, rng);
   CHECK(board.reward == Floats{-5, 0, 10});
@@ -246,7 +247,7 @@ TEST_CASE("contest lowest: the lowest index pays and nothing is drawn") {
 
 TEST_CASE("contest random draws its order in every step, also if nobody opens") {
   Board board(free_time(), kAgents, kBoxes);
-  Rng rng = World<Exchange>::stream(1);
+  Rng rng = SoloEnv<Exchange>::stream(1);
   Rng same = rng;
   board.step({kStay, kStay, kStay}, rng);
   same.next();
@@ -355,9 +356,9 @@ TEST_CASE("neighbours are within a radius, of the state after the step, never on
 }
 
 TEST_CASE("a state is admitted only if it can be one of this environment") {
-  World<Exchange> world;
-  world.reset();
-  const Exchange& env = world.env;
+  SoloEnv<Exchange> solo;
+  solo.reset();
+  const Exchange& env = solo.env;
   const Exchange::State valid = env.state();
   CHECK(env.admits(valid));
   Exchange::State state = valid;
@@ -372,8 +373,8 @@ TEST_CASE("a state is admitted only if it can be one of this environment") {
 }
 
 TEST_CASE("exchange shows agents, boxes and food by row and column") {
-  World<Exchange> world(Params{.num_agents = 3});
-  auto& state = world.env.state();
+  SoloEnv<Exchange> solo(Params{.num_agents = 3});
+  auto& state = solo.env.state();
   state.agents[0] = {1, 2};
   state.agents[1] = {4, 0};
   state.agents[2] = {3, 3};
@@ -382,9 +383,9 @@ TEST_CASE("exchange shows agents, boxes and food by row and column") {
   state.boxes[2] = {4, 3};
   state.food[1] = Exchange::Box::kOpen;
   state.food[2] = Exchange::Box::kEaten;
-  CHECK(inspect(world.env) == Rows{{"agents", {{3, 2}, {2, 1, 0, 4, 3, 3}}},
-                                   {"boxes", {{3, 2}, {4, 0, 1, 2, 3, 4}}},
-                                   {"food", {{3}, {0, 1, 2}}}});
+  CHECK(inspect(solo.env) == Rows{{"agents", {{3, 2}, {2, 1, 0, 4, 3, 3}}},
+                                  {"boxes", {{3, 2}, {4, 0, 1, 2, 3, 4}}},
+                                  {"food", {{3}, {0, 1, 2}}}});
 }
 
 TEST_CASE("saved states that cannot be are refused") {

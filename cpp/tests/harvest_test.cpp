@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "saved_state.hpp"
+#include "solo_env.hpp"
 #include "variants.hpp"
-#include "world.hpp"
 
 namespace ascore {
 namespace {
@@ -41,27 +41,27 @@ const Variants<Harvest> kVariants({
 const HarvestParams kPatch{.num_agents = 1, .map = "AAA  P\nAAA  P\n      "};
 
 /// A patch with apples on the given sites alone.
-World<Harvest> patch(const std::vector<std::size_t>& apples, HarvestParams params = kPatch) {
-  World<Harvest> world(params);
-  world.reset();
-  auto& state = world.env.state();
+SoloEnv<Harvest> patch(const std::vector<std::size_t>& apples, HarvestParams params = kPatch) {
+  SoloEnv<Harvest> solo(params);
+  solo.reset();
+  auto& state = solo.env.state();
   state.apples = {};
   for (const std::size_t site : apples) state.apples.insert(site);
-  REQUIRE(world.env.admits(state));
-  return world;
+  REQUIRE(solo.env.admits(state));
+  return solo;
 }
 
 TEST_CASE("apples grow by how many are around, counted before the step") {
   HarvestParams certain = kPatch;
   certain.regrowth_1 = 1;
   const auto grown = [&](const std::vector<std::size_t>& apples, HarvestParams params) {
-    World<Harvest> world = patch(apples, params);
-    world.step({grid::kStay});
+    SoloEnv<Harvest> solo = patch(apples, params);
+    solo.step({grid::kStay});
     Bytes sites;
     for (std::size_t site = 0; site < 6; ++site) {
-      sites.push_back(world.env.state().apples.contains(site));
+      sites.push_back(solo.env.state().apples.contains(site));
     }
-    REQUIRE(world.env.admits(world.env.state()));
+    REQUIRE(solo.env.admits(solo.env.state()));
     return sites;
   };
   CHECK(grown({}, certain) == Bytes{0, 0, 0, 0, 0, 0});
@@ -79,14 +79,14 @@ TEST_CASE("apples grow by how many are around, counted before the step") {
 TEST_CASE("rates are those of the table") {
   constexpr int kTrials = 40'000;
   const auto rate = [](const std::vector<std::size_t>& apples, std::size_t site) {
-    World<Harvest> world = patch(apples);
-    const Harvest::State start = world.env.state();
+    SoloEnv<Harvest> solo = patch(apples);
+    const Harvest::State start = solo.env.state();
     int grown = 0;
     for (std::uint64_t trial = 1; trial <= kTrials; ++trial) {
-      world.env.state() = start;
+      solo.env.state() = start;
       Rng rng(3, 0, trial, 1, Domain::kDynamics);
-      world.step({grid::kStay}, rng);
-      grown += world.env.state().apples.contains(site) ? 1 : 0;
+      solo.step({grid::kStay}, rng);
+      grown += solo.env.state().apples.contains(site) ? 1 : 0;
     }
     return static_cast<double>(grown) / kTrials;
   };
@@ -99,39 +99,39 @@ TEST_CASE("rates are those of the table") {
 }
 
 TEST_CASE("an apple is worth one to whoever steps on it, and not under anybody does one grow") {
-  World<Harvest> world = patch({1, 3}, {.num_agents = 2,
-                                        .map = kPatch.map,
-                                        .move_frame = grid::Frame::kAbs,
-                                        .regrowth_1 = 1,
-                                        .regrowth_2 = 1,
-                                        .regrowth_3 = 1});
-  world.env.state().agents.cell = {0, 17};  // on site 0, beside the apple of site 1
-  world.step({grid::kMoveRight, grid::kStay});
-  CHECK(world.reward == std::vector<float>{1, 0});
-  CHECK_FALSE(world.env.state().apples.contains(1));  // its agent stands there
-  CHECK(world.env.state().apples.contains(0));        // left behind, beside site 3
-  CHECK(world.env.admits(world.env.state()));
+  SoloEnv<Harvest> solo = patch({1, 3}, {.num_agents = 2,
+                                         .map = kPatch.map,
+                                         .move_frame = grid::Frame::kAbs,
+                                         .regrowth_1 = 1,
+                                         .regrowth_2 = 1,
+                                         .regrowth_3 = 1});
+  solo.env.state().agents.cell = {0, 17};  // on site 0, beside the apple of site 1
+  solo.step({grid::kMoveRight, grid::kStay});
+  CHECK(solo.reward == std::vector<float>{1, 0});
+  CHECK_FALSE(solo.env.state().apples.contains(1));  // its agent stands there
+  CHECK(solo.env.state().apples.contains(0));        // left behind, beside site 3
+  CHECK(solo.env.admits(solo.env.state()));
 }
 
 TEST_CASE("profile features: turning does not eat") {
-  World<Harvest> world =
+  SoloEnv<Harvest> solo =
       patch({0, 1, 2}, {.num_agents = 2, .map = kPatch.map, .profile = grid::Profile::kFeatures});
-  world.env.state().agents.cell = {0, 2};
-  world.step({grid::kTurnClockwise, grid::kStay});
-  CHECK(world.reward == std::vector<float>{0, 1});
+  solo.env.state().agents.cell = {0, 2};
+  solo.step({grid::kTurnClockwise, grid::kStay});
+  CHECK(solo.reward == std::vector<float>{0, 1});
 }
 
 TEST_CASE("planes follow the state, step by step") {
-  World<Harvest> world({.num_agents = 3});
-  world.reset();
+  SoloEnv<Harvest> solo({.num_agents = 3});
+  solo.reset();
   Rng chance(1, 1, 1, 1, Domain::kAction);
   for (std::uint64_t step = 1; step <= 400; ++step) {
     std::vector<std::int32_t> action;
     for (int i = 0; i < 3; ++i) action.push_back(static_cast<std::int32_t>(chance.below(7)));
-    Rng rng = World<Harvest>::stream(step);
-    world.step(action, rng);
-    const auto& state = world.env.state();
-    REQUIRE(world.env.admits(state));
+    Rng rng = SoloEnv<Harvest>::stream(step);
+    solo.step(action, rng);
+    const auto& state = solo.env.state();
+    REQUIRE(solo.env.admits(state));
     Bytes expected(4 * 266 + 12);
     std::vector<std::size_t> cells;
     for (std::size_t c = 0, site = 0; c < 266; ++c) {
@@ -142,22 +142,22 @@ TEST_CASE("planes follow the state, step by step") {
       expected[266 * (i + 1) + state.agents.cell[i]] = 1;
       expected[4 * 266 + 4 * i + state.agents.orientation[i]] = 1;
     }
-    REQUIRE(world.obs == expected);
+    REQUIRE(solo.obs == expected);
   }
 }
 
 TEST_CASE("states that cannot be are refused") {
-  const World<Harvest> world = patch({0, 1});
+  const SoloEnv<Harvest> solo = patch({0, 1});
   const auto refused = [&](auto spoil) {
-    Harvest::State state = world.env.state();
+    Harvest::State state = solo.env.state();
     spoil(state);
-    return !world.env.admits(state);
+    return !solo.env.admits(state);
   };
   CHECK(refused([](auto& s) { s.agents.cell[0] = 18; }));
   CHECK(refused([](auto& s) { s.agents.orientation[0] = 4; }));
   CHECK(refused([](auto& s) { s.apples.insert(6); }));
   CHECK_FALSE(refused([](auto&) {}));
-  World<Harvest> walled({.num_agents = 2});
+  SoloEnv<Harvest> walled({.num_agents = 2});
   walled.reset();
   Harvest::State state = walled.env.state();
   state.agents.cell[0] = 0;
@@ -167,18 +167,18 @@ TEST_CASE("states that cannot be are refused") {
 }
 
 TEST_CASE("hearing by distance") {
-  World<Harvest> world({.num_agents = 3,
-                        .map = "PPPPA\nPPPPP",
-                        .graph = grid::Graph::kRadius,
-                        .neigh_radius = 2,
-                        .neigh_metric = grid::Metric::kManhattan});
-  world.reset();
-  world.env.state().agents.cell = {0, 2, 6};
-  world.step({grid::kStay, grid::kStay, grid::kStay});
-  CHECK(world.neighbours == Bytes{0, 1, 1, 1, 0, 1, 1, 1, 0});
-  world.env.state().agents.cell = {0, 3, 6};
-  world.step({grid::kStay, grid::kStay, grid::kStay});
-  CHECK(world.neighbours == Bytes{0, 0, 1, 0, 0, 0, 1, 0, 0});
+  SoloEnv<Harvest> solo({.num_agents = 3,
+                         .map = "PPPPA\nPPPPP",
+                         .graph = grid::Graph::kRadius,
+                         .neigh_radius = 2,
+                         .neigh_metric = grid::Metric::kManhattan});
+  solo.reset();
+  solo.env.state().agents.cell = {0, 2, 6};
+  solo.step({grid::kStay, grid::kStay, grid::kStay});
+  CHECK(solo.neighbours == Bytes{0, 1, 1, 1, 0, 1, 1, 1, 0});
+  solo.env.state().agents.cell = {0, 3, 6};
+  solo.step({grid::kStay, grid::kStay, grid::kStay});
+  CHECK(solo.neighbours == Bytes{0, 0, 1, 0, 0, 0, 1, 0, 0});
 }
 
 TEST_CASE("saved states that cannot be are refused") {

@@ -10,7 +10,7 @@
 
 #include "ascore/envs/gridworld/ground.hpp"
 #include "ascore/envs/harvest.hpp"
-#include "world.hpp"
+#include "solo_env.hpp"
 
 namespace ascore {
 namespace {
@@ -23,25 +23,25 @@ class Floor {
  public:
   Floor(const std::vector<std::uint16_t>& cells, Profile profile = Profile::kSsd,
         Frame frame = Frame::kProfile)
-      : world({.num_agents = static_cast<int>(cells.size()),
-               .map = "PPPPP\nPPPPP\nPPPPP\nPPPPP\nPPPPP\n@@@@A",
-               .profile = profile,
-               .move_frame = frame}) {
-    world.reset();
-    auto& agents = world.env.state().agents;
+      : solo({.num_agents = static_cast<int>(cells.size()),
+              .map = "PPPPP\nPPPPP\nPPPPP\nPPPPP\nPPPPP\n@@@@A",
+              .profile = profile,
+              .move_frame = frame}) {
+    solo.reset();
+    auto& agents = solo.env.state().agents;
     std::ranges::copy(cells, agents.cell.begin());
     agents.orientation.fill(grid::kUp);
   }
 
   std::vector<std::uint16_t> moved(const std::vector<std::int32_t>& action,
                                    std::uint64_t draw = 1) {
-    Rng rng = World<Harvest>::stream(draw);
-    world.step(action, rng);
-    const auto& cell = world.env.state().agents.cell;
+    Rng rng = SoloEnv<Harvest>::stream(draw);
+    solo.step(action, rng);
+    const auto& cell = solo.env.state().agents.cell;
     return {cell.begin(), cell.begin() + static_cast<std::ptrdiff_t>(action.size())};
   }
 
-  World<Harvest> world;
+  SoloEnv<Harvest> solo;
 };
 
 using Where = std::vector<std::uint16_t>;
@@ -70,7 +70,7 @@ TEST_CASE("moves are relative to where an agent faces, or to the map") {
     for (const auto frame : {Frame::kProfile, Frame::kEgo, Frame::kAbs}) {
       const bool ego = frame != Frame::kAbs;
       Floor floor({12}, Profile::kSsd, frame);
-      auto& agents = floor.world.env.state().agents;
+      auto& agents = floor.solo.env.state().agents;
       agents.orientation[0] = static_cast<std::uint8_t>(orientation);
       CHECK(floor.moved({kU})[0] == (ego ? forward : 7));
       agents.cell[0] = 12;
@@ -83,7 +83,7 @@ TEST_CASE("moves are relative to where an agent faces, or to the map") {
       CHECK(agents.orientation[0] == (orientation + 3) % 4);
     }
     Floor old({12}, Profile::kFeatures);
-    old.world.env.state().agents.orientation[0] = static_cast<std::uint8_t>(orientation);
+    old.solo.env.state().agents.orientation[0] = static_cast<std::uint8_t>(orientation);
     CHECK(old.moved({kU}) == Where{7});
   }
 }
@@ -151,9 +151,9 @@ TEST_CASE("every step takes the same words, contest or not") {
   for (const std::vector<std::int32_t>& action :
        {std::vector<std::int32_t>{kR, kL, kS, kS}, {kS, kS, kS, kS}}) {
     Floor floor({11, 13, 3, 4});
-    Rng rng = World<Harvest>::stream(9);
+    Rng rng = SoloEnv<Harvest>::stream(9);
     Rng same = rng;
-    floor.world.step(action, rng);
+    floor.solo.step(action, rng);
     for (int word = 0; word < 3; ++word) same.next();
     CHECK(rng.next() == same.next());  // no apple is missing, so nothing else is drawn
   }

@@ -15,8 +15,8 @@
 
 #include "inspected.hpp"
 #include "saved_state.hpp"
+#include "solo_env.hpp"
 #include "variants.hpp"
-#include "world.hpp"
 
 namespace ascore {
 namespace {
@@ -44,10 +44,10 @@ const Variants<Navigation> kVariants({
      .obs_order = Params::ObsOrder::kSelfFirst},
 });
 
-/// A world with its agents and landmarks at (column, row).
-struct Board : World<Navigation> {
+/// A solo with its agents and landmarks at (column, row).
+struct Board : SoloEnv<Navigation> {
   Board(const Params& params, const std::vector<Cell>& agents, const std::vector<Cell>& landmarks)
-      : World(params) {
+      : SoloEnv(params) {
     reset();
     std::ranges::copy(agents, env.state().agents.begin());
     std::ranges::copy(landmarks, env.state().landmarks.begin());
@@ -78,12 +78,12 @@ std::vector<Cell> first(const Navigation::Cells& cells, std::size_t count) {
 TEST_CASE("reset puts landmarks, then agents, on distinct cells of their own kind") {
   bool shared = false;
   for (std::uint64_t episode = 0; episode < 50; ++episode) {
-    World<Navigation> world;
+    SoloEnv<Navigation> solo;
     Rng rng(1, 2, episode, 0, Domain::kDynamics);
     Rng same = rng;
-    world.env.reset(rng, world.view({}));
-    const auto landmarks = first(world.env.state().landmarks, 3);
-    const auto agents = first(world.env.state().agents, 3);
+    solo.env.reset(rng, solo.view({}));
+    const auto landmarks = first(solo.env.state().landmarks, 3);
+    const auto agents = first(solo.env.state().agents, 3);
     CHECK(landmarks == draw(same, 3));
     CHECK(agents == draw(same, 3));
     CHECK(rng.next() == same.next());  // six words and nothing else
@@ -101,24 +101,24 @@ TEST_CASE("reset puts landmarks, then agents, on distinct cells of their own kin
 }
 
 TEST_CASE("fixed landmarks are those of episode 0; the agents are those of the episode") {
-  World<Navigation> world(Params{.landmarks = Params::Landmarks::kFixed});
+  SoloEnv<Navigation> solo(Params{.landmarks = Params::Landmarks::kFixed});
   Rng zero(1, 2, 0, 0, Domain::kDynamics);
   const std::vector<Cell> kept = draw(zero, 3);
   for (std::uint64_t episode = 0; episode < 5; ++episode) {
     Rng rng(1, 2, episode, 0, Domain::kDynamics);
     Rng same = rng;
-    world.env.reset(rng, world.view({}));
-    CHECK(first(world.env.state().landmarks, 3) == kept);
+    solo.env.reset(rng, solo.view({}));
+    CHECK(first(solo.env.state().landmarks, 3) == kept);
     draw(same, 3);
-    CHECK(first(world.env.state().agents, 3) == draw(same, 3));
+    CHECK(first(solo.env.state().agents, 3) == draw(same, 3));
     CHECK(rng.next() == same.next());
   }
 }
 
 TEST_CASE("a grid as full as it can be") {
-  World<Navigation> world(Params{.num_agents = 4, .size = 2});
-  world.reset();
-  for (const auto& cells : {world.env.state().agents, world.env.state().landmarks}) {
+  SoloEnv<Navigation> solo(Params{.num_agents = 4, .size = 2});
+  solo.reset();
+  for (const auto& cells : {solo.env.state().agents, solo.env.state().landmarks}) {
     std::set<std::pair<int, int>> distinct;
     for (std::size_t i = 0; i < 4; ++i) distinct.insert({cells[i].x, cells[i].y});
     CHECK(distinct.size() == 4);
@@ -183,7 +183,7 @@ TEST_CASE("amounts are parameters, subtracted in double precision") {
 TEST_CASE("block: in a random order, nobody enters an occupied cell") {
   std::set<std::size_t> winners;
   for (std::uint64_t step = 1; step <= 40; ++step) {
-    Rng rng = World<Navigation>::stream(step);
+    Rng rng = SoloEnv<Navigation>::stream(step);
     Rng same = rng;
     std::array<std::uint8_t, 3> order{};
     same.perm(std::span(order));
@@ -205,7 +205,7 @@ TEST_CASE("block: in a random order, nobody enters an occupied cell") {
 
 TEST_CASE("without block a step draws nothing") {
   Board board({}, {{0, 0}, {1, 1}, {2, 2}}, kLandmarks);
-  Rng rng = World<Navigation>::stream(1);
+  Rng rng = SoloEnv<Navigation>::stream(1);
   Rng same = rng;
   board.step({kRight, kLeft, kLeft}, rng);
   CHECK(rng.next() == same.next());
@@ -257,9 +257,9 @@ TEST_CASE("a lone agent has nobody to meet") {
 }
 
 TEST_CASE("a state is admitted only if it can be one of this environment") {
-  World<Navigation> world;
-  world.reset();
-  const Navigation& env = world.env;
+  SoloEnv<Navigation> solo;
+  solo.reset();
+  const Navigation& env = solo.env;
   const Navigation::State valid = env.state();
   CHECK(env.admits(valid));
   Navigation::State state = valid;
@@ -271,12 +271,12 @@ TEST_CASE("a state is admitted only if it can be one of this environment") {
 }
 
 TEST_CASE("navigation shows agents and landmarks by row and column") {
-  World<Navigation> world(Params{.num_agents = 2});
-  world.env.state().agents[0] = {1, 2};
-  world.env.state().agents[1] = {4, 0};
-  world.env.state().landmarks[0] = {0, 3};
-  world.env.state().landmarks[1] = {2, 2};
-  CHECK(inspect(world.env) ==
+  SoloEnv<Navigation> solo(Params{.num_agents = 2});
+  solo.env.state().agents[0] = {1, 2};
+  solo.env.state().agents[1] = {4, 0};
+  solo.env.state().landmarks[0] = {0, 3};
+  solo.env.state().landmarks[1] = {2, 2};
+  CHECK(inspect(solo.env) ==
         Rows{{"agents", {{2, 2}, {2, 1, 0, 4}}}, {"landmarks", {{2, 2}, {3, 0, 2, 2}}}});
 }
 

@@ -177,15 +177,15 @@ TEST_CASE("the gradient of critics is that of differences") {
         }
         return sum;
       };
-      Batch batch{.obs = {.bytes = obs.data(), .size = kObs},
-                  .rows = kRows,
-                  .action = action.data(),
-                  .advantage = zeros.data(),
-                  .advantage_scale = scale.data(),
-                  .target = target.data(),
-                  .old = zeros.data()};
+      Samples samples{.obs = {.bytes = obs.data(), .size = kObs},
+                      .rows = kRows,
+                      .action = action.data(),
+                      .advantage = zeros.data(),
+                      .advantage_scale = scale.data(),
+                      .target = target.data(),
+                      .old = zeros.data()};
       Statistics statistics;
-      CHECK(engine.minibatch(batch, {}, 0, 1, nullptr, kRows, &statistics).owner == -1);
+      CHECK(engine.minibatch(samples, {}, 0, 1, nullptr, kRows, &statistics).owner == -1);
       CHECK(statistics.value_loss == doctest::Approx(loss(before)).epsilon(1e-4));
       for (std::size_t k = 0; k < before.size(); k += 7) {
         std::vector<float> up = before, down = before;
@@ -213,16 +213,16 @@ std::vector<float> trained(std::size_t threads, int rows, const std::vector<int>
     action[k] = static_cast<std::int32_t>(k * 7 % 4);
     advantage[k] = std::cos(static_cast<float>(k));
   }
-  Batch batch{.obs = {.bytes = obs.data(), .size = kObs},
-              .rows = rows,
-              .action = action.data(),
-              .advantage = advantage.data(),
-              .advantage_scale = scale.data(),
-              .target = advantage.data(),
-              .old = old.data()};
+  Samples samples{.obs = {.bytes = obs.data(), .size = kObs},
+                  .rows = rows,
+                  .action = action.data(),
+                  .advantage = advantage.data(),
+                  .advantage_scale = scale.data(),
+                  .target = advantage.data(),
+                  .old = old.data()};
   std::vector<Statistics> statistics(kAgents);
   for (int k = 0; k < 3; ++k) {
-    CHECK(engine.minibatch(batch, {}, 0, kAgents, nullptr, rows, statistics.data()).owner == -1);
+    CHECK(engine.minibatch(samples, {}, 0, kAgents, nullptr, rows, statistics.data()).owner == -1);
   }
   return agents.memory[0];
 }

@@ -10,8 +10,8 @@
 
 #include "inspected.hpp"
 #include "saved_state.hpp"
+#include "solo_env.hpp"
 #include "variants.hpp"
-#include "world.hpp"
 
 namespace ascore {
 namespace {
@@ -29,9 +29,9 @@ const Variants<Predation> kVariants({
     {.num_agents = 30, .mixed = Params::Mixed::kPairwise},
 });
 
-struct Line : World<Predation> {
+struct Line : SoloEnv<Predation> {
   Line(Params params, double target, const std::vector<double>& positions)
-      : World(with_agents(params, positions.size())) {
+      : SoloEnv(with_agents(params, positions.size())) {
     env.state().target = target;
     std::ranges::copy(positions, env.state().agent.begin());
   }
@@ -45,11 +45,11 @@ struct Line : World<Predation> {
 };
 
 TEST_CASE("reset draws the prey, then the agents, uniform on the line") {
-  World<Predation> world(Params{.num_agents = 3, .length = 7});
-  world.reset();
-  Rng rng = World<Predation>::stream(0);
-  CHECK(world.env.state().target == 7 * rng.u01());
-  for (std::size_t i = 0; i < 3; ++i) CHECK(world.env.state().agent[i] == 7 * rng.u01());
+  SoloEnv<Predation> solo(Params{.num_agents = 3, .length = 7});
+  solo.reset();
+  Rng rng = SoloEnv<Predation>::stream(0);
+  CHECK(solo.env.state().target == 7 * rng.u01());
+  for (std::size_t i = 0; i < 3; ++i) CHECK(solo.env.state().agent[i] == 7 * rng.u01());
 }
 
 TEST_CASE("agents move by one step, and the ends of the line hold") {
@@ -205,11 +205,11 @@ TEST_CASE("a state is admitted only if it can be one of this environment") {
 }
 
 TEST_CASE("predation shows places on the line") {
-  World<Predation> world(Params{.num_agents = 2});
-  world.env.state().target = 12.25;
-  world.env.state().agent[0] = 30;
-  world.env.state().agent[1] = 0.5;
-  CHECK(inspect(world.env) == Rows{{"agents", {{2}, {30, 0.5}}}, {"prey", {{1}, {12.25}}}});
+  SoloEnv<Predation> solo(Params{.num_agents = 2});
+  solo.env.state().target = 12.25;
+  solo.env.state().agent[0] = 30;
+  solo.env.state().agent[1] = 0.5;
+  CHECK(inspect(solo.env) == Rows{{"agents", {{2}, {30, 0.5}}}, {"prey", {{1}, {12.25}}}});
 }
 
 TEST_CASE("sizes follow from the parameters") {

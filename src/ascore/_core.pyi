@@ -33,7 +33,7 @@ class CoreVecEnv:
     ) -> dict[str, npt.NDArray[Any]]: ...
     def rollout(
         self,
-        policy: Policy,
+        policy: ActingNetworks,
         obs: npt.NDArray[Any],
         neighbours: npt.NDArray[np.uint8],
         action: npt.NDArray[np.int32],
@@ -84,7 +84,7 @@ class CoreVecEnv:
     @property
     def action_names(self) -> tuple[str, ...]: ...
 
-class HarvestBound:
+class HarvestYardstick:
     """A measuring stick, not an environment."""
 
     num_agents: ClassVar[int]
@@ -108,7 +108,7 @@ def gae(
     returns: npt.NDArray[np.float32],
 ) -> None: ...
 
-class Policy:
+class ActingNetworks:
     """Networks that act inside the compiled environments."""
 
     def __init__(self, sizes: list[int], agents: int, instruction_set: str = "") -> None: ...

@@ -15,11 +15,11 @@ from ascore import _core
 from ascore.benchmark import (
     FULL,
     QUICK,
+    BenchResults,
     Case,
     Differs,
     Effort,
     Missing,
-    Outcome,
     Result,
     Timing,
     Work,
@@ -33,8 +33,8 @@ from ascore.benchmark.machine import describe_machine
 from ascore.benchmark.report import as_markdown, as_text
 from ascore.benchmark.timing import calibrate
 from ascore.benchmark.workloads import (
-    BOUND_NS,
     WORKLOADS,
+    YARDSTICK_NS,
     Peer,
     Workload,
     actions_for,
@@ -121,31 +121,31 @@ def test_a_bar_is_met_from_its_value_on(ratio: float, bar: float | None, met: bo
     assert line.to_dict().get("met") is met
 
 
-def test_bars_against_the_bound_and_engines_known_in_its_units() -> None:
+def test_bars_against_the_yardstick_and_engines_known_in_its_units() -> None:
     peer = Peer("engine", 25, 4)
     workload = Workload(
         "game-v1", {"num_agents": 5}, limit_ns=150, unit="agent-step", peers=(peer,)
     )
-    # 650 ns per step of 5 agents, 65 per step of one agent of the bound.
+    # 650 ns per step of 5 agents, 65 per step of one agent of the yardstick.
     timing = Timing((650e-9,) * 3, (65e-9,) * 3)
-    bound, derived = environments.bound_results(workload, 1, 5, timing)
-    assert bound.candidate_ns == pytest.approx(130)
-    assert bound.ratio == pytest.approx(65 / 130)
-    assert bound.bar == pytest.approx(BOUND_NS / 150)
-    assert bound.met is True
+    yardstick, derived = environments.yardstick_results(workload, 1, 5, timing)
+    assert yardstick.candidate_ns == pytest.approx(130)
+    assert yardstick.ratio == pytest.approx(65 / 130)
+    assert yardstick.bar == pytest.approx(YARDSTICK_NS / 150)
+    assert yardstick.met is True
     assert derived.ratio == pytest.approx(25 * 65 / 130)
     assert derived.baseline_ns == pytest.approx(25 * 65)
     assert (derived.bar, derived.met) == (4, True)
     assert "derived" in derived.baseline
-    assert "25 x the bound (docs/performance.md" in derived.note
+    assert "25 x the yardstick (docs/performance.md" in derived.note
 
     # The same time, but with a limit of 150 ns per step of all agents.
     whole = Workload("game-v1", {"num_agents": 5}, limit_ns=150, peers=(peer,))
-    bound, derived = environments.bound_results(whole, 1, 5, timing)
-    assert bound.ratio == pytest.approx(65 / 650)
-    assert bound.met is False
+    yardstick, derived = environments.yardstick_results(whole, 1, 5, timing)
+    assert yardstick.ratio == pytest.approx(65 / 650)
+    assert yardstick.met is False
     assert derived.ratio == pytest.approx(25 * 65 / 130)
-    (two,) = environments.bound_results(workload, 2, 5, timing)
+    (two,) = environments.yardstick_results(workload, 2, 5, timing)
     assert two.bar is None
 
 
@@ -177,7 +177,7 @@ def test_a_result_that_differs_is_found() -> None:
 
 @pytest.mark.parametrize("baseline", estimates.BASELINES)
 def test_every_estimate_has_the_same_bits(baseline: str) -> None:
-    task = estimates.Task.random((40, 6, 3))
+    task = estimates.Inputs.random((40, 6, 3))
     ends = np.flatnonzero(np.arange(240) % 7 == 0)
     task.terminated.flat[ends[::2]] = 1
     task.truncated.flat[ends[::3]] = 1
@@ -185,8 +185,8 @@ def test_every_estimate_has_the_same_bits(baseline: str) -> None:
     assert estimates.bits(estimates.BASELINES[baseline][1](task)) == expected
 
 
-def test_the_bound_does_the_work() -> None:
-    one, same, other = (_core.HarvestBound(8, seed) for seed in (1, 1, 2))
+def test_the_yardstick_does_the_work() -> None:
+    one, same, other = (_core.HarvestYardstick(8, seed) for seed in (1, 1, 2))
     sums = [one.run(50) for _ in range(4)]
     assert [same.run(50) for _ in range(4)] == sums
     assert len(set(sums)) == 4
@@ -195,7 +195,7 @@ def test_the_bound_does_the_work() -> None:
     assert 0 < one.eaten < 8 * 200 * one.num_agents
     assert (one.num_envs, one.num_agents) == (8, 5)
     with pytest.raises(ValueError, match="num_envs = 0 is below 1"):
-        _core.HarvestBound(0, 0)
+        _core.HarvestYardstick(0, 0)
 
 
 # ---- running ---------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def test_exit_status(
     options: list[str],
     status: int,
 ) -> None:
-    results = Outcome(describe_machine(), True, **outcome)
+    results = BenchResults(describe_machine(), True, **outcome)
     monkeypatch.setattr("ascore.benchmark.run", lambda *_: results)
     for form in ([], ["--json"], ["--markdown"]):
         assert main(["bench", *options, *form]) == status

@@ -217,7 +217,7 @@ def test_a_policy_of_other_sizes_is_refused() -> None:
     rollout = Rollout.empty(env, 4)
     arrays = (rollout.obs, rollout.neighbours, rollout.action, rollout.reward, rollout.terminated,
               rollout.truncated, np.zeros((2, 3)))  # fmt: skip
-    policy = ascore._core.Policy([3, 4, 2], 3)
+    policy = ascore._core.ActingNetworks([3, 4, 2], 3)
     with pytest.raises(ValueError, match=r"the policy has no parameters; call load\(\) first"):
         env.rollout(policy, *arrays)
     policy.load(np.zeros((3, 3 * 4 + 4 + 4 * 2 + 2), dtype=np.float32))
@@ -225,7 +225,7 @@ def test_a_policy_of_other_sizes_is_refused() -> None:
     with pytest.raises(ValueError, match=r"reward has shape \(4, 2, 2\), want \(4, 2, 3\)"):
         env.rollout(policy, *arrays[:3], rollout.reward[..., :2].copy(), *arrays[4:])
     with pytest.raises(ValueError, match=r"for 2 agents, 3 observation entries and 2 actions"):
-        env.rollout(ascore._core.Policy([3, 4, 2], 2), *arrays)
+        env.rollout(ascore._core.ActingNetworks([3, 4, 2], 2), *arrays)
     with pytest.raises(ValueError, match=r"flat has shape"):
         policy.load(np.zeros((3, 5), dtype=np.float32))
     fresh = ascore.make("predation", 2, num_agents=3)

@@ -26,7 +26,7 @@ FACING_WORDS = ("up", "right", "down", "left")
 STEPS = [(-1, 0), (0, 1), (1, 0), (0, -1)]
 
 Cell = tuple[int, int]
-World = Cleanup | Harvest
+GridTwin = Cleanup | Harvest
 
 # Words that make `perm(2)` the order 0, 1 and the order 1, 0.
 IN_ORDER, REVERSED = 2**63, 0

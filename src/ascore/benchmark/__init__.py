@@ -7,7 +7,7 @@ The baselines are slow twins and plain loops, so this is the only part of the pa
 import `ascore.reference`. Only the command line imports this part, and only to measure.
 """
 
-from ascore.benchmark.suite import GROUPS, Case, Outcome, Skipped, cases, run
+from ascore.benchmark.suite import GROUPS, BenchResults, Case, Skipped, cases, run
 from ascore.benchmark.timing import (
     FULL,
     QUICK,
@@ -24,11 +24,11 @@ __all__ = [
     "FULL",
     "GROUPS",
     "QUICK",
+    "BenchResults",
     "Case",
     "Differs",
     "Effort",
     "Missing",
-    "Outcome",
     "Result",
     "Skipped",
     "Timing",

@@ -1,4 +1,4 @@
-"""Speed of environment steps, against Python twins, the bound and one thread; cost of a call."""
+"""Speed of environment steps, against Python twins, the yardstick, one thread; cost of a call."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ascore.benchmark.timing import (
     interleave,
 )
 from ascore.benchmark.workloads import (
-    BOUND_NS,
     WORKLOADS,
+    YARDSTICK_NS,
     Workload,
     actions_for,
     player,
@@ -74,33 +74,33 @@ def against_twin(workload: Workload, num_threads: int, effort: Effort) -> list[R
     return [result]
 
 
-def against_bound(workload: Workload, num_threads: int, effort: Effort) -> list[Result]:
-    """Times the compiled environment against the bound, and derives ratios to other engines."""
+def against_yardstick(workload: Workload, num_threads: int, effort: Effort) -> list[Result]:
+    """Times the compiled environment against the yardstick, and derives ratios to other engines."""
     workload.require()
     if num_threads > 1:
         require_two_cores()
     env = workload.compiled(NUM_ENVS, num_threads)
-    bound = _core.HarvestBound(NUM_ENVS, 0)
+    yardstick = _core.HarvestYardstick(NUM_ENVS, 0)
     timing = interleave(
         Work(player(env, actions_for(env, STEPS)), env.num_envs),
-        Work(partial(bound.run, 1), bound.num_envs * bound.num_agents),
+        Work(partial(yardstick.run, 1), yardstick.num_envs * yardstick.num_agents),
         effort,
         CPU if num_threads == 1 else WALL,
     )
-    return bound_results(workload, num_threads, env.spec.num_agents, timing)
+    return yardstick_results(workload, num_threads, env.spec.num_agents, timing)
 
 
-def bound_results(
+def yardstick_results(
     workload: Workload, num_threads: int, num_agents: int, timing: Timing
 ) -> list[Result]:
-    """Results from a timing of env-steps against agent-steps of the bound."""
+    """Results from a timing of env-steps against agent-steps of the yardstick."""
     name = f"{workload.name}, {NUM_ENVS:,} envs, {threads(num_threads)}"
     share = 1 / num_agents if workload.unit == "agent-step" else 1.0
     one = num_threads == 1
-    bar = BOUND_NS / workload.limit_ns if workload.limit_ns is not None and one else None
-    note = "the bound's time is per agent-step of its 5 agents"
+    bar = YARDSTICK_NS / workload.limit_ns if workload.limit_ns is not None and one else None
+    note = "the yardstick's time is per agent-step of its 5 agents"
     if bar is not None:
-        note += f"; bar: {workload.limit_ns:g} ns where the bound takes {BOUND_NS:g}"
+        note += f"; bar: {workload.limit_ns:g} ns where the yardstick takes {YARDSTICK_NS:g}"
     results = [
         Result.of(
             timing, candidate_units=share, group="bound", name=name, unit=workload.unit, bar=bar,
@@ -211,9 +211,9 @@ def twin_cases() -> list[tuple[str, Measure]]:
     return [(w.name, partial(against_twin, w, count)) for w in WORKLOADS for count in (1, 2)]
 
 
-def bound_cases() -> list[tuple[str, Measure]]:
+def yardstick_cases() -> list[tuple[str, Measure]]:
     """Every environment with one and two threads."""
-    return [(w.name, partial(against_bound, w, count)) for w in WORKLOADS for count in (1, 2)]
+    return [(w.name, partial(against_yardstick, w, count)) for w in WORKLOADS for count in (1, 2)]
 
 
 def thread_cases() -> list[tuple[str, Measure]]:

@@ -29,7 +29,7 @@ NAME = f"gae, {SHAPE[0]} steps x {SHAPE[1]} envs x {SHAPE[2]} agents, 1 thread"
 
 
 @dataclass(frozen=True)
-class Task:
+class Inputs:
     """Inputs of an estimate: rewards f32 [T, B, N], values f32 [T+1, B, N], flags u8 [T, B]."""
 
     reward: F32
@@ -39,7 +39,7 @@ class Task:
     final_value: F32
 
     @classmethod
-    def random(cls, shape: tuple[int, int, int] = SHAPE) -> Task:
+    def random(cls, shape: tuple[int, int, int] = SHAPE) -> Inputs:
         """Random inputs; one step in a thousand ends an episode, so most rows have no end."""
         rng = np.random.default_rng(0)
         steps, *rest = shape
@@ -57,30 +57,34 @@ Estimate = Callable[[], tuple[Any, Any]]
 """Advantage and returns, f32 [T, B, N], as arrays or tensors."""
 
 
-def compiled(task: Task) -> Estimate:
+def compiled(given: Inputs) -> Estimate:
     """The compiled core, writing to arrays that are allocated once."""
-    advantage, returns = np.empty_like(task.reward), np.empty_like(task.reward)
+    advantage, returns = np.empty_like(given.reward), np.empty_like(given.reward)
 
     def call() -> tuple[F32, F32]:
         _core.gae(
-            **vars(task), gamma=GAMMA, gae_lambda=GAE_LAMBDA, advantage=advantage, returns=returns
+            **vars(given), gamma=GAMMA, gae_lambda=GAE_LAMBDA, advantage=advantage, returns=returns
         )
         return advantage, returns
 
     return call
 
 
-def plain_python(task: Task) -> Estimate:
+def plain_python(given: Inputs) -> Estimate:
     """A plain Python loop over single numbers."""
-    return partial(gae_float32, **vars(task), gamma=GAMMA, gae_lambda=GAE_LAMBDA)
+    return partial(gae_float32, **vars(given), gamma=GAMMA, gae_lambda=GAE_LAMBDA)
 
 
-def torch_loop(task: Task) -> Estimate:
+def torch_loop(given: Inputs) -> Estimate:
     """The usual PyTorch loop over [B, N] rows, with torch.where at the ends of episodes."""
     import torch
 
-    reward, value, final_value = map(torch.from_numpy, (task.reward, task.value, task.final_value))
-    terminated, truncated = (torch.from_numpy(f).bool() for f in (task.terminated, task.truncated))
+    reward, value, final_value = map(
+        torch.from_numpy, (given.reward, given.value, given.final_value)
+    )
+    terminated, truncated = (
+        torch.from_numpy(f).bool() for f in (given.terminated, given.truncated)
+    )
     discount, decay = float(np.float32(GAMMA)), float(np.float32(GAMMA * GAE_LAMBDA))
     zero = torch.zeros(())
 
@@ -98,16 +102,16 @@ def torch_loop(task: Task) -> Estimate:
     return call
 
 
-def numba_loop(task: Task) -> Estimate:
+def numba_loop(given: Inputs) -> Estimate:
     """A Numba loop over [B, N] rows from last to first, without floating-point contraction."""
     loop = importlib.import_module("numba").njit(_rows)
     discount, decay = np.float32(GAMMA), np.float32(GAMMA * GAE_LAMBDA)
-    advantage, returns = np.empty_like(task.reward), np.empty_like(task.reward)
-    carry = np.empty_like(task.reward[0])
+    advantage, returns = np.empty_like(given.reward), np.empty_like(given.reward)
+    carry = np.empty_like(given.reward[0])
 
     def call() -> tuple[F32, F32]:
         carry.fill(0)
-        loop(*vars(task).values(), discount, decay, carry, advantage, returns)
+        loop(*vars(given).values(), discount, decay, carry, advantage, returns)
         return advantage, returns
 
     return call
@@ -141,7 +145,7 @@ def _rows(
                 returns[t, b, n] = carry[b, n] + value_now
 
 
-BASELINES: dict[str, tuple[str | None, Callable[[Task], Estimate], float | None]] = {
+BASELINES: dict[str, tuple[str | None, Callable[[Inputs], Estimate], float | None]] = {
     "torch loop": ("torch", torch_loop, 25.0),
     "Numba loop": ("numba", numba_loop, 2.5),
     "plain Python": (None, plain_python, None),
@@ -161,8 +165,8 @@ def against(baseline: str, effort: Effort) -> list[Result]:
     """Times the compiled core against one of `BASELINES`; results must be bit-identical."""
     package, build, bar = BASELINES[baseline]
     require_package(package)
-    task = Task.random()
-    ours, theirs = compiled(task), build(task)
+    given = Inputs.random()
+    ours, theirs = compiled(given), build(given)
     with one_torch_thread() if package == "torch" else nullcontext():
         if bits(ours) != bits(theirs):
             message = f"gae: the compiled core and the {baseline} differ"
@@ -173,14 +177,14 @@ def against(baseline: str, effort: Effort) -> list[Result]:
 
 def against_bytes(effort: Effort) -> list[Result]:
     """Times the compiled core against copying the rewards and values."""
-    task = Task.random()
-    targets = np.empty_like(task.reward), np.empty_like(task.reward)
+    given = Inputs.random()
+    targets = np.empty_like(given.reward), np.empty_like(given.reward)
 
     def move() -> None:
-        np.copyto(targets[0], task.reward)
-        np.copyto(targets[1], task.value[:-1])
+        np.copyto(targets[0], given.reward)
+        np.copyto(targets[1], given.value[:-1])
 
-    timing = interleave(Work(compiled(task)), Work(move), effort, CPU)
+    timing = interleave(Work(compiled(given)), Work(move), effort, CPU)
     return [
         Result.of(
             timing, group="gae", name=NAME, baseline="moving the bytes", unit="call", bar=BYTES_BAR

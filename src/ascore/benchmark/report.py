@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ascore.benchmark.suite import Outcome, Skipped
+from ascore.benchmark.suite import BenchResults, Skipped
 from ascore.benchmark.timing import Result
 
 HEAD = ("case", "against", "ratio", "spread", "bar", "met", "ns", "per")
@@ -13,34 +13,34 @@ LEFT = (0, 1, 7)
 """Left-aligned columns, those of words."""
 
 
-def as_text(outcome: Outcome) -> str:
+def as_text(bench: BenchResults) -> str:
     """Formats a table per group, then the skipped and differing cases."""
-    rows = [_row(result) for result in outcome.results]
+    rows = [_row(result) for result in bench.results]
     widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
-    lines = [machine_line(outcome.machine, outcome.quick)]
+    lines = [machine_line(bench.machine, bench.quick)]
     group = ""
-    for result, row in zip(outcome.results, rows, strict=True):
+    for result, row in zip(bench.results, rows, strict=True):
         if result.group != group:
             group = result.group
             lines += ["", group, "  " + _align(HEAD, widths)]
         lines.append("  " + _align(row, widths))
-    notes = dict.fromkeys(f"{r.baseline}: {r.note}" for r in outcome.results if r.note)
+    notes = dict.fromkeys(f"{r.baseline}: {r.note}" for r in bench.results if r.note)
     if notes:
         lines += ["", "notes", *(f"  {note}" for note in notes)]
-    lines += _listed("skipped", outcome.skipped) + _listed("DIFFERING", outcome.differing)
-    bars = [result for result in outcome.results if result.met is not None]
+    lines += _listed("skipped", bench.skipped) + _listed("DIFFERING", bench.differing)
+    bars = [result for result in bench.results if result.met is not None]
     met = sum(result.met is True for result in bars)
     return "\n".join([*lines, "", f"{met} of {len(bars)} bars met"])
 
 
-def as_markdown(outcome: Outcome) -> str:
+def as_markdown(bench: BenchResults) -> str:
     """Formats the same as Markdown tables."""
-    lines = [machine_line(outcome.machine, outcome.quick)]
+    lines = [machine_line(bench.machine, bench.quick)]
     rule = ["---" if column in LEFT else "---:" for column in range(len(HEAD))]
-    for group in dict.fromkeys(result.group for result in outcome.results):
+    for group in dict.fromkeys(result.group for result in bench.results):
         lines += ["", f"### {group}", "", _piped(HEAD), _piped(rule)]
-        lines += [_piped(_row(result)) for result in outcome.results if result.group == group]
-    for title, entries in (("skipped", outcome.skipped), ("differing", outcome.differing)):
+        lines += [_piped(_row(result)) for result in bench.results if result.group == group]
+    for title, entries in (("skipped", bench.skipped), ("differing", bench.differing)):
         if entries:
             lines += ["", f"### {title}", ""]
             lines += [f"- {entry.group}, {entry.name}: {entry.reason}" for entry in entries]

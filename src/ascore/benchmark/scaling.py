@@ -15,7 +15,7 @@ from typing import Any
 from ascore.benchmark.crews import Crew
 from ascore.benchmark.environments import NUM_ENVS, STEPS
 from ascore.benchmark.machine import describe_machine
-from ascore.benchmark.suite import Outcome
+from ascore.benchmark.suite import BenchResults
 from ascore.benchmark.timing import WALL, Effort, Result, Timing, Work, interleave
 from ascore.benchmark.workloads import WORKLOADS, actions_for, player, require_equal
 from ascore.runtime.processors import usable_processors
@@ -59,18 +59,18 @@ class Scaling:
     """Results of the measurement.
 
     Attributes:
-        outcome: the lines of the table.
+        bench: the lines of the table.
         speed: speed relative to one process of one thread, by workload, kind and count.
         advice: one sentence per recommendation.
     """
 
-    outcome: Outcome
+    bench: BenchResults
     speed: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
     advice: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {**self.outcome.to_dict(), "speed": self.speed, "advice": self.advice}
+        return {**self.bench.to_dict(), "speed": self.speed, "advice": self.advice}
 
 
 def counts(processors: int) -> list[int]:
@@ -89,7 +89,7 @@ def measure(
         most: maximum number of processors; None = all usable ones.
     """
     sizes = counts(most or usable_processors())
-    scaling = Scaling(Outcome(describe_machine(), effort.quick))
+    scaling = Scaling(BenchResults(describe_machine(), effort.quick))
     report("steps of the environment")
     _environment(scaling, sizes, effort)
     for name, keys in NETWORKS.items():
@@ -119,7 +119,7 @@ def _environment(scaling: Scaling, sizes: list[int], effort: Effort) -> None:
             unit="env-step",
             bar=TWO_THREADS_BAR if count == 2 else None,
         )
-        scaling.outcome.results.append(result)
+        scaling.bench.results.append(result)
         speed[count] = result.ratio
 
 
@@ -151,9 +151,9 @@ def _training(
                 unit="environment step",
                 note=KINDS[kind],
             )
-            scaling.outcome.results.append(result)
+            scaling.bench.results.append(result)
             speed[kind][count] = result.ratio
-        scaling.outcome.results.append(
+        scaling.bench.results.append(
             Result.of(
                 Timing(seconds_of["ranks"], seconds_of["threads"]),
                 group="scaling",

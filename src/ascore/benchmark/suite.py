@@ -12,7 +12,7 @@ from ascore.benchmark.timing import FULL, Differs, Effort, Measure, Missing, Res
 
 GROUPS: dict[str, Callable[[], list[tuple[str, Measure]]]] = {
     "twin": environments.twin_cases,
-    "bound": environments.bound_cases,
+    "bound": environments.yardstick_cases,
     "threads": environments.thread_cases,
     "call": environments.call_cases,
     "gae": estimates.cases,
@@ -43,7 +43,7 @@ class Skipped:
 
 
 @dataclass
-class Outcome:
+class BenchResults:
     """Results of all cases.
 
     Attributes:
@@ -98,7 +98,7 @@ def run(
     chosen: Sequence[Case],
     effort: Effort = FULL,
     report: Callable[[int, int, Case], None] = lambda *_: None,
-) -> Outcome:
+) -> BenchResults:
     """Measures cases one after the other.
 
     Args:
@@ -106,15 +106,15 @@ def run(
         effort: how long to measure.
         report: called with (number, total, case) before each case.
     """
-    outcome = Outcome(describe_machine(), effort.quick)
+    bench = BenchResults(describe_machine(), effort.quick)
     for number, case in enumerate(chosen, 1):
         report(number, len(chosen), case)
         try:
-            outcome.results += case.measure(effort)
+            bench.results += case.measure(effort)
         except Missing as reason:
             entry = Skipped(case.group, case.name, str(reason))
-            if entry not in outcome.skipped:
-                outcome.skipped.append(entry)
+            if entry not in bench.skipped:
+                bench.skipped.append(entry)
         except Differs as error:
-            outcome.differing.append(Skipped(case.group, case.name, str(error)))
-    return outcome
+            bench.differing.append(Skipped(case.group, case.name, str(error)))
+    return bench

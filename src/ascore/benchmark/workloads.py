@@ -18,17 +18,19 @@ from ascore.reference import VecEnv as TwinVecEnv
 
 BUFFERS = ("obs", "final_obs", "reward", "neighbours", "terminated", "truncated", "episode", "time")
 
-BOUND_NS = 63.0
-"""Nanoseconds per agent-step of the hand-written bound on the machine the bars were set on; a bar
-of X ns is a ratio of BOUND_NS / X to the bound of any machine. Source: docs/performance.md."""
+YARDSTICK_NS = 63.0
+"""Nanoseconds per agent-step of the hand-written yardstick on the machine the bars were set on.
+
+A bar of X ns is a ratio of YARDSTICK_NS / X to the yardstick of any machine. Source:
+docs/performance.md."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Another engine and its time per agent-step as a multiple of the hand-written bound's.
+    """Another engine and its time per agent-step as a multiple of the hand-written yardstick's.
 
-    The multiples were measured with the engines themselves, interleaved with the bound, on the
-    machine of `BOUND_NS`; docs/performance.md lists them.
+    The multiples were measured with the engines themselves, interleaved with the yardstick, on the
+    machine of `YARDSTICK_NS`; docs/performance.md lists them.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Workload:
         params: parameters that differ from the defaults.
         threaded_envs: batch size with a millisecond of work per step for each of two threads.
         twin_bar: minimum ratio to the Python twin.
-        limit_ns: maximum nanoseconds per `unit`, on a machine whose bound takes BOUND_NS.
+        limit_ns: maximum nanoseconds per `unit`, on a machine whose yardstick takes YARDSTICK_NS.
         unit: unit of `limit_ns`, agent-step or env-step.
         peers: engines to compare with, per agent-step.
     """

@@ -48,12 +48,12 @@ def bench(argv: list[str]) -> int:
     def report(done: int, total: int, case: Case) -> None:
         print(f"{done}/{total} {case.group}: {case.name}", file=sys.stderr, flush=True)
 
-    outcome = run(cases(options.group or list(GROUPS)), QUICK if options.quick else FULL, report)
+    bench = run(cases(options.group or list(GROUPS)), QUICK if options.quick else FULL, report)
     if options.json:
-        print_json(outcome.to_dict())
+        print_json(bench.to_dict())
     else:
-        print(as_markdown(outcome) if options.markdown else as_text(outcome))
-    failed = outcome.differing or (options.strict and outcome.missed)
+        print(as_markdown(bench) if options.markdown else as_text(bench))
+    failed = bench.differing or (options.strict and bench.missed)
     return EXIT_FAILED if failed else 0
 
 
@@ -68,11 +68,11 @@ def _scaling(options: argparse.Namespace) -> int:
     if options.json:
         print_json(scaling.to_dict())
     else:
-        table = as_markdown(scaling.outcome) if options.markdown else as_text(scaling.outcome)
+        table = as_markdown(scaling.bench) if options.markdown else as_text(scaling.bench)
         print(table, "", *scaling.advice, sep="\n")
     draw(scaling, options.picture)
     print(f"picture written to {options.picture}", file=sys.stderr)
-    return EXIT_FAILED if options.strict and scaling.outcome.missed else 0
+    return EXIT_FAILED if options.strict and scaling.bench.missed else 0
 
 
 def doctor(argv: list[str]) -> int:

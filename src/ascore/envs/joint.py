@@ -49,7 +49,7 @@ def joint_spec(spec: Spec, limit: int) -> Spec:
     )
 
 
-def split(joint: npt.NDArray[np.integer[Any]], agents: int, actions: int) -> npt.NDArray[np.int32]:
+def decode(joint: npt.NDArray[np.integer[Any]], agents: int, actions: int) -> npt.NDArray[np.int32]:
     """Joint actions [...] to actions i32 [..., N]; agent 0 is the leading digit."""
     digits = np.unravel_index(joint, (actions,) * agents)
     return np.stack(digits, axis=-1).astype(np.int32)
@@ -116,7 +116,7 @@ class JointCore(CoreVecEnv):
         spec = self._env.spec
         name = f"the centre of {spec.name}"
         check_actions(action, self.reward.shape, self.num_actions, name)
-        each = split(action[:, 0], spec.num_agents, spec.num_actions)
+        each = decode(action[:, 0], spec.num_agents, spec.num_actions)
         self._env.step(np.ascontiguousarray(each))
         self._env.reward.sum(axis=1, keepdims=True, out=self.reward)
 

@@ -172,7 +172,7 @@ class VecEnv:
 
     def rollout(
         self,
-        policy: _core.Policy,
+        policy: _core.ActingNetworks,
         obs: npt.NDArray[Any],
         neighbours: U8,
         action: npt.NDArray[np.int32],

@@ -13,7 +13,7 @@ from ascore.algorithms.terms import Messages, corrections_base, own_policy
 from ascore.config import Config
 
 
-class Exchange:
+class MessageExchange:
     """Assembles messages according to the algorithm and the configuration.
 
     Attributes:

@@ -48,10 +48,10 @@ class Gradients:
             return
         packed = torch.cat([rows.reshape(-1) for rows in chosen])
         self.ranks.sum_in_place(packed)
-        for rows, part in zip(chosen, _split(packed, chosen), strict=True):
+        for rows, part in zip(chosen, _unpacked(packed, chosen), strict=True):
             rows.copy_(part)
 
 
-def _split(packed: Tensor, like: list[Tensor]) -> list[Tensor]:
+def _unpacked(packed: Tensor, like: list[Tensor]) -> list[Tensor]:
     parts = torch.split(packed, [rows.numel() for rows in like])
     return [part.view(rows.shape) for part, rows in zip(parts, like, strict=True)]

@@ -25,7 +25,7 @@ from ascore.learning.backends.engine import COLUMNS
 from ascore.learning.batch import Rows, rows_of
 from ascore.learning.critics import Valuation
 from ascore.learning.devices import usable_device
-from ascore.learning.exchange import Exchange
+from ascore.learning.exchange import MessageExchange
 from ascore.learning.gradients import Gradients
 from ascore.learning.guards import Guards
 from ascore.learning.memory import require_memory
@@ -90,7 +90,7 @@ class Learner:
         self.critic_adam = AgentAdam(self.critic.net, n, config.critic_lr, *limits)
         self.guards = Guards(config, has_peer_ratio=self.algorithm.sends_policies)
         self._agents = torch.arange(n, device=self.device)
-        self.exchange = Exchange(self.algorithm, config, self._agents)
+        self.exchange = MessageExchange(self.algorithm, config, self._agents)
         networks = Networks(self.actor, self.critic, self.actor_adam, self.critic_adam)
         self.backend = choose(
             self.algorithm,

@@ -84,7 +84,7 @@ class Collector:
     def __init__(self, env: VecEnv, steps: int, *, compiled: bool = True) -> None:
         self.env = env
         self.compiled = compiled and env.compiled
-        self._policy: _core.Policy | None = None
+        self._policy: _core.ActingNetworks | None = None
         self.rollout = Rollout.empty(env, steps)
         self.running_return = np.zeros((env.num_envs, env.spec.num_agents))
         self._uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
@@ -131,7 +131,9 @@ class Collector:
         env, rollout = self.env, self.rollout
         if self._policy is None:
             sizes = [*actor.net.sizes[:-1], actor.num_actions]
-            self._policy = _core.Policy(sizes, actor.num_agents, os.environ.get("ASCORE_SIMD", ""))
+            self._policy = _core.ActingNetworks(
+                sizes, actor.num_agents, os.environ.get("ASCORE_SIMD", "")
+            )
         self._policy.load(actor.own_flat().cpu().contiguous().numpy())
         step, where, last, returns = env.rollout(
             self._policy,

@@ -7,11 +7,11 @@ random numbers as its compiled twin, so results agree bit for bit.
 
 from ascore.reference.gae import gae_float32, gae_float64
 from ascore.reference.philox import Stream, action_uniforms
-from ascore.reference.vec_env import Environment, VecEnv
+from ascore.reference.vec_env import TwinEnvironment, VecEnv
 
 __all__ = [
-    "Environment",
     "Stream",
+    "TwinEnvironment",
     "VecEnv",
     "action_uniforms",
     "gae_float32",

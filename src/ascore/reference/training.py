@@ -16,11 +16,11 @@ from torch import Tensor
 
 from ascore.reference.update import Agents, update
 
-__all__ = ["Batch", "advantages", "collect", "one_update"]
+__all__ = ["Collected", "advantages", "collect", "one_update"]
 
 
 @dataclass
-class Batch:
+class Collected:
     """T steps of B environments; all agents see one state.
 
     Attributes:
@@ -42,7 +42,7 @@ class Batch:
 
 
 @torch.no_grad()
-def collect(env: Any, agents: Agents, steps: int, generator: torch.Generator) -> Batch:
+def collect(env: Any, agents: Agents, steps: int, generator: torch.Generator) -> Collected:
     """Collects T steps with the own policies; samples with Gumbel noise, which is fastest."""
     n, scale = env.spec.num_agents, float(env.spec.obs_scale)
 
@@ -69,7 +69,7 @@ def collect(env: Any, agents: Agents, steps: int, generator: torch.Generator) ->
             at = torch.from_numpy(np.flatnonzero(env.truncated))
             final_value[t, at] = values(network_input(env.final_obs)[at])
     states = torch.stack([*obs, network_input(env.obs)])
-    return Batch(
+    return Collected(
         obs=states[:-1],
         action=torch.stack(action),
         reward=torch.stack(reward),
@@ -80,7 +80,7 @@ def collect(env: Any, agents: Agents, steps: int, generator: torch.Generator) ->
     )
 
 
-def advantages(batch: Batch, gamma: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
+def advantages(batch: Collected, gamma: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
     """Advantages (Eq. 17) and lambda-returns, f32 [T, B, N] each, with one loop over time."""
     ended = (batch.terminated | batch.truncated).unsqueeze(-1)
     next_value = torch.where(batch.truncated.unsqueeze(-1), batch.final_value, batch.value[1:])

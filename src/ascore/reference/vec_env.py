@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ascore.reference.philox import Stream, action_uniforms
 
-__all__ = ["Environment", "VecEnv"]
+__all__ = ["TwinEnvironment", "VecEnv"]
 
 
-class Environment(Protocol):
+class TwinEnvironment(Protocol):
     """Interface of an environment in a batch."""
 
     num_agents: int
@@ -69,7 +69,9 @@ class VecEnv:
         time: i32[B], steps taken in the running episode.
     """
 
-    def __init__(self, environments: Sequence[Environment], seed: int, first_env: int = 0) -> None:
+    def __init__(
+        self, environments: Sequence[TwinEnvironment], seed: int, first_env: int = 0
+    ) -> None:
         self.environments = list(environments)
         self.seed = seed
         self.first_env = first_env

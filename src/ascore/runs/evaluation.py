@@ -34,7 +34,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Timing:
+class MilestoneTiming:
     """How often and how soon a milestone was reached.
 
     Attributes:
@@ -67,7 +67,7 @@ class Evaluation:
     entropy: float
     entropy_uniform: float
     greedy: bool
-    milestones: dict[str, Timing]
+    milestones: dict[str, MilestoneTiming]
     team_returns: npt.NDArray[np.float64]
 
     def to_dict(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:
         entropy_uniform=math.log(env.spec.num_actions),
         greedy=greedy,
         milestones={
-            name: Timing(
+            name: MilestoneTiming(
                 reached=float((step >= 0).mean()),
                 steps=_interval(np.where(step < 0, length, step)),
             )

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore._core import __version__
-from ascore.envs.joint import split
+from ascore.envs.joint import decode
 from ascore.envs.vec_env import Spec
 from ascore.errors import CheckpointError
 from ascore.reading import read_regular
@@ -114,7 +114,7 @@ class Policy:
         if not self.centralised:
             return choose(log_probs, uniform)
         joint = choose(log_probs, None if uniform is None else uniform[:, :1])[:, 0]
-        return split(joint, self.num_agents, self.num_actions)
+        return decode(joint, self.num_agents, self.num_actions)
 
     def entropy(self, log_probs: F32) -> F32:
         """Entropy per agent in nats, f32 [B, N]; a central policy's is divided equally."""

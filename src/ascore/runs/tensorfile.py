@@ -26,7 +26,7 @@ def parse(data: bytes) -> dict[str, npt.NDArray[Any]]:
         ValueError: the bytes are not a whole safetensors file, or its arrays do not fill it without
             gap or overlap.
     """
-    header, body = _split(data)
+    header, body = _header_and_data(data)
     arrays, pieces = {}, []
     for name, entry in header.items():
         if name == METADATA:
@@ -67,7 +67,7 @@ def metadata(data: bytes) -> dict[str, str]:
     Raises:
         ValueError: the bytes are not a whole safetensors file.
     """
-    texts: dict[str, str] = _split(data)[0].get(METADATA, {})
+    texts: dict[str, str] = _header_and_data(data)[0].get(METADATA, {})
     return texts
 
 
@@ -90,7 +90,7 @@ def serialize(arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, str]) 
     return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
-def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
+def _header_and_data(data: bytes) -> tuple[dict[str, Any], memoryview]:
     """Splits a file into its header, as strict as JSON is, and its data."""
     if len(data) < 8:
         message = f"{len(data)} bytes are too few for a safetensors file"

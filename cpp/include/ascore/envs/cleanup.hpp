@@ -138,61 +138,63 @@ class Cleanup {
     std::uint16_t num_waste;
   };
 
-  explicit Cleanup(const Params& params) : w_(std::make_shared<const World>(params)) {}
+  explicit Cleanup(const Params& params) : constants_(std::make_shared<const Constants>(params)) {}
 
   Spec spec() const noexcept {
-    const Params& p = w_->p;
-    const auto sites = static_cast<double>(w_->orchard.cell.size() + w_->river.cell.size());
+    const Params& p = constants_->p;
+    const auto sites =
+        static_cast<double>(constants_->orchard.cell.size() + constants_->river.cell.size());
     return {.name = kName,
             .action_names = grid::kActionNames,
             .num_agents = p.num_agents,
-            .views = w_->view.views(),
-            .obs_size = w_->view.obs_size(),
+            .views = constants_->view.views(),
+            .obs_size = constants_->view.obs_size(),
             .horizon = p.horizon,
             .step_ns = 60.0 + 15.0 * p.num_agents + 2.0 * sites,
-            .obs_scale = w_->view.scale()};
+            .obs_scale = constants_->view.scale()};
   }
 
   /// Waste where the map says, no apples, agents on spawn cells; then things spawn once.
   void reset(Rng& rng, StepView<Obs> io) noexcept {
-    const World& w = *w_;
-    w.ground.place(rng, s_.agents);
+    const Constants& c = *constants_;
+    c.ground.place(rng, s_.agents);
     s_.apples = {};
-    s_.waste = w.polluted;
-    s_.num_waste = static_cast<std::uint16_t>(w.polluted.size());
-    w.ground.meet(s_.agents, io.neighbours);
-    if (w.view.mode == grid::ObsMode::kPlanes) {
+    s_.waste = c.polluted;
+    s_.num_waste = static_cast<std::uint16_t>(c.polluted.size());
+    c.ground.meet(s_.agents, io.neighbours);
+    if (c.view.mode == grid::ObsMode::kPlanes) {
       std::ranges::fill(io.obs, Obs{0});
-      s_.waste.for_each(w.river.words, [&](std::size_t site) {
-        w.view.set(io.obs, kWaste, w.river.cell[site], 1);
+      s_.waste.for_each(c.river.words, [&](std::size_t site) {
+        c.view.set(io.obs, kWaste, c.river.cell[site], 1);
       });
-      w.view.place(io.obs, s_.agents);
+      c.view.place(io.obs, s_.agents);
     }
-    spawn(w.ground.num_agents, rng, io.obs);
-    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, {});
+    spawn(c.ground.num_agents, rng, io.obs);
+    if (c.view.mode != grid::ObsMode::kPlanes) observe(io.obs, {});
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
-    with_count(w_->ground.num_agents, [&](auto n) { play(n, rng, io); });
+    with_count(constants_->ground.num_agents, [&](auto n) { play(n, rng, io); });
     return false;
   }
   State& state() noexcept { return s_; }
   const State& state() const noexcept { return s_; }
 
   bool admits(const State& state) const noexcept {
-    return w_->ground.admits(state.agents) && state.apples.within(w_->orchard.all) &&
-           state.waste.within(w_->river.all) && state.num_waste == state.waste.size();
+    return constants_->ground.admits(state.agents) &&
+           state.apples.within(constants_->orchard.all) &&
+           state.waste.within(constants_->river.all) && state.num_waste == state.waste.size();
   }
 
   template <class Row>
   void inspect(Row&& row) const {
-    const World& w = *w_;
-    grid::inspect(w.ground, s_.agents, row);
-    grid::inspect(w.ground, "apples", w.orchard, s_.apples, row);
-    grid::inspect(w.ground, "orchard", w.orchard, w.orchard.all, row);
-    grid::inspect(w.ground, "waste", w.river, s_.waste, row);
-    grid::inspect(w.ground, "river", w.river, w.river.all, row);
-    grid::inspect(w.ground, "stream", 'S', row);
+    const Constants& c = *constants_;
+    grid::inspect(c.ground, s_.agents, row);
+    grid::inspect(c.ground, "apples", c.orchard, s_.apples, row);
+    grid::inspect(c.ground, "orchard", c.orchard, c.orchard.all, row);
+    grid::inspect(c.ground, "waste", c.river, s_.waste, row);
+    grid::inspect(c.ground, "river", c.river, c.river.all, row);
+    grid::inspect(c.ground, "stream", 'S', row);
   }
 
  private:
@@ -208,10 +210,10 @@ class Cleanup {
   };
 
   /// What never changes, shared by all copies of an environment.
-  struct World {
-    explicit World(const Params& params) : World(params, params.parse()) {}
+  struct Constants {
+    explicit Constants(const Params& params) : Constants(params, params.parse()) {}
 
-    World(const Params& params, const GridMap& map)
+    Constants(const Params& params, const GridMap& map)
         : p(params),
           ground(map, p),
           orchard(map, "B"),
@@ -244,41 +246,41 @@ class Cleanup {
   /// A step of n agents: see `with_count`.
   template <class Count>
   void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
-    const World& w = *w_;
+    const Constants& c = *constants_;
     grid::Cells before;  // one by one, into registers: a block would go through memory
     for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
-    w.ground.move(n, rng, io.action, s_.agents);
+    c.ground.move(n, rng, io.action, s_.agents);
     eat(io);
-    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
+    if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, s_.agents);
     const Cleaned cleaned = clean(rng, io);
     spawn(n, rng, io.obs);
-    w.view.move(n, io.obs, before, s_.agents);
-    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
-    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
+    c.view.move(n, io.obs, before, s_.agents);
+    if (c.p.graph == grid::Graph::kRadius) c.ground.meet(s_.agents, io.neighbours);
+    if (c.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
   }
 
   void set_waste(std::size_t site, bool there, std::span<Obs> obs) noexcept {
     there ? s_.waste.insert(site) : s_.waste.erase(site);
     s_.num_waste = static_cast<std::uint16_t>(s_.num_waste + (there ? 1 : -1));
-    w_->view.set(obs, kWaste, w_->river.cell[site], there);
+    constants_->view.set(obs, kWaste, constants_->river.cell[site], there);
   }
 
   void eat(const StepView<Obs>& io) noexcept {
-    const World& w = *w_;
-    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
-      const std::uint16_t site = w.orchard.at[s_.agents.cell[i]];
+    const Constants& c = *constants_;
+    for (std::size_t i = 0; i < c.ground.num_agents; ++i) {
+      const std::uint16_t site = c.orchard.at[s_.agents.cell[i]];
       const bool eats = s_.apples.contains(site) &&
-                        (w.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
+                        (c.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
       io.reward[i] = eats ? 1.0F : 0.0F;
       if (!eats) continue;
       s_.apples.erase(site);
-      w.view.set(io.obs, kApple, s_.agents.cell[i], 0);
+      c.view.set(io.obs, kApple, s_.agents.cell[i], 0);
     }
   }
 
   Cleaned clean(Rng& rng, const StepView<Obs>& io) noexcept {
-    const std::size_t n = w_->ground.num_agents;
-    const bool ssd = w_->p.profile == grid::Profile::kSsd;
+    const std::size_t n = constants_->ground.num_agents;
+    const bool ssd = constants_->p.profile == grid::Profile::kSsd;
     Cleaned cleaned{};
     if (std::ranges::find(io.action, grid::kClean) == io.action.end()) {
       if (ssd) rng.discard(n - 1);  // what the permutation below takes
@@ -302,28 +304,28 @@ class Cleanup {
   /// Profile ssd: the middle lane begins ahead of the agent and the others beside it; waste and
   /// agents end a lane. Features: all begin at the height of the agent, and only walls end them.
   int sweep(std::size_t i, std::span<Obs> obs) noexcept {
-    const World& w = *w_;
-    const bool ssd = w.p.profile == grid::Profile::kSsd;
+    const Constants& c = *constants_;
+    const bool ssd = c.p.profile == grid::Profile::kSsd;
     const std::size_t at = s_.agents.cell[i];
     const std::size_t ahead = s_.agents.orientation[i];
     int cleaned = 0;
     const auto lane = [&](std::size_t cell, int length) {
       for (;;) {
-        const std::uint16_t site = w.river.at[cell];
+        const std::uint16_t site = c.river.at[cell];
         const bool dirty = s_.waste.contains(site);
         if (dirty) {
           set_waste(site, false, obs);
           ++cleaned;
         }
-        if (ssd && (dirty || w.ground.occupied(s_.agents, cell))) return;
-        if (--length == 0 || !w.ground.open(cell, ahead)) return;
-        cell = w.ground.next(cell, ahead);
+        if (ssd && (dirty || c.ground.occupied(s_.agents, cell))) return;
+        if (--length == 0 || !c.ground.open(cell, ahead)) return;
+        cell = c.ground.next(cell, ahead);
       }
     };
     const auto lane_from = [&](std::size_t direction, int length) {
-      if (w.ground.open(at, direction)) lane(w.ground.next(at, direction), length);
+      if (c.ground.open(at, direction)) lane(c.ground.next(at, direction), length);
     };
-    const int length = ssd ? w.p.beam_length : w.p.beam_length + 1;
+    const int length = ssd ? c.p.beam_length : c.p.beam_length + 1;
     if (ssd) {
       lane_from(ahead, length);
     } else {
@@ -337,35 +339,35 @@ class Cleanup {
   /// Apples and waste appear, both by the share of waste before either.
   template <class Count>
   void spawn(Count n, Rng& rng, std::span<Obs> obs) noexcept {
-    const World& w = *w_;
-    if (s_.num_waste >= w.growth.size()) return;
-    const Growth& growth = w.growth[s_.num_waste];
+    const Constants& c = *constants_;
+    if (s_.num_waste >= c.growth.size()) return;
+    const Growth& growth = c.growth[s_.num_waste];
     const grid::SiteSet bare = grid::SiteSet::without(
-        w.orchard.all, s_.apples, w.orchard.on(n, s_.agents.cell.data()), w.orchard.words);
-    growth.screen.draw(rng, bare, w.orchard.words, [&](std::size_t site, double number) {
+        c.orchard.all, s_.apples, c.orchard.on(n, s_.agents.cell.data()), c.orchard.words);
+    growth.screen.draw(rng, bare, c.orchard.words, [&](std::size_t site, double number) {
       if (number >= growth.threshold) return;
       s_.apples.insert(site);
-      w.view.set(obs, kApple, w.orchard.cell[site], 1);
+      c.view.set(obs, kApple, c.orchard.cell[site], 1);
     });
-    if (w.p.waste_probability > 0) add_waste(rng, obs);
+    if (c.p.waste_probability > 0) add_waste(rng, obs);
   }
 
   /// At most one cell of the river takes waste: the first that does, of those without, in random
   /// order (profile ssd) or row by row.
   void add_waste(Rng& rng, std::span<Obs> obs) noexcept {
-    const World& w = *w_;
+    const Constants& c = *constants_;
     std::array<std::uint16_t, grid::kMaxSites> clean;
     std::size_t count = 0;
-    grid::SiteSet::without(w.river.all, s_.waste, {}, w.river.words)
-        .for_each(w.river.words,
+    grid::SiteSet::without(c.river.all, s_.waste, {}, c.river.words)
+        .for_each(c.river.words,
                   [&](std::size_t site) { clean[count++] = static_cast<std::uint16_t>(site); });
     const std::size_t tries =
-        w.p.waste_mode == Params::WasteMode::kOnce ? std::min<std::size_t>(count, 1) : count;
+        c.p.waste_mode == Params::WasteMode::kOnce ? std::min<std::size_t>(count, 1) : count;
     for (std::size_t k = 0; k < tries; ++k) {
-      if (w.p.profile == grid::Profile::kSsd) {
+      if (c.p.profile == grid::Profile::kSsd) {
         std::swap(clean[k], clean[k + rng.below(count - k)]);
       }
-      if (rng.u01() < w.p.waste_probability) {
+      if (rng.u01() < c.p.waste_probability) {
         set_waste(clean[k], true, obs);
         return;
       }
@@ -374,31 +376,31 @@ class Cleanup {
 
   /// The whole observation, for every mode but planes.
   void observe(std::span<Obs> obs, const Cleaned& cleaned) const noexcept {
-    const World& w = *w_;
-    if (w.view.mode != grid::ObsMode::kFeatures) {
-      w.view.draw(obs, w.ground, s_.agents, [&](auto&& paint) {
-        s_.waste.for_each(w.river.words,
-                          [&](std::size_t site) { paint(w.river.cell[site], grid::kWasteBlue); });
-        s_.apples.for_each(w.orchard.words, [&](std::size_t site) {
-          paint(w.orchard.cell[site], grid::kAppleGreen);
+    const Constants& c = *constants_;
+    if (c.view.mode != grid::ObsMode::kFeatures) {
+      c.view.draw(obs, c.ground, s_.agents, [&](auto&& paint) {
+        s_.waste.for_each(c.river.words,
+                          [&](std::size_t site) { paint(c.river.cell[site], grid::kWasteBlue); });
+        s_.apples.for_each(c.orchard.words, [&](std::size_t site) {
+          paint(c.orchard.cell[site], grid::kAppleGreen);
         });
       });
       return;
     }
     const std::size_t apples = s_.apples.size();
     Obs* to = obs.data();
-    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
+    for (std::size_t i = 0; i < c.ground.num_agents; ++i) {
       const std::size_t cell = s_.agents.cell[i];
-      to = grid::View::describe_agents(to, w.ground, s_.agents, i);
-      to = grid::View::describe_nearest(to, w.ground, w.orchard, s_.apples, cell);
-      to = grid::View::describe_nearest(to, w.ground, w.river, s_.waste, cell);
+      to = grid::View::describe_agents(to, c.ground, s_.agents, i);
+      to = grid::View::describe_nearest(to, c.ground, c.orchard, s_.apples, cell);
+      to = grid::View::describe_nearest(to, c.ground, c.river, s_.waste, cell);
       *to++ = grid::View::capped(apples);
       *to++ = grid::View::capped(s_.num_waste);
-      to = std::copy_n(cleaned.begin(), w.ground.num_agents, to);
+      to = std::copy_n(cleaned.begin(), c.ground.num_agents, to);
     }
   }
 
-  std::shared_ptr<const World> w_;
+  std::shared_ptr<const Constants> constants_;
   State s_{};
 };
 

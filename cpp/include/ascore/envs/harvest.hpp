@@ -97,38 +97,38 @@ class Harvest {
     grid::SiteSet apples;
   };
 
-  explicit Harvest(const Params& params) : w_(std::make_shared<const World>(params)) {}
+  explicit Harvest(const Params& params) : constants_(std::make_shared<const Constants>(params)) {}
 
   Spec spec() const noexcept {
-    const Params& p = w_->p;
-    return {
-        .name = kName,
-        .action_names = std::span(grid::kActionNames).first(grid::kClean),
-        .num_agents = p.num_agents,
-        .views = w_->view.views(),
-        .obs_size = w_->view.obs_size(),
-        .horizon = p.horizon,
-        .step_ns = 60.0 + 15.0 * p.num_agents + 2.0 * static_cast<double>(w_->sites.cell.size()),
-        .obs_scale = w_->view.scale()};
+    const Params& p = constants_->p;
+    return {.name = kName,
+            .action_names = std::span(grid::kActionNames).first(grid::kClean),
+            .num_agents = p.num_agents,
+            .views = constants_->view.views(),
+            .obs_size = constants_->view.obs_size(),
+            .horizon = p.horizon,
+            .step_ns = 60.0 + 15.0 * p.num_agents +
+                       2.0 * static_cast<double>(constants_->sites.cell.size()),
+            .obs_scale = constants_->view.scale()};
   }
 
   /// Apples on all their cells, agents on spawn cells.
   void reset(Rng& rng, StepView<Obs> io) noexcept {
-    const World& w = *w_;
-    w.ground.place(rng, s_.agents);
-    s_.apples = w.sites.all;
-    w.ground.meet(s_.agents, io.neighbours);
-    if (w.view.mode == grid::ObsMode::kPlanes) {
+    const Constants& c = *constants_;
+    c.ground.place(rng, s_.agents);
+    s_.apples = c.sites.all;
+    c.ground.meet(s_.agents, io.neighbours);
+    if (c.view.mode == grid::ObsMode::kPlanes) {
       std::ranges::fill(io.obs, Obs{0});
-      for (const std::uint16_t cell : w.sites.cell) w.view.set(io.obs, kApple, cell, 1);
-      w.view.place(io.obs, s_.agents);
+      for (const std::uint16_t cell : c.sites.cell) c.view.set(io.obs, kApple, cell, 1);
+      c.view.place(io.obs, s_.agents);
     } else {
       observe(io.obs);
     }
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
-    with_count(w_->ground.num_agents, [&](auto n) { play(n, rng, io); });
+    with_count(constants_->ground.num_agents, [&](auto n) { play(n, rng, io); });
     return false;
   }
 
@@ -136,14 +136,14 @@ class Harvest {
   const State& state() const noexcept { return s_; }
 
   bool admits(const State& state) const noexcept {
-    return w_->ground.admits(state.agents) && state.apples.within(w_->sites.all);
+    return constants_->ground.admits(state.agents) && state.apples.within(constants_->sites.all);
   }
 
   template <class Row>
   void inspect(Row&& row) const {
-    grid::inspect(w_->ground, s_.agents, row);
-    grid::inspect(w_->ground, "apples", w_->sites, s_.apples, row);
-    grid::inspect(w_->ground, "orchard", w_->sites, w_->sites.all, row);
+    grid::inspect(constants_->ground, s_.agents, row);
+    grid::inspect(constants_->ground, "apples", constants_->sites, s_.apples, row);
+    grid::inspect(constants_->ground, "orchard", constants_->sites, constants_->sites.all, row);
   }
 
  private:
@@ -151,10 +151,10 @@ class Harvest {
   static constexpr std::size_t kAround = 8;
 
   /// What never changes, shared by all copies of an environment.
-  struct World {
-    explicit World(const Params& params) : World(params, params.parse()) {}
+  struct Constants {
+    explicit Constants(const Params& params) : Constants(params, params.parse()) {}
 
-    World(const Params& params, const GridMap& map)
+    Constants(const Params& params, const GridMap& map)
         : p(params),
           ground(map, p),
           sites(map, "A"),
@@ -191,47 +191,48 @@ class Harvest {
   /// Apples on the 8 cells around a site.
   std::size_t near(std::size_t site) const noexcept {
     std::size_t count = 0;
-    for (const std::uint16_t other : w_->around[site]) count += s_.apples.contains(other) ? 1 : 0;
+    for (const std::uint16_t other : constants_->around[site])
+      count += s_.apples.contains(other) ? 1 : 0;
     return count;
   }
 
   /// A step of n agents: see `with_count`.
   template <class Count>
   void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
-    const World& w = *w_;
+    const Constants& c = *constants_;
     grid::Cells before;  // one by one, into registers: a block would go through memory
     for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
-    w.ground.move(n, rng, io.action, s_.agents);
+    c.ground.move(n, rng, io.action, s_.agents);
     eat(n, io);
-    if (w.p.profile == grid::Profile::kFeatures) w.ground.turn(io.action, s_.agents);
+    if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, s_.agents);
     regrow(n, rng, io.obs);
-    w.view.move(n, io.obs, before, s_.agents);
-    if (w.p.graph == grid::Graph::kRadius) w.ground.meet(s_.agents, io.neighbours);
-    if (w.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
+    c.view.move(n, io.obs, before, s_.agents);
+    if (c.p.graph == grid::Graph::kRadius) c.ground.meet(s_.agents, io.neighbours);
+    if (c.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
   }
 
   void set_apple(std::size_t site, bool there, std::span<Obs> obs) noexcept {
     there ? s_.apples.insert(site) : s_.apples.erase(site);
-    w_->view.set(obs, kApple, w_->sites.cell[site], there);
+    constants_->view.set(obs, kApple, constants_->sites.cell[site], there);
   }
 
   template <class Count>
   void eat(Count n, const StepView<Obs>& io) noexcept {
-    const World& w = *w_;
-    if (w.p.profile == grid::Profile::kFeatures) {
+    const Constants& c = *constants_;
+    if (c.p.profile == grid::Profile::kFeatures) {
       for (std::size_t i = 0; i < n; ++i) {  // one after the other: they may share a cell
-        const std::uint16_t site = w.sites.at[s_.agents.cell[i]];
+        const std::uint16_t site = c.sites.at[s_.agents.cell[i]];
         const bool eats = s_.apples.contains(site) && io.action[i] <= grid::kStay;
         io.reward[i] = eats ? 1.0F : 0.0F;
         if (eats) set_apple(site, false, io.obs);
       }
       return;
     }
-    if (w.sites.words == 1) {  // the same in registers
+    if (c.sites.words == 1) {  // the same in registers
       const std::uint64_t there = s_.apples.first_word();
       std::uint64_t eaten = 0;
       for (std::size_t i = 0; i < n; ++i) {
-        const std::uint64_t taken = there & w.sites.bit[s_.agents.cell[i]];
+        const std::uint64_t taken = there & c.sites.bit[s_.agents.cell[i]];
         io.reward[i] = taken != 0 ? 1.0F : 0.0F;
         eaten |= taken;
       }
@@ -242,71 +243,71 @@ class Harvest {
     }
     std::uint64_t eaters = 0;  // one branch for all: who eats cannot be predicted
     for (std::size_t i = 0; i < n; ++i) {
-      const bool eats = s_.apples.contains(w.sites.at[s_.agents.cell[i]]);
+      const bool eats = s_.apples.contains(c.sites.at[s_.agents.cell[i]]);
       io.reward[i] = static_cast<float>(eats);
       eaters |= std::uint64_t{eats} << i;
     }
     for (; eaters != 0; eaters &= eaters - 1) {
       const std::size_t cell = s_.agents.cell[static_cast<std::size_t>(std::countr_zero(eaters))];
-      set_apple(w.sites.at[cell], false, io.obs);
+      set_apple(c.sites.at[cell], false, io.obs);
     }
   }
 
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
   template <class Count>
   void regrow(Count n, Rng& rng, std::span<Obs> obs) noexcept {
-    const World& w = *w_;
+    const Constants& c = *constants_;
     const grid::SiteSet bare = grid::SiteSet::without(
-        w.sites.all, s_.apples, w.sites.on(n, s_.agents.cell.data()), w.sites.words);
-    if (w.p.profile == grid::Profile::kFeatures) {
-      w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
-        if (number < w.regrowth[near(site)]) set_apple(site, true, obs);
+        c.sites.all, s_.apples, c.sites.on(n, s_.agents.cell.data()), c.sites.words);
+    if (c.p.profile == grid::Profile::kFeatures) {
+      c.screen.draw(rng, bare, c.sites.words, [&](std::size_t site, double number) {
+        if (number < c.regrowth[near(site)]) set_apple(site, true, obs);
       });
       return;
     }
     std::array<std::uint16_t, grid::kMaxSites> grown;
     std::size_t count = 0;
-    w.screen.draw(rng, bare, w.sites.words, [&](std::size_t site, double number) {
-      if (number < w.regrowth[near(site)]) grown[count++] = static_cast<std::uint16_t>(site);
+    c.screen.draw(rng, bare, c.sites.words, [&](std::size_t site, double number) {
+      if (number < c.regrowth[near(site)]) grown[count++] = static_cast<std::uint16_t>(site);
     });
     for (std::size_t k = 0; k < count; ++k) set_apple(grown[k], true, obs);
   }
 
   /// The whole observation, for every mode but planes.
   void observe(std::span<Obs> obs) const noexcept {
-    const World& w = *w_;
-    if (w.view.mode != grid::ObsMode::kFeatures) {
-      w.view.draw(obs, w.ground, s_.agents, [&](auto&& paint) {
-        s_.apples.for_each(w.sites.words,
-                           [&](std::size_t site) { paint(w.sites.cell[site], grid::kAppleGreen); });
+    const Constants& c = *constants_;
+    if (c.view.mode != grid::ObsMode::kFeatures) {
+      c.view.draw(obs, c.ground, s_.agents, [&](auto&& paint) {
+        s_.apples.for_each(c.sites.words,
+                           [&](std::size_t site) { paint(c.sites.cell[site], grid::kAppleGreen); });
       });
       return;
     }
     const std::size_t apples = s_.apples.size();
     Obs* to = obs.data();
-    for (std::size_t i = 0; i < w.ground.num_agents; ++i) {
+    for (std::size_t i = 0; i < c.ground.num_agents; ++i) {
       const std::size_t cell = s_.agents.cell[i];
-      to = grid::View::describe_agents(to, w.ground, s_.agents, i);
-      to = grid::View::describe_nearest(to, w.ground, w.sites, s_.apples, cell);
+      to = grid::View::describe_agents(to, c.ground, s_.agents, i);
+      to = grid::View::describe_nearest(to, c.ground, c.sites, s_.apples, cell);
       *to++ = grid::View::capped(close_by(cell));
       *to++ = grid::View::capped(apples);
-      to = std::fill_n(to, 2 * w.ground.num_agents, Obs{0});
+      to = std::fill_n(to, 2 * c.ground.num_agents, Obs{0});
     }
   }
 
   /// Apples within a squared distance of 5.
   std::size_t close_by(std::size_t cell) const noexcept {
-    const World& w = *w_;
+    const Constants& c = *constants_;
     std::size_t count = 0;
-    s_.apples.for_each(w.sites.words, [&](std::size_t site) {
-      const int rows = w.ground.row(w.sites.cell[site]) - w.ground.row(cell);
-      const int cols = w.ground.col(w.sites.cell[site]) - w.ground.col(cell);
+    s_.apples.for_each(c.sites.words, [&](std::size_t site) {
+      const int rows = c.ground.row(c.sites.cell[site]) - c.ground.row(cell);
+      const int cols = c.ground.col(c.sites.cell[site]) - c.ground.col(cell);
       count += rows * rows + cols * cols <= 5 ? 1 : 0;
     });
     return count;
   }
 
-  std::shared_ptr<const World> w_;
+  std::shared_ptr<const Constants> constants_;
   State s_{};
 };
 

@@ -150,23 +150,23 @@ class Engine {
 
   /// One gradient step of the owners first..last-1 on some rows of the batch: `index` [count], or
   /// null for rows 0..count-1. Adds what happened to `statistics` [N].
-  Failure minibatch(const Batch& batch, const Objective& objective, int first, int last,
+  Failure minibatch(const Samples& samples, const Objective& objective, int first, int last,
                     const std::int64_t* index, std::int64_t count, Statistics* statistics) {
-    const std::int64_t chunks = differentiate(batch, objective, first, last, index, count, count);
+    const std::int64_t chunks = differentiate(samples, objective, first, last, index, count, count);
     norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
     each(last - first, touched(last - first, chunks), [&](int k, float*) {
       add_up(first + k, k, chunks);
       measure(first + k, k);
     });
-    return take(batch, objective, first, last, chunks, count, statistics);
+    return take(samples, objective, first, last, chunks, count, statistics);
   }
 
   /// The first half of a step whose minibatch, `total` rows in all, lies with several processes:
   /// what `count` rows here (0 is allowed) contribute to the gradients and, f64 [last - first,
   /// kSums + 1], to the sums. All that is left is to add up over the processes.
-  void gradient(const Batch& batch, const Objective& objective, int first, int last,
+  void gradient(const Samples& samples, const Objective& objective, int first, int last,
                 const std::int64_t* index, std::int64_t count, std::int64_t total, double* sums) {
-    const std::int64_t chunks = differentiate(batch, objective, first, last, index, count, total);
+    const std::int64_t chunks = differentiate(samples, objective, first, last, index, count, total);
     each(last - first, touched(last - first, chunks), [&](int k, float*) {
       add_up(first + k, k, chunks);
       std::copy_n(sums_.data() + k * chunks * kColumns, kColumns, sums + k * kColumns);
@@ -174,12 +174,12 @@ class Engine {
   }
 
   /// The second half: limit and Adam on gradients and sums over all processes.
-  Failure finish(const Batch& batch, const Objective& objective, int first, int last,
+  Failure finish(const Samples& samples, const Objective& objective, int first, int last,
                  std::int64_t total, const double* sums, Statistics* statistics) {
     sums_.assign(sums, sums + (last - first) * kColumns);
     norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
     each(last - first, touched(last - first), [&](int k, float*) { measure(first + k, k); });
-    return take(batch, objective, first, last, 1, total, statistics);
+    return take(samples, objective, first, last, 1, total, statistics);
   }
 
   /// Sums per owner: those of the actor, and the critic's squared error.
@@ -231,8 +231,9 @@ class Engine {
   }
 
   /// Gradients and sums of every chunk of rows, for a minibatch of `total`; returns the chunks.
-  std::int64_t differentiate(const Batch& batch, const Objective& objective, int first, int last,
-                             const std::int64_t* index, std::int64_t count, std::int64_t total) {
+  std::int64_t differentiate(const Samples& samples, const Objective& objective, int first,
+                             int last, const std::int64_t* index, std::int64_t count,
+                             std::int64_t total) {
     if (index != nullptr || count != kept_rows_) forget(first, last);
     // What was kept was computed with the actors packed as they are.
     const bool packed = std::all_of(kept_of_.begin() + first, kept_of_.begin() + last,
@@ -255,9 +256,9 @@ class Engine {
       std::fill_n(gradient, size, 0.0f);
       if (part == 0) return;
       const std::int64_t* rows = index != nullptr ? index + from : nullptr;
-      passes_.actor(actor_.layers, actors_, batch, objective, owner, rows, from, part, total,
+      passes_.actor(actor_.layers, actors_, samples, objective, owner, rows, from, part, total,
                     actor_of(owner), kept_at(owner, from), gradient, sums, scratch);
-      passes_.critic(critic_.layers, batch, owner, rows, from, part, total, critic_of(owner),
+      passes_.critic(critic_.layers, samples, owner, rows, from, part, total, critic_of(owner),
                      gradient + actor_share, sums + kSums, scratch);
     });
     forget(first, last);
@@ -292,9 +293,9 @@ class Engine {
   }
 
   /// Limit, Adam and what happened, unless something is not finite.
-  Failure take(const Batch& batch, const Objective& objective, int first, int last,
+  Failure take(const Samples& samples, const Objective& objective, int first, int last,
                std::int64_t chunks, std::int64_t count, Statistics* statistics) {
-    const Failure failure = check(batch, objective, first, last, chunks, count);
+    const Failure failure = check(samples, objective, first, last, chunks, count);
     if (failure.owner >= 0) return failure;
     each(last - first, touched(last - first), [&](std::int64_t k, float*) {
       const int owner = first + static_cast<int>(k);
@@ -331,15 +332,15 @@ class Engine {
     pool_.run(task);
   }
 
-  Failure check(const Batch& batch, const Objective& objective, int first, int last,
+  Failure check(const Samples& samples, const Objective& objective, int first, int last,
                 std::int64_t chunks, std::int64_t count) const {
     const auto rows = static_cast<double>(count);
     for (int quantity = 0; quantity < 4; ++quantity) {
       for (int owner = first; owner < last; ++owner) {
         const auto k = static_cast<std::size_t>(owner - first);
         const double* sums = sums_.data() + static_cast<std::ptrdiff_t>(k) * chunks * (kSums + 1);
-        const double scale = batch.advantage_scale != nullptr
-                                 ? static_cast<double>(batch.advantage_scale[owner])
+        const double scale = samples.advantage_scale != nullptr
+                                 ? static_cast<double>(samples.advantage_scale[owner])
                                  : 0.0;
         const double weight = static_cast<double>(objective.penalty_weight) * scale;
         double value = 0.0;

@@ -1,7 +1,7 @@
 /// What a pass over a minibatch reads and writes: plain pointers, so that code compiled for
 /// different instruction sets can share it.
 ///
-/// N agents, S rows of a batch, M rows of a minibatch, H heads (1, or N), A actions, V views, O
+/// N agents, S samples, M of them in a minibatch, H heads (1, or N), A actions, V views, O
 /// observation entries. All arrays are C-contiguous.
 #pragma once
 
@@ -49,8 +49,8 @@ struct Actors {
   int actions = 0;
 };
 
-/// A batch as the iterations of an update read it.
-struct Batch {
+/// The samples of an update as its iterations read them.
+struct Samples {
   Observations obs;
   std::int64_t rows = 0;                   ///< S
   const std::int32_t* action = nullptr;    ///< [S, N]
@@ -104,8 +104,8 @@ struct Passes {
   void (*unpack_gradient)(const Layers& layers, const float* gradient, float* flat);
   /// Adds the second gradient to the first.
   void (*add)(float* to, const float* from, std::ptrdiff_t count);
-  /// Log-probabilities [rows, H, A] of one owner on rows first.. of the batch. Activations are left
-  /// in `keep`, block by block, unless it is null.
+  /// Log-probabilities [rows, H, A] of one owner on rows first.. of the samples. Activations are
+  /// left in `keep`, block by block, unless it is null.
   void (*log_probs)(const Layers& layers, const Actors& actors, const Observations& obs, int owner,
                     const float* packed, std::int64_t first, std::int64_t rows, float* out,
                     float* keep, float* scratch);
@@ -114,12 +114,12 @@ struct Passes {
                  std::int64_t first, std::int64_t rows, float* out, float* scratch);
   /// Gradient of the objective over some rows, added to `gradient` (one per trunk); sums, added.
   /// `kept` is null or what `log_probs` kept of these rows; it is used up.
-  void (*actor)(const Layers& layers, const Actors& actors, const Batch& batch,
+  void (*actor)(const Layers& layers, const Actors& actors, const Samples& samples,
                 const Objective& objective, int owner, const std::int64_t* index,
                 std::int64_t first, std::int64_t count, std::int64_t minibatch, const float* packed,
                 float* kept, float* gradient, double* sums, float* scratch);
   /// Gradient of the squared error over some rows, likewise; the sum of squares is added.
-  void (*critic)(const Layers& layers, const Batch& batch, int owner, const std::int64_t* index,
+  void (*critic)(const Layers& layers, const Samples& samples, int owner, const std::int64_t* index,
                  std::int64_t first, std::int64_t count, std::int64_t minibatch,
                  const float* packed, float* gradient, double* sum, float* scratch);
   /// Actions [rows, N] of agents that act by networks of their own, one after the other in

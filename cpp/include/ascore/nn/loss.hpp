@@ -230,10 +230,10 @@ struct Block {
 };
 
 /// One distribution of a message into a tile, with its probabilities.
-inline void receive(const Batch& batch, const Actors& actors, const Block& block, int sender,
+inline void receive(const Samples& samples, const Actors& actors, const Block& block, int sender,
                     int subject, Lane* log_q, Lane* q) {
   const std::int64_t row = std::int64_t{actors.agents} * actors.actions;
-  const float* from = batch.sent + sender * batch.rows * row + subject * actors.actions;
+  const float* from = samples.sent + sender * samples.rows * row + subject * actors.actions;
   for (int r = 0; r < block.rows; ++r) {
     const float* at = from + block[r] * row;
     for (int a = 0; a < actors.actions; ++a) log_q[a][r] = at[a];
@@ -246,9 +246,9 @@ inline void receive(const Batch& batch, const Actors& actors, const Block& block
 
 /// The objective of one owner on one block. The tile `x` holds logits; `slope` receives the
 /// gradient, of lanes without a row too, where nobody may read it.
-inline void objective_on_block(const Actors& actors, const Batch& batch, const Objective& objective,
-                               int owner, const Block& block, float minibatch, Tiles& t,
-                               double* sums) {
+inline void objective_on_block(const Actors& actors, const Samples& samples,
+                               const Objective& objective, int owner, const Block& block,
+                               float minibatch, Tiles& t, double* sums) {
   const int n = actors.agents, actions = actors.actions, heads = actors.heads, rows = block.rows;
   const bool own_head_alone = heads == 1;
   const int own = own_head_alone ? 0 : owner;
@@ -258,23 +258,23 @@ inline void objective_on_block(const Actors& actors, const Batch& batch, const O
   Lane& penalty = t.work[12];
   const auto head = [&](Lane* tile, int h) { return tile + std::ptrdiff_t{h} * actions; };
   const auto old = [&](int agent, int r, int h) {
-    return batch.old[(agent * batch.rows + block[r]) * heads + h];
+    return samples.old[(agent * samples.rows + block[r]) * heads + h];
   };
 
   for (int r = 0; r < kBlock; ++r) {
-    advantage[r] = r < rows ? batch.advantage[owner * batch.rows + block[r]] : 0.0f;
+    advantage[r] = r < rows ? samples.advantage[owner * samples.rows + block[r]] : 0.0f;
     log_ratio[r] = log_peers[r] = penalty[r] = 0.0f;
   }
   for (int j = 0; j < n; ++j) {
     for (int r = 0; r < kBlock; ++r) {
-      t.acted[j][r] = r < rows ? static_cast<float>(batch.action[block[r] * n + j]) : 0.0f;
+      t.acted[j][r] = r < rows ? static_cast<float>(samples.action[block[r] * n + j]) : 0.0f;
     }
   }
   if (objective.corrects) {
     for (int j = 0; j < n; ++j) {
       if (j == owner) continue;
       Lane* x = head(t.x, j);
-      receive(batch, actors, block, j, j, head(t.log_policy, j), head(t.policy, j));
+      receive(samples, actors, block, j, j, head(t.log_policy, j), head(t.policy, j));
       for (int a = 0; a < actions; ++a) {
         for (int r = 0; r < kBlock; ++r) x[a][r] += head(t.log_policy, j)[a][r];
       }
@@ -303,14 +303,14 @@ inline void objective_on_block(const Actors& actors, const Batch& batch, const O
     return;
   }
 
-  const float weight = objective.penalty_weight * batch.advantage_scale[owner] / minibatch;
+  const float weight = objective.penalty_weight * samples.advantage_scale[owner] / minibatch;
   for (int a = 0; a < actions; ++a) {
     for (int r = 0; r < kBlock; ++r) t.pull[a][r] = 0.0f;
   }
   for (int j = 0; j < n; ++j) {
-    const std::uint8_t* link = batch.heard + std::int64_t{owner} * n + j;
+    const std::uint8_t* link = samples.heard + std::int64_t{owner} * n + j;
     for (int r = 0; r < kBlock; ++r) {
-      t.hears[j][r] = r < rows && link[block[r] * batch.heard_row] != 0 ? 1.0f : 0.0f;
+      t.hears[j][r] = r < rows && link[block[r] * samples.heard_row] != 0 ? 1.0f : 0.0f;
     }
   }
   pick(head(t.x, own), actions, t.acted[owner], own_fresh);
@@ -324,7 +324,7 @@ inline void objective_on_block(const Actors& actors, const Batch& batch, const O
     links += count;
     anyone[j] = count > 0;
     if (!anyone[j]) continue;
-    receive(batch, actors, block, j, owner, t.log_wish, t.wish);
+    receive(samples, actors, block, j, owner, t.log_wish, t.wish);
     pick(t.log_wish, actions, t.acted[owner], theirs);
     gate(own_fresh, theirs, advantage, t.hears[j], objective.gated, active);
     sums[kOwnActive] += total(active, rows);
@@ -341,7 +341,7 @@ inline void objective_on_block(const Actors& actors, const Batch& batch, const O
   for (int j = 0; j < n; ++j) {
     if (!anyone[j]) continue;
     Lane *policy = head(t.policy, j), *log_policy = head(t.log_policy, j);
-    if (!objective.corrects) receive(batch, actors, block, j, j, log_policy, policy);
+    if (!objective.corrects) receive(samples, actors, block, j, j, log_policy, policy);
     pick(log_policy, actions, t.acted[j], theirs);
     pick(head(t.x, j), actions, t.acted[j], fresh);
     for (int r = 0; r < rows; ++r) reference[r] = old(objective.printed ? owner : j, r, j);

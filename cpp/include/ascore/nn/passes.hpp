@@ -221,7 +221,7 @@ inline void values_pass(const Layers& layers, const Observations& obs, int owner
   });
 }
 
-inline void actor_pass(const Layers& layers, const Actors& actors, const Batch& batch,
+inline void actor_pass(const Layers& layers, const Actors& actors, const Samples& samples,
                        const Objective& objective, int owner, const std::int64_t* index,
                        std::int64_t first, std::int64_t count, std::int64_t minibatch,
                        const float* packed, float* kept, float* gradient, double* sums,
@@ -231,14 +231,14 @@ inline void actor_pass(const Layers& layers, const Actors& actors, const Batch& 
   Tiles t(actors, s.tiles);
   blocks(index, first, count, [&](const Block& block, std::int64_t) {
     if (kept != nullptr) {
-      read_block(batch.obs, owner, block, tile_rows(block.rows), plan.row(0), s.in);
+      read_block(samples.obs, owner, block, tile_rows(block.rows), plan.row(0), s.in);
       s.activations = kept;
       kept += actors.trunks * plan.activations_size();
     } else {
-      run_trunks(plan, actors, batch.obs, owner, block, packed, s);
+      run_trunks(plan, actors, samples.obs, owner, block, packed, s);
     }
     read_outputs(plan, actors, s, t);
-    objective_on_block(actors, batch, objective, owner, block, static_cast<float>(minibatch), t,
+    objective_on_block(actors, samples, objective, owner, block, static_cast<float>(minibatch), t,
                        sums);
     const int rows = tile_rows(block.rows);
     write_slopes(plan, actors, s, t, block.rows, rows);
@@ -250,7 +250,7 @@ inline void actor_pass(const Layers& layers, const Actors& actors, const Batch& 
   });
 }
 
-inline void critic_pass(const Layers& layers, const Batch& batch, int owner,
+inline void critic_pass(const Layers& layers, const Samples& samples, int owner,
                         const std::int64_t* index, std::int64_t first, std::int64_t count,
                         std::int64_t minibatch, const float* packed, float* gradient, double* sum,
                         float* memory) {
@@ -258,7 +258,7 @@ inline void critic_pass(const Layers& layers, const Batch& batch, int owner,
   Scratch s(memory, plan, 1);
   blocks(index, first, count, [&](const Block& block, std::int64_t) {
     const int rows = tile_rows(block.rows);
-    read_block(batch.obs, owner, block, rows, plan.row(0), s.in);
+    read_block(samples.obs, owner, block, rows, plan.row(0), s.in);
     plan.forward(packed, s.in.x, s.in.few(), rows, s.activations);
     float* last = s.activations + plan.activation(plan.depth() - 1);
     const int width = plan.row(plan.depth());
@@ -266,7 +266,7 @@ inline void critic_pass(const Layers& layers, const Batch& batch, int owner,
     for (int r = 0; r < rows; ++r) {
       float* to = last + std::ptrdiff_t{r} * width;
       float error = 0.0f;
-      if (r < block.rows) error = to[0] - batch.target[owner * batch.rows + block[r]];
+      if (r < block.rows) error = to[0] - samples.target[owner * samples.rows + block[r]];
       *sum += static_cast<double>(error) * static_cast<double>(error);
       for (int k = 1; k < width; ++k) to[k] = 0.0f;
       to[0] = each * error;

@@ -9,7 +9,7 @@ from ascore.learning.agent_split import AgentSplit
 from ascore.learning.backends.contract import Backend, Networks
 from ascore.learning.backends.engine import EngineBackend, unsupported
 from ascore.learning.backends.pytorch import PyTorchBackend
-from ascore.learning.exchange import Exchange
+from ascore.learning.exchange import MessageExchange
 from ascore.learning.gradients import Gradients
 from ascore.learning.guards import Guards
 from ascore.learning.networks import Actor, Critic
@@ -20,7 +20,7 @@ def choose(
     algorithm: Algorithm,
     config: Config,
     networks: Networks,
-    exchange: Exchange,
+    exchange: MessageExchange,
     gradients: Gradients,
     guards: Guards,
     obs_scale: float,

@@ -103,7 +103,7 @@ def scaled(typing_context: Any, y: Any, shifted: Any) -> Any:
 
 
 @intrinsic
-def split(typing_context: Any, x: Any) -> Any:
+def mantissa_and_exponent(typing_context: Any, x: Any) -> Any:
     """(f, e) with x = f * 2^e and sqrt(1/2) <= f < sqrt(2), for normal positive x."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -133,7 +133,7 @@ def exp(x: np.float32) -> np.float32:
 @inline
 def log(x: np.float32) -> np.float32:
     """Natural logarithm within 2 units in the last place, for normal x > 0; inf gives NaN."""
-    mantissa, e = split(x)
+    mantissa, e = mantissa_and_exponent(x)
     f = mantissa - ONE
     tail = ((((((_L7 * f + _L6) * f + _L5) * f + _L4) * f + _L3) * f + _L2) * f + _L1) * f + _L0
     square = f * f

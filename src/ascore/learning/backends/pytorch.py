@@ -13,7 +13,7 @@ from ascore.algorithms.terms import Batch, LossTerms, Messages
 from ascore.config import Config
 from ascore.learning.backends.contract import Backend, Networks
 from ascore.learning.batch import Rows
-from ascore.learning.exchange import Exchange
+from ascore.learning.exchange import MessageExchange
 from ascore.learning.gradients import Gradients
 from ascore.learning.guards import Guards
 from ascore.learning.networks import ALL
@@ -41,7 +41,7 @@ class PyTorchBackend(Backend):
         algorithm: Algorithm,
         config: Config,
         networks: Networks,
-        exchange: Exchange,
+        exchange: MessageExchange,
         gradients: Gradients,
         guards: Guards,
         obs_scale: float,

@@ -67,7 +67,7 @@ def draw_landmark(canvas: Canvas, left: float, top: float, side: float, owner: i
     canvas.line([(x, top + 0.07 * side), (x, top + 0.94 * side)], INK, max(1, 0.04 * side))
 
 
-class Board:
+class SquareBoard:
     """Agents on a square board, with things that each belong to one agent."""
 
     things: str
@@ -109,7 +109,7 @@ class Board:
         raise NotImplementedError
 
 
-class ExchangeScene(Board):
+class ExchangeScene(SquareBoard):
     """Boxes with food that only other agents can open."""
 
     things = "boxes"
@@ -126,7 +126,7 @@ class ExchangeScene(Board):
         draw_box(canvas, left, top, side, owner, int(state["food"][owner]))
 
 
-class NavigationScene(Board):
+class NavigationScene(SquareBoard):
     """Landmarks that agents must reach."""
 
     things = "landmarks"

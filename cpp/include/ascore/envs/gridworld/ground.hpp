@@ -39,9 +39,8 @@ class Ground {
     for (std::size_t a = 0; a < kActionNames.size(); ++a) {
       for (std::size_t o = 0; o < 4; ++o) {
         const std::size_t forward = egocentric ? o : 0;
-        outcome_[a][o] = {
-            static_cast<std::uint8_t>(a < kStay ? (kBase[a] + forward) % 4 : kNowhere),
-            static_cast<std::uint8_t>((o + kTurn[a]) % 4)};
+        effect_[a][o] = {static_cast<std::uint8_t>(a < kStay ? (kBase[a] + forward) % 4 : kNowhere),
+                         static_cast<std::uint8_t>((o + kTurn[a]) % 4)};
       }
     }
     for (int row = 0; row < height; ++row) {
@@ -106,9 +105,9 @@ class Ground {
     }
     Cells target;
     for (std::size_t i = 0; i < n; ++i) {
-      const Outcome outcome = outcome_[static_cast<std::size_t>(action[i])][s.orientation[i]];
-      target[i] = next(s.cell[i], outcome.direction);
-      s.orientation[i] = ssd ? outcome.orientation : s.orientation[i];
+      const Effect effect = effect_[static_cast<std::size_t>(action[i])][s.orientation[i]];
+      target[i] = next(s.cell[i], effect.direction);
+      s.orientation[i] = ssd ? effect.orientation : s.orientation[i];
     }
     if (ssd) {
       rng.discard(n - 1);  // what a random order takes
@@ -123,8 +122,8 @@ class Ground {
   void turn(std::span<const std::int32_t> action, Agents& s) const noexcept {
     const std::size_t n = num_agents;
     for (std::size_t i = 0; i < n; ++i) {
-      const auto& outcomes = outcome_[static_cast<std::size_t>(action[i])];
-      s.orientation[i] = outcomes[s.orientation[i]].orientation;
+      const auto& effects = effect_[static_cast<std::size_t>(action[i])];
+      s.orientation[i] = effects[s.orientation[i]].orientation;
     }
   }
 
@@ -174,7 +173,7 @@ class Ground {
 
  private:
   /// Where an action leads, and how its agent faces after it.
-  struct Outcome {
+  struct Effect {
     std::uint8_t direction;
     std::uint8_t orientation;
   };
@@ -189,10 +188,10 @@ class Ground {
   void move_few(Count n, Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
     FewAgents::Packed target{};
     for (std::size_t i = 0; i < n; ++i) {
-      const Outcome outcome = outcome_[static_cast<std::size_t>(action[i])][s.orientation[i]];
-      const std::uint64_t cell = next(s.cell[i], outcome.direction);
+      const Effect effect = effect_[static_cast<std::size_t>(action[i])][s.orientation[i]];
+      const std::uint64_t cell = next(s.cell[i], effect.direction);
       target[i / 4] |= cell << 16 * (i % 4);
-      s.orientation[i] = outcome.orientation;
+      s.orientation[i] = effect.orientation;
     }
     rng.discard(n - 1);  // what a random order takes
     rng.block();         // nearly always drawn from in this step: computed while agents move
@@ -209,7 +208,7 @@ class Ground {
   /// The cell next to a cell, by direction and kNowhere; padded, so that indices are shifts.
   std::vector<std::array<std::uint16_t, 8>> next_;
   /// By action and orientation. Tables and no branches: actions cannot be predicted.
-  std::array<std::array<Outcome, 4>, kActionNames.size()> outcome_{};
+  std::array<std::array<Effect, 4>, kActionNames.size()> effect_{};
 };
 
 }  // namespace ascore::grid

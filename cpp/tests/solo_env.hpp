@@ -11,8 +11,8 @@
 namespace ascore {
 
 template <MultiAgentEnv Env>
-struct World {
-  explicit World(const typename Env::Params& params = {}) : env(params) {
+struct SoloEnv {
+  explicit SoloEnv(const typename Env::Params& params = {}) : env(params) {
     validate(params);
     const Spec spec = env.spec();
     agents = static_cast<std::size_t>(spec.num_agents);

@@ -1,5 +1,6 @@
-// A measuring stick, not an environment: about the least that one step of a Harvest-like grid can
-// cost. Its time is the unit of `ascore bench`, so that figures of different machines compare.
+// The yardstick: a measuring stick, not an environment, about the least that one step of a
+// Harvest-like grid can cost. Its time is the unit of `ascore bench`, so that figures of different
+// machines compare.
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
@@ -92,9 +93,9 @@ struct alignas(64) Game {
 
 /// B games played with random actions, everything an environment writes written: observations of
 /// every agent as one byte per cell, rewards.
-class HarvestBound {
+class HarvestYardstick {
  public:
-  HarvestBound(std::size_t num_envs, std::uint64_t seed)
+  HarvestYardstick(std::size_t num_envs, std::uint64_t seed)
       : games_(num_envs),
         obs_(num_envs * kAgents * kView),
         reward_(num_envs * kAgents),
@@ -234,21 +235,22 @@ class HarvestBound {
 
 }  // namespace
 
-void register_bound(py::module_& module) {
-  py::class_<HarvestBound> cls(module, "HarvestBound",
-                               "A measuring stick: a Harvest-like 7 x 38 grid of five agents with "
-                               "random actions, stepped as cheaply as is known.");
+void register_yardstick(py::module_& module) {
+  py::class_<HarvestYardstick> cls(
+      module, "HarvestYardstick",
+      "A measuring stick: a Harvest-like 7 x 38 grid of five agents with "
+      "random actions, stepped as cheaply as is known.");
   cls.def(py::init([](py::ssize_t num_envs, std::uint64_t seed) {
             if (num_envs < 1) {
               throw py::value_error("num_envs = " + std::to_string(num_envs) + " is below 1");
             }
-            return HarvestBound(static_cast<std::size_t>(num_envs), seed);
+            return HarvestYardstick(static_cast<std::size_t>(num_envs), seed);
           }),
           py::arg("num_envs"), py::arg("seed"));
-  cls.def("run", &HarvestBound::run, py::arg("steps"), py::call_guard<py::gil_scoped_release>(),
+  cls.def("run", &HarvestYardstick::run, py::arg("steps"), py::call_guard<py::gil_scoped_release>(),
           "Play so many steps everywhere; returns a checksum of everything written.");
-  cls.def_property_readonly("num_envs", &HarvestBound::num_envs);
-  cls.def_property_readonly("eaten", &HarvestBound::eaten);
+  cls.def_property_readonly("num_envs", &HarvestYardstick::num_envs);
+  cls.def_property_readonly("eaten", &HarvestYardstick::eaten);
   cls.attr("num_agents") = kAgents;
 }
 

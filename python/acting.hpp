@@ -1,4 +1,4 @@
-/// Policies that act inside the compiled environments.
+/// Networks that act inside the compiled environments.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -20,9 +20,9 @@ namespace ascore::python {
 namespace py = pybind11;
 
 /// Networks of N agents, and the memory of as many threads as an environment uses.
-class BoundPolicy {
+class PythonActingNetworks {
  public:
-  BoundPolicy(const nn::Layers& layers, int agents, std::string instruction_set)
+  PythonActingNetworks(const nn::Layers& layers, int agents, std::string instruction_set)
       : layers_(layers), agents_(agents), instruction_set_(std::move(instruction_set)) {
     prepare(1);
   }
