@@ -79,8 +79,8 @@ def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Conf
 def sends(traffic: Traffic) -> dict[str, I64]:
     """Per row and listener i, agent j sends pi^jj (A_j numbers) and pi^ji (A_i numbers)."""
     sizes = traffic.action_counts[:, None] + traffic.action_counts[None, :]
-    told: I64 = (traffic.rows_heard * sizes).sum(axis=1) * traffic.rounds
-    return {"distribution": told}
+    floats: I64 = (traffic.rows_heard * sizes).sum(axis=1) * traffic.rounds
+    return {"distribution": floats}
 
 
 class Keys(GraphKeys):

@@ -14,8 +14,8 @@ def sends(traffic: Traffic) -> dict[str, I64]:
     """Every agent tells the centre its rewards, and what it alone observes."""
     sent = {"reward": np.full(traffic.senders, traffic.rows, dtype=np.int64)}
     if traffic.private_obs:
-        told = traffic.states * traffic.private_obs
-        sent["observation"] = np.full(traffic.senders, told, dtype=np.int64)
+        entries = traffic.states * traffic.private_obs
+        sent["observation"] = np.full(traffic.senders, entries, dtype=np.int64)
     return sent
 
 

@@ -80,11 +80,11 @@ def entries(sent: dict[str, I64], senders: int, obs_bytes: int) -> dict[str, lis
     """
     zero = np.zeros(senders, dtype=np.int64)
     sizes = {kind: obs_bytes if kind == "observation" else FLOAT_BYTES for kind in sent}
-    found = {
+    counts = {
         "floats_sent": sum(sent.values(), zero),
         "bytes_sent": sum((count * sizes[kind] for kind, count in sent.items()), zero),
     }
     for kind, count in sent.items():
-        found[f"floats_{kind}"] = count
-        found[f"bytes_{kind}"] = count * sizes[kind]
-    return {key: value.tolist() for key, value in found.items()}
+        counts[f"floats_{kind}"] = count
+        counts[f"bytes_{kind}"] = count * sizes[kind]
+    return {key: value.tolist() for key, value in counts.items()}

@@ -72,8 +72,8 @@ class Links:
         """At how many rows i heard j, i64 [N, N] at [j, i]."""
         steps, b = self.rows.shape[:2]
         count = self.rows.sum(axis=(0, 1)) if self.fixed is None else self.fixed * (steps * b)
-        found: npt.NDArray[np.int64] = count.T.astype(np.int64)
-        return found
+        rows: npt.NDArray[np.int64] = count.T.astype(np.int64)
+        return rows
 
     @cached_property
     def linked(self) -> npt.NDArray[np.bool_]:
@@ -91,6 +91,6 @@ class Links:
 def _still(
     kind: str, matrix: str, seed: int, update: int, shape: tuple[int, int, int, int]
 ) -> Links:
-    """Links that are the same at every state; what one update found out is there for the next."""
-    found = graph.neighbours(kind, shape[-1], seed=seed, update=update, matrix=matrix)
-    return Links(np.broadcast_to(found, shape), found)
+    """Links that are the same at every state; what one update worked out is there for the next."""
+    mask = graph.neighbours(kind, shape[-1], seed=seed, update=update, matrix=matrix)
+    return Links(np.broadcast_to(mask, shape), mask)

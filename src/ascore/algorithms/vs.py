@@ -41,8 +41,8 @@ def advantages(
 
 def sends(traffic: Traffic) -> dict[str, I64]:
     """One value for every state and listener; advantages are as many as there are rows."""
-    told: I64 = traffic.states_heard.sum(axis=1)
-    return {"value": told}
+    values: I64 = traffic.states_heard.sum(axis=1)
+    return {"value": values}
 
 
 class Keys(GraphKeys):

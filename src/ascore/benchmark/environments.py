@@ -104,11 +104,11 @@ def yardstick_results(
     results = [
         Result.of(
             timing, candidate_units=share, group="bound", name=name, unit=workload.unit, bar=bar,
-            baseline="hand-written bound", note=note,
+            baseline="hand-written yardstick", note=note,
         )
     ]  # fmt: skip
     for peer in workload.peers if one else ():
-        source = f"derived, not measured here: {peer.name} takes {peer.multiple:g} x the bound"
+        source = f"derived, not measured here: {peer.name} takes {peer.multiple:g} x the yardstick"
         results.append(
             Result.of(
                 timing, scale=peer.multiple, candidate_units=1 / num_agents, group="bound",
