@@ -1,7 +1,7 @@
 """Train agents that maximise the team's return while each sees only its own private reward.
 
-Importing this package needs NumPy only: the compiled environments and GAE are here at once;
-everything that trains loads PyTorch at first use.
+Importing this package needs only NumPy, which suffices for the compiled environments and GAE.
+Training imports PyTorch when it is first used.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-# A thread that spins at a barrier costs its neighbours whole scheduler slices on a shared machine
+# Threads that spin at a barrier take whole scheduler slices from other work on a shared machine
 # (a 20 µs step became 11,600 µs on two spinning threads). OpenMP reads this when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

@@ -1,4 +1,4 @@
-"""Errors a person can act on: each message names the thing, the value and the remedy."""
+"""Errors of the package: each message names the thing, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 class AscoreError(Exception):
-    """Base of every error raised on purpose; the command line prints it as one line."""
+    """Base class of expected errors; the command line prints them as one line."""
 
 
 class AscoreWarning(UserWarning):
-    """Something works, but not as its author may think; the command line prints it as one line."""
+    """A setting has no or an unexpected effect; the command line prints it as one line."""
 
 
 class ConfigError(AscoreError, ValueError):
-    """A configuration key is unknown, or its value is outside what the key allows."""
+    """A configuration key is unknown, or its value is not allowed."""
 
 
 class RunError(AscoreError, OSError):
@@ -27,34 +27,34 @@ class CheckpointError(AscoreError, ValueError):
 
 
 class TrustError(AscoreError, ValueError):
-    """A file names code to import, and nobody said that the file may be trusted.
+    """A file names code to import and is not trusted.
 
     Attributes:
-        question: what would be imported, from which file.
+        question: the code that would be imported, and the file that names it.
     """
 
     def __init__(self, file: str | Path, names: Mapping[str, str]) -> None:
         keys = " and ".join(f"{key} = {name}" for key, name in names.items())
         modules = dict.fromkeys(name.partition(":")[0] for name in names.values())
         what = f"module{'s' if len(modules) > 1 else ''} {' and '.join(modules)}"
-        self.question = f"{file} says {keys}, which would import the {what} and run code of it"
+        self.question = f"{file} says {keys}, which would import the {what} and run its code"
         super().__init__(
-            f"{self.question}; if you trust where the file comes from, add --trust "
+            f"{self.question}; if you trust the origin of the file, add --trust "
             "(trust=True in Python)"
         )
 
 
 class NonFiniteError(AscoreError, ArithmeticError):
-    """A loss, gradient or parameter stopped being a finite number."""
+    """A loss, gradient or parameter is no longer finite."""
 
 
 class EnvError(AscoreError, ValueError):
-    """A Python environment cannot be trained on, or broke its own rules on the way.
+    """A Python environment cannot be trained on, or violates the interface during training.
 
     Attributes:
-        topic: what it is about, such as "actions".
-        found: what is wrong.
-        remedy: what to do about it.
+        topic: part of the interface, such as "actions".
+        found: the problem.
+        remedy: how to fix it.
     """
 
     def __init__(self, topic: str, found: str, remedy: str) -> None:
@@ -63,4 +63,4 @@ class EnvError(AscoreError, ValueError):
 
 
 class RankError(AscoreError, ConnectionError):
-    """The processes of a run cannot meet, have lost one of them, or do not agree."""
+    """The ranks of a run cannot connect, have lost one of them, or disagree."""

@@ -1,12 +1,12 @@
 """Lemma 1, Lemma 2 and Theorem 1 on tabular games, both sides computed exactly.
 
-A tabular multi-agent MDP with private rewards: S states, N agents with A_1..A_N actions, J joint
-actions (J is the product; agent 0 is the leading digit). All sums over states, actions and time are
-done by linear algebra in float64, nothing is sampled. `python -m ascore.theory` prints how loose
-the bounds are.
+A tabular multi-agent MDP with private rewards has S states, N agents with A_1..A_N actions, and J
+joint actions (J is the product; agent 0 is the leading digit). All sums over states, actions and
+time are computed by float64 linear algebra, without sampling. `python -m ascore.theory` prints how
+loose the bounds are.
 
-Each statement has the form left <= right: a gap, and what the paper allows it to be. That is the
-printed inequality with its terms moved, so it holds exactly when the printed one does.
+Each statement has the form left <= right: a gap and its bound. This is the paper's inequality with
+its terms rearranged, so it holds exactly if the paper's does.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ __all__ = [
 
 F64 = npt.NDArray[np.float64]
 Policies = Sequence[F64]
-"""One policy per agent, f64 [S, A_j], rows are distributions."""
+"""One policy per agent, f64 [S, A_j]; rows are distributions."""
 
-# Rows of probabilities may miss 1 by this much: rounding of float64 inputs.
+# Allowed deviation of a row's sum from 1, for the rounding of float64 inputs.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Bound:
-    """left <= right.
+    """A statement left <= right.
 
     Attributes:
         left: the gap.
-        right: what it may be at most.
+        right: the bound on the gap.
     """
 
     left: float
@@ -52,7 +52,7 @@ class Bound:
 
     @property
     def tightness(self) -> float:
-        """Left over right: 1 is equality, near 0 is loose; nan where both are 0."""
+        """Left over right: 1 = equality, near 0 = loose, NaN if both are 0."""
         return self.left / self.right if self.right != 0 else math.nan
 
     def holds(self, slack: float = 1e-9) -> bool:
@@ -62,7 +62,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class MMDP:
-    """A game on a table.
+    """A tabular multi-agent MDP.
 
     Attributes:
         transition: f64 [S, J, S], probability of the next state.
@@ -72,7 +72,7 @@ class MMDP:
         discount: gamma, 0 <= gamma < 1.
 
     Raises:
-        ValueError: shapes that do not fit, rows that are no distributions, a discount out of range.
+        ValueError: shapes do not match, rows are not distributions, or discount is out of range.
     """
 
     transition: F64
@@ -87,10 +87,10 @@ class MMDP:
             "transition": (self.transition.shape, (states, joint, states)),
             "reward": (self.reward.shape, (len(self.action_counts), states, joint)),
         }
-        for name, (found, wanted) in shapes.items():
-            if found != wanted:
+        for name, (shape, wanted) in shapes.items():
+            if shape != wanted:
                 message = (
-                    f"{name} has shape {found}; {states} states and action counts "
+                    f"{name} has shape {shape}; {states} states and action counts "
                     f"{self.action_counts} need {wanted}"
                 )
                 raise ValueError(message)
@@ -131,7 +131,7 @@ class MMDP:
         return advantage
 
     def team_return(self, policy: F64) -> float:
-        """Discounted sum of everybody's rewards, eta of Eq. 1, of a joint policy f64 [S, J]."""
+        """Discounted sum of all agents' rewards, eta of Eq. 1, of a joint policy f64 [S, J]."""
         return float((self.values(policy) @ self.start).sum())
 
 
@@ -139,7 +139,7 @@ def joint_policy(policies: Policies) -> F64:
     """prod_j pi^j(a_j|s), f64 [S, J].
 
     Raises:
-        ValueError: rows that are no distributions, or different numbers of states.
+        ValueError: rows are not distributions, or numbers of states differ.
     """
     for agent, policy in enumerate(policies):
         _check_distributions(f"policy of agent {agent}", policy)
@@ -170,36 +170,36 @@ def expected_advantage(game: MMDP, reference: F64, played: Sequence[F64]) -> flo
 
 
 def divergence(old: F64, new: F64) -> float:
-    """max_s KL(old(.|s) || new(.|s)); infinite where new never does what old may do."""
+    """max_s KL(old(.|s) || new(.|s)); infinite if new excludes an action that old allows."""
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(old > 0, old * (np.log(old) - np.log(new)), 0.0)
     return max(float(terms.sum(axis=-1).max()), 0.0)
 
 
 def lemma_1(game: MMDP, old: Policies, new: Policies) -> Bound:
-    """The surrogate misjudges a new joint policy by at most C times its divergence.
+    """The surrogate overestimates a new joint policy by at most C times its divergence.
 
         eta(old) + zeta_old(new) - eta(new) <= C max_s KL(old || new)
 
     Source: Eq. 4 and 5; C = 4 gamma max|sum_i A_i| / (1 - gamma)^2.
     """
     before, after = joint_policy(old), joint_policy(new)
-    foreseen = game.team_return(before) + expected_advantage(game, before, [after] * len(old))
+    predicted = game.team_return(before) + expected_advantage(game, before, [after] * len(old))
     allowed = _times(_constant(game, before), divergence(before, after))
-    return Bound(foreseen - game.team_return(after), allowed)
+    return Bound(predicted - game.team_return(after), allowed)
 
 
 def lemma_2(game: MMDP, reference: Policies, played: Policies, wished: Sequence[Policies]) -> Bound:
-    """What anticipations promise beyond what is really played.
+    """Anticipated advantages exceed those of the played policies by at most this bound.
 
         zeta(wished) - zeta(played)
             <= sum_i max|A_i|/2 (J |d|^2 + sum_{s,a} (pi~^i(a|s) - pi(a|s))^2)
 
     Args:
         game: S states, J joint actions.
-        reference: pi', under which states are visited and advantages taken.
+        reference: pi', which defines visitation and advantages.
         played: pi.
-        wished: wished[i][j] is pi^{ij}, f64 [S, A_j], what i wishes that j did; [i][i] is its own.
+        wished: wished[i][j] is pi^{ij}, f64 [S, A_j], what i anticipates of j; [i][i] is pi^{ii}.
 
     Source: Eq. 7 and 8. |A| there is the number of joint actions.
     """
@@ -211,7 +211,7 @@ def lemma_2(game: MMDP, reference: Policies, played: Policies, wished: Sequence[
 
 
 def theorem_1(game: MMDP, old: Policies, new: Policies, wished: Sequence[Policies]) -> Bound:
-    """What the agents together believe of a change is at most this much too good.
+    """The anticipated gain of a change exceeds the true one by at most this bound.
 
         eta(old) + zeta_old(wished) - eta(new)
             <= C sum_i max_s KL(old^i || new^i) + f + sum_i max|A_i|/2 |pi~^i - pi_new|^2
@@ -235,7 +235,7 @@ def theorem_1(game: MMDP, old: Policies, new: Policies, wished: Sequence[Policie
 def random_mmdp(
     rng: np.random.Generator, states: int, action_counts: Sequence[int], discount: float
 ) -> MMDP:
-    """A game with Dirichlet transitions and normal rewards."""
+    """A random game with Dirichlet transitions and normal rewards."""
     joint, agents = math.prod(action_counts), len(action_counts)
     return MMDP(
         transition=rng.dirichlet(np.full(states, 0.5), size=(states, joint)),
@@ -255,7 +255,7 @@ def random_policies(
 
 
 def shifted(rng: np.random.Generator, policies: Policies, size: float) -> list[F64]:
-    """The policies with normal noise of a size on their logits."""
+    """The policies with normal noise of standard deviation `size` added to their logits."""
     with np.errstate(divide="ignore"):
         return [_softmax(np.log(p) + size * rng.normal(size=p.shape)) for p in policies]
 
@@ -273,15 +273,15 @@ def _constant(game: MMDP, reference: F64) -> float:
 
 
 def _mismatch(game: MMDP, reference: F64, played: F64, anticipated: Sequence[F64]) -> float:
-    """Right side of Eq. 7: f of Eq. 8 and the squared distances of anticipations from play."""
+    """Right side of Eq. 7: f of Eq. 8 plus squared distances of anticipations from the policies."""
     largest = np.abs(game.advantages(reference)).max(axis=(1, 2))  # [N]
     visited = played.shape[1] * float(np.square(game.visitation(reference)).sum())
-    apart = np.array([np.square(each - played).sum() for each in anticipated])
-    return float((0.5 * largest * (visited + apart)).sum())
+    distances = np.array([np.square(each - played).sum() for each in anticipated])
+    return float((0.5 * largest * (visited + distances)).sum())
 
 
 def _times(constant: float, distance: float) -> float:
-    """Their product; 0 where nothing is at stake, however far apart the policies are."""
+    """The product; 0 if the constant is 0, even if the distance is infinite."""
     return constant * distance if constant > 0 else 0.0
 
 
@@ -298,7 +298,7 @@ def _check_distributions(name: str, rows: F64) -> None:
 
 
 def report(instances: int = 300, seed: int = 0) -> str:
-    """95% quantile and maximum of the tightness on random games, as a Markdown table."""
+    """Formats the 95% quantile and maximum of the tightness on random games as a Markdown table."""
     lines = [
         "| agents | gamma | Lemma 1 | Lemma 2 | Theorem 1 |",
         "|---:|---:|---:|---:|---:|",
@@ -306,10 +306,10 @@ def report(instances: int = 300, seed: int = 0) -> str:
     for agents in (1, 2, 3):
         for discount in (0.0, 0.5, 0.9, 0.99):
             rng = np.random.default_rng([seed, agents, int(100 * discount)])
-            found = np.array([_tightness(rng, agents, discount) for _ in range(instances)])
+            tightness = np.array([_tightness(rng, agents, discount) for _ in range(instances)])
             cells = [
                 "–" if np.isnan(x).all() else f"{np.nanquantile(x, 0.95):.1e}, {np.nanmax(x):.1e}"
-                for x in found.T
+                for x in tightness.T
             ]
             lines.append(f"| {agents} | {discount:g} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -329,7 +329,7 @@ def _tightness(rng: np.random.Generator, agents: int, discount: float) -> tuple[
         lemma_2(game, old, new, wished),
         theorem_1(game, old, new, wished),
     )
-    # Rounding is no gap.
+    # Gaps within rounding count as 0.
     return tuple(
         math.nan if b.right < 1e-12 else b.tightness if abs(b.left) > 1e-12 else 0.0 for b in bounds
     )

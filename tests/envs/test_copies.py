@@ -204,7 +204,7 @@ def test_a_signal_to_an_evaluation_closes_all(log: Path, tmp_path: Path) -> None
 
 def test_compiled_batches_are_numbered_when_they_are_made() -> None:
     env = ascore.make("exchange")
-    with pytest.raises(ValueError, match="exchange-v1 is numbered when it is made; make another"):
+    with pytest.raises(ValueError, match="exchange-v1 cannot be renumbered; create another"):
         env.renumber(3)
     with pytest.raises(ValueError, match="first_env = -1 is outside"):
         ascore.make("python_envs:Meadow").renumber(-1)

@@ -67,8 +67,8 @@ def refused(capsys: pytest.CaptureFixture[str], file: Path, key: str, *args: str
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == (
-        f"ascore: {file} says {key}, which would import the module planted and run code of it; "
-        "if you trust where the file comes from, add --trust (trust=True in Python)\n"
+        f"ascore: {file} says {key}, which would import the module planted and run its code; "
+        "if you trust the origin of the file, add --trust (trust=True in Python)\n"
     )
 
 

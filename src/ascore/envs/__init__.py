@@ -1,1 +1,1 @@
-"""Environments: compiled ones from the table, and other people's, behind one `VecEnv`."""
+"""Environments: built-in and external ones behind one `VecEnv`."""

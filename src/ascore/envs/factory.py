@@ -1,6 +1,6 @@
-"""The one door to every environment: built-in ones by name, other people's by MODULE:CALLABLE.
+"""Creates environments: built-in ones by name, external ones by MODULE:CALLABLE.
 
-What comes out is a `VecEnv` in either case, so nobody behind this door asks where it came from.
+Both give a `VecEnv`, so other code need not distinguish them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from ascore.errors import EnvError
 
 
 def is_external(name: str) -> bool:
-    """Whether a name is MODULE:CALLABLE, somebody else's environment, and not one of the table."""
+    """Whether a name is MODULE:CALLABLE of an external environment, not a built-in one."""
     return isinstance(name, str) and ":" in name
 
 
 def in_python(name: str) -> bool:
-    """Whether an environment is Python code, of which a batch holds copies.
+    """Whether an environment is Python code, so that a batch holds copies of it.
 
     Raises:
         EnvError: MODULE:CALLABLE cannot be imported.
@@ -40,26 +40,26 @@ def make(
     first_env: int = 0,
     **params: Any,
 ) -> VecEnv:
-    """A batch of environments.
+    """Creates a batch of environments.
 
     Args:
-        name: environment, with or without its version; or MODULE:CALLABLE of a class compiled from
-            a C++ environment, or of a function or class that returns a PettingZoo `ParallelEnv`
-            (needs the extra `pettingzoo`).
+        name: name of an environment, with or without its version; or MODULE:CALLABLE of a class
+            compiled from a C++ environment, or of a function or class that returns a PettingZoo
+            `ParallelEnv` (needs the extra `pettingzoo`).
         num_envs: B, at least 1.
-        seed: 0..2**64-1; with the number of an environment it keys all that environment draws.
-        num_threads: 0 = as many as the work is worth; results do not depend on it. Python
-            environments run in one, so no more can be asked for.
+        seed: 0..2**64-1; an environment's random numbers depend on the seed and its number.
+        num_threads: 0 = chosen by the amount of work; results do not depend on it. Python
+            environments run in one thread, so more are refused.
         first_env: number of the first environment of the batch.
-        params: the environment's own parameters, `ascore envs` lists them; for a Python environment
+        params: parameters of the environment, as listed by `ascore envs`; for a Python environment
             the keyword arguments of the callable.
 
     Raises:
-        ValueError: unknown name or parameter, or a value out of range; names the value and what is
-            allowed.
-        TypeError: a parameter of another type.
-        EnvError: somebody else's environment that cannot be loaded or trained on; `ascore
-            check-env` explains.
+        ValueError: the name or a parameter is unknown, or a value is out of range; the message
+            names the value and what is allowed.
+        TypeError: a parameter has another type.
+        EnvError: an external environment cannot be loaded or trained on; `ascore check-env`
+            explains why.
     """
     return batch(name, params, num_envs, seed, num_threads, first_env)
 
@@ -72,7 +72,7 @@ def batch(
     num_threads: int = 0,
     first_env: int = 0,
 ) -> VecEnv:
-    """`make` with the parameters in a table, where one may be called `name` or `seed` as well."""
+    """As `make`, with the parameters in a mapping, so that one may be called `name` or `seed`."""
     full = name if is_external(name) else canonical_name(name)
     check_place(num_envs, seed, first_env, num_threads)
     if not is_external(name):
@@ -97,9 +97,9 @@ def batch(
 
 
 def anchor_values(name: str, params: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """(label, team return) of the anchors that hold for these parameters.
+    """(label, team return) of the anchors for these parameters.
 
-    Other people's environments have none.
+    External environments have none.
     """
     if is_external(name):
         return []
@@ -112,32 +112,32 @@ def anchor_values(name: str, params: Mapping[str, Any]) -> list[tuple[str, float
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What an environment is at its defaults, as plain values: spec, shows, anchors, parameters.
+    """Describes an environment with default parameters: spec, shows, anchors, parameters.
 
-    Anchors that hold for other parameters only say so under `given`.
+    Anchors for other parameters list these under `given`.
     """
     env = make(name)
-    row = ENVIRONMENTS[env.spec.name]
+    record = ENVIRONMENTS[env.spec.name]
     anchors = []
-    for anchor in row.anchors:
-        given = anchor.unmet(env.params)
-        num_agents = given.get("num_agents", env.spec.num_agents)
+    for anchor in record.anchors:
+        unmet = anchor.unmet(env.params)
+        num_agents = unmet.get("num_agents", env.spec.num_agents)
         anchors.append(
             {
                 "label": anchor.label,
                 "team_return": anchor.team_return(num_agents),
                 "error": anchor.error,
-                "given": given,
+                "given": unmet,
                 "source": anchor.source,
             }
         )
     return {
-        "summary": row.summary,
+        "summary": record.summary,
         "spec": asdict(env.spec),
-        "shows": dict(row.shows),
+        "shows": dict(record.shows),
         "anchors": anchors,
         "parameters": [
             {"name": key, "default": default, "meaning": meaning, "source": source}
-            for key, default, meaning, source in row.core.parameter_docs
+            for key, default, meaning, source in record.core.parameter_docs
         ],
     }

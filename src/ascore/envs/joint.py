@@ -1,4 +1,4 @@
-"""Many agents as one centre: joint actions, all observations, the team's reward.
+"""Many agents as one central agent: joint actions, all observations, the team's reward.
 
 B environments, N agents, A actions, J = A**N joint actions, V views of O entries.
 """
@@ -18,14 +18,14 @@ from ascore.errors import ConfigError
 if TYPE_CHECKING:
     from ascore._core import CoreVecEnv
 else:
-    CoreVecEnv = object  # a type only: cores share a shape, no code
+    CoreVecEnv = object  # for types only: cores share an interface, not code
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
 
 def joint_spec(spec: Spec, limit: int) -> Spec:
-    """Sizes of the environment as the centre sees it: one agent with J actions.
+    """Sizes of the environment for the central agent: one agent with J actions.
 
     Raises:
         ConfigError: J exceeds the limit.
@@ -45,26 +45,26 @@ def joint_spec(spec: Spec, limit: int) -> Spec:
         num_actions=joint,
         obs_shape=(spec.views * spec.obs_shape[0],),
         views=1,
-        action_names=tuple("+".join(each) for each in names),
+        action_names=tuple("+".join(actions) for actions in names),
     )
 
 
 def decode(joint: npt.NDArray[np.integer[Any]], agents: int, actions: int) -> npt.NDArray[np.int32]:
-    """Joint actions [...] to actions i32 [..., N]; agent 0 is the leading digit."""
+    """Splits joint actions [...] into actions i32 [..., N]; agent 0 is the leading digit."""
     digits = np.unravel_index(joint, (actions,) * agents)
     return np.stack(digits, axis=-1).astype(np.int32)
 
 
 def joint_env(env: VecEnv) -> VecEnv:
-    """The environment as the centre sees it; steps the given one."""
+    """Wraps an environment for the central agent."""
     return VecEnv(JointCore(env), env.spec.name)
 
 
 class JointCore(CoreVecEnv):
-    """One agent in the place of N, behind the interface of the compiled batches.
+    """One central agent in place of N, with the interface of a compiled batch.
 
-    Observations are the N views one after the other (or the one all agents see), the reward is
-    the sum of the private ones, and nobody else is there to be heard.
+    Its observation is the N views concatenated (or the shared view), its reward the sum of the
+    private rewards, and it has no neighbours.
     """
 
     num_envs: int
@@ -93,7 +93,7 @@ class JointCore(CoreVecEnv):
         self.num_agents, self.num_actions, self.views = 1, spec.num_actions, 1
         self.obs_size, self.obs_scale = spec.obs_shape[0], spec.obs_scale
         self.horizon, self.action_names = spec.horizon, spec.action_names
-        self.obs = env.obs.reshape(b, 1, -1)  # a view: what the real environment writes is here
+        self.obs = env.obs.reshape(b, 1, -1)  # a view of the wrapped environment's buffer
         self.final_obs = env.final_obs.reshape(b, 1, -1)
         self.reward = np.zeros((b, 1), dtype=np.float32)
         self.neighbours = np.zeros((b, 1, 1), dtype=np.uint8)
@@ -103,39 +103,39 @@ class JointCore(CoreVecEnv):
         self._uniform = np.empty((b, env.spec.num_agents), dtype=np.float32)
 
     def reset(self, seed: int | None = None) -> None:
-        """As the environment."""
+        """As the wrapped environment."""
         self._env.reset(seed)
         self.reward[:] = 0
 
     def close(self) -> None:
-        """As the environment."""
+        """As the wrapped environment."""
         self._env.close()
 
     def step(self, action: npt.NDArray[np.int32]) -> None:
-        """Joint actions i32 [B, 1], each 0..J-1."""
+        """Steps with joint actions i32 [B, 1], each 0..J-1."""
         spec = self._env.spec
         name = f"the centre of {spec.name}"
         check_actions(action, self.reward.shape, self.num_actions, name)
-        each = decode(action[:, 0], spec.num_agents, spec.num_actions)
-        self._env.step(np.ascontiguousarray(each))
+        actions = decode(action[:, 0], spec.num_agents, spec.num_actions)
+        self._env.step(np.ascontiguousarray(actions))
         self._env.reward.sum(axis=1, keepdims=True, out=self.reward)
 
     def uniforms(self, out: F32) -> None:
-        """The first agent's number, f32 [B, 1]."""
+        """Fills `out`, f32 [B, 1], with the random numbers of agent 0."""
         self._env.uniforms(self._uniform)
         out[:] = self._uniform[:, :1]
 
     def inspect(
         self, index: int, action: npt.NDArray[np.int32] | None = None
     ) -> dict[str, npt.NDArray[Any]]:
-        """As the environment, which takes the agents' own actions i32 [B, N]."""
+        """As the wrapped environment; `action` holds the agents' own actions, i32 [B, N]."""
         return self._env.inspect(index, action)
 
     def save_state(self, first: int = 0, count: int | None = None) -> U8:
-        """As the environment."""
+        """As the wrapped environment."""
         return self._env.save_state(first, count)
 
     def load_state(self, state: U8, first: int = 0, count: int | None = None) -> None:
-        """As the environment."""
+        """As the wrapped environment."""
         self._env.load_state(state, first, count)
         self._env.reward.sum(axis=1, keepdims=True, out=self.reward)

@@ -1,4 +1,4 @@
-"""What the library knows of one environment: one record each, in `ascore.envs.catalogue`.
+"""Records of environments: one per environment, in `ascore.envs.catalogue`.
 
 B environments, N agents, S states, V views, O observation entries.
 """
@@ -17,13 +17,13 @@ from ascore import _core
 from ascore.envs.vec_env import VecEnv
 
 Event: TypeAlias = Callable[[Mapping[str, npt.NDArray[Any]]], bool]
-"""What `VecEnv.inspect` shows of one environment -> whether the event has happened."""
+"""State from `VecEnv.inspect` -> whether the event has happened."""
 
 Meaning: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[np.int64]]
-"""Observations [S, V, O] as the environment gave them -> the action of that meaning, [S, N]."""
+"""Observations [S, V, O] of the environment -> the action with the meaning, [S, N]."""
 
 Bounds: TypeAlias = Callable[[VecEnv], tuple[Any, Any]]
-"""A batch -> lowest and highest value of each observation entry, broadcastable to [O]."""
+"""A batch -> lower and upper bound of each observation entry, broadcastable to [O]."""
 
 UNIFORM = "uniform play, measured"
 """Source of an anchor that `ascore envs --anchors` measures by playing it."""
@@ -31,18 +31,17 @@ UNIFORM = "uniform play, measured"
 
 @dataclass(frozen=True)
 class Anchor:
-    """A team return per episode that tells what a policy is worth.
+    """A known team return per episode, for comparison.
 
-    `ascore.scripted` has the policy, `ascore envs --anchors` plays it.
+    Its policy is in `ascore.scripted`, and `ascore envs --anchors` plays it.
 
     Attributes:
         label: random, selfish or cooperative play, or the name of another policy.
-        base: part of the return that does not grow with the agents.
+        base: part of the return that is independent of the number of agents.
         per_agent: part of the return per agent.
-        given: parameters the figure holds for; a range stands for any value in it.
-        source: how it is known.
-        error: half width of the 95% interval if it was measured, of rounding if it was rounded;
-            0 = exact as it stands.
+        given: parameters for which the return holds; a range stands for any of its values.
+        source: origin of the return.
+        error: half width of the 95% interval if measured, of the rounding if rounded; 0 = exact.
     """
 
     label: str
@@ -53,7 +52,7 @@ class Anchor:
     error: float = 0.0
 
     def unmet(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """What these parameters would have to be for the figure to hold and are not."""
+        """The parameters that the anchor requires and that differ from these."""
         return {
             key: value
             for key, value in self.given.items()
@@ -61,28 +60,27 @@ class Anchor:
         }
 
     def team_return(self, num_agents: int) -> float:
-        """The figure for N agents."""
+        """Team return for N agents."""
         return self.base + self.per_agent * num_agents
 
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment.
+    """The record of an environment.
 
-    Twins, policies and scenes are named, not imported: only who compares, plays or draws loads
-    them.
+    Twins, policies and scenes are given by name and imported only when used.
 
     Attributes:
-        name: with its version, such as "exchange-v1".
+        name: name with version, such as "exchange-v1".
         summary: one line for `ascore envs`.
-        shows: what `VecEnv.inspect` shows of it: name -> type, shape and meaning; H x W cells.
-        anchors: what random, selfish and cooperative play earn, the defaults first.
-        twin: MODULE:CLASS of the same rules in plain Python, which tests and benches compare with.
+        shows: the entries of `VecEnv.inspect`: name -> type, shape and meaning; H x W cells.
+        anchors: returns of random, selfish and cooperative play, those of the defaults first.
+        twin: MODULE:CLASS of the reference in plain Python, for tests and benches.
         scripted: module with a function per anchor, named as its label with underscores.
-        scene: MODULE:CLASS of what it looks like.
-        bounds: of float observations; None where they are bytes.
-        milestones: events that an episode can be timed by; returns do not show haste.
-        meanings: actions with a meaning that their number does not tell.
+        scene: MODULE:CLASS of the scene that draws it.
+        bounds: bounds of float observations; None for uint8.
+        milestones: events whose time is measured, since returns do not show speed.
+        meanings: meanings of actions that depend on the state.
     """
 
     name: str
@@ -98,7 +96,7 @@ class Environment:
 
     @property
     def core(self) -> type[_core.CoreVecEnv]:
-        """The compiled batch."""
+        """Class of the compiled batch."""
         return _core.environments[self.name]
 
     def load_twin(self) -> Any:
@@ -110,14 +108,14 @@ class Environment:
         return _load(self.scene)
 
     def load_script(self, label: str) -> Any:
-        """The policy of an anchor's label; "random" is the same for all."""
+        """Loads the scripted policy of an anchor; "random" is common to all environments."""
         if label == "random":
             return importlib.import_module("ascore.scripted.uniform").uniformly_random
         return getattr(importlib.import_module(self.scripted), label.replace(" ", "_"))
 
     @property
     def labels(self) -> list[str]:
-        """Labels of the anchors, each once, in their order."""
+        """Labels of the anchors without duplicates, in order."""
         return list(dict.fromkeys(anchor.label for anchor in self.anchors))
 
 

@@ -12,7 +12,7 @@ from ascore.envs.record import Environment
 
 
 def _records() -> Iterator[Environment]:
-    """Of every module in the catalogue, by their names."""
+    """Yields the records of all modules in the catalogue, ordered by module name."""
     for module in pkgutil.iter_modules(catalogue.__path__):
         yield importlib.import_module(f"{catalogue.__name__}.{module.name}").RECORD
 
@@ -24,7 +24,7 @@ def canonical_name(name: str) -> str:
     """The full name of an environment: "exchange" or "exchange-v1" -> "exchange-v1".
 
     Raises:
-        ValueError: unknown; lists what there is and suggests the nearest.
+        ValueError: the name is unknown; the message lists the known ones and the closest.
     """
     if not isinstance(name, str):
         message = f"name = {name!r} is a {type(name).__name__}; it must be an environment's name"
@@ -38,5 +38,5 @@ def canonical_name(name: str) -> str:
         name, [*ENVIRONMENTS, *(n.rsplit("-v", 1)[0] for n in ENVIRONMENTS)], n=1
     )
     hint = f"did you mean {near[0]!r}? " if near else ""
-    message = f"unknown environment {name!r}; {hint}there is: {', '.join(ENVIRONMENTS)}"
+    message = f"unknown environment {name!r}; {hint}choose from: {', '.join(ENVIRONMENTS)}"
     raise ValueError(message)

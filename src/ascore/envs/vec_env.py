@@ -1,4 +1,4 @@
-"""A batch of environments behind NumPy views.
+"""A batch of environments, accessed through NumPy views.
 
 B environments, N agents, V views (1 when all agents see one state), O observation entries.
 """
@@ -26,15 +26,15 @@ class Spec:
     """Sizes and names of an environment.
 
     Attributes:
-        name: such as "exchange-v1".
+        name: name with version, such as "exchange-v1".
         num_agents: N.
-        num_actions: A, actions are 0..A-1.
-        obs_shape: (O,), of one view.
-        obs_dtype: of the observations.
-        obs_scale: networks see observations times this: 1, or 1/255 for colours.
+        num_actions: A; actions are 0..A-1.
+        obs_shape: (O,), shape of one view.
+        obs_dtype: dtype of the observations.
+        obs_scale: factor on observations for networks: 1, or 1/255 for colours.
         horizon: steps after which an episode is truncated.
         views: V, observations per environment: 1 when all agents see the same state, else N.
-        action_names: one per action.
+        action_names: one name per action.
     """
 
     name: str
@@ -49,24 +49,24 @@ class Spec:
 
 
 class VecEnv:
-    """B environments stepped together; every array is a read-only view the next step overwrites.
+    """B environments stepped together; arrays are read-only views that the next step overwrites.
 
-    An episode that ends is followed by a fresh one within the same step: `final_obs` keeps its last
+    When an episode ends, the next one starts in the same step: `final_obs` keeps its last
     observation, `reward` and the flags are of the last step, `obs` is of the new episode.
 
-    It is a context: at its end, the copies of a Python environment are closed.
+    As a context manager, it closes the copies of a Python environment at the end.
 
-    Make it after a fork, or use one thread: a child process does not inherit the others.
+    Create it after a fork, or with one thread: a child process does not inherit threads.
 
     Attributes:
         spec: sizes and names.
-        params: every parameter with its value.
+        params: all parameters with their values.
         obs: [B, V, O].
-        final_obs: [B, V, O], last observation of the latest episode that ended.
+        final_obs: [B, V, O], last observation of the latest finished episode.
         reward: f32 [B, N], private rewards of the last step.
-        neighbours: u8 [B, N, N], entry [b, i, j] is 1 where i hears j in the current state.
-        terminated: bool [B], the episode ended by its rules.
-        truncated: bool [B], the episode ended by its time limit.
+        neighbours: u8 [B, N, N], entry [b, i, j] is 1 if i hears j in the current state.
+        terminated: bool [B], whether the episode ended by its rules.
+        truncated: bool [B], whether the episode ended by its time limit.
         episode: u64 [B], number of the running episode.
         time: i32 [B], steps taken in it.
     """
@@ -96,15 +96,15 @@ class VecEnv:
             obs_scale=core.obs_scale,
         )
         self._info: dict[str, Any] = {"final_obs": self.final_obs, "neighbours": self.neighbours}
-        # One call per step: looking the method up and packing the result anew would cost more.
+        # Prepared once, because looking up the method and packing the result would slow a step.
         self._advance = core.step
-        # What cores in Python alone have.
+        # Methods that only Python cores have.
         self._renumber: Callable[[int], None] | None = getattr(core, "renumber", None)
         self._close: Callable[[], None] | None = getattr(core, "close", None)
         self._outcome = (self.obs, self.reward, self.terminated, self.truncated, self._info)
 
     def reset(self, seed: int | None = None) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-        """Starts the next episode everywhere; with a seed, episode 0 of that seed.
+        """Starts the next episode of every environment; with a seed, episode 0 of that seed.
 
         Returns:
             obs [B, V, O] and info with `final_obs` and `neighbours`; views.
@@ -120,18 +120,18 @@ class VecEnv:
         """Advances every environment by one step.
 
         Args:
-            action: [B, N], each 0..A-1; i32 and C-contiguous is what needs no copy.
+            action: [B, N], each 0..A-1; not copied if it is i32 and C-contiguous.
 
         Returns:
             obs, reward, terminated, truncated, info; views.
 
         Raises:
-            TypeError: no array of whole numbers.
-            ValueError: another shape, or an action out of range; nothing has moved.
+            TypeError: `action` is not an array of whole numbers.
+            ValueError: the shape differs or an action is out of range; the state is unchanged.
         """
         try:
             self._advance(action)
-        except TypeError:  # which costs nothing where the array is i32
+        except TypeError:  # costs nothing if the array is i32
             other = _as_int32(action)
             if other is None:
                 raise
@@ -139,23 +139,25 @@ class VecEnv:
         return self._outcome
 
     def renumber(self, first_env: int) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-        """Starts episode 0 of the environments `first_env` and on, in the same copies.
+        """Starts episode 0 of the environments from `first_env` on, reusing the copies.
 
         Returns:
             As `reset`.
 
         Raises:
-            ValueError: a compiled batch, which is numbered when it is made; make another.
+            ValueError: the batch is compiled, so its numbers are fixed.
         """
         _check_count("first_env", first_env, 0, LARGEST_SEED)
         if self._renumber is None:
-            message = f"a batch of {self.spec.name} is numbered when it is made; make another"
+            message = (
+                f"a batch of {self.spec.name} cannot be renumbered; create another with first_env"
+            )
             raise ValueError(message)
         self._renumber(first_env)
         return self.obs, self._info
 
     def close(self) -> None:
-        """Closes the copies of a Python environment; a compiled one has nothing to close."""
+        """Closes the copies of a Python environment; does nothing for compiled ones."""
         if self._close is not None:
             self._close()
 
@@ -167,7 +169,7 @@ class VecEnv:
 
     @property
     def compiled(self) -> bool:
-        """Whether `rollout` is there: not for environments in Python."""
+        """Whether `rollout` is available, that is, not for Python environments."""
         return hasattr(self._core, "rollout")
 
     def rollout(
@@ -183,25 +185,25 @@ class VecEnv:
     ) -> tuple[
         npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[np.float64]
     ]:
-        """Takes T steps with a policy's actions without coming back in between.
+        """Takes T steps with a policy's actions in compiled code.
 
         Args:
             policy: compiled networks, one per agent.
-            obs: out, [T, B, V, O], the states that actions were chosen in.
-            neighbours: out, u8 [T, B, N, N], in these states.
+            obs: out, [T, B, V, O], states in which actions were chosen.
+            neighbours: out, u8 [T, B, N, N], neighbours in these states.
             action: out, i32 [T, B, N].
             reward: out, f32 [T, B, N].
             terminated: out, u8 [T, B].
             truncated: out, u8 [T, B].
-            running: f64 [B, N], rewards of the unfinished episodes so far; continued.
+            running: f64 [B, N], sums of rewards of the unfinished episodes; updated in place.
 
         Returns:
-            Of the episodes that ended, by step and environment: step i64 [k], environment i64 [k],
+            The finished episodes, by step and environment: step i64 [k], environment i64 [k],
             last observation [k, V, O], returns f64 [k, N].
 
         Raises:
-            ValueError: arrays or a policy that do not fit; before the first reset.
-            TypeError: another dtype.
+            ValueError: sizes of arrays or policy differ, or there was no reset.
+            TypeError: an array has another dtype.
         """
         return self._core.rollout(
             policy, obs, neighbours, action, reward, terminated, truncated, running
@@ -210,26 +212,26 @@ class VecEnv:
     def uniforms(self, out: F32) -> None:
         """Fills f32 [B, N] with numbers in [0, 1) for drawing actions in the current state.
 
-        They depend on (seed, environment, episode, time, agent) alone.
+        They depend only on (seed, environment, episode, time, agent).
         """
         self._core.uniforms(out)
 
     def inspect(
         self, index: int = 0, action: npt.NDArray[Any] | None = None
     ) -> dict[str, npt.NDArray[Any]]:
-        """What one environment holds in the current state, by name; copies.
+        """Copies of the current state of one environment, by name.
 
-        `agents` is always there. What else there is, with its type, shape and meaning, stands in
-        the environment's record under `shows`, and `ascore envs` lists it.
+        `agents` always exists. The other entries, with type, shape and meaning, are listed in the
+        environment's record under `shows` and by `ascore envs`.
 
         Args:
-            index: which environment of the batch, 0..B-1.
-            action: [B, N]; with it, what the environment will hold after a step with it. That
-                is how to see the end of an episode, which `step` follows up with a reset.
+            index: index of the environment in the batch, 0..B-1.
+            action: [B, N]; if given, the state after a step with it. This shows the end of an
+                episode, after which `step` resets the environment.
 
         Raises:
             IndexError: there is no such environment.
-            TypeError, ValueError: as `step`, and before the first reset.
+            TypeError, ValueError: as in `step`, or there was no reset.
         """
         _check_whole("index", index)
         if not 0 <= index < self.num_envs:
@@ -239,60 +241,61 @@ class VecEnv:
         return self._core.inspect(index, action if other is None else other)
 
     def save_state(self, first: int = 0, count: int | None = None) -> U8:
-        """Everything that changes, every buffer included, as u8 [K].
+        """Saves the whole state, including all buffers, as u8 [K].
 
         Args:
             first: first environment to save.
-            count: how many; None = the rest. What is saved is what a batch of these alone, with its
-                `first_env` to match, would save.
+            count: number of environments; None = the rest. The result equals that of a batch of
+                only these, with `first_env` to match.
 
         Raises:
             IndexError: there are no such environments.
-            EnvError: a part of a batch of Python environments.
+            EnvError: only a part of a batch of Python environments is requested.
         """
         return self._core.save_state(first, count)
 
     def load_state(self, state: U8, first: int = 0, count: int | None = None) -> None:
-        """Goes back to a saved state.
+        """Restores a saved state.
 
         Args:
-            state: from `save_state`.
-            first: first environment that it is of.
-            count: how many it is of; None = the rest.
+            state: a state from `save_state`.
+            first: first environment to restore.
+            count: number of environments to restore; None = the rest.
 
         Raises:
-            ValueError: damaged, or of another environment, parameter set, batch size or number.
+            ValueError: the state is damaged, or of another environment, parameters, batch size or
+                number.
             IndexError: there are no such environments.
-            EnvError: a part of a batch of Python environments.
+            EnvError: only a part of a batch of Python environments is requested.
         """
         self._core.load_state(state, first, count)
 
 
 def _as_int32(action: Any) -> npt.NDArray[np.int32] | None:
-    """Whole numbers of another type as i32; None for what is i32 already, or is no such array.
+    """Converts an integer array of another type to i32; None for i32 and for anything else.
 
     Raises:
-        ValueError: a number that i32 cannot hold.
+        ValueError: i32 cannot hold a number.
     """
     if not isinstance(action, np.ndarray) or action.dtype.kind not in "iu":
         return None
     if action.dtype == np.int32:
         return None
-    held = np.iinfo(np.int32)
-    bad = np.argwhere((action < held.min) | (action > held.max))
+    limits = np.iinfo(np.int32)
+    bad = np.argwhere((action < limits.min) | (action > limits.max))
     if len(bad):
         place = ",".join(map(str, bad[0]))
-        message = f"action[{place}] = {action[tuple(bad[0])]} is no number of an action"
+        message = f"action[{place}] = {action[tuple(bad[0])]} is not the number of an action"
         raise ValueError(message)
     return np.ascontiguousarray(action, dtype=np.int32)
 
 
 def check_actions(action: Any, shape: tuple[int, ...], num_actions: int, name: str) -> None:
-    """Refuses what is no array of actions, as compiled batches do before anything moves.
+    """Checks an array of actions before a step, like compiled batches.
 
     Raises:
-        TypeError: no int32 array.
-        ValueError: another shape, or an action outside 0..num_actions-1.
+        TypeError: `action` is not an int32 array.
+        ValueError: the shape differs, or an action is outside 0..num_actions-1.
     """
     if not isinstance(action, np.ndarray) or action.dtype != np.int32:
         kind = action.dtype if isinstance(action, np.ndarray) else type(action).__name__
@@ -312,7 +315,7 @@ def check_actions(action: Any, shape: tuple[int, ...], num_actions: int, name: s
 
 
 def check_place(num_envs: int, seed: int, first_env: int, num_threads: int) -> None:
-    """Refuses sizes, seeds and numbers of a batch that are no whole numbers or out of range."""
+    """Checks that sizes, seed and numbers of a batch are whole numbers in range."""
     _check_count("num_envs", num_envs, 1, 2**31 - 1)
     _check_count("seed", seed, 0, LARGEST_SEED)
     _check_count("first_env", first_env, 0, LARGEST_SEED)

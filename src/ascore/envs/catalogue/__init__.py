@@ -1,1 +1,1 @@
-"""One module per environment, with what the library knows of it in `RECORD`."""
+"""One module per environment, with its record in `RECORD`."""

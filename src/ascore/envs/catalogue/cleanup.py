@@ -1,4 +1,4 @@
-"""Cleanup: apples grow only while somebody cleans the river, which earns nothing."""
+"""Cleanup: apples grow only while some agent cleans the river, which earns nothing."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _DEFAULTS = {
     "waste_probability": 0.5,
     "beam_length": 5,
 }
-_NOBODY_CLEANS = "exact: nobody cleans, and with 0.4 of the river dirty nothing grows"
-_CLEANERS = "all clean 12 steps, then one in two (ssd) or a single one (features), measured"
+_NOBODY_CLEANS = "exact: no agent cleans, and with 0.4 of the river dirty nothing grows"
+_CLEANERS = "all clean for 12 steps, then half of them (ssd) or one (features), measured"
 
 
 def _anchors(
@@ -36,14 +36,14 @@ def _anchors(
 
 RECORD = Environment(
     name="cleanup-v1",
-    summary="apples grow only while somebody cleans the river, which earns nothing (11x18 grid)",
+    summary="apples grow only while some agent cleans the river, which earns nothing (11x18 grid)",
     shows={
         "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
         "orientation": "i32 [N], 0 up, then clockwise",
-        "walls": "u8 [H, W], 1 where nobody can go",
-        "apples": "u8 [H, W], 1 where one hangs",
+        "walls": "u8 [H, W], 1 where there is a wall",
+        "apples": "u8 [H, W], 1 where there is an apple",
         "orchard": "u8 [H, W], 1 where apples can grow",
-        "waste": "u8 [H, W], 1 where it lies",
+        "waste": "u8 [H, W], 1 where there is waste",
         "river": "u8 [H, W], 1 where waste can lie",
         "stream": "u8 [H, W], 1 where the water is always clean",
     },

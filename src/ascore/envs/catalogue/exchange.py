@@ -1,4 +1,4 @@
-"""Exchange: agents open boxes for one another at their own cost."""
+"""Exchange: agents open boxes for each other at their own cost."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _DEFAULTS = {
 
 def _bounds(batch: VecEnv) -> tuple[Any, float]:
     low = np.zeros(batch.spec.obs_shape)
-    if batch.params["eaten"] == "minus_one":  # the pairs of food that is gone
+    if batch.params["eaten"] == "minus_one":  # the pairs of eaten food
         low[2 * batch.spec.num_agents :] = -1.0
     return low, 1.0
 
 
 RECORD = Environment(
     name="exchange-v1",
-    summary="agents open boxes for one another at their own cost (5x5 grid)",
+    summary="agents open boxes for each other at their own cost (5x5 grid)",
     shows={
         "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
         "boxes": "i32 [N, 2], cell of the box with agent i's food",
-        "food": "i32 [N], agent i's: 0 closed in, 1 open, 2 eaten",
+        "food": "i32 [N], agent i's food: 0 in a closed box, 1 in an open one, 2 eaten",
     },
     anchors=(
         Anchor("random", 4.84, 0.0, _DEFAULTS, "exact for uniform play, rounded", 0.005),
-        Anchor("selfish", -9.0, 0.0, _DEFAULTS, "nobody opens: 3 x 300 x -0.01"),
+        Anchor("selfish", -9.0, 0.0, _DEFAULTS, "no agent opens a box: 3 x 300 x -0.01"),
         Anchor("cooperative", 6.0, 0.0, _DEFAULTS, "all boxes open: 3 x (10 - 5) - 9"),
     ),
     twin="ascore.reference.exchange:Exchange",

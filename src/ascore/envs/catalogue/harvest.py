@@ -1,4 +1,4 @@
-"""Harvest: apples grow back only beside others, so taking the last ones costs all."""
+"""Harvest: apples regrow only near other apples, so eating the last ones costs all agents."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _DEFAULTS = {
     "regrowth_2": 0.02,
     "regrowth_3": 0.05,
 }
-_GREEDY = "everybody to the nearest apple, measured"
-_HALF = "apples beside fewer than two others are spared until half-time, measured"
+_GREEDY = "all walk to the nearest apple, measured"
+_HALF = "apples with fewer than two others around are spared until half-time, measured"
 _SPARING = "the apples that others grow from are eaten last, measured"
 
 
@@ -43,12 +43,12 @@ def _anchors(
 
 RECORD = Environment(
     name="harvest-v1",
-    summary="apples grow back only beside others, so taking the last ones costs all (7x38 grid)",
+    summary="apples regrow only near others, so eating the last ones costs all (7x38 grid)",
     shows={
         "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
         "orientation": "i32 [N], 0 up, then clockwise",
-        "walls": "u8 [H, W], 1 where nobody can go",
-        "apples": "u8 [H, W], 1 where one hangs",
+        "walls": "u8 [H, W], 1 where there is a wall",
+        "apples": "u8 [H, W], 1 where there is an apple",
         "orchard": "u8 [H, W], 1 where apples can grow",
     },
     anchors=(

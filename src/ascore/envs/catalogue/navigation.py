@@ -1,4 +1,4 @@
-"""C. Navigation: agents walk to landmarks of their own without running into one another."""
+"""C. Navigation: agents walk to their own landmarks without collisions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _DEFAULTS = {
 
 RECORD = Environment(
     name="navigation-v1",
-    summary="agents walk to landmarks of their own without running into one another (5x5 grid)",
+    summary="agents walk to their own landmarks without collisions (5x5 grid)",
     shows={
         "agents": "i32 [N, 2], cells (row, column), row 0 at the top",
-        "landmarks": "i32 [N, 2], cell where agent i wants to be",
+        "landmarks": "i32 [N, 2], cell of agent i's landmark",
     },
     anchors=(
         Anchor("random", -788.07, 0.0, _DEFAULTS, "exact for uniform play, rounded", 0.005),
@@ -29,7 +29,7 @@ RECORD = Environment(
             -12.59,
             0.0,
             _DEFAULTS,
-            "each walks straight to its landmark, whoever is in the way: exact, rounded",
+            "each walks straight to its landmark, despite collisions: exact, rounded",
             0.005,
         ),
         Anchor(
@@ -37,7 +37,7 @@ RECORD = Environment(
             -11.88,
             0.0,
             _DEFAULTS,
-            "the best joint plan, making way included: exact, rounded",
+            "the best joint plan, with collisions avoided: exact, rounded",
             0.005,
         ),
     ),

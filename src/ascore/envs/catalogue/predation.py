@@ -1,4 +1,4 @@
-"""C. Predation: predators on a line approach a prey together, or leave it to the others."""
+"""C. Predation: predators on a line approach the prey together, or leave it to others."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def _bounds(batch: VecEnv) -> tuple[float, float]:
 
 RECORD = Environment(
     name="predation-v1",
-    summary="predators on a line approach a prey together, or leave it to the others",
+    summary="predators on a line approach the prey together, or leave it to others",
     shows={
-        "agents": "f64 [N], places on the line, 0 to its length",
-        "prey": "f64 [1], its place",
+        "agents": "f64 [N], positions on the line, 0 to its length",
+        "prey": "f64 [1], position of the prey",
     },
     anchors=(
         Anchor("random", 0.0, -60.0, _DEFAULTS, "exact: -2 per agent and step"),
-        Anchor("selfish", 0.0, -90.0, _DEFAULTS, "nobody approaches: -3 per agent and step"),
+        Anchor("selfish", 0.0, -90.0, _DEFAULTS, "no agent approaches: -3 per agent and step"),
         Anchor("cooperative", 0.0, -30.0, _DEFAULTS, "all approach: -1 per agent and step"),
-        # From five agents on, the rules pay the team most for a single volunteer.
+        # With five agents or more, the team return is highest if a single agent approaches.
         Anchor(
             "one approaches",
             -120.0,
@@ -45,6 +45,6 @@ RECORD = Environment(
     scripted="ascore.scripted.predation",
     scene="ascore.render.scenes.line:PredationScene",
     bounds=_bounds,
-    # Agents see where they stand from the prey; 0 is left, 1 is right.
+    # Agents observe their position relative to the prey; 0 is left, 1 is right.
     meanings={"towards": lambda obs: (obs[:, 0] < 0).astype(np.int64)},
 )
