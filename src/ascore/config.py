@@ -30,6 +30,7 @@ ParamValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | 
 # Lower bounds that are part of a key's meaning; checked when a configuration is made.
 _AT_LEAST: dict[str, float] = {
     "seed": 0,
+    "horizon": 0,
     "episodes": 1,
     "num_envs": 1,
     "rollout_steps": 0,
@@ -84,6 +85,9 @@ class Config:
     reward is learned from) or ia (inequity aversion). MODULE:NAME for an algorithm of your own."""
     algorithm_params: dict[str, ParamValue] = field(default_factory=dict)
     """Values of keys that the algorithm alone has, such as alpha of ia."""
+    horizon: int = 0
+    """Steps after which an episode is truncated; 0 = as the environment says. For Python
+    environments that do not say; a compiled one has a parameter of this name, which it sets."""
     seed: int = 0
     """Keys every random stream: environments, actions, initial weights, minibatches."""
     episodes: int = 10_000
@@ -206,6 +210,10 @@ class Config:
             _require(key, getattr(self, key), getattr(self, key) > bound, f"above {bound}")
         for key, bound in _AT_MOST.items():
             _require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound}")
+        if self.horizon > 0 and ":" not in self.env:
+            params = {**self.env_params, "horizon": self.horizon}
+            object.__setattr__(self, "env_params", params)
+            object.__setattr__(self, "horizon", 0)
         if self.anticipation == "correction":
             rule = "simultaneous where anticipation = correction: replies need what was just sent"
             _require("update_order", self.update_order, self.update_order != "sequential", rule)

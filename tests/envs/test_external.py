@@ -528,7 +528,11 @@ def test_an_array_of_neighbours_is_heard() -> None:
         ("python_envs:moody", {}, "copy 1 of python_envs:moody differs from copy 0"),
         ("python_envs:Broken", {"how": "nobody"}, r"possible_agents is \[\]; set it"),
         ("python_envs:Broken", {"how": "twice"}, "repeats a name"),
-        ("python_envs:Broken", {"how": "no horizon"}, "neither horizon nor max_cycles; give it"),
+        (
+            "python_envs:Broken",
+            {"how": "no horizon"},
+            "neither horizon nor max_cycles, .*; give it",
+        ),
         (
             "python_envs:Broken",
             {"how": "bad horizon"},
@@ -559,8 +563,8 @@ def test_environments_that_do_not_fit(target: str, params: dict[str, Any], messa
         ("gym", r"step\(\) returned 4 values in step 2 .*; return \(obs, rewards, terminations"),
         ("nan", "observation of agent 'cow_1' holds nan in step 2 of episode 0"),
         ("shape", r"observation of agent 'cow_1' is not in Box.* in step 2 .*; return an element"),
-        ("choice", r"agent 'cow_1' is not in Discrete\(6\) \(it is -1\) in step 2"),
-        ("part", r"agent 'cow_1' is not in Dict.*'hour': -1.* in step 2"),
+        ("choice", r"agent 'cow_1' is not in Discrete\(6\) \(it holds -1\) in step 2"),
+        ("part", r"agent 'cow_1' is not in Dict.* \('hour': it holds -1\) in step 2"),
         ("infinite", "reward of agent 'cow_1' is inf in step 2 of episode 0"),
         ("large", r"reward of agent 'cow_1' is 1e\+39 in step 2 .* below 3.4e38"),
         ("words", "reward of agent 'cow_1' is 'much' in step 2"),

@@ -112,12 +112,29 @@ def check_env(argv: list[str]) -> int:
     import tyro
 
     from ascore.commands.options import CheckEnvOptions
-    from ascore.interop.check import examine, report
+    from ascore.interop.check import Finding, examine
+    from ascore.runtime.progress import Patience
 
     options = tyro.cli(CheckEnvOptions, args=argv, prog="ascore check-env")
-    result = examine(options.env, parameters(options.env_param), options.steps, options.seed)
+
+    findings: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        if not options.json:
+            print(*([] if findings else [options.env]), finding, sep="\n", flush=True)
+        findings.append(finding)
+
+    result = examine(
+        options.env,
+        parameters(options.env_param),
+        options.steps,
+        options.seed,
+        horizon=options.horizon,
+        told=tell,
+        progress=Patience("random steps").update,
+    )
     if options.json:
         print_json(result.to_dict())
     else:
-        print(report(result))
+        print(result.conclusion)
     return 0 if result.trainable else EXIT_FAILED

@@ -82,7 +82,8 @@ def _combinations(options: SweepOptions) -> list[Cell]:
     )
     for cell in cells:
         own_keys(cell.config, get_algorithm(cell.config.algorithm).keys)
-        batch(cell.config.env, cell.config.env_params).close()
+        config = cell.config
+        batch(config.env, config.env_params, horizon=config.horizon).close()
     combinations = math.prod(len(choices) for choices in settings.values())
     combinations *= len(options.algorithm) * len(sweeps.seeds(options.seeds))
     if len(cells) < combinations:

@@ -92,6 +92,8 @@ class CheckEnvOptions:
     """MODULE:CALLABLE of a function or class that returns a PettingZoo ParallelEnv."""
     env_param: UseAppendAction[tuple[str, ...]] = ()
     """NAME=VALUE of a keyword argument; may be repeated."""
+    horizon: int = 0
+    """Steps after which episodes are truncated; 0 = as the environment says."""
     steps: int = 300
     """Random steps to take."""
     seed: int = 0

@@ -11,6 +11,7 @@ def evaluate(argv: list[str]) -> int:
 
     from ascore.commands.options import EvaluateOptions
     from ascore.runs.evaluation import evaluate
+    from ascore.runtime.progress import Patience
 
     options = tyro.cli(EvaluateOptions, args=argv, prog="ascore evaluate")
     result = with_trust(
@@ -21,6 +22,7 @@ def evaluate(argv: list[str]) -> int:
             greedy=options.greedy,
             checkpoint=options.checkpoint,
             trust=trust,
+            report=Patience("evaluation episodes").update,
         ),
         options.trust,
     )

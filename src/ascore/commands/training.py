@@ -73,13 +73,13 @@ def _train_and_show(
     from ascore.runs.evaluation import evaluate
     from ascore.runs.folder import as_given, new_folder
     from ascore.runs.session import train
-    from ascore.runtime.progress import Progress
+    from ascore.runtime.progress import Patience, Progress
     from ascore.runtime.ranks import joined, restarts
 
     for name in names:  # invalid names and parameters fail here, before anything is written
         own_keys(for_algorithm(config, name, names), get_algorithm(name).keys)
     here = Path.cwd()
-    batch(config.env, config.env_params).close()
+    batch(config.env, config.env_params, horizon=config.horizon).close()
     anchors = anchor_values(config.env, config.env_params)
     os.chdir(here)  # an environment may have gone elsewhere
     stop = stop_on_signal()
@@ -97,6 +97,7 @@ def _train_and_show(
                 config,
                 out,
                 report=lambda *u: progress.update(name, *u),
+                watch=lambda *u: progress.step(name, *u),
                 stop=stop,
                 ranks=ranks,
                 restarted=restarts() > 0,
@@ -106,7 +107,11 @@ def _train_and_show(
         return 0
     if not all(run.finished for run in runs):
         return _interrupted(runs)
-    results = [(run, evaluate(run, episodes=episodes) if episodes else None) for run in runs]
+    patience = Patience("evaluation episodes")
+    results = [
+        (run, evaluate(run, episodes=episodes, report=patience.update) if episodes else None)
+        for run in runs
+    ]
     if as_json:
         print_json({"runs": [outcome(run, evaluation) for run, evaluation in results]})
     else:
@@ -132,6 +137,7 @@ def resume(argv: list[str]) -> int:
                 episodes=options.episodes,
                 checkpoint_name=options.checkpoint,
                 report=lambda *u: progress.update(options.run.name, *u),
+                watch=lambda *u: progress.step(options.run.name, *u),
                 stop=stop,
                 ranks=ranks,
                 trust=trust,

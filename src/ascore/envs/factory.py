@@ -71,17 +71,31 @@ def batch(
     seed: int = 0,
     num_threads: int = 0,
     first_env: int = 0,
+    horizon: int = 0,
 ) -> VecEnv:
-    """As `make`, with the parameters in a mapping, so that one may be called `name` or `seed`."""
+    """As `make`, with the parameters in a mapping, so that one may be called `name` or `seed`.
+
+    Args:
+        name: as in `make`.
+        params: the parameters.
+        num_envs: as in `make`.
+        seed: as in `make`.
+        num_threads: as in `make`.
+        first_env: as in `make`.
+        horizon: steps after which an episode is truncated; 0 = as the environment says.
+    """
     full = name if is_external(name) else canonical_name(name)
+    limited = {"horizon": horizon} if horizon > 0 else {}
     check_place(num_envs, seed, first_env, num_threads)
     if not is_external(name):
-        core = ENVIRONMENTS[full].core(num_envs, seed, first_env, num_threads, dict(params))
+        params = {**params, **limited}
+        core = ENVIRONMENTS[full].core(num_envs, seed, first_env, num_threads, params)
         return VecEnv(core, full)
     from ascore.envs.adapters.locate import build_compiled, is_compiled, load
 
     create = load(name)
     if is_compiled(create):
+        params = {**params, **limited}
         core = build_compiled(create, name, params, num_envs, seed, num_threads, first_env)
         return VecEnv(core, name)
     if num_threads > 1:
@@ -93,7 +107,7 @@ def batch(
         )
     from ascore.envs.adapters.external import PythonCore
 
-    return VecEnv(PythonCore(name, num_envs, seed, first_env, params), name)
+    return VecEnv(PythonCore(name, num_envs, seed, first_env, params, horizon), name)
 
 
 def anchor_values(name: str, params: Mapping[str, Any]) -> list[tuple[str, float]]:

@@ -8,6 +8,7 @@ import pkgutil
 from collections.abc import Iterator
 
 from ascore.envs import catalogue
+from ascore.envs.nearby import if_unknown
 from ascore.envs.record import Environment
 
 
@@ -38,5 +39,8 @@ def canonical_name(name: str) -> str:
         name, [*ENVIRONMENTS, *(n.rsplit("-v", 1)[0] for n in ENVIRONMENTS)], n=1
     )
     hint = f"did you mean {near[0]!r}? " if near else ""
+    elsewhere = None if near else if_unknown(name)
+    if elsewhere is not None:
+        hint = f"{elsewhere}; "
     message = f"unknown environment {name!r}; {hint}choose from: {', '.join(ENVIRONMENTS)}"
     raise ValueError(message)

@@ -4,95 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import io
-import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from gymnasium import spaces
 
+from ascore.envs.adapters import loading
 from ascore.envs.adapters.external import PythonCore
+from ascore.envs.adapters.foreign import FAILURES, crash
+from ascore.envs.adapters.horizon import find_horizon
 from ascore.envs.adapters.loading import Layout, build, close, layout
-from ascore.envs.adapters.locate import build_compiled, crash, is_compiled, load
-from ascore.envs.parameters import as_options
-from ascore.envs.vec_env import VecEnv
-from ascore.errors import EnvError
+from ascore.envs.adapters.locate import build_compiled, is_compiled, load
+from ascore.envs.vec_env import Spec, VecEnv
+from ascore.interop import trial
+from ascore.interop.findings import Finding, Report, report
 
-Verdict = Literal["good", "advice", "problem"]
-
-# Number of steps compared after a copy was pickled and unpickled.
-STEPS_AFTER_PICKLING = 50
-# Larger observations slow learning down, because initial weights suit numbers around one.
-LARGE = 20.0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check.
-
-    Attributes:
-        topic: loading, API, agents, actions, observations, rewards, horizon, determinism, pickling.
-        verdict: problem = prevents training; advice = training works, with a reservation.
-        found: what was observed.
-        remedy: what to do; empty when good.
-    """
-
-    topic: str
-    verdict: Verdict
-    found: str
-    remedy: str = ""
-
-
-@dataclass
-class Report:
-    """All findings about one environment, created with the keyword arguments `env_params`."""
-
-    env: str
-    env_params: dict[str, Any] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def trainable(self) -> bool:
-        """Whether no problem prevents training."""
-        return all(finding.verdict != "problem" for finding in self.findings)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "trainable": self.trainable}
-
-    def add(self, topic: str, verdict: Verdict, text: str, remedy: str = "") -> None:
-        """Adds a finding."""
-        self.findings.append(Finding(topic, verdict, text, remedy))
-
-    @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
-        """Turns an EnvError into a finding with verdict problem."""
-        try:
-            yield
-        except EnvError as error:
-            self.add(error.topic, "problem", error.found, error.remedy)
-
-
-def report(result: Report) -> str:
-    """Formats the findings as text."""
-    lines = [result.env]
-    for finding in result.findings:
-        lines.append(f"  {finding.verdict:<8} {finding.topic:<13} {finding.found}")
-        if finding.remedy:
-            lines.append(f"  {'':<8} {'':<13} -> {finding.remedy}")
-    lines.append(
-        f"can be trained on: ascore train {shlex.quote(result.env)}{as_options(result.env_params)}"
-        if result.trainable
-        else "cannot be trained on until the problems are fixed"
-    )
-    return "\n".join(lines)
+__all__ = ["Finding", "Report", "examine", "report"]
 
 
 def examine(
-    target: str, params: Mapping[str, Any] | None = None, steps: int = 300, seed: int = 0
+    target: str,
+    params: Mapping[str, Any] | None = None,
+    steps: int = 300,
+    seed: int = 0,
+    *,
+    horizon: int = 0,
+    told: Callable[[Finding], None] = lambda finding: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Checks everything that training relies on.
 
@@ -101,15 +41,19 @@ def examine(
         params: keyword arguments of the callable.
         steps: number of random steps to take, at least 1.
         seed: seed of the steps and of the environment.
+        horizon: steps after which episodes are truncated; 0 = as the environment says.
+        told: called with each finding, the sizes first.
+        progress: called with the steps taken and their number while it is played.
 
     Raises:
-        ValueError: steps is below 1.
+        ValueError: steps is below 1, or horizon below 0.
     """
-    if steps < 1:
-        message = f"steps = {steps} is not allowed; it must be at least 1"
-        raise ValueError(message)
+    for name, value, least in (("steps", steps, 1), ("horizon", horizon, 0)):
+        if value < least:
+            message = f"{name} = {value} is not allowed; it must be at least {least}"
+            raise ValueError(message)
     params = dict(params or {})
-    result = Report(target, params)
+    result = Report(target, params, horizon, told=told)
     shape: Layout | None = None
     with result.asking():
         create = load(target)
@@ -120,16 +64,22 @@ def examine(
             shape = _sizes(result, env)
     if shape is None:
         return result
+
+    def batch(num_envs: int) -> VecEnv:
+        return VecEnv(PythonCore(target, num_envs, seed, 0, params, horizon), target)
+
     with result.asking():
-        with _batch(target, 1, seed, params) as env:
-            trace = _trace(env, steps)
-        _rewards(result, shape, trace)
+        with batch(1) as env:
+            spec = env.spec
+            trace = trial.play(env, steps, progress=progress)
+        trial.speed(result, spec, trace)
+        trial.rewards(result, shape, trace)
         with _made(create, target, params) as raw:
             _raw_episodes(result, raw, shape, steps, seed)
-        with _batch(target, 2, seed, params) as env:
-            _determinism(result, env, trace)
-        with _batch(target, 1, seed, params) as env:
-            _pickling(result, env, steps)
+        with batch(2) as env:
+            trial.determinism(result, env, trace)
+        with batch(1) as env:
+            trial.pickling(result, env, steps)
         with _made(create, target, params) as raw:
             _own_check(result, raw, steps)
     return result
@@ -143,11 +93,6 @@ def _made(create: Callable[..., Any], target: str, params: Mapping[str, Any]) ->
         yield env
     finally:
         close(env)
-
-
-def _batch(target: str, num_envs: int, seed: int, params: Mapping[str, Any]) -> VecEnv:
-    """The environments as training sees them."""
-    return VecEnv(PythonCore(target, num_envs, seed, 0, params), target)
 
 
 def _compiled(result: Report, create: Callable[..., Any], steps: int, seed: int) -> None:
@@ -191,8 +136,6 @@ def _compiled(result: Report, create: Callable[..., Any], steps: int, seed: int)
 
 def _sizes(result: Report, env: Any) -> Layout | None:
     """Checks every part of the layout separately, so that all problems are reported at once."""
-    from ascore.envs.adapters import loading
-
     result.add("loading", "good", f"{type(env).__name__} created; it has reset, step and spaces")
     with result.asking():
         agents = loading.agent_names(env)
@@ -203,14 +146,25 @@ def _sizes(result: Report, env: Any) -> Layout | None:
         with result.asking():
             loading.observation_spaces(env, agents)
     with result.asking():
-        steps = loading.horizon(env)
-        result.add("horizon", "good", f"{steps} steps")
+        if result.horizon:
+            result.add("horizon", "good", f"{result.horizon} steps, as given")
+        else:
+            steps, place = find_horizon(env)
+            result.add("horizon", "good", f"{steps} steps ({place})")
     if not result.trainable:
         return None
-    shape = layout(env)
+    shape = layout(env, result.horizon)
+    if loading.of_old_gym(env, shape.agents):
+        result.add(
+            "API",
+            "advice",
+            "its spaces are of the old package gym; they are read as gymnasium's",
+            "make them gymnasium.spaces, which other libraries insist on",
+        )
     sizes, longest = shape.obs_sizes, max(shape.obs_sizes)
+    kind = "bytes" if shape.obs_dtype == "uint8" else "numbers"
     if min(sizes) == longest:
-        result.add("observations", "good", f"{longest} numbers per agent once flattened")
+        result.add("observations", "good", f"{longest:,} {kind} per agent once flattened")
     else:
         text = ", ".join(f"{a!r} {s}" for a, s in zip(shape.agents, sizes, strict=True))
         result.add(
@@ -226,103 +180,17 @@ def _sizes(result: Report, env: Any) -> Layout | None:
             "a single agent has no one to hear",
             "train it with --algorithm ippo",
         )
+    n = len(shape.agents)
+    trial.memory(
+        result,
+        Spec(result.env, n, shape.num_actions, (longest,), shape.obs_dtype, shape.horizon, n, ()),
+    )
     return shape
 
 
 def _listed(names: tuple[Any, ...]) -> str:
     shown = ", ".join(map(str, names[:6]))
     return shown if len(names) <= 6 else f"{shown}, ..."
-
-
-# ---------------------------------------------------------------------- through the adapter
-
-
-@dataclass(frozen=True)
-class _Trace:
-    """Results of a batch's first environment, arrays [steps, ...]."""
-
-    obs: npt.NDArray[np.float32]
-    reward: npt.NDArray[np.float32]
-    ended: npt.NDArray[np.bool_]
-
-    def first_difference(self, other: _Trace) -> str | None:
-        """The first difference of two traces as text, or None."""
-        for t in range(len(self.reward)):
-            for name in ("obs", "reward", "ended"):
-                if (getattr(self, name)[t] != getattr(other, name)[t]).any():
-                    what = {"obs": "observations", "reward": "rewards", "ended": "ends"}[name]
-                    return f"{what} differ from step {t} on"
-        return None
-
-
-def _trace(env: VecEnv, steps: int, fresh: bool = True) -> _Trace:
-    """Plays at random; the random numbers depend only on the state of the batch."""
-    if fresh:
-        env.reset()
-    uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
-    obs, reward, ended = [], [], []
-    for _ in range(steps):
-        obs.append(env.obs[0].copy())
-        env.uniforms(uniform)
-        env.step((uniform * env.spec.num_actions).astype(np.int32))
-        reward.append(env.reward[0].copy())
-        ended.append([env.terminated[0], env.truncated[0]])
-    return _Trace(np.array(obs), np.array(reward), np.array(ended))
-
-
-def _rewards(result: Report, shape: Layout, trace: _Trace) -> None:
-    low, high = float(trace.reward.min()), float(trace.reward.max())
-    steps = len(trace.reward)
-    if low == high:
-        result.add(
-            "rewards",
-            "advice",
-            f"{low:g} for every agent in all {steps} random steps",
-            "if random play never finds another reward, nothing can be learned",
-        )
-    else:
-        result.add("rewards", "good", f"finite, {low:g} to {high:g} in {steps} random steps")
-    largest = float(np.abs(trace.obs).max())
-    if largest > LARGE:
-        result.add(
-            "observations", "advice", f"entries as large as {largest:g}", "scale them to about 1"
-        )
-
-
-def _determinism(result: Report, env: VecEnv, trace: _Trace) -> None:
-    """Plays again beside a second copy, which reveals random numbers shared by copies."""
-    other = _trace(env, len(trace.reward))
-    difference = trace.first_difference(other)
-    if difference is None:
-        result.add("determinism", "good", "the same seed gives the same episodes")
-    else:
-        result.add(
-            "determinism",
-            "advice",
-            f"{difference} although the seed is the same; a run cannot be repeated",
-            "draw every random number from a generator created in reset(seed=...), none from "
-            "random or np.random, and share nothing between copies",
-        )
-
-
-def _pickling(result: Report, env: VecEnv, steps: int) -> None:
-    _trace(env, steps // 2 + 1)
-    state = env.save_state()
-    before = _trace(env, STEPS_AFTER_PICKLING, fresh=False)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        env.load_state(state)
-    remedy = "keep the state in plain attributes; as it is, a resumed run"
-    lost = [str(w.message) for w in caught if "cannot be restored" in str(w.message)]
-    if lost:
-        result.add("pickling", "advice", lost[0], f"{remedy} starts new episodes")
-        return
-    difference = before.first_difference(_trace(env, STEPS_AFTER_PICKLING, fresh=False))
-    if difference is not None:
-        found = f"a copy loses state when it is pickled: {difference}"
-        result.add("pickling", "advice", found, f"{remedy} continues differently")
-        return
-    result.add("pickling", "good", "a copy continues exactly like the original; resuming is exact")
 
 
 # ---------------------------------------------------------------------- without the adapter
@@ -437,7 +305,7 @@ def _own_check(result: Report, env: Any, steps: int) -> None:
             f"PettingZoo's own check did not run: {error.name} is missing",
             "none needed, or pip install pygame-ce, which that check imports",
         )
-    except Exception as error:  # whatever the environment raises, and failed assertions
+    except FAILURES as error:  # whatever the environment raises, and failed assertions
         result.add(
             "API",
             "advice",

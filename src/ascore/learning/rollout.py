@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,12 +79,15 @@ class Collector:
     """Steps a batch of environments with a policy.
 
     Attributes:
+        watch: called with the steps taken and T after every step; not while compiled code collects,
+            which is fast.
         running_return: f64 [B, N], sums of rewards of the unfinished episodes.
     """
 
     def __init__(self, env: VecEnv, steps: int, *, compiled: bool = True) -> None:
         self.env = env
         self.compiled = compiled and env.compiled
+        self.watch: Callable[[int, int], None] | None = None
         self._policy: _core.ActingNetworks | None = None
         self.rollout = Rollout.empty(env, steps)
         self.running_return = np.zeros((env.num_envs, env.spec.num_agents))
@@ -122,6 +126,8 @@ class Collector:
                 rollout.final.append((t, ended, env.final_obs[ended]))
                 rollout.episode_returns.append(self.running_return[ended])
                 self.running_return[ended] = 0.0
+            if self.watch is not None:
+                self.watch(t + 1, len(rollout.obs))
         rollout.last_obs[...] = env.obs
         rollout.last_neighbours[...] = env.neighbours
         return rollout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from ascore.streams import FIRST_EVALUATION_ENV
 
 if TYPE_CHECKING:
     from ascore.runs.session import Run
+
+Report = Callable[[int, int], None]
+"""(episodes that have ended, number of episodes) -> None."""
 
 # Two-sided 95% point of the normal distribution; with n in the hundreds Student's t adds nothing.
 Z95 = 1.959964
@@ -88,6 +92,7 @@ def evaluate(
     greedy: bool = False,
     checkpoint: str | None = None,
     trust: bool = False,
+    report: Report | None = None,
 ) -> Evaluation:
     """Plays new episodes with a trained policy; does not need PyTorch.
 
@@ -100,6 +105,7 @@ def evaluate(
         checkpoint: name of a checkpoint; None = the newest.
         trust: whether an environment MODULE:CALLABLE that a file names may be imported; what this
             process has trained itself always may.
+        report: called after every step with the episodes that have ended and their number.
 
     Raises:
         TrustError: it would have to be imported, and `trust` is False.
@@ -117,21 +123,29 @@ def evaluate(
         require_trust({"env": policy.env}, policy.source, trust)
     if seed is None:
         seed = policy.config.get("seed", 0)
-    return play(policy, episodes, seed, greedy)
+    return play(policy, episodes, seed, greedy, report)
 
 
-def play(policy: Policy, episodes: int, seed: int, greedy: bool) -> Evaluation:
+def play(
+    policy: Policy, episodes: int, seed: int, greedy: bool, report: Report | None = None
+) -> Evaluation:
     """Plays one episode in each of `episodes` environments."""
     copies = _copies(policy, episodes)
     rounds = []
     first = FIRST_EVALUATION_ENV
-    with batch(policy.env, policy.env_params, copies, seed, first_env=first) as env:
+    with batch(policy.env, policy.env_params, copies, seed, 0, first, policy.horizon) as env:
         policy.require(env.spec)
         env.reset()
         for start in range(0, episodes, copies):
             if start > 0:
                 env.renumber(first + start)
-            rounds.append(_play_round(policy, env, min(copies, episodes - start), greedy))
+            count = min(copies, episodes - start)
+
+            def ended(done: int, start: int = start) -> None:
+                if report is not None:
+                    report(start + done, episodes)
+
+            rounds.append(_play_round(policy, env, count, greedy, ended))
     length = np.concatenate([each.length for each in rounds])
     returns = np.concatenate([each.returns for each in rounds])
     reached = {
@@ -184,7 +198,9 @@ class _Round:
     reached: dict[str, npt.NDArray[np.int64]]
 
 
-def _play_round(policy: Policy, env: VecEnv, episodes: int, greedy: bool) -> _Round:
+def _play_round(
+    policy: Policy, env: VecEnv, episodes: int, greedy: bool, ended: Callable[[int], None]
+) -> _Round:
     """Plays the running episode of the first `episodes` environments to its end."""
     b, n = env.num_envs, env.spec.num_agents
     uniform = np.empty((b, n), dtype=np.float32)
@@ -203,6 +219,7 @@ def _play_round(policy: Policy, env: VecEnv, episodes: int, greedy: bool) -> _Ro
         returns[running] += reward[running]
         length[running] += 1
         running &= ~(terminated | truncated)
+        ended(episodes - int(running.sum()))
     reached = {name: step[:episodes] for name, step in watch.first.items()}
     return _Round(length[:episodes], returns[:episodes], entropy_sum, reached)
 

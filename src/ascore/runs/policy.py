@@ -27,7 +27,7 @@ F32 = npt.NDArray[np.float32]
 
 # Name of the file format, and the version of its layout.
 FORMAT_NAME, FORMAT = "ascore.policy", 1
-PARAM = "env_param."
+PARAM, HORIZON = "env_param.", "horizon"
 _LARGEST = float(np.finfo(np.float32).max)
 MOST_AGENTS, MOST_ACTIONS = 1024, 2**20
 
@@ -46,6 +46,7 @@ class Policy:
         num_actions: A, of one agent.
         source: the file that names `env`, which is not to be imported before its user says that
             the file is trusted; None = it may be.
+        horizon: steps after which an episode is truncated; 0 = as the environment says.
     """
 
     env: str
@@ -56,6 +57,7 @@ class Policy:
     num_agents: int
     num_actions: int
     source: Path | None = None
+    horizon: int = 0
 
     @property
     def centralised(self) -> bool:
@@ -159,7 +161,7 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
 
     The file holds `layers.l.weight` f32 [K, in, out] and `layers.l.bias` f32 [K, out] for each
     layer l, and as metadata strings: format, version, env, env_param.NAME, obs_scale, num_agents,
-    num_actions, ascore.
+    num_actions, ascore, and horizon where the run was given one.
 
     Args:
         policy: a policy, or a run folder, of which the newest checkpoint is exported.
@@ -180,6 +182,7 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
         "obs_scale": repr(float(policy.obs_scale)),
         "num_agents": str(policy.num_agents),
         "num_actions": str(policy.num_actions),
+        **({HORIZON: str(policy.horizon)} if policy.horizon else {}),
         **{f"{PARAM}{key}": texts.as_text(value) for key, value in policy.env_params.items()},
     }
     arrays = {}
@@ -250,6 +253,7 @@ def from_bytes(data: bytes, source: Path | None) -> Policy:
         num_agents=texts.whole(about, "num_agents", MOST_AGENTS),
         num_actions=texts.whole(about, "num_actions", MOST_ACTIONS),
         source=source,
+        horizon=texts.whole(about, HORIZON, 2**31 - 1) if HORIZON in about else 0,
     )
     require_sound(policy)
     return policy
@@ -327,6 +331,7 @@ def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
             num_agents=agents,
             num_actions=actions,
             source=saved.path / checkpoint.MANIFEST,
+            horizon=int(saved.config.get("horizon", 0)),
         )
         require_sound(policy)
     except (KeyError, ValueError, IndexError, OverflowError) as error:

@@ -39,6 +39,9 @@ from ascore.runtime.ranks import Ranks
 Report = Callable[[int, int, dict[str, Any]], None]
 """(updates done, total updates, metrics of the last update) -> None, called after every update."""
 
+Watch = Callable[[int, int], None]
+"""(steps taken, steps of the update) -> None."""
+
 U8 = npt.NDArray[np.uint8]
 
 ROUND_ALIKE = (
@@ -112,6 +115,7 @@ def train(
     stop: Callable[[], bool] | None = None,
     ranks: Ranks | None = None,
     restarted: bool = False,
+    watch: Watch | None = None,
 ) -> Run:
     """Trains from scratch; sets the number of PyTorch threads of this process.
 
@@ -124,6 +128,7 @@ def train(
             this process alone. All ranks must pass the same arguments.
         restarted: whether an earlier attempt at the same run may have left a folder, on any rank;
             if so, training continues from its newest checkpoint.
+        watch: called after every step of Python environments, on rank 0.
 
     Returns:
         The run; `ascore.resume(run.path)` continues it if it was stopped.
@@ -144,6 +149,7 @@ def train(
         path, name = json.loads(start)
         folder = Path(path)
         saved = checkpoint.load(folder, name) if name else None
+        session.collector.watch = watch if ranks.lead else None
         positions = session.start(saved)
         if ranks.lead:
             _clear(folder, session.done)
@@ -185,6 +191,7 @@ def resume(
     stop: Callable[[], bool] | None = None,
     ranks: Ranks | None = None,
     trust: bool = False,
+    watch: Watch | None = None,
 ) -> Run:
     """Continues a run from a checkpoint, bit for bit as if it had never stopped.
 
@@ -201,6 +208,7 @@ def resume(
             order, so the result equals that of an uninterrupted run up to rounding.
         trust: whether an environment MODULE:CALLABLE and an algorithm MODULE:NAME that the
             checkpoint names may be imported; what this process has trained itself always may.
+        watch: as in `train`.
 
     Raises:
         TrustError: something would have to be imported, and `trust` is False.
@@ -225,6 +233,7 @@ def resume(
         if episodes is not None:
             config = config.replace(episodes=episodes)
         session = held.enter_context(_Session(config, ranks))
+        session.collector.watch = watch if ranks.lead else None
         positions = session.start(saved)
         if ranks.lead:
             _clear(folder, session.done)
@@ -292,7 +301,8 @@ class _Session:
 
     def _batch(self, first: int, count: int, threads: int) -> VecEnv:
         config = self.config
-        return batch(config.env, config.env_params, count, config.seed, threads, first_env=first)
+        seed, horizon = config.seed, config.horizon
+        return batch(config.env, config.env_params, count, seed, threads, first, horizon)
 
     def start(self, saved: checkpoint.Checkpoint | None) -> dict[str, int] | None:
         """Begins a run, or goes back to a checkpoint.

@@ -11,6 +11,7 @@ from typing import Any
 LINE_SECONDS = 5.0
 SPARSE_SECONDS = 60.0
 PATIENCE_SECONDS = 2.0
+FIRST_SECONDS = 1.0  # nobody should wait longer for a first sign
 
 
 class Progress:
@@ -29,6 +30,7 @@ class Progress:
         self._rich: Any = None
         self._tasks: dict[str, Any] = {}
         self._last: dict[str, float] = {}
+        self._steps: dict[str, tuple[float, float]] = {}  # first step of the update, last line
         self._start = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -79,6 +81,29 @@ class Progress:
             line = f"{name}: update {done}/{total}, {_detail(record)}, {now - self._start:.0f} s"
             print(line, file=sys.stderr, flush=True)
 
+    def step(self, name: str, done: int, total: int) -> None:
+        """Shows that `done` of `total` steps of the next update of run `name` are taken.
+
+        The first update of a slow environment would otherwise pass in silence.
+        """
+        now = time.monotonic()
+        began, shown = self._steps.get(name, (now, -math.inf))
+        if done <= 1:
+            began = now
+        due = now - max(self._last.get(name, self._start), shown)
+        if self.quiet or self.total or due < (LINE_SECONDS if shown > 0 else FIRST_SECONDS):
+            self._steps[name] = (began, shown)
+            return
+        self._steps[name] = (began, now)
+        rate = (done - 1) / (now - began) if now > began else 0.0
+        text = f"step {done} of {total} before the next update, {rate:.1f} steps/s"
+        if self._rich is None:
+            print(f"{name}: {text}", file=sys.stderr, flush=True)
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._rich.add_task(name, total=None, detail="")
+        self._rich.update(self._tasks[name], detail=text)
+
     def end(self, name: str, text: str) -> None:
         """Shows how run `name` ended and removes it from the view; does nothing without a total."""
         if not self.total or self.quiet:
@@ -106,17 +131,19 @@ class Progress:
 
 
 class Patience:
-    """Reports the progress of a short job on standard error, every two seconds."""
+    """Reports the progress of a job on standard error: after a second, then every two."""
 
     def __init__(self, what: str) -> None:
         self.what = what
-        self._last = time.monotonic()
+        self._due: float | None = None
 
     def update(self, done: int, total: int) -> None:
         """Reports that `done` of `total` are finished; call it as often as you like."""
         now = time.monotonic()
-        if now - self._last >= PATIENCE_SECONDS:
-            self._last = now
+        if self._due is None:
+            self._due = now + FIRST_SECONDS
+        if now >= self._due:
+            self._due = now + PATIENCE_SECONDS
             print(f"{done} of {total} {self.what}", file=sys.stderr, flush=True)
 
 

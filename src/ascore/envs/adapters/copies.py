@@ -11,8 +11,8 @@ from typing import Any
 
 from gymnasium.utils import EzPickle
 
+from ascore.envs.adapters.foreign import FAILURES, asking, crash
 from ascore.envs.adapters.loading import Layout, build, close, layout
-from ascore.envs.adapters.locate import crash
 from ascore.errors import EnvError
 
 
@@ -24,6 +24,7 @@ class Copies:
         name: MODULE:CALLABLE.
         params: keyword arguments of the callable.
         count: B, at least 1.
+        horizon: steps after which episodes are to be truncated; 0 = as they say.
 
     Attributes:
         layout: what training must know of them; the same for all.
@@ -33,7 +34,12 @@ class Copies:
     """
 
     def __init__(
-        self, create: Callable[..., Any], name: str, params: Mapping[str, Any], count: int
+        self,
+        create: Callable[..., Any],
+        name: str,
+        params: Mapping[str, Any],
+        count: int,
+        horizon: int = 0,
     ) -> None:
         self._name = name
         self._envs: list[Any] = []
@@ -42,7 +48,7 @@ class Copies:
         try:
             for _ in range(count):
                 self._envs.append(build(create, name, params))
-            self.layout = _common_layout(self._envs, name)
+            self.layout = _common_layout(self._envs, name, horizon)
         except BaseException:
             self.close()
             raise
@@ -65,7 +71,7 @@ class Copies:
         file = io.BytesIO()
         try:
             _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(self._envs)
-        except Exception as error:  # its code may raise anything
+        except FAILURES as error:  # its code may raise anything
             return b"", " ".join(str(error).split()) or type(error).__name__
         return file.getvalue(), None
 
@@ -79,7 +85,7 @@ class Copies:
             envs = list(pickle.loads(data))
             if len(envs) != len(self._envs):
                 return f"{len(envs)} copies were saved, not {len(self._envs)}"
-        except Exception as error:  # its code may raise anything
+        except FAILURES as error:  # its code may raise anything
             return crash(error)
         old = list(self._envs)
         self._envs[:] = envs
@@ -111,7 +117,7 @@ def _close(envs: list[Any], owner: int) -> None:
             close(env)
 
 
-def _common_layout(envs: list[Any], name: str) -> Layout:
+def _common_layout(envs: list[Any], name: str, horizon: int) -> Layout:
     """The common layout of all copies; raises EnvError if they differ."""
     if len({id(env) for env in envs}) < len(envs):
         raise EnvError(
@@ -119,13 +125,14 @@ def _common_layout(envs: list[Any], name: str) -> Layout:
             found=f"{name} returns the same object every time",
             remedy="return a new one in each call",
         )
-    first = layout(envs[0])
+    first = layout(envs[0], horizon)
     for b, env in enumerate(envs[1:], 1):
-        other = layout(env)
-        if other != first:
+        with asking(f"comparing copy {b} of {name} with copy 0", "loading"):
+            difference = first.difference(layout(env, horizon))
+        if difference is not None:
             raise EnvError(
                 topic="loading",
-                found=f"copy {b} of {name} differs from copy 0: {other} is not {first}",
+                found=f"copy {b} of {name} differs from copy 0: {difference}",
                 remedy="let agents, spaces and horizon depend only on the arguments",
             )
     return first

@@ -9,17 +9,17 @@ from __future__ import annotations
 import io
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
-from gymnasium.spaces.utils import flatten
 
 from ascore.envs.adapters.copies import Copies
-from ascore.envs.adapters.locate import crash, load
+from ascore.envs.adapters.foreign import FAILURES, crash, shown
+from ascore.envs.adapters.locate import load
 from ascore.envs.adapters.neighbours import read_neighbours
+from ascore.envs.adapters.spaces import reader
 from ascore.envs.vec_env import check_actions
 from ascore.errors import EnvError
 from ascore.streams import action_uniforms, episode_seed
@@ -31,6 +31,7 @@ else:
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
+Obs = npt.NDArray[Any]
 
 # Attributes saved as arrays; the pickled copies are one more entry.
 _ARRAYS = ("obs", "final_obs", "reward", "neighbours", "terminated", "truncated", "episode", "time",
@@ -53,6 +54,7 @@ class PythonCore(CoreVecEnv):
         seed: 0..2**64-1.
         first_env: number of the first environment.
         params: keyword arguments of the callable.
+        horizon: steps after which episodes are truncated; 0 = as the environment says.
 
     Raises:
         EnvError: the environment cannot be trained on.
@@ -67,8 +69,8 @@ class PythonCore(CoreVecEnv):
     horizon: int
     params: dict[str, Any]
     action_names: tuple[str, ...]
-    obs: F32
-    final_obs: F32
+    obs: Obs
+    final_obs: Obs
     reward: F32
     neighbours: U8
     terminated: U8
@@ -77,21 +79,27 @@ class PythonCore(CoreVecEnv):
     time: npt.NDArray[np.int32]
 
     def __init__(
-        self, name: str, num_envs: int, seed: int, first_env: int, params: Mapping[str, Any]
+        self,
+        name: str,
+        num_envs: int,
+        seed: int,
+        first_env: int,
+        params: Mapping[str, Any],
+        horizon: int = 0,
     ) -> None:
         create = load(name)
         self._name, self._seed, self._first_env = name, seed, first_env
         self.params = dict(params)
-        self._envs = Copies(create, name, params, num_envs)
+        self._envs = Copies(create, name, params, num_envs, horizon)
         self._layout = self._envs.layout
         sizes = self._layout.obs_sizes
         b, n, size = num_envs, len(sizes), max(sizes)
         self.num_envs, self.num_threads, self.num_agents, self.views = b, 1, n, n
         self.num_actions, self.horizon = self._layout.num_actions, self._layout.horizon
         self.obs_size = size
-        self.obs_scale = 1.0
+        self.obs_scale = self._layout.obs_scale
         self.action_names = tuple(str(k) for k in range(self.num_actions))
-        self.obs = np.zeros((b, n, size), dtype=np.float32)
+        self.obs = np.zeros((b, n, size), dtype=self._layout.obs_dtype)
         self.final_obs = np.zeros_like(self.obs)
         self.reward = np.zeros((b, n), dtype=np.float32)
         self.neighbours = np.zeros((b, n, n), dtype=np.uint8)
@@ -101,6 +109,7 @@ class PythonCore(CoreVecEnv):
         self.time = np.zeros(b, dtype=np.int32)
         self._alive = np.zeros((b, n), dtype=np.bool_)
         self._next_episode = np.zeros(b, dtype=np.uint64)
+        self._readers = [reader(space) for space in self._layout.obs_spaces]
         self._index = {agent: i for i, agent in enumerate(self._layout.agents)}
 
     # ------------------------------------------------------------------ episodes
@@ -119,13 +128,24 @@ class PythonCore(CoreVecEnv):
         self.terminated[:] = 0
         self.truncated[:] = 0
         for b in range(self.num_envs):
-            self._begin(b)
+            self._guarded(b, self._begin)
 
     def step(self, action: npt.NDArray[np.int32]) -> None:
         """Steps every copy; starts the next episode of copies whose episode ended."""
         check_actions(action, self.reward.shape, self.num_actions, self._name)
         for b in range(self.num_envs):
-            self._advance(b, action[b])
+            self._guarded(b, lambda b: self._advance(b, action[b]))
+
+    def _guarded(self, b: int, work: Callable[[int], None]) -> None:
+        """Turns into an EnvError what their objects raise where nobody expects it."""
+        try:
+            work(b)
+        except EnvError:
+            raise
+        except FAILURES as error:
+            raise self._fault(
+                b, "API", f"reading what it returned fails: {crash(error)}", "fix it"
+            ) from error
 
     def _begin(self, b: int) -> None:
         self.episode[b] = self._next_episode[b]
@@ -134,7 +154,7 @@ class PythonCore(CoreVecEnv):
         seed = episode_seed(self._seed, self._first_env + b, int(self.episode[b]))
         try:
             results = self._envs[b].reset(seed=seed)
-        except Exception as error:
+        except FAILURES as error:
             raise self._fault(
                 b, "API", f"reset(seed={seed}) fails: {crash(error)}", "fix it"
             ) from error
@@ -155,9 +175,9 @@ class PythonCore(CoreVecEnv):
         self.time[b] += 1
         try:
             results = self._envs[b].step(chosen)
-        except Exception as error:
+        except FAILURES as error:
             raise self._fault(
-                b, "API", f"step({chosen}) fails: {crash(error)}", "fix it"
+                b, "API", f"step({shown(chosen)}) fails: {crash(error)}", "fix it"
             ) from error
         parts = ("obs", "rewards", "terminations", "truncations", "infos")
         obs, rewards, terminations, truncations, infos = self._parts(b, "step", results, parts)
@@ -200,30 +220,27 @@ class PythonCore(CoreVecEnv):
         return acting
 
     def _observe(
-        self, b: int, observations: Mapping[Any, Any], who: npt.NDArray[np.bool_], out: F32
+        self, b: int, observations: Mapping[Any, Any], who: npt.NDArray[np.bool_], out: Obs
     ) -> None:
-        """Flattens observations into f32 [N, O]; absent agents and padding are zeros."""
+        """Flattens observations into [N, O]; absent agents and padding are zeros."""
         out[:] = 0
         for i in np.flatnonzero(who):
-            agent, size = self._layout.agents[i], self._layout.obs_sizes[i]
-            space = self._layout.obs_spaces[i]
+            agent, row = self._layout.agents[i], out[i, : self._layout.obs_sizes[i]]
             value = self._of(b, "observation", observations, agent)
             try:
-                if not _in_range(space, value):
-                    message = f"it is {value!r}"
-                    raise ValueError(message)  # flatten would silently set a wrong entry
                 with np.errstate(over="ignore", invalid="ignore"):  # checked below
-                    flat = np.asarray(flatten(space, value), dtype=np.float32)
-                out[i, :size] = flat.reshape(size)
-            except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+                    self._readers[i](value, row)
+            except FAILURES as error:
+                reason = str(error) if isinstance(error, ValueError) else crash(error)
                 raise self._fault(
                     b,
                     "observations",
-                    f"the observation of agent {agent!r} is not in {space} ({error})",
+                    f"the observation of agent {agent!r} is not in "
+                    f"{shown(self._layout.obs_spaces[i])} ({reason})",
                     "return an element of observation_space",
                 ) from error
-            if not np.isfinite(out[i]).all():
-                bad = float(out[i][~np.isfinite(out[i])][0])
+            if row.dtype != np.uint8 and not np.isfinite(row).all():
+                bad = float(row[~np.isfinite(row)][0])
                 raise self._fault(
                     b,
                     "observations",
@@ -239,15 +256,18 @@ class PythonCore(CoreVecEnv):
             try:
                 with np.errstate(over="ignore"):  # checked below
                     self.reward[b, i] = value
-            except (TypeError, ValueError) as error:
+            except FAILURES as error:
                 raise self._fault(
-                    b, "rewards", f"the reward of agent {agent!r} is {value!r}", "return a number"
+                    b,
+                    "rewards",
+                    f"the reward of agent {agent!r} is {shown(value)}",
+                    "return a number below 3.4e38",
                 ) from error
             if not np.isfinite(self.reward[b, i]):
                 raise self._fault(
                     b,
                     "rewards",
-                    f"the reward of agent {agent!r} is {value}",
+                    f"the reward of agent {agent!r} is {shown(value)}",
                     "every reward must be a finite number below 3.4e38",
                 )
 
@@ -256,7 +276,17 @@ class PythonCore(CoreVecEnv):
     ) -> npt.NDArray[np.bool_]:
         flags = np.zeros(self.num_agents, dtype=np.bool_)
         for i in indices:
-            flags[i] = bool(self._of(b, kind, values, self._layout.agents[i]))
+            agent = self._layout.agents[i]
+            value = self._of(b, kind, values, agent)
+            try:
+                flags[i] = bool(value)
+            except FAILURES as error:
+                raise self._fault(
+                    b,
+                    "API",
+                    f"the entry of agent {agent!r} in the {kind} dictionary is {shown(value)}",
+                    "return true or false",
+                ) from error
         return flags
 
     def _listen(self, b: int, infos: Any) -> None:
@@ -298,7 +328,7 @@ class PythonCore(CoreVecEnv):
     def _of(self, b: int, kind: str, values: Mapping[Any, Any], agent: Any) -> Any:
         try:
             return values[agent]
-        except (TypeError, KeyError, IndexError) as error:
+        except FAILURES as error:
             raise self._fault(
                 b,
                 "API",
@@ -384,7 +414,11 @@ class PythonCore(CoreVecEnv):
             raise ValueError(message) from error
         expected = {"name": self._name, "params": self.params, "num_envs": self.num_envs}
         saved = {key: about[key] for key in expected}
-        if saved != expected or any(arrays[k].shape != getattr(self, k).shape for k in _ARRAYS):
+        fits = all(
+            arrays[k].shape == getattr(self, k).shape and arrays[k].dtype == getattr(self, k).dtype
+            for k in _ARRAYS
+        )
+        if saved != expected or not fits:
             message = f"the saved state is for {saved}, not for {expected}"
             raise ValueError(message)
         self._seed, self._first_env = about["seed"], about["first_env"]
@@ -401,7 +435,7 @@ class PythonCore(CoreVecEnv):
                 stacklevel=2,
             )
             for b in range(self.num_envs):
-                self._begin(b)
+                self._guarded(b, self._begin)
 
     def _require_whole(self, first: int, count: int | None) -> None:
         if (first, self.num_envs if count is None else count) != (0, self.num_envs):
@@ -410,13 +444,3 @@ class PythonCore(CoreVecEnv):
                 found=f"the copies of {self._name} can only be saved and loaded together",
                 remedy="continue with as many ranks as the run was saved with",
             )
-
-
-def _in_range(space: spaces.Space[Any], value: Any) -> bool:
-    """Whether all discrete parts of an observation are in their spaces."""
-    if isinstance(space, spaces.Dict):
-        return all(_in_range(part, value[key]) for key, part in space.spaces.items())
-    if isinstance(space, spaces.Tuple):
-        return all(_in_range(part, x) for part, x in zip(space.spaces, value, strict=True))
-    choices = isinstance(space, (spaces.Discrete, spaces.MultiDiscrete))
-    return space.contains(value) if choices else True

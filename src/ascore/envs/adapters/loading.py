@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from gymnasium import spaces
-from gymnasium.spaces.utils import flatdim
 
-from ascore.envs.adapters.locate import crash
+from ascore.envs.adapters.foreign import FAILURES, asking, crash, shown
+from ascore.envs.adapters.horizon import find_horizon
+from ascore.envs.adapters.spaces import (
+    Space,
+    holds_bytes,
+    of_gymnasium,
+    scale_of_bytes,
+    size_of,
+)
 from ascore.errors import AscoreWarning, EnvError
 
-LONGEST = 2**31 - 1
-"""Largest allowed horizon in steps."""
-
-# Attributes that may hold the horizon of an environment; the second is PettingZoo's convention.
-HORIZON_NAMES = ("horizon", "max_cycles")
+NEEDED = ("reset", "step", "observation_space", "action_space")
+"""Methods of a ParallelEnv that training calls."""
 
 
 @dataclass(frozen=True)
@@ -37,50 +41,73 @@ class Layout:
     agents: tuple[Any, ...]
     num_actions: int
     first_action: tuple[int, ...]
-    obs_spaces: tuple[spaces.Space[Any], ...]
+    obs_spaces: tuple[Space, ...]
     obs_sizes: tuple[int, ...]
     horizon: int
+
+    @property
+    def obs_dtype(self) -> str:
+        """uint8 where all observations are bytes, as in pictures, else float32."""
+        return "uint8" if all(holds_bytes(space) for space in self.obs_spaces) else "float32"
+
+    @property
+    def obs_scale(self) -> float:
+        """What networks multiply observations by."""
+        if self.obs_dtype != "uint8":
+            return 1.0
+        return min(scale_of_bytes(space) for space in self.obs_spaces)
+
+    def difference(self, other: Layout) -> str | None:
+        """The first property that is not the same, with both values."""
+        for field in dataclasses.fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if mine != theirs:
+                return f"{field.name} is {shown(theirs)}, not {shown(mine)}"
+        return None
 
 
 def build(create: Callable[..., Any], target: str, params: Mapping[str, Any]) -> Any:
     """Creates an environment and checks that it has the methods that training calls.
 
+    One of gymnasium with a space per agent is made to look like a ParallelEnv.
+
     Raises:
         EnvError: the callable fails or returns something else.
     """
-    arguments = ", ".join(f"{key}={value!r}" for key, value in params.items())
-    try:
+    call = f"{target}({', '.join(f'{key}={shown(value)}' for key, value in params.items())})"
+    remedy = "fix it, or give its arguments with --env-param NAME=VALUE"
+    with asking(call, "loading", remedy):
         env = create(**params)
-    except Exception as error:
-        raise EnvError(
-            topic="loading",
-            found=f"{target}({arguments}) fails: {crash(error)}",
-            remedy="fix it, or give its arguments with --env-param NAME=VALUE",
-        ) from error
     try:
-        _require_parallel(env, f"{target}({arguments})")
+        with asking(f"looking at what {call} returns", "API"):
+            return _as_parallel(env, call)
     except BaseException:
         close(env)
         raise
-    return env
 
 
-def _require_parallel(env: Any, call: str) -> None:
-    """Raises EnvError unless an object has the methods of a ParallelEnv."""
+def _as_parallel(env: Any, call: str) -> Any:
+    """An object with the methods of a ParallelEnv; raises EnvError if it cannot be one."""
     if callable(getattr(env, "agent_iter", None)):
         raise EnvError(
             topic="API",
             found=f"{call} returns a turn-based environment (AECEnv)",
             remedy="return pettingzoo.utils.aec_to_parallel(env) if its agents can act at once",
         )
-    needed = ("reset", "step", "observation_space", "action_space")
-    missing = [name for name in needed if not callable(getattr(env, name, None))]
-    if missing:
+    missing = [name for name in NEEDED if not callable(getattr(env, name, None))]
+    if not missing:
+        return env
+    from ascore.envs.adapters.several import several
+
+    wrapped = several(env)
+    if wrapped is None:
         raise EnvError(
             topic="API",
             found=f"{call} returns a {type(env).__name__} without the methods {', '.join(missing)}",
-            remedy="return a pettingzoo.ParallelEnv",
+            remedy="return a pettingzoo.ParallelEnv, or a gymnasium environment whose action_space "
+            "has one space per agent (Tuple or Dict)",
         )
+    return wrapped
 
 
 def close(env: Any) -> None:
@@ -89,13 +116,17 @@ def close(env: Any) -> None:
         method = getattr(env, "close", None)
         if callable(method):
             method()
-    except Exception as error:
+    except FAILURES as error:
         message = f"close() of {type(env).__name__} fails: {crash(error)}; it may leave things open"
         warnings.warn(message, AscoreWarning, stacklevel=2)
 
 
-def layout(env: Any) -> Layout:
+def layout(env: Any, horizon: int = 0) -> Layout:
     """Reads the layout of an environment.
+
+    Args:
+        env: the environment.
+        horizon: steps after which its episodes are to be truncated; 0 = as it says.
 
     Raises:
         EnvError: a property is missing or not supported; names the first one.
@@ -108,27 +139,28 @@ def layout(env: Any) -> Layout:
         num_actions=num_actions,
         first_action=first_action,
         obs_spaces=obs_spaces,
-        obs_sizes=tuple(int(flatdim(space)) for space in obs_spaces),
-        horizon=horizon(env),
+        obs_sizes=tuple(size_of(space) for space in obs_spaces),
+        horizon=horizon or find_horizon(env)[0],
     )
 
 
 def agent_names(env: Any) -> tuple[Any, ...]:
     """Names of all agents that may ever act."""
-    names = getattr(env, "possible_agents", None)
-    if not isinstance(names, (list, tuple)) or not names:
-        raise EnvError(
-            topic="agents",
-            found=f"possible_agents is {names!r}",
-            remedy="set it in the constructor to the list of all agents that may ever act",
-        )
-    if len(set(names)) < len(names):
-        raise EnvError(
-            topic="agents",
-            found=f"possible_agents = {names!r} repeats a name",
-            remedy="list each name once",
-        )
-    return tuple(names)
+    with asking("possible_agents", "agents"):
+        names = getattr(env, "possible_agents", None)
+        if not isinstance(names, (list, tuple)) or not names:
+            raise EnvError(
+                topic="agents",
+                found=f"possible_agents is {shown(names)}",
+                remedy="set it in the constructor to the list of all agents that may ever act",
+            )
+        if len(set(names)) < len(names):
+            raise EnvError(
+                topic="agents",
+                found=f"possible_agents = {shown(names)} repeats a name",
+                remedy="list each name once",
+            )
+        return tuple(names)
 
 
 def action_range(env: Any, agents: tuple[Any, ...]) -> tuple[int, tuple[int, ...]]:
@@ -138,8 +170,8 @@ def action_range(env: Any, agents: tuple[Any, ...]) -> tuple[int, tuple[int, ...
         if not isinstance(space, spaces.Discrete):
             raise EnvError(
                 topic="actions",
-                found=f"agent {agent!r} has the action space {space}",
-                remedy="make it Discrete(n): a choice among n actions",
+                found=f"agent {agent!r} has the action space {shown(space)}",
+                remedy="make it gymnasium.spaces.Discrete(n): a choice among n actions",
             )
     sizes = {agent: int(space.n) for agent, space in spaces_of.items()}
     if len(set(sizes.values())) > 1:
@@ -152,7 +184,7 @@ def action_range(env: Any, agents: tuple[Any, ...]) -> tuple[int, tuple[int, ...
     return next(iter(sizes.values())), tuple(int(space.start) for space in spaces_of.values())
 
 
-def observation_spaces(env: Any, agents: tuple[Any, ...]) -> tuple[spaces.Space[Any], ...]:
+def observation_spaces(env: Any, agents: tuple[Any, ...]) -> tuple[Space, ...]:
     """Observation space of each agent, checked to be flattenable."""
     obs_spaces = tuple(_space(env, "observation_space", agent) for agent in agents)
     for agent, space in zip(agents, obs_spaces, strict=True):
@@ -163,44 +195,29 @@ def observation_spaces(env: Any, agents: tuple[Any, ...]) -> tuple[spaces.Space[
                 "here choose among all actions",
                 remedy="let a forbidden action do nothing, and omit the mask",
             )
-        if not isinstance(space, spaces.Space) or not space.is_np_flattenable or not flatdim(space):
+        if not isinstance(space, spaces.Space) or size_of(space) < 1:
             raise EnvError(
                 topic="observations",
-                found=f"agent {agent!r} has the observation space {space}, which has no "
+                found=f"agent {agent!r} has the observation space {shown(space)}, which has no "
                 "fixed number of entries above 0",
-                remedy="use Box, Discrete, MultiDiscrete, MultiBinary, or Dict and Tuple of them",
+                remedy="use Box, Discrete, MultiDiscrete, MultiBinary, or Dict and Tuple of them, "
+                "of gymnasium",
             )
     return obs_spaces
 
 
-def horizon(env: Any) -> int:
-    """Maximum number of steps of an episode."""
-    for holder in (env, getattr(env, "unwrapped", env)):
-        for name in HORIZON_NAMES:
-            value = getattr(holder, name, None)
-            if value is None:
-                continue
-            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            if not whole or not 1 <= value <= LONGEST:
-                raise EnvError(
-                    topic="horizon",
-                    found=f"{name} = {value!r}",
-                    remedy=f"set it to the number of steps of the longest episode, 1..{LONGEST}",
-                )
-            return int(value)
-    raise EnvError(
-        topic="horizon",
-        found=f"the environment has neither {' nor '.join(HORIZON_NAMES)}",
-        remedy="give it an attribute `horizon`: the number of steps of the longest episode",
+def of_old_gym(env: Any, agents: tuple[Any, ...]) -> bool:
+    """Whether a space of an environment is of the package gym and not of gymnasium."""
+    return any(
+        not isinstance(getattr(env, method)(agent), spaces.Space)
+        for method in ("action_space", "observation_space")
+        for agent in agents
     )
 
 
 def _space(env: Any, method: str, agent: Any) -> Any:
-    try:
-        return getattr(env, method)(agent)
-    except Exception as error:
-        raise EnvError(
-            topic="API",
-            found=f"{method}({agent!r}) fails: {crash(error)}",
-            remedy="return that agent's space",
-        ) from error
+    """Space of an agent; one of the old package gym as gymnasium's."""
+    with asking(f"{method}({agent!r})", "API", "return that agent's space"):
+        space = getattr(env, method)(agent)
+        converted = of_gymnasium(space)
+    return space if converted is None else converted

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ascore import _core
+from ascore.envs.adapters.foreign import FAILURES, asking, crash
+from ascore.envs.nearby import if_missing, near
 from ascore.errors import EnvError
 
 if TYPE_CHECKING:
@@ -57,28 +58,28 @@ def find(target: str, example: str) -> Any:
         sys.path.insert(0, here)
     try:
         value: Any = importlib.import_module(module)
-    except Exception as error:
+    except FAILURES as error:
         absent = error.name if isinstance(error, ModuleNotFoundError) else None
         if absent is not None and f"{module}.".startswith(f"{absent}."):
-            hint = "run from the folder that contains it, or set PYTHONPATH"
-            if module.endswith((".py", "/")) or "/" in module:
-                hint = "give the module's name (my_module), not its file"
-            raise EnvError(
-                topic="loading", found=f"there is no module {module!r}", remedy=hint
-            ) from error
+            found = f"there is no module {module!r}"
+            raise EnvError(topic="loading", found=found, remedy=if_missing(module)) from error
         raise EnvError(
             topic="loading",
             found=f"module {module!r} cannot be imported: {crash(error)}",
             remedy="fix the import",
         ) from error
     for name in path.split("."):
-        if not hasattr(value, name):
-            raise EnvError(
-                topic="loading",
-                found=f"module {module!r} has no {path!r}",
-                remedy=f"use an existing name, as in {example}",
-            )
-        value = getattr(value, name)
+        with asking(f"{module}:{path}", "loading"):
+            if not hasattr(value, name):
+                alike = near(name, (key for key in dir(value) if not key.startswith("_")))
+                raise EnvError(
+                    topic="loading",
+                    found=f"module {module!r} has no {path!r}",
+                    remedy=f"near it: {alike}"
+                    if alike
+                    else f"use an existing name, as in {example}",
+                )
+            value = getattr(value, name)
     return value
 
 
@@ -111,11 +112,3 @@ def build_compiled(
             remedy="recompile it with the headers in `python -m ascore --include-dir`",
         )
     return cast("CoreVecEnv", create(num_envs, seed, first_env, num_threads, dict(params)))
-
-
-def crash(error: BaseException) -> str:
-    """Formats an exception in one line, with the place where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}{': ' if text else ''}{text}{where}"

@@ -1,0 +1,49 @@
+"""What other people's code may do to ours: fail in any way, even while it is described."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import reprlib
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from ascore.errors import EnvError
+
+FAILURES = (Exception, SystemExit)
+"""What their code may raise; `sys.exit()` in it must not end this process without a word."""
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 160
+_short.maxlist = _short.maxtuple = _short.maxdict = 8
+
+
+def shown(value: Any) -> str:
+    """A value in a message, in one line; its own `repr` may be long, or fail."""
+    try:
+        return " ".join(_short.repr(value).split())
+    except FAILURES:
+        return f"a {type(value).__name__}"
+
+
+def crash(error: BaseException) -> str:
+    """An exception in one line, with the file and line that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    try:
+        text = " ".join(str(error).split())
+    except FAILURES:
+        text = ""
+    return f"{type(error).__name__}{': ' if text else ''}{text}{where}"
+
+
+@contextlib.contextmanager
+def asking(what: str, topic: str, remedy: str = "fix it") -> Iterator[None]:
+    """Turns whatever their code raises into an EnvError that says what was asked of it."""
+    try:
+        yield
+    except EnvError:
+        raise
+    except FAILURES as error:
+        raise EnvError(topic, f"{what} fails: {crash(error)}", remedy) from error

@@ -1,0 +1,194 @@
+"""Spaces of other people's environments: which are understood, and how observations become rows.
+
+O entries of the observation of one agent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from ascore.envs.adapters.foreign import FAILURES
+
+Space = spaces.Space[Any]
+
+BYTE = 255
+
+
+def of_gymnasium(space: Any) -> Space | None:
+    """The space itself, or its like in gymnasium if it is of the old package gym; None if neither.
+
+    The old package is not imported: its spaces have the same names and attributes.
+    """
+    if isinstance(space, spaces.Space):
+        return space
+    names = {kind.__name__ for kind in type(space).__mro__ if kind.__module__.startswith("gym.")}
+    try:
+        if "Box" in names:
+            return spaces.Box(space.low, space.high, dtype=space.dtype.type)
+        if "MultiDiscrete" in names:
+            return spaces.MultiDiscrete(space.nvec)
+        if "Discrete" in names:
+            return spaces.Discrete(int(space.n), start=int(getattr(space, "start", 0)))
+        if "MultiBinary" in names:
+            return spaces.MultiBinary(space.n)
+        if "Tuple" in names:
+            return spaces.Tuple([_required(of_gymnasium(part)) for part in space.spaces])
+        if "Dict" in names:
+            parts = space.spaces.items()
+            return spaces.Dict({key: _required(of_gymnasium(part)) for key, part in parts})
+    except FAILURES:
+        return None
+    return None
+
+
+def _required(space: Space | None) -> Space:
+    if space is None:
+        message = "a part of another kind"
+        raise TypeError(message)
+    return space
+
+
+def leaves(space: Space) -> list[Space] | None:
+    """The parts of a space in the order of its entries; None if one has no fixed size."""
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        parts = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
+        found: list[Space] = []
+        for part in parts:
+            inner = leaves(part)
+            if inner is None:
+                return None
+            found += inner
+        return found
+    known = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+    return [space] if isinstance(space, known) else None
+
+
+def size_of(space: Space) -> int:
+    """O; 0 for a space whose observations have no fixed number of entries."""
+    return sum(_size(leaf) for leaf in leaves(space) or [])
+
+
+def _size(leaf: Space) -> int:
+    if isinstance(leaf, spaces.Discrete):
+        return int(leaf.n)
+    if isinstance(leaf, spaces.MultiDiscrete):
+        return int(leaf.nvec.sum())
+    return math.prod(leaf.shape or ())
+
+
+def holds_bytes(space: Space) -> bool:
+    """Whether every entry of an observation is a byte, as in pictures."""
+    return all(
+        isinstance(leaf, spaces.Box) and leaf.dtype == np.uint8 for leaf in leaves(space) or []
+    )
+
+
+def scale_of_bytes(space: Space) -> float:
+    """What bytes are multiplied by: 1/255 where they go up to 255, else 1."""
+    highest = max(
+        int(leaf.high.max()) for leaf in leaves(space) or [] if isinstance(leaf, spaces.Box)
+    )
+    return 1 / BYTE if highest == BYTE else 1.0
+
+
+def reader(space: Space) -> Callable[[Any, npt.NDArray[Any]], None]:
+    """A function that writes an observation into a row [O] of f32, or of u8 where it holds bytes.
+
+    Choices (Discrete, MultiDiscrete) become a one among zeros. What is a whole number counts as
+    one, of whatever type it is.
+
+    The function raises ValueError, or whatever the observation itself raises, if it does not fit.
+    """
+    if isinstance(space, spaces.Dict):
+        named = [(key, *_part(part)) for key, part in space.spaces.items()]
+
+        def read_dict(value: Any, row: npt.NDArray[Any]) -> None:
+            at = 0
+            for key, size, read in named:
+                try:
+                    read(value[key], row[at : at + size])
+                except ValueError as error:
+                    message = f"{key!r}: {error}"
+                    raise ValueError(message) from error
+                at += size
+
+        return read_dict
+    if isinstance(space, spaces.Tuple):
+        parts = [_part(part) for part in space.spaces]
+
+        def read_tuple(value: Any, row: npt.NDArray[Any]) -> None:
+            at = 0
+            for (size, read), entry in zip(parts, value, strict=True):
+                read(entry, row[at : at + size])
+                at += size
+
+        return read_tuple
+    if isinstance(space, spaces.Box):
+        return _box_reader(space)
+    return _choice_reader(space)
+
+
+def _part(space: Space) -> tuple[int, Callable[[Any, npt.NDArray[Any]], None]]:
+    return size_of(space), reader(space)
+
+
+def _box_reader(space: spaces.Box) -> Callable[[Any, npt.NDArray[Any]], None]:
+    rounds = space.dtype is not None and space.dtype.kind == "f"
+
+    def read(value: Any, row: npt.NDArray[Any]) -> None:
+        entries = np.asarray(value, dtype=space.dtype if rounds else None)
+        if entries.size != row.size:
+            message = f"its shape is {entries.shape}"
+            raise ValueError(message)
+        entries = entries.reshape(-1)
+        if row.dtype == np.uint8 and entries.dtype != np.uint8:
+            _require_whole(entries, 0, BYTE)
+        row[:] = entries
+
+    return read
+
+
+def _choice_reader(space: Space) -> Callable[[Any, npt.NDArray[Any]], None]:
+    if isinstance(space, spaces.Discrete):
+        counts, starts = np.array([space.n]), np.array([space.start])
+    elif isinstance(space, spaces.MultiDiscrete):
+        counts = space.nvec.reshape(-1)
+        starts = np.broadcast_to(getattr(space, "start", 0), space.nvec.shape).reshape(-1)
+    else:  # MultiBinary: the choices themselves are the entries
+        counts, starts = np.full(_size(space), 2), np.zeros(_size(space), dtype=np.int64)
+    binary = isinstance(space, spaces.MultiBinary)
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+
+    def read(value: Any, row: npt.NDArray[Any]) -> None:
+        entries = np.asarray(value).reshape(-1)
+        if entries.size != counts.size:
+            message = f"its shape is {np.asarray(value).shape}"
+            raise ValueError(message)
+        _require_whole(entries, starts, starts + counts - 1)
+        chosen = entries.astype(np.int64) - starts
+        if binary:
+            row[:] = chosen
+        else:
+            row[:] = 0
+            row[first + chosen] = 1
+
+    return read
+
+
+def _require_whole(entries: npt.NDArray[Any], low: Any, high: Any) -> None:
+    """Refuses what is no whole number from `low` to `high`; it would become another one."""
+    if entries.dtype.kind not in "biuf":
+        message = f"it is of type {entries.dtype}"
+        raise ValueError(message)
+    bad = ~((entries >= low) & (entries <= high))
+    if entries.dtype.kind == "f":
+        bad |= entries != np.floor(entries)
+    if bad.any():
+        message = f"it holds {entries[bad][0]}"
+        raise ValueError(message)
