@@ -7,7 +7,7 @@ from ascore.cli import main
 
 if __name__ == "__main__":
     status = main()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if os.environ.get("WORLD_SIZE", "").strip() not in ("", "1"):
         # Everything is written and the ranks have disconnected. Threads that gloo and its store
         # leave behind can crash the interpreter during normal shutdown.
         sys.stdout.flush()

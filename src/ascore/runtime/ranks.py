@@ -11,28 +11,20 @@ R ranks, B environments in total, T steps.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
-from torch.distributed.rendezvous import rendezvous
+from torch.distributed import Store  # type: ignore[attr-defined]
 
 from ascore.errors import ConfigError, RankError
-
-TIMEOUT = "ASCORE_RANK_TIMEOUT"
-"""Environment variable: seconds to wait for a rank that is connected but does not answer."""
-DEFAULT_TIMEOUT = 600.0
+from ascore.runtime.meeting import Place, connect, ending_by_signals, place, whole, world_size
 
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
@@ -253,74 +245,40 @@ class ConnectedRanks(Ranks):
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def joined(stop: Callable[[], bool] = lambda: False) -> Iterator[Ranks]:
     """Connects the ranks that torchrun's environment variables describe; without them, one process.
+
+    A rank that has waited for others for some seconds says for whom, on standard error.
+
+    Args:
+        stop: ends the wait once it is true.
 
     Yields:
         The ranks; the connection is closed when the block ends without an error.
 
     Raises:
-        RankError: the variables are incomplete, or the other ranks cannot be reached.
+        RankError: a variable is missing or has no usable value, or others cannot be reached.
+        KeyboardInterrupt: `stop` has become true during the wait.
         SystemExit: with status 1, in place of any error on all ranks but the first to fail. When
             one rank is lost, all others fail too, and one message is enough.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if world_size() == 1:
         yield Ranks()
         return
-    timeout = timedelta(seconds=float(os.environ.get(TIMEOUT, DEFAULT_TIMEOUT)))
+    here, neighbours = place(), whole("LOCAL_WORLD_SIZE", 1, 1)
     try:
-        everything, rank, size = next(rendezvous("env://", timeout=timeout))
-        store = PrefixStore(_attempt(everything, rank, size, timeout), everything)
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timeout)
+        store = connect(here, stop)
     except (RuntimeError, ValueError) as error:
-        message = (
-            f"the {size} ranks cannot meet: {_reason(error)}; start them with torchrun, "
-            "and name the network in GLOO_SOCKET_IFNAME if machines have several"
-        )
-        raise RankError(message) from error
-    neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    ranks = ConnectedRanks(store, rank, size, neighbours)
-    try:
-        yield ranks
-    except Exception:
-        if ranks.claim():
-            raise
-        raise SystemExit(1) from None
-    ranks.part()
-
-
-def _attempt(store: Store, rank: int, size: int, timeout: timedelta) -> str:
-    """Agrees on a name that the ranks of this attempt share and no earlier attempt used.
-
-    torchrun keeps its store when it restarts ranks, including the addresses of lost ranks, and each
-    machine counts restarts separately. So every rank stores its own token, and rank 0 publishes all
-    tokens that it reads. A rank that finds its token among them has met a living rank 0.
-    """
-    token, end = uuid4().hex, time.monotonic() + timeout.total_seconds()
-    keys = [f"ascore/token/{other}" for other in range(1, size)]
-    if rank == 0:
-        store.wait(keys, timeout)
-        here = f"ascore/here/{token}"
-        while store.add(here, 0) < size - 1:
-            tokens = [value.decode() for value in store.multi_get(keys)]
-            store.set("ascore/attempt", " ".join([token, *tokens]))
-            _pause(end)
-        return token
-    store.set(keys[rank - 1], token)
-    while True:
-        name, *tokens = store.get("ascore/attempt").decode().split()
-        if token in tokens:
-            store.add(f"ascore/here/{name}", 1)
-            return str(name)
-        _pause(end)
-
-
-def _pause(end: float) -> None:
-    if time.monotonic() > end:
-        message = "some of them are missing"
-        raise RuntimeError(message)
-    time.sleep(0.02)
+        raise RankError(_apart(here, error)) from error
+    ranks = ConnectedRanks(store, here.rank, here.size, neighbours)
+    with ending_by_signals():
+        try:
+            yield ranks
+        except Exception:
+            if ranks.claim():
+                raise
+            raise SystemExit(1) from None
+        ranks.part()
 
 
 def restarts() -> int:
@@ -328,15 +286,24 @@ def restarts() -> int:
 
     Each machine counts separately; a machine that lost no rank counts no restart.
     """
-    return max(
-        int(os.environ.get(name) or 0)
-        for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
-    )
+    return max(whole(name, 0, 0) for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))
 
 
 def _divided(x: Array, count: int) -> Array:
     np.divide(x, count, out=x)
     return x
+
+
+def _apart(here: Place, error: Exception) -> str:
+    if "EADDRINUSE" in str(error):
+        return (
+            f"MASTER_PORT = {here.port} is in use on this machine, perhaps by another run; choose "
+            "another, the same for all ranks"
+        )
+    return (
+        f"the {here.size} ranks cannot meet: {_reason(error)}; start them with torchrun, "
+        "and name the network in GLOO_SOCKET_IFNAME if machines have several"
+    )
 
 
 def _lost(rank: int, error: RuntimeError) -> str:
