@@ -91,7 +91,8 @@ class Config:
     seed: int = 0
     """Keys every random stream: environments, actions, initial weights, minibatches."""
     episodes: int = 10_000
-    """Training length in episodes, rounded up to whole updates."""
+    """Training length in episodes of the environment's horizon, rounded up to whole updates:
+    `episodes` times `horizon` steps. Where episodes end earlier, more of them fit in."""
 
     # One update: collect, then K iterations
     num_envs: int = 32

@@ -391,6 +391,41 @@ def test_a_finished_run_without_checkpoints_is_not_begun_again(run: Path):
     assert content(run) == before
 
 
+# ---------------------------------------------------------------------- another working directory
+
+WANDER = ["train", "python_envs:Wanderer", "--episodes", "4", "--num-envs", "2",
+          "--actor-hidden", "4", "--critic-hidden", "4", "--evaluate", "2", "--json"]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [["--out", "here/run"], [], ["--compare", "ippo"]])
+def test_an_environment_that_changes_the_working_directory(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+):  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main([*WANDER, *words]) == 0
+    written = {p.parent for p in tmp_path.rglob("config.toml")}
+    assert {p.parent for p in tmp_path.rglob("metrics.csv")} == written
+    assert {p.parent for p in tmp_path.rglob("summary.json")} == written
+    assert len(written) == (2 if "--compare" in words else 1)
+    for run in json.loads(capfd.readouterr().out)["runs"]:
+        assert tmp_path / run["path"] in written
+
+
+def test_resuming_and_the_api_in_another_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    config = Config(env="python_envs:Wanderer", episodes=4, num_envs=2, actor_hidden=(4,),
+                    critic_hidden=(4,), minibatches=1, iterations=1)  # fmt: skip
+    run = ascore.train(config, "run", stop=stopping_after(1))
+    assert run.path == tmp_path / "run"  # "run" would lead elsewhere by now
+    monkeypatch.chdir(tmp_path)
+    again = ascore.resume("run")
+    assert Path.cwd() != tmp_path
+    assert (again.path, again.finished, len(again.metrics)) == (tmp_path / "run", True, 2)
+
+
 # ---------------------------------------------------------------------- pruning
 
 

@@ -341,6 +341,17 @@ def test_tensorboard_events_are_written_when_asked(tmp_path: Path):
     assert sum(p.stat().st_size for p in (run.path / "tensorboard").glob("events*")) > 1000
 
 
+def test_short_episodes_get_a_word_on_how_episodes_are_counted(tmp_path: Path):
+    """Ten steps of at most a hundred: ten times as many episodes as asked for."""
+    config = Config(env="python_envs:Brief", episodes=8, num_envs=2, actor_hidden=(4,),
+                    critic_hidden=(4,), minibatches=1, iterations=1)  # fmt: skip
+    message = "end after 10 of at most 100 steps; episodes = 8 counts .* about 80 will be played"
+    with pytest.warns(AscoreWarning, match=message):
+        run = ascore.train(config, tmp_path / "run")
+    assert run.summary["episodes"] == 80
+    assert run.summary["env_steps"] == 8 * 100
+
+
 def test_default_folders_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     config = Config(**{**KEYS, "episodes": 4})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from typing import Any, ClassVar
@@ -126,6 +127,31 @@ class Endless(Meadow):
         obs, reward, out, _, infos = super().step(actions)
         self.agents = list(self.possible_agents)
         return obs, reward, out, dict.fromkeys(actions, False), infos
+
+
+class Brief(Meadow):
+    """Terminates after ten steps of at most a hundred."""
+
+    def __init__(self) -> None:
+        super().__init__(horizon=100)
+
+    def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
+        obs, reward, out, late, infos = super().step(actions)
+        if self.time == 10:
+            self.agents, out = [], dict.fromkeys(actions, True)
+        return obs, reward, out, late, infos
+
+
+class Wanderer(Meadow):
+    """Changes the working directory whenever it is made or begins an episode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        os.chdir(tempfile.gettempdir())
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+        os.chdir("/")
+        return super().reset(seed, options)
 
 
 class Dizzy(Meadow):

@@ -52,9 +52,17 @@ class ResumeOptions:
     run: Positional[Path]
     """Run folder."""
     episodes: int | None = None
-    """New training length in episodes."""
+    """New training length in episodes, as `ascore train` counts them."""
     checkpoint: str | None = None
-    """Name of a checkpoint; default: the newest."""
+    """Name of a checkpoint; default: the newest. Later ones are set aside."""
+    device: str | None = None
+    """Where to train on, such as cpu, if that has changed."""
+    set: UseAppendAction[tuple[str, ...]] = ()
+    """KEY=VALUE of a configuration key to change: actor_lr, critic_lr, episodes, device, backend,
+    num_threads, torch_threads, rank_split, checkpoint_every, keep_checkpoints or tensorboard; may
+    be repeated."""
+    new_log: bool = False
+    """Begin new metrics files where those of the run are missing or damaged; old ones are kept."""
     trust: bool = False
     """Import the Python environment or algorithm that the run names, which runs their code."""
     json: bool = False

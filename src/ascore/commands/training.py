@@ -71,7 +71,7 @@ def _train_and_show(
     from ascore.algorithms.table import get_algorithm
     from ascore.runs.compare import for_algorithm, train_side_by_side
     from ascore.runs.evaluation import evaluate
-    from ascore.runs.folder import as_given, new_folder
+    from ascore.runs.folder import new_folder
     from ascore.runs.session import train
     from ascore.runtime.progress import Patience, Progress
     from ascore.runtime.ranks import joined, restarts
@@ -83,14 +83,13 @@ def _train_and_show(
     anchors = anchor_values(config.env, config.env_params)
     os.chdir(here)  # an environment may have gone elsewhere
     stop = stop_on_signal()
-    with joined() as ranks, Progress(quiet=not ranks.lead) as progress:
+    with joined(stop) as ranks, Progress(quiet=not ranks.lead) as progress:
         if len(names) > 1 and ranks.size > 1:
             message = f"--compare {names[1]} trains side by side; ranks train one algorithm"
             raise ConfigError(message)
         if len(names) > 1:
             folder = new_folder(config, out, names)
             runs = train_side_by_side(config, names, folder, progress, stop)
-            runs = [replace(run, path=as_given(run.path, out, here)) for run in runs]
         else:
             name = names[0]
             run = train(
@@ -105,13 +104,15 @@ def _train_and_show(
             runs = [run]
     if not ranks.lead:
         return 0
+    runs = [replace(run, path=here / run.path) for run in runs]  # evaluation may go elsewhere too
     if not all(run.finished for run in runs):
-        return _interrupted(runs)
+        return _interrupted([_shown(run, out, here) for run in runs])
     patience = Patience("evaluation episodes")
-    results = [
-        (run, evaluate(run, episodes=episodes, report=patience.update) if episodes else None)
+    played = [
+        evaluate(run, episodes=episodes, report=patience.update) if episodes else None
         for run in runs
     ]
+    results = [(_shown(run, out, here), result) for run, result in zip(runs, played, strict=True)]
     if as_json:
         print_json({"runs": [outcome(run, evaluation) for run, evaluation in results]})
     else:
@@ -129,13 +130,18 @@ def resume(argv: list[str]) -> int:
     from ascore.runtime.ranks import joined
 
     options = tyro.cli(ResumeOptions, args=argv, prog="ascore resume")
+    changes = parameters(options.set, "--set")
+    if options.device is not None:
+        changes["device"] = options.device
     stop = stop_on_signal()
-    with joined() as ranks, Progress(quiet=not ranks.lead) as progress:
+    with joined(stop) as ranks, Progress(quiet=not ranks.lead) as progress:
         run = with_trust(
             lambda trust: resume(
                 options.run,
                 episodes=options.episodes,
                 checkpoint_name=options.checkpoint,
+                set=changes,
+                new_log=options.new_log,
                 report=lambda *u: progress.update(options.run.name, *u),
                 watch=lambda *u: progress.step(options.run.name, *u),
                 stop=stop,
@@ -155,10 +161,19 @@ def resume(argv: list[str]) -> int:
     return 0
 
 
+def _shown(run: Run, out: Path | None, here: Path) -> Run:
+    """A run whose path is what the user gave, if that still leads there."""
+    from ascore.runs.folder import as_given
+
+    return replace(run, path=as_given(run.path, out, here))
+
+
 def _interrupted(runs: list[Run]) -> int:
+    from ascore.runs.folder import resume_command
+
     for run in runs:
         outside = is_external(run.config.env) or is_external(run.config.algorithm)
-        command = f"ascore resume {run.path}{' --trust' if outside else ''}"
+        command = f"{resume_command(run.path)}{' --trust' if outside else ''}"
         print(f"ascore: stopped and saved; continue with: {command}", file=sys.stderr)
     return EXIT_INTERRUPTED
 

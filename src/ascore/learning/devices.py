@@ -28,7 +28,7 @@ def usable_device(config: Config, ranks: Ranks) -> torch.device:
     if (device.index or 0) >= count:
         message = (
             f"device = {config.device} does not exist: PyTorch {torch.__version__} sees {count} "
-            "GPUs; use device = cpu, or install a PyTorch built for this machine's GPU"
+            "GPUs; use device = cpu (--device cpu), or a PyTorch built for this machine's GPU"
         )
         raise ConfigError(message)
     if config.backend in ("engine", "kernel"):

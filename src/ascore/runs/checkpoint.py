@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ascore.errors import CheckpointError
 from ascore.reading import read_regular
 from ascore.runs import manifest
-from ascore.runs.files import sync_folder, unwritable
+from ascore.runs.files import sync, sync_folder, unwritable
 from ascore.runs.folder import CONFIG, resume_command
 from ascore.runs.tensorfile import parse
 
@@ -80,7 +80,7 @@ def save(
             with open(part / name, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
         _remove(target)
         os.replace(part, target)
         sync_folder(parent)

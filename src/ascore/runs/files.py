@@ -12,7 +12,7 @@ from typing import Any
 
 from ascore.errors import RunError
 
-# How file systems answer that lack the call which syncs a folder (CIFS, some of FUSE's).
+# How file systems answer that cannot sync a folder or a file (CIFS, some of FUSE's).
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES)
 _REMEDIES = {
     errno.EROFS: "the disk is read-only: copy the run to another, or choose another --out",
@@ -51,7 +51,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         with open(part, "xb") as file:  # a new file: never through a link that lies there
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         os.replace(part, path)
         sync_folder(path.parent)
     except OSError as error:
@@ -60,17 +60,27 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise unwritable(path, error) from error
 
 
+def sync(handle: int) -> None:
+    """Syncs an open file to disk, on file systems that can."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
 def sync_folder(folder: Path) -> None:
     """Syncs `folder`, so that a rename in it survives a power cut on systems that support this."""
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise
+        return
+    try:
+        sync(handle)
+    finally:
+        os.close(handle)
 
 
 def unwritable(path: Path, error: OSError) -> RunError:

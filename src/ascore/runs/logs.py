@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import json
 import os
+import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ascore.errors import CheckpointError, ConfigError
-from ascore.runs.files import json_text, unwritable
+from ascore.errors import ConfigError, RunError
+from ascore.reading import read_regular
+from ascore.runs.files import json_text, sync, unwritable
+
+METRICS, TABLE = "metrics.jsonl", "metrics.csv"
 
 
 class Log:
@@ -36,29 +43,45 @@ class MetricsLog(Log):
     def __init__(
         self, run: Path, *, tensorboard: bool = False, positions: dict[str, int] | None = None
     ) -> None:
+        """Opens the logs.
+
+        Args:
+            run: the run folder.
+            tensorboard: whether to write events too.
+            positions: what a checkpoint stored of `positions`, and its `update`; None = begin. A
+                file that it does not name begins anew.
+        """
         self.files: dict[str, tuple[Path, BinaryIO]] = {}
         self._columns: list[str] | None = None
         self._board: Any = None
+        positions = positions or {"update": 0}
         try:
-            for name in ("metrics.jsonl", "metrics.csv"):
-                self._open(run / name, None if positions is None else positions[name])
-            if positions is not None and positions["metrics.csv"]:
-                with open(run / "metrics.csv", encoding="utf-8", newline="") as text:
+            for name in (METRICS, TABLE):
+                self._open(run / name, positions.get(name, 0))
+            if positions.get(TABLE):
+                with open(run / TABLE, encoding="utf-8", newline="") as text:
                     self._columns = next(csv.reader(text))
             if tensorboard:
-                self._board = _tensorboard(run, None if positions is None else positions["update"])
+                self._board = _tensorboard(run, positions["update"])
         except BaseException:
             self.close()
             raise
 
-    def _open(self, path: Path, size: int | None) -> None:
+    def _open(self, path: Path, size: int) -> None:
+        """Opens a regular file and cuts it to `size` bytes."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            file = open(path, "wb" if size is None else "r+b", buffering=0)  # noqa: SIM115 (kept open)
+            file = open(os.open(path, flags, 0o666), "r+b", buffering=0)  # noqa: SIM115 (kept open)
+            self.files[path.name] = (path, file)
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                message = f"{path} is not a regular file; remove it"
+                raise RunError(message)
+            file.truncate(size)
+            file.seek(size)
         except OSError as error:
+            if isinstance(error, RunError):
+                raise
             raise unwritable(path, error) from error
-        self.files[path.name] = (path, file)
-        if size is not None:
-            _cut(path, file, size)
 
     def write(self, record: dict[str, Any]) -> None:
         """Appends a record; all records must have the same keys.
@@ -100,11 +123,12 @@ class MetricsLog(Log):
         sizes = {}
         for name, (path, file) in self.files.items():
             try:
-                if path.is_file():
-                    os.fsync(file.fileno())
+                sync(file.fileno())
             except OSError as error:
                 raise unwritable(path, error) from error
             sizes[name] = file.tell()
+        if self._board is not None:
+            self._board.flush()  # a killed process would lose what it has in memory
         return sizes
 
     def close(self) -> None:
@@ -115,16 +139,120 @@ class MetricsLog(Log):
             self._board.close()
 
 
-def _cut(path: Path, file: BinaryIO, size: int) -> None:
-    actual = path.stat().st_size
-    if actual < size:
-        message = (
-            f"{path} has {actual} bytes, the checkpoint was written at {size}; "
-            "restore the file, or resume from an older checkpoint"
-        )
-        raise CheckpointError(message)
-    file.truncate(size)
-    file.seek(size)
+def damage(run: Path, positions: Mapping[str, int]) -> dict[str, str]:
+    """What is wrong with metrics that end where a checkpoint was written, by file; {} = nothing.
+
+    Args:
+        run: the run folder.
+        positions: sizes of the files in bytes, and `update`, the number of the last record.
+    """
+    wrong = {}
+    for name, read in ((METRICS, _numbers_of_lines), (TABLE, _numbers_of_rows)):
+        path, size, last = run / name, positions.get(name, 0), positions["update"]
+        try:
+            data = read_regular(path)
+        except OSError as error:
+            wrong[name] = f"{path} cannot be read: {error.strerror or error}"
+            continue
+        if len(data) < size:
+            wrong[name] = f"{path} has {len(data)} bytes, the checkpoint was written at {size}"
+            continue
+        try:
+            numbers = read(data[:size])
+            if numbers != list(range(last - len(numbers) + 1, last + 1)):
+                message = f"its records do not number on to {last}, where the checkpoint is"
+                raise ValueError(message)
+        except (ValueError, RecursionError) as error:
+            wrong[name] = f"{path} is damaged ({error})"
+    return wrong
+
+
+def unfinished(run: Path, every: int) -> dict[str, str]:
+    """What is wrong with metrics of a run that was killed before its first checkpoint, by file.
+
+    Args:
+        run: the run folder.
+        every: updates until the first checkpoint.
+    """
+    path = run / METRICS
+    try:
+        numbers = [record["update"] for record in read_records(path)] if path.exists() else []
+    except RunError as error:
+        return {METRICS: str(error)}
+    if numbers != list(range(1, len(numbers) + 1)) or len(numbers) > every:
+        last = f" goes to update {numbers[-1]}, but the checkpoints until then are missing"
+        return {METRICS: f"{path}{last}"}
+    return {}
+
+
+def set_log_aside(path: Path) -> None:
+    """Renames a log, if it is there, so that a new one can begin.
+
+    Raises:
+        RunError: it cannot be renamed.
+    """
+    number, aside = 1, path.with_name(f"{path.name}.old")
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.old-{number}")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, aside)
+    except OSError as error:
+        raise unwritable(aside, error) from error
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The records of a `metrics.jsonl`; a last line that was not written to its end is left out.
+
+    Raises:
+        RunError: it is missing, or a line is damaged.
+    """
+    try:
+        return _records(read_regular(path, links=True))
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror or error}; restore it"
+        raise RunError(message) from error
+    except (ValueError, RecursionError) as error:
+        message = f"{path} is damaged ({error}); restore it or remove the line"
+        raise RunError(message) from error
+
+
+def _records(data: bytes) -> list[dict[str, Any]]:
+    records = []
+    for number, line in enumerate(data.split(b"\n")[:-1], 1):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict) or type(record.get("update")) is not int:
+            message = f"line {number} is no record"
+            raise ValueError(message)
+        records.append(record)
+    return records
+
+
+def _numbers_of_lines(data: bytes) -> list[int]:
+    if data and not data.endswith(b"\n"):
+        message = "it ends within a line"
+        raise ValueError(message)
+    return [record["update"] for record in _records(data)]
+
+
+def _numbers_of_rows(data: bytes) -> list[int]:
+    if not data:
+        return []
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
+    if "update" not in rows[0]:
+        message = "line 1 does not name the columns"
+        raise ValueError(message)
+    column, numbers = rows[0].index("update"), []
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(rows[0]) or not row[column].isdecimal():
+            message = f"line {number} is no record"
+            raise ValueError(message)
+        numbers.append(int(row[column]))
+    return numbers
 
 
 def flatten(record: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +271,8 @@ def flatten(record: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _tensorboard(run: Path, purge: int | None) -> Any:
+def _tensorboard(run: Path, done: int) -> Any:
+    """A writer of events; what events of an earlier process say of updates after `done` is void."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -151,4 +280,4 @@ def _tensorboard(run: Path, purge: int | None) -> Any:
             "tensorboard = true needs the package tensorboard: pip install 'ascore[tensorboard]'"
         )
         raise ConfigError(message) from error
-    return SummaryWriter(str(run / "tensorboard"), purge_step=purge)
+    return SummaryWriter(str(run / "tensorboard"), purge_step=done + 1)

@@ -7,7 +7,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -26,11 +26,11 @@ from ascore.errors import AscoreWarning, CheckpointError, EnvError, NonFiniteErr
 from ascore.learning.learner import Learner
 from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Collector
-from ascore.runs import checkpoint
-from ascore.runs.files import json_text, unwritable, write_atomic
-from ascore.runs.folder import CONFIG, as_given, left_behind, named, new_folder, require_free
-from ascore.runs.lock import alone
-from ascore.runs.logs import Log, MetricsLog
+from ascore.reading import JSON_LIMIT, read_regular
+from ascore.runs import changes, checkpoint, opening
+from ascore.runs.files import json_text, write_atomic
+from ascore.runs.folder import CONFIG, as_given, named, resume_command
+from ascore.runs.logs import METRICS, Log, MetricsLog, read_records
 from ascore.runs.policy import Policy, load_policy
 from ascore.runs.trust import ours, require_trust
 from ascore.runtime.processors import usable_processors
@@ -52,6 +52,9 @@ ROUND_ALIKE = (
 # A summary averages the return over this share of the updates, the last ones.
 SUMMARY_SHARE = 0.1
 
+# Episodes that end this many times sooner than they might are worth a word on how they are counted.
+SHORT = 4
+
 
 @dataclass(frozen=True)
 class Run:
@@ -68,14 +71,29 @@ class Run:
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        """One record per update."""
-        with open(self.path / "metrics.jsonl", encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        """One record per update.
+
+        Raises:
+            RunError: metrics.jsonl is missing or damaged.
+        """
+        return read_records(self.path / METRICS)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Summary of a finished run."""
-        values: dict[str, Any] = json.loads((self.path / "summary.json").read_text())
+        """Summary of a finished run.
+
+        Raises:
+            RunError: summary.json is missing, as it is until the run has finished, or damaged.
+        """
+        path = self.path / "summary.json"
+        try:
+            values = json.loads(read_regular(path, JSON_LIMIT))
+        except (OSError, ValueError, RecursionError) as error:
+            message = f"{path} cannot be read: {error}; `{resume_command(self.path)}` writes it"
+            raise RunError(message) from error
+        if not isinstance(values, dict):
+            message = f"{path} holds no summary; `{resume_command(self.path)}` writes it anew"
+            raise RunError(message)
         return values
 
     @property
@@ -145,40 +163,17 @@ def train(
         session = held.enter_context(_Session(config, ranks))
         for message in unread(config, [config.algorithm]) if ranks.lead else []:
             warnings.warn(message, AscoreWarning, stacklevel=2)
-        start = ranks.from_lead(lambda: json.dumps(_begin(config, out, restarted, here, held)))
+        start = ranks.from_lead(lambda: opening.begin(config, out, restarted, here, held))
         path, name = json.loads(start)
         folder = Path(path)
         saved = checkpoint.load(folder, name) if name else None
         session.collector.watch = watch if ranks.lead else None
         positions = session.start(saved)
         if ranks.lead:
-            _clear(folder, session.done)
+            opening.usable_logs(folder, positions, session.every)
+            opening.clear(folder, session.done)
         session.run(folder, positions, report, stop)
     return Run(as_given(folder, out, here), config)
-
-
-def _begin(
-    config: Config, out: str | Path | None, restarted: bool, here: Path, held: ExitStack
-) -> tuple[str, str]:
-    """Claims and locks a new run folder, or that of an earlier attempt at the same run.
-
-    Returns:
-        The folder, and the name of the checkpoint to continue from; "" = none.
-    """
-    for folder in left_behind(config, out, here) if restarted else ():
-        try:
-            held.enter_context(alone(folder))
-        except RunError:  # another run of this configuration writes it
-            if out is not None:
-                raise
-            continue
-        names = [saved.name for saved in checkpoint.folders(folder)]
-        return str(folder), names[-1] if names else ""
-    folder = new_folder(config, out, [config.algorithm], here)
-    held.enter_context(alone(folder))
-    require_free(folder)  # another process may have been faster
-    write_atomic(folder / CONFIG, config.dump().encode())
-    return str(folder), ""
 
 
 @_entry
@@ -187,6 +182,8 @@ def resume(
     *,
     episodes: int | None = None,
     checkpoint_name: str | None = None,
+    set: Mapping[str, Any] | None = None,
+    new_log: bool = False,
     report: Report | None = None,
     stop: Callable[[], bool] | None = None,
     ranks: Ranks | None = None,
@@ -202,6 +199,11 @@ def resume(
         path: run folder.
         episodes: new training length; None = as configured.
         checkpoint_name: name of the checkpoint; None = the newest.
+        set: keys of the configuration to change and their values, such as `{"device": "cpu"}`;
+            which may change is in `ascore.runs.changes.CHANGEABLE`. They are written into
+            config.toml.
+        new_log: begin new metrics files where those of the run are missing or damaged, which is an
+            error otherwise; what is there is set aside.
         report: as in `train`.
         stop: as in `train`.
         ranks: as in `train`; their number may differ from before. Sums are then taken in another
@@ -212,7 +214,8 @@ def resume(
 
     Raises:
         TrustError: something would have to be imported, and `trust` is False.
-        CheckpointError: the checkpoint is missing or damaged, or a log is shorter than it was then.
+        CheckpointError: the checkpoint is missing or damaged, or a log has not what it had then.
+        ConfigError: `set` names a key that must not change, or config.toml was edited.
         RunError: another process writes the run, or the folder cannot be written.
         RankError: another rank was lost.
     """
@@ -221,48 +224,24 @@ def resume(
     folder = here / named(path)
     with ExitStack() as held:
         # Rank 0 chooses, because ranks may see different states of a shared disk.
-        name = ranks.from_lead(lambda: _choose(folder, checkpoint_name, held))
+        name = ranks.from_lead(lambda: opening.choose(folder, checkpoint_name, held))
         saved = checkpoint.load(folder, name) if name else None
-        if saved is not None:
-            origin = saved.path / checkpoint.MANIFEST
-            config = Config.from_dict(saved.config, str(saved.path))
-        else:
-            origin = folder / CONFIG
-            config = Config.load(origin)
+        before = Config.from_dict(saved.config, str(saved.path)) if saved is not None else None
+        wanted = dict(set or {}) | ({} if episodes is None else {"episodes": episodes})
+        plan = ranks.from_lead(lambda: opening.plan(folder, before, wanted))
+        values, listed = json.loads(plan)
+        config = Config.from_dict(values)
+        origin = saved.path / checkpoint.MANIFEST if saved is not None else folder / CONFIG
         require_trust({"env": config.env, "algorithm": config.algorithm}, origin, trust)
-        if episodes is not None:
-            config = config.replace(episodes=episodes)
         session = held.enter_context(_Session(config, ranks))
         session.collector.watch = watch if ranks.lead else None
         positions = session.start(saved)
         if ranks.lead:
-            _clear(folder, session.done)
-            if episodes is not None:
-                write_atomic(folder / CONFIG, config.dump().encode())
+            positions = opening.usable_logs(folder, positions, session.every, new_log)
+            opening.clear(folder, session.done)
+            changes.write(folder, config, listed)
         session.run(folder, positions, report, stop)
     return Run(as_given(folder, path, here), config)
-
-
-def _choose(folder: Path, name: str | None, held: ExitStack) -> str:
-    """Locks a run folder.
-
-    Returns:
-        The checkpoint to continue from; "" = none was written yet: begin from config.toml.
-    """
-    fresh = name is None and (folder / CONFIG).is_file() and not checkpoint.folders(folder)
-    if not fresh:
-        checkpoint.find(folder, name)
-    held.enter_context(alone(folder))
-    paths = checkpoint.folders(folder)
-    if name is not None or paths:
-        return checkpoint.find(folder, name).name
-    if (folder / "summary.json").exists():
-        message = (
-            f"{folder} holds a finished run without its checkpoints; restore them, or train again "
-            "with another --out"
-        )
-        raise CheckpointError(message)
-    return ""
 
 
 class _Session:
@@ -289,6 +268,7 @@ class _Session:
         self.steps = config.rollout_steps or self.env.spec.horizon
         per_update = self.steps * config.num_envs / self.env.spec.horizon  # episodes
         self.total = math.ceil(config.episodes / per_update)
+        self.every = config.checkpoint_every or max(1, self.total // 20)
         self.collector = Collector(self.env, self.steps, compiled=config.backend != "torch")
         self.done, self.episodes, self.seconds = 0, 0, 0.0
         self.sent: dict[str, dict[str, list[int]]] = {}
@@ -324,7 +304,6 @@ class _Session:
     ) -> None:
         """Trains on to the end, or until told to stop."""
         ours(folder)
-        every = self.config.checkpoint_every or max(1, self.total // 20)
         log = Log()
         if self.ranks.lead:
             log = MetricsLog(folder, tensorboard=self.config.tensorboard, positions=positions)
@@ -336,7 +315,7 @@ class _Session:
                 self.seconds = before + time.perf_counter() - start
                 log.write({**record, "seconds": self.seconds})
                 stopping = self.ranks.any(stop is not None and stop())
-                if self.done % every == 0 or self.done == self.total or stopping:
+                if self.done % self.every == 0 or self.done == self.total or stopping:
                     self._save(folder, log)
                 if report is not None and self.ranks.lead:
                     report(self.done, self.total, record)
@@ -364,7 +343,10 @@ class _Session:
             raise NonFiniteError(message) from error
         self.done += 1
         ended = sum(len(r) for r in rollout.episode_returns)
-        self.episodes += int(self.ranks.total(np.array([ended]))[0])
+        ended = int(self.ranks.total(np.array([ended]))[0])
+        if self.episodes == 0 and self.ranks.lead:
+            self._mention_short_episodes(ended)
+        self.episodes += ended
         self._count(metrics)
         return {
             "update": self.done,
@@ -372,6 +354,17 @@ class _Session:
             "env_steps": self.done * self.steps * self.config.num_envs,
             **metrics,
         }
+
+    def _mention_short_episodes(self, ended: int) -> None:
+        """Says how `episodes` counts, where a run is much longer than it seems to ask for."""
+        steps, horizon = self.steps * self.config.num_envs, self.env.spec.horizon
+        if ended * horizon >= SHORT * steps:
+            message = (
+                f"episodes end after {steps / ended:.0f} of at most {horizon:,} steps; episodes = "
+                f"{self.config.episodes:,} counts episodes of {horizon:,} steps, so about "
+                f"{self.total * ended:,} will be played; set fewer, or a shorter horizon"
+            )
+            warnings.warn(message, AscoreWarning, stacklevel=2)
 
     def _count(self, metrics: dict[str, Any]) -> None:
         """Adds the floats and bytes sent in one update to the totals of the run."""
@@ -466,23 +459,10 @@ class _Session:
             "env_steps": self.done * self.steps * self.config.num_envs,
             "seconds": self.seconds,
             "team_return": float(np.mean(means)) if means else None,
-            "entropy": float(np.mean([r["entropy"] for r in tail])),
+            "entropy": float(np.mean([r["entropy"] for r in tail])) if tail else None,
             "bytes_sent": sum(sum(units["bytes"]) for units in self.sent.values()),
             "sent": self.sent,
         }
-
-
-def _clear(folder: Path, done: int) -> None:
-    """Readies a folder for going on after `done` updates; keeps what comes later, elsewhere."""
-    aside = checkpoint.set_aside(folder, done)
-    if aside is not None:
-        message = f"checkpoints later than {done:08d} are now in {aside}"
-        warnings.warn(message, AscoreWarning, stacklevel=2)
-    checkpoint.clear_remains(folder)
-    try:
-        (folder / "summary.json").unlink(missing_ok=True)  # only finished runs have one
-    except OSError as error:
-        raise unwritable(folder, error) from error
 
 
 def slice_name(rank: int) -> str:
