@@ -23,7 +23,7 @@ ARROWS = {
     "cli": "_core commands errors",
     "commands": "_core algorithms benchmark config envs errors experiments interop render runs"
     " runtime",
-    "config": "envs errors",
+    "config": "envs errors reading",
     "envs": "_core errors streams",
     "errors": "",
     "experiments": "algorithms config envs errors reading render runs runtime scripted streams",

@@ -231,3 +231,17 @@ def test_what_is_no_such_number_is_refused_in_one_short_line(keys: dict, rule: s
     with pytest.raises(ConfigError, match=f"must be {rule}$") as refusal:
         Config(**keys)
     assert len(str(refusal.value)) < 250
+
+
+@pytest.mark.parametrize("data", [b"\0\0", b"\xff\xfe", b"a = " + b"[" * 100_000, b"env = "])
+def test_a_damaged_file_is_named(data, tmp_path):
+    (tmp_path / "config.toml").write_bytes(data)
+    with pytest.raises(ConfigError, match=r"configuration .*config\.toml cannot be read"):
+        Config.load(tmp_path / "config.toml")
+
+
+def test_what_is_no_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="is a device, not a regular file"):
+        Config.load("/dev/zero")
+    with pytest.raises(ConfigError, match="is a folder, not a regular file"):
+        Config.load(tmp_path)

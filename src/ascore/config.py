@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
+from ascore.reading import JSON_LIMIT, read_regular
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -53,6 +54,7 @@ _AT_LEAST: dict[str, float] = {
     "keep_checkpoints": 1,
 }
 _ABOVE: dict[str, float] = {"clip_epsilon": 0.0}
+_LARGEST = float(np.finfo(np.float32).max)
 _AT_MOST: dict[str, float] = {"gamma": 1.0, "gae_lambda": 1.0, "seed": 2**64 - 1}
 
 
@@ -269,9 +271,8 @@ class Config:
     def load(cls, path: str | Path) -> Config:
         """Reads a TOML file written by `dump`."""
         try:
-            with open(path, "rb") as file:
-                values = tomllib.load(file)
-        except (OSError, tomllib.TOMLDecodeError) as error:
+            values = tomllib.loads(read_regular(path, JSON_LIMIT, links=True).decode())
+        except (OSError, ValueError, RecursionError) as error:
             message = f"configuration {path} cannot be read: {error}; restore or rewrite the file"
             raise ConfigError(message) from error
         return cls.from_dict(values, str(path))
@@ -394,6 +395,7 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
     if hint is float:
         number = _number(value)
         _require(key, value, math.isfinite(number), "a finite number")
+        _require(key, value, abs(number) <= _LARGEST, "at most 3.4e38: it is used as a float32")
         return number
     if hint is int:
         _require(key, value, _is_whole(value), "a whole number")

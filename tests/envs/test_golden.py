@@ -9,6 +9,7 @@ and review the difference line by line.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,5 +114,6 @@ def test_no_golden_trace_is_of_nothing() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[1] / "support"))  # as pytest does, for the cases
     for each in ENVIRONMENTS:
         (GOLDEN / f"{each}.txt").write_text(told_by_twin(each), encoding="utf-8")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 else:
     CoreVecEnv = object  # for types only: cores share an interface, not code
 
+MOST = 2**20
+"""Joint actions that one network can have outputs for, whatever limit is set."""
+
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
@@ -31,11 +34,13 @@ def joint_spec(spec: Spec, limit: int) -> Spec:
         ConfigError: J exceeds the limit.
     """
     joint = spec.num_actions**spec.num_agents
-    if joint > limit:
+    if joint > min(limit, MOST):
+        count = f"{joint:,}" if joint < 10**15 else f"{spec.num_actions}**{spec.num_agents}"
+        most = f"joint_action_limit = {limit:,}; raise it, or" if limit < MOST else f"{MOST:,};"
         message = (
-            f"{spec.name} has {joint:,} joint actions "
-            f"({spec.num_agents} agents, {spec.num_actions} actions each), more than "
-            f"joint_action_limit = {limit:,}; raise it, or use fewer agents"
+            f"{spec.name} has {count} joint actions "
+            f"({spec.num_agents} agents, {spec.num_actions} actions each), more than {most} use "
+            "fewer agents"
         )
         raise ConfigError(message)
     names = itertools.product(spec.action_names, repeat=spec.num_agents)

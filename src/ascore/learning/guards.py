@@ -13,6 +13,7 @@ from torch import Tensor
 from ascore.algorithms.targets import Targets
 from ascore.config import Config
 from ascore.errors import NonFiniteError
+from ascore.learning.optimizer import AgentAdam
 from ascore.learning.rollout import Rollout
 
 
@@ -61,15 +62,25 @@ class Guards:
     def parameters(self, networks: Mapping[str, Tensor]) -> None:
         """Checks parameters [N, P], by the kind of network: policy or value."""
         for name, rows in networks.items():
-            if math.isfinite(float(rows.sum())):
-                continue
-            bad = (~torch.isfinite(rows).all(dim=1)).nonzero().flatten()
-            if len(bad):
-                quantity = f"a {name} parameter"
-                message = (
-                    f"{quantity} of agent {int(bad[0])} is not finite; {self._remedy(quantity)}"
-                )
-                raise NonFiniteError(message)
+            self._rows(f"a {name} parameter", rows)
+
+    def moments(self, optimizers: Mapping[str, AgentAdam]) -> None:
+        """Checks Adam's moments, by the kind of network.
+
+        The square of a gradient of 1e20 is infinite in float32, so its parameter stops moving.
+        """
+        for name, adam in optimizers.items():
+            self._rows(f"a mean of {name} gradients", adam.first)
+            self._rows(f"a mean of squared {name} gradients", adam.second)
+
+    def _rows(self, quantity: str, rows: Tensor) -> None:
+        """Raises the error for the first agent with a number that is not finite in [N, P]."""
+        if math.isfinite(float(rows.sum())):
+            return
+        bad = (~torch.isfinite(rows).all(dim=1)).nonzero().flatten()
+        if len(bad):
+            message = f"{quantity} of agent {int(bad[0])} is not finite; {self._remedy(quantity)}"
+            raise NonFiniteError(message)
 
     def _remedy(self, name: str) -> str:
         if "value" in name:

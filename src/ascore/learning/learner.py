@@ -146,6 +146,7 @@ class Learner:
             self.actor_adam.restore(mask, *before)
         networks = {"policy": self.actor_adam.parameters, "value": self.critic_adam.parameters}
         self.guards.parameters(networks)
+        self.guards.moments({"policy": self.actor_adam, "value": self.critic_adam})
         if self.split is not None:
             self.split.fill(self.actor_adam.parameters)  # critics stay where they learn
         sent = self.algorithm.sends(self.traffic(rollout, links))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ascore.envs.factory import is_external, make
+from ascore.envs.factory import batch, is_external
 from ascore.envs.table import ENVIRONMENTS, canonical_name
 from ascore.envs.vec_env import VecEnv
 from ascore.errors import RunError
@@ -238,7 +238,8 @@ def _cast(
                 "here; draw it with its own render()"
             )
             raise ValueError(message)
-        env = make(trained.env, seed=seed, first_env=first_env, **trained.env_params)
+        env = batch(trained.env, trained.env_params, seed=seed, first_env=first_env)
+        trained.require(env.spec)
         if policy in (None, "trained"):
             uniform = np.empty((1, env.spec.num_agents), dtype=np.float32)
 
@@ -260,7 +261,7 @@ def _cast(
         if policy == "trained" or greedy or checkpoint is not None:
             message = f"{target} is an environment and has no trained policy; give a run folder"
             raise ValueError(message)
-        env = make(name, seed=0 if seed is None else seed, first_env=first_env, **env_params)
+        env = batch(name, env_params, seed=0 if seed is None else seed, first_env=first_env)
     policies = scripts(env.spec.name)
     label = policy or "random"
     if label not in policies:

@@ -96,12 +96,19 @@ def save(
 def folders(run: Path) -> list[Path]:
     """Checkpoint folders of a run, oldest first: all in `checkpoints` with names of eight digits.
 
-    What others keep there, such as a copy called `00000015.best`, is none.
+    What others keep there, such as a copy called `00000015.best` or a link, is none.
+
+    Raises:
+        CheckpointError: `checkpoints` is a link to elsewhere.
     """
     parent = run / FOLDER
+    if parent.is_symlink():  # old checkpoints are removed there, wherever that is
+        message = f"{parent} is a symbolic link; put the folder itself there"
+        raise CheckpointError(message)
     if not parent.is_dir():
         return []
-    return sorted(p for p in parent.iterdir() if NAME.fullmatch(p.name) and p.is_dir())
+    names = (p for p in parent.iterdir() if NAME.fullmatch(p.name))
+    return sorted(p for p in names if p.is_dir() and not p.is_symlink())
 
 
 def _remove(old: Path) -> None:

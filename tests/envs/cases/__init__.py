@@ -49,9 +49,12 @@ class Case:
         drawn: any parameters at once; None where a test of its own draws them.
         largest: the largest worlds.
         short: short episodes that keep something from one to the next, if anything does.
-        roomy: parameters under which any number of agents fits, up to 64.
+        roomy: parameters under which any number of agents fits, up to `most`.
         legend: what the legend of a picture must name.
         fewest: the least number of agents.
+        most: the largest number of agents.
+        starts_alike: every episode starts from the same state, nothing is drawn for it.
+        sees_horizon: observations depend on the horizon, such as the share of time that is left.
         observed: parameters that change the bounds of what is observed.
         reached: of every milestone.
     """
@@ -66,6 +69,9 @@ class Case:
     roomy: Params
     legend: tuple[str, ...]
     fewest: int = 1
+    most: int = 64
+    starts_alike: bool = False
+    sees_horizon: bool = False
     observed: tuple[Params, ...] = ()
     reached: tuple[Reached, ...] = ()
 
