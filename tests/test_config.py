@@ -159,6 +159,8 @@ def test_random_one_picks_each_other_agent_alike_and_anew():
         count += mask
     off = count[~np.eye(5, dtype=bool)]
     assert abs(off - 500).max() < 5 * np.sqrt(2000 * 0.25 * 0.75)
+    first = neighbours("random_one", 5, seed=1, update=0)
+    assert (first == neighbours("random_one", 5, seed=1)).all()
     again = neighbours("random_one", 5, seed=1, update=7)
     assert (again == neighbours("random_one", 5, seed=1, update=7)).all()
 

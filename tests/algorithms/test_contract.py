@@ -134,6 +134,16 @@ def test_a_compiled_loss_that_is_another_one_is_refused(registered: Any) -> None
     assert registered(copy) is copy  # the same loss under another name
 
 
+def test_a_loss_that_differs_for_sure_policies_alone_is_another_one(registered: Any) -> None:
+    def timid(batch: Batch, log_probs: torch.Tensor, inbox: Any, config: Config) -> Any:
+        terms = ippo.objective(batch, log_probs, inbox, config)
+        rare = torch.relu(-4.0 - log_probs).sum(dim=(1, 2, 3))  # actions below 2 percent
+        return dataclasses.replace(terms, policy=terms.policy + rare)
+
+    with pytest.raises(ConfigError, match="timid is not the loss OWN_RATIO"):
+        registered(Algorithm("timid", "", timid, compiled=Compiled.OWN_RATIO))
+
+
 # ---- an objective from outside is the objective that trains ----------------------------------
 
 
@@ -372,6 +382,12 @@ def test_a_team_reward_cooperates_where_own_rewards_defect(tmp_path: Path) -> No
         returns[name] = ascore.evaluate(run, episodes=50).team_return.mean
     assert returns["team"] > -75
     assert returns["ippo"] < -140
+
+
+def test_inequity_aversion_weighs_as_its_authors_do() -> None:
+    """Hughes et al. 2018, Table 1."""
+    keys = own_keys(Config(algorithm="ia"), ALGORITHMS["ia"].keys)
+    assert vars(keys) == {"alpha": 5.0, "beta": 0.05, "smoothing": 0.975}
 
 
 # ---- critics with another view ---------------------------------------------------------------

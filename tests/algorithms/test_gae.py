@@ -308,6 +308,9 @@ def test_boolean_flags_are_flags() -> None:
 def test_public_function_is_the_compiled_one() -> None:
     case = make_case(10, 10, 5, 2)
     expected = compiled(case)
-    case["gae_lambda"] = case.pop("gae_lambda")
     for ours, theirs in zip(ascore.gae(**case), expected, strict=True):
+        assert_same_bits(ours, theirs)
+    defaults = compiled({**case, "gamma": 0.99, "gae_lambda": 0.98})
+    del case["gamma"], case["gae_lambda"]
+    for ours, theirs in zip(ascore.gae(**case), defaults, strict=True):
         assert_same_bits(ours, theirs)

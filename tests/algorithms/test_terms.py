@@ -107,6 +107,8 @@ def test_peer_ratio_clip_and_empty_neighbourhood():
     assert peer_ratio(new, old, nobody).item() == 1.0
     assert peer_ratio(new, old, ~nobody).item() == pytest.approx(12.0)
     assert peer_ratio(new, old, ~nobody, clip=0.2).item() == pytest.approx(1.2)
+    assert peer_ratio(old, new, ~nobody, clip=0.2).item() == pytest.approx(0.8)
+    assert peer_ratio(old, new, ~nobody, clip=1.5).item() == pytest.approx(1 / 12)
 
 
 def test_relabelling_agents_permutes_losses_and_gradients():

@@ -319,7 +319,7 @@ def test_targets_that_are_not_finite_name_the_agent(poison, message):
     _, learner, collector = session()
     rollout = collector.collect(learner.actor)
     if poison == "reward":
-        rollout.reward[0, 0, 1] = np.inf
+        rollout.reward[0, 0, 1:] = np.inf  # of agent 2 too
     else:
         with torch.no_grad():
             learner.critic_adam.parameters[1, 0] = np.nan

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import ascore
+from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
-from ascore.learning.metrics import explained_variance, returns
+from ascore.config import Config
+from ascore.learning.metrics import explained_variance, returns, traffic
 from ascore.learning.rollout import Rollout
 from ascore.runtime.ranks import Ranks
 
@@ -41,3 +43,27 @@ def test_returns_are_means_over_the_episodes_that_ended() -> None:
     assert returns(rollout, Ranks()) == {"team_return": 3.0, "return": [1.0, 2.0]}
     rollout.episode_returns.append(np.array([[4.0, 0.0], [7.0, -5.0]]))
     assert returns(rollout, Ranks()) == {"team_return": 3.0, "return": [4.0, -1.0]}
+
+
+def test_values_are_sent_for_every_state_that_closes_a_sum_of_rewards() -> None:
+    """Agent 0 hears agent 1 in the states that follow the rows, and never at a row."""
+    env = ascore.make("predation", B, num_agents=N)
+    spec, rollout = env.spec, Rollout.empty(env, T)
+    rollout.terminated[:] = rollout.truncated[:] = 0
+    states = np.zeros((T + 1, B, N, N), dtype=bool)
+    states[-1, :, 0, 1] = True
+    config = Config(env_params={"num_agents": N}, num_envs=B, time_limit="bootstrap")
+
+    def counted(**changes: str) -> tuple[int, int, int]:
+        changed = config.replace(**changes)
+        found = traffic(rollout, Links(states, None), changed, spec, spec, (5, 7), Ranks())
+        assert found.rows == T * B
+        assert found.linked.sum() == found.rows_heard.sum() == found.states_heard[0].sum() == 0
+        assert (found.actor_size, found.critic_size) == (5, 7)
+        return found.states, int(found.states_heard[1, 0]), found.private_obs
+
+    assert counted() == (T * B + B, B, 0)
+    assert counted(shares="advantage") == (T * B + B, 0, 0)
+    rollout.truncated[-1, 0] = rollout.terminated[-1, 1] = 1
+    assert counted() == (T * B + 2, 1, 0)  # one is closed by its last state, one needs no value
+    assert counted(time_limit="terminal") == (T * B + 1, 1, 0)
