@@ -275,6 +275,21 @@ def test_unsupported_settings_are_left_to_pytorch(keys, reason, monkeypatch):
         session(algorithm="as", backend="engine", **keys)
 
 
+@pytest.mark.parametrize("backend", ["engine", "kernel", "torch"])
+@pytest.mark.parametrize("equal", ["policies", "rewards"])
+def test_gates_are_open_on_their_boundary(backend, equal):
+    """Eq. 14-15 say >=, which holds for equal policies, and for an advantage of 0."""
+    learner, collector = session(algorithm="as", backend=backend)
+    net = learner.actor.net if equal == "policies" else learner.critic.net
+    with torch.no_grad():
+        net.flat.zero_()  # all are the same to the bit
+    rollout = collector.collect(learner.actor)
+    if equal == "rewards":
+        rollout.reward[:] = 0.0
+    record = learner.update(rollout, 0)
+    assert record["active_anticipation"] == record["active_own"] == [1.0] * 4
+
+
 def test_what_just_fits_is_computed_by_the_engine(monkeypatch):
     keys = {"actor_hidden": (4,) * 7, "critic_hidden": (4,) * 7}
     learner, _ = session(algorithm="as", **keys)

@@ -157,7 +157,7 @@ class Collector:
         return rollout
 
 
-def per_agent_view(obs: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+def per_agent_view(obs: torch.Tensor, scale: float) -> torch.Tensor:
     """[..., V, O] of any dtype -> f32 [M, O] if all agents share a view, else [N, M, O].
 
     `scale` is the environment's `obs_scale`; observations are multiplied by it.
