@@ -114,7 +114,7 @@ def test_render_draws_an_environment_without_a_run(here: Path, capsys: pytest.Ca
 def test_long_jobs_report_their_progress(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    clock = iter([100.0, 101.9, 102.0, 103.0, 104.5])
+    clock = iter([100.0, 101.0, 102.9, 103.1])  # after a second, then every two
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     patience = Patience("frames drawn")
     for done in (1, 2, 3, 4):

@@ -206,7 +206,11 @@ def test_arguments_may_be_called_like_those_of_make() -> None:
         (np.zeros((2, 2)), TypeError, "action is float64; it must be an int32 array"),
         (np.zeros((2, 2), bool), TypeError, "action is bool; it must be an int32 array"),
         (np.array([[0, 1], [1, 2]]), ValueError, r"action\[1,1\] = 2 is outside 0..1"),
-        (np.array([[0, 1], [2**40, 2]]), ValueError, r"action\[1,0\] = 1099511627776 is no number"),
+        (
+            np.array([[0, 1], [2**40, 2]]),
+            ValueError,
+            r"action\[1,0\] = 1099511627776 is not the number",
+        ),
         (np.array([[0, 1], [1, -(2**32)]]), ValueError, r"action\[1,1\] = -4294967296 is no"),
         ([[0, 0], [0, 0]], TypeError, "action is list"),
         (np.zeros((2, 3), np.int32), ValueError, r"shape \(2, 3\); it must be \(2, 2\)"),

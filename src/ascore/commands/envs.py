@@ -130,7 +130,7 @@ def check_env(argv: list[str]) -> int:
         options.steps,
         options.seed,
         horizon=options.horizon,
-        told=tell,
+        on_finding=tell,
         progress=Patience("random steps").update,
     )
     if options.json:

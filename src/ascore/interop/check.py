@@ -31,7 +31,7 @@ def examine(
     seed: int = 0,
     *,
     horizon: int = 0,
-    told: Callable[[Finding], None] = lambda finding: None,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Checks everything that training relies on.
@@ -42,7 +42,7 @@ def examine(
         steps: number of random steps to take, at least 1.
         seed: seed of the steps and of the environment.
         horizon: steps after which episodes are truncated; 0 = as the environment says.
-        told: called with each finding, the sizes first.
+        on_finding: called with each finding, the sizes first.
         progress: called with the steps taken and their number while it is played.
 
     Raises:
@@ -53,7 +53,7 @@ def examine(
             message = f"{name} = {value} is not allowed; it must be at least {least}"
             raise ValueError(message)
     params = dict(params or {})
-    result = Report(target, params, horizon, told=told)
+    result = Report(target, params, horizon, on_finding=on_finding)
     shape: Layout | None = None
     with result.asking():
         create = load(target)

@@ -1,4 +1,4 @@
-"""What a check of an environment has found, and how it is told."""
+"""What a check of an environment has found, and how it is on_finding."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Report:
     horizon: int = 0
     findings: list[Finding] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=dict)
-    told: Callable[[Finding], None] = field(default=lambda finding: None, repr=False)
+    on_finding: Callable[[Finding], None] = field(default=lambda finding: None, repr=False)
 
     @property
     def trainable(self) -> bool:
@@ -91,7 +91,7 @@ class Report:
         """Adds a finding."""
         finding = Finding(topic, verdict, text, remedy)
         self.findings.append(finding)
-        self.told(finding)
+        self.on_finding(finding)
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:

@@ -117,8 +117,8 @@ def rewards(result: Report, layout: Layout, trace: Trace) -> None:
         result.add("rewards", "good", f"finite, {low:g} to {high:g} in {steps} random steps")
     scale = layout.obs_scale
     if trace.largest * scale > LARGE:
-        found = f"entries as large as {trace.largest:g}"
-        result.add("observations", "advice", found, "scale them to about 1")
+        observation = f"entries as large as {trace.largest:g}"
+        result.add("observations", "advice", observation, "scale them to about 1")
     if scale < 1.0 and 0 < trace.largest <= 1:
         result.add(
             "observations",
@@ -157,15 +157,15 @@ def memory(result: Report, spec: Spec) -> None:
     needed = sum(bytes_needed(spec, config, AS, config.num_envs).values())
     result.costs["bytes_per_update"] = needed
     free = free_bytes()
-    found = (
+    observation = (
         f"at least {in_words(needed)} for an update with the defaults "
         f"({config.num_envs} copies, {spec.horizon} steps)"
     )
     if free is None or needed < free:
-        result.add("memory", "good", found)
+        result.add("memory", "good", observation)
         return
     remedy = "give --num-envs and --rollout-steps smaller values"
-    result.add("memory", "advice", f"{found}, and {in_words(free)} are free", remedy)
+    result.add("memory", "advice", f"{observation}, and {in_words(free)} are free", remedy)
 
 
 def speed(result: Report, spec: Spec, trace: Trace) -> None:
@@ -179,15 +179,15 @@ def speed(result: Report, spec: Spec, trace: Trace) -> None:
         "seconds_per_update": update,
         "seconds_per_run": whole,
     }
-    found = (
+    observation = (
         f"{rate:,.0f} steps per second: an update with the defaults plays for {_duration(update)}, "
         f"a run of {config.episodes:,} episodes for {_duration(whole)}"
     )
     if whole <= LONG_RUN_SECONDS:
-        result.add("speed", "good", found)
+        result.add("speed", "good", observation)
     else:
         remedy = "give fewer --episodes, or a shorter --horizon"
-        result.add("speed", "advice", found, remedy)
+        result.add("speed", "advice", observation, remedy)
 
 
 def _duration(seconds: float) -> str:
@@ -231,7 +231,7 @@ def pickling(result: Report, env: VecEnv, steps: int) -> None:
         return
     difference = before.first_difference(play(env, STEPS_AFTER_PICKLING, fresh=False))
     if difference is not None:
-        found = f"a copy loses state when it is pickled: {difference}"
-        result.add("pickling", "advice", found, f"{remedy} continues differently")
+        observation = f"a copy loses state when it is pickled: {difference}"
+        result.add("pickling", "advice", observation, f"{remedy} continues differently")
         return
     result.add("pickling", "good", "a copy continues exactly like the original; resuming is exact")

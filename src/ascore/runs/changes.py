@@ -116,14 +116,14 @@ def _differing(one: Config, two: Config) -> list[str]:
 
 def _edited(path: Path, saved: Config, written: Config, keys: list[str]) -> str:
     """The message about keys that were edited by hand."""
-    said, remedies, fixed = [], [], []
+    wording, remedies, fixed = [], [], []
     for key in keys:
         before, now = getattr(saved, key), getattr(written, key)
-        said.append(f"{key} = {now!r} (the checkpoint has {before!r})")
+        wording.append(f"{key} = {now!r} (the checkpoint has {before!r})")
         if key in CHANGEABLE:
             remedies.append(f"--set {key}={now} or --set {key}={before}")
         else:
             fixed.append(key)
     if fixed:
         remedies.append(f"{' and '.join(fixed)} cannot change in the course of a run: edit back")
-    return f"{path} was edited: {', '.join(said)}; say which holds: {'; '.join(remedies)}"
+    return f"{path} was edited: {', '.join(wording)}; say which holds: {'; '.join(remedies)}"

@@ -357,12 +357,15 @@ class _Session:
 
     def _mention_short_episodes(self, ended: int) -> None:
         """Says how `episodes` counts, where a run is much longer than it seems to ask for."""
-        steps, horizon = self.steps * self.config.num_envs, self.env.spec.horizon
+        # Nothing had ended before: these episodes are all there was since the run began.
+        steps = self.done * self.steps * self.config.num_envs
+        horizon = self.env.spec.horizon
         if ended * horizon >= SHORT * steps:
             message = (
                 f"episodes end after {steps / ended:.0f} of at most {horizon:,} steps; episodes = "
                 f"{self.config.episodes:,} counts episodes of {horizon:,} steps, so about "
-                f"{self.total * ended:,} will be played; set fewer, or a shorter horizon"
+                f"{self.total * ended // self.done:,} will be played; set fewer, or a shorter "
+                "horizon"
             )
             warnings.warn(message, AscoreWarning, stacklevel=2)
 

@@ -61,8 +61,8 @@ def find(target: str, example: str) -> Any:
     except FAILURES as error:
         absent = error.name if isinstance(error, ModuleNotFoundError) else None
         if absent is not None and f"{module}.".startswith(f"{absent}."):
-            found = f"there is no module {module!r}"
-            raise EnvError(topic="loading", found=found, remedy=if_missing(module)) from error
+            problem = f"there is no module {module!r}"
+            raise EnvError(topic="loading", found=problem, remedy=if_missing(module)) from error
         raise EnvError(
             topic="loading",
             found=f"module {module!r} cannot be imported: {crash(error)}",

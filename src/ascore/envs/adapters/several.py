@@ -75,8 +75,8 @@ class Several(ParallelEnv[Any, Any, Any]):
         acted = self.agents
         ended = [self._flags(flags) for flags in (terminated, truncated)]
         self.agents = [agent for agent in acted if not (ended[0][agent] or ended[1][agent])]
-        told = (self._split("observations", obs), self._split("rewards", rewards), *ended)
-        kept = tuple({agent: each[agent] for agent in acted} for each in told)
+        outcome = (self._split("observations", obs), self._split("rewards", rewards), *ended)
+        kept = tuple({agent: each[agent] for agent in acted} for each in outcome)
         return (*kept, self._infos(info))
 
     def render(self) -> Any:
@@ -118,8 +118,10 @@ class Several(ParallelEnv[Any, Any, Any]):
     def _infos(self, info: Any) -> dict[Any, dict[str, Any]]:
         """What the info says of each agent, where it is by agent; else nothing."""
         by_agent = info if isinstance(info, Mapping) else {}
-        found = {agent: by_agent.get(agent) for agent in self.possible_agents}
-        return {a: dict(each) if isinstance(each, Mapping) else {} for a, each in found.items()}
+        infos_by_agent = {agent: by_agent.get(agent) for agent in self.possible_agents}
+        return {
+            a: dict(each) if isinstance(each, Mapping) else {} for a, each in infos_by_agent.items()
+        }
 
 
 def _is_list(values: Any) -> bool:

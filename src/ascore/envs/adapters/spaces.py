@@ -58,13 +58,13 @@ def leaves(space: Space) -> list[Space] | None:
     """The parts of a space in the order of its entries; None if one has no fixed size."""
     if isinstance(space, (spaces.Dict, spaces.Tuple)):
         parts = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
-        found: list[Space] = []
+        flat: list[Space] = []
         for part in parts:
             inner = leaves(part)
             if inner is None:
                 return None
-            found += inner
-        return found
+            flat += inner
+        return flat
     known = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
     return [space] if isinstance(space, known) else None
 
