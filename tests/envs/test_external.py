@@ -209,7 +209,7 @@ def test_arguments_may_be_called_like_those_of_make() -> None:
         (
             np.array([[0, 1], [2**40, 2]]),
             ValueError,
-            r"action\[1,0\] = 1099511627776 is not the number",
+            r"action\[1,0\] = 1099511627776 is not",
         ),
         (np.array([[0, 1], [1, -(2**32)]]), ValueError, r"action\[1,1\] = -4294967296 is no"),
         ([[0, 0], [0, 0]], TypeError, "action is list"),

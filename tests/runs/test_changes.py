@@ -14,7 +14,7 @@ import ascore
 from ascore.cli import main
 from ascore.config import Config
 from ascore.errors import ConfigError
-from ascore.runs import changes, checkpoint
+from ascore.runs import changes, checkpoint, manifest
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +141,15 @@ def test_a_run_from_a_gpu_goes_on_without_one(
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for path in checkpoint.folders(run):
-        manifest = json.loads((path / checkpoint.MANIFEST).read_text())
-        manifest["config"]["device"] = "cuda"
-        (path / checkpoint.MANIFEST).write_text(json.dumps(manifest))
+        saved = checkpoint.load(run, path.name)
+        values = {
+            "update": saved.update,
+            "spec": saved.spec,
+            "extra": saved.extra,
+            "config": {**saved.config, "device": "cuda"},
+        }
+        data = (path / checkpoint.TENSORS).read_bytes()
+        (path / checkpoint.MANIFEST).write_bytes(manifest.compose(data, values))
     text = edit(run, device="cuda")
     assert main(["resume", str(run)]) == 1
     assert "use device = cpu (--device cpu)" in capsys.readouterr().err
