@@ -148,6 +148,9 @@ def test_normalised_critics_are_averaged_in_units_of_reward():
     values = learner.valuation.values(obs)
     torch.testing.assert_close(values, values[:1].expand_as(values), rtol=1e-4, atol=1e-3)
     assert np.ptp(learner.valuation.normalizer.mean) > 20
+    # Who agree already have nothing to mix, though their last layers differ.
+    learner.valuation.mix(torch.full((4, 4), 0.25))
+    torch.testing.assert_close(learner.valuation.values(obs), values, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("algorithm", ["vps", "ps"])

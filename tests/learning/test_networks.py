@@ -13,7 +13,7 @@ N, A, OBS, H = 3, 4, 5, (16, 8)
 
 
 def actor(layout: str, hidden: tuple[int, ...] = H, *, head_per_agent: bool = True) -> Actor:
-    return Actor(OBS, H, N, A, head_per_agent=head_per_agent, layout=layout, seed=7)
+    return Actor(OBS, hidden, N, A, head_per_agent=head_per_agent, layout=layout, seed=7)
 
 
 def rows(m: int = 6) -> torch.Tensor:
@@ -103,7 +103,8 @@ def test_anticipation_mask_marks_exactly_what_own_policies_do_not_use(layout, hi
         grads = torch.autograd.grad(loss, leaves, retain_graph=True, materialize_grads=True)
         return torch.cat([g.reshape(g.shape[0], -1) for g in grads], dim=1) != 0
 
-    own, alive = used(own_policy(every, torch.arange(N))), used(every)  # no unit without input
+    own = used(own_policy(every, torch.arange(N)))
+    alive = used(every)  # not of units that are off
     mask = net.anticipation_mask()
     assert torch.equal(mask & alive, ~own & alive)
     assert not (own & mask).any()
