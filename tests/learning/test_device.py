@@ -53,7 +53,7 @@ def test_a_missing_gpu_is_refused_with_a_remedy(device):
 def test_gpus_are_counted(device, count, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    with pytest.raises(ConfigError, match=rf"device = {device} is not there.* sees {count} GPUs"):
+    with pytest.raises(ConfigError, match=rf"device = {device} does not exist.* sees {count} GPUs"):
         made(small(device=device))
 
 
