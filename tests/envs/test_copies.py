@@ -87,10 +87,10 @@ def test_an_exported_policy_is_evaluated_with_one_copy(log: Path, tmp_path: Path
     config = Config(env=BARN, env_params={"log": str(log), "room": 4}, **QUICK)
     run = ascore.train(config, tmp_path / "run")
     path = ascore.export_policy(run.path, tmp_path / "policy.safetensors")
-    found = ascore.evaluate(path, episodes=6, seed=0)
+    result = ascore.evaluate(path, episodes=6, seed=0, trust=True)
     assert balance(log) == (4 + 1, 0)
     np.testing.assert_array_equal(
-        found.team_returns, ascore.evaluate(run, episodes=6, seed=0).team_returns
+        result.team_returns, ascore.evaluate(run, episodes=6, seed=0).team_returns
     )
 
 

@@ -370,7 +370,7 @@ def test_python_environments_are_saved_whole():
     assert env.save_state(0, 3).tobytes() == env.save_state().tobytes()
     with pytest.raises(EnvError, match="as many ranks as the run was saved with"):
         env.save_state(1)
-    with pytest.raises(EnvError, match="saved together or not at all"):
+    with pytest.raises(EnvError, match="saved and loaded together"):
         env.load_state(env.save_state(), 0, 2)
 
 
