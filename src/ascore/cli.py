@@ -18,7 +18,7 @@ from typing import TextIO
 from ascore.commands import embedding, envs, experiments, machine, runs, training
 from ascore.commands.output import reserved
 from ascore.commands.shared import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
-from ascore.errors import AscoreError, AscoreWarning
+from ascore.errors import AscoreError, AscoreWarning, Terminated
 
 USAGE = """\
 usage: ascore COMMAND ...
@@ -82,6 +82,8 @@ def main(argv: list[str] | None = None) -> int:
             return COMMANDS[args[0]](args[1:])
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except Terminated as end:
+        return end.status
     except BrokenPipeError:  # the reader of our output, such as `head`, has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -113,7 +115,7 @@ def _ending_by_sigterm() -> Iterator[None]:
     """Lets SIGTERM unwind the command, so that environments are closed."""
 
     def end(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
+        raise Terminated(number)
 
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:

@@ -14,6 +14,20 @@ class AscoreWarning(UserWarning):
     """A setting has no or an unexpected effect; the command line prints it as one line."""
 
 
+class Terminated(BaseException):
+    """A signal ends the command; it unwinds what runs, so that environments are closed.
+
+    It is no `SystemExit`, which foreign code may raise and which is reported as its failure.
+
+    Attributes:
+        status: of the process, 128 plus the number of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.status = 128 + number
+
+
 class ConfigError(AscoreError, ValueError):
     """A configuration key is unknown, or its value is not allowed."""
 

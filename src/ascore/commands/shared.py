@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ascore.commands.output import standard_output
 from ascore.envs.parameters import read_value
-from ascore.errors import TrustError
+from ascore.errors import Terminated, TrustError
 from ascore.runs.files import json_text
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def stop_on_signal() -> Callable[[], bool]:
     def handle(number: int, frame: object) -> None:
         if signals:
             signal.signal(number, signal.SIG_DFL)
-            raise SystemExit(128 + number)
+            raise Terminated(number)
         signals.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
