@@ -257,14 +257,8 @@ def observe(fixtures: Path, out: Path) -> None:
 
 # ---------------------------------------------------------------------- what they gave
 
-EXPECTED: dict[str, Any] = {"runs": {}, "policies": {}}
-if __name__ != "__main__":  # the program is what writes the file
-    EXPECTED: dict[str, Any] = {"runs": {}, "policies": {}}
-if __name__ != "__main__":  # the program is what writes the file
-    RENAMED = "backend = fused is now called engine"
-"""What is said of the one value that has another name since."""
 RECORDED = (FIXTURES / "expected.json").read_text()
-EXPECTED = json.loads(RECORDED.replace('"backend": "fused"', '"backend": "engine"'))
+EXPECTED: dict[str, Any] = json.loads(RECORDED.replace('"backend": "fused"', '"backend": "engine"'))
 RUNS, POLICIES = sorted(EXPECTED["runs"]), sorted(EXPECTED["policies"])
 
 
