@@ -175,7 +175,7 @@ def refused() -> Iterator[tuple[str, bytes, str]]:
     nothing = {"dtype": "F32", "shape": [0, 2**63], "data_offsets": [size, size]}
     yield "nothing, many times", file(json.dumps({**entries, "x": nothing}), data), "x|5 tensors"
     # ---- no policy
-    for key in ABOUT.keys() - {"ascore"}:
+    for key in sorted(ABOUT.keys() - {"ascore"}):
         about = {name: value for name, value in ABOUT.items() if name != key}
         yield f"no {key}", whole({**entries, "__metadata__": about}), f'its metadata lack "{key}"'
     lack = {name: entry for name, entry in entries.items() if name != "__metadata__"}
