@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ascore.algorithms.table import register_algorithm
     from ascore.config import Config
     from ascore.interop.pettingzoo import parallel_env
+    from ascore.interop.vector import vector_env
     from ascore.runs.evaluation import Evaluation, evaluate
     from ascore.runs.policy import Policy, export_policy, load_policy
     from ascore.runs.session import Run, resume, train
@@ -38,6 +39,7 @@ _LAZY = {
     "evaluate": "runs.evaluation",
     "export_policy": "runs.policy",
     "parallel_env": "interop.pettingzoo",
+    "vector_env": "interop.vector",
     "Policy": "runs.policy",
     "load_policy": "runs.policy",
     "Run": "runs.session",
@@ -65,6 +67,7 @@ __all__ = [
     "register_algorithm",
     "resume",
     "train",
+    "vector_env",
 ]
 
 

@@ -21,8 +21,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 from pettingzoo.utils.env import AECEnv
 
 from ascore.envs.factory import in_python, make
-from ascore.envs.table import ENVIRONMENTS
-from ascore.envs.vec_env import VecEnv
+from ascore.interop.bounds import observation_bounds
 
 if TYPE_CHECKING:
     from ascore.render.frames import Moment
@@ -284,28 +283,6 @@ def _whole(agent: str, action: Any) -> int:
         message = f"the action of {agent} is {action!r}; it must be one whole number"
         raise ValueError(message)
     return int(value.item())
-
-
-# ---------------------------------------------------------------------- bounds
-
-
-def observation_bounds(batch: VecEnv) -> tuple[Obs, Obs]:
-    """Lower and upper bound of each observation entry over all states, [O] each."""
-    size = batch.spec.obs_shape
-    if batch.spec.obs_dtype == "uint8":
-        # Bytes are colours, which have a scale, or zeros and ones.
-        high = 1 if batch.spec.obs_scale == 1.0 else 255
-        return np.zeros(size, dtype=np.uint8), np.full(size, high, dtype=np.uint8)
-    if batch.spec.name not in ENVIRONMENTS:  # compiled elsewhere
-        return np.full(size, -np.inf, dtype=np.float32), np.full(size, np.inf, dtype=np.float32)
-    bounds = ENVIRONMENTS[batch.spec.name].bounds
-    if bounds is None:
-        message = (
-            f"{batch.spec.name} has float observations, but its record has no bounds; add them"
-        )
-        raise ValueError(message)
-    low, high = bounds(batch)
-    return np.broadcast_to(low, size).astype(np.float32), np.full(size, high, dtype=np.float32)
 
 
 # ---------------------------------------------------------------------- the terminal
