@@ -6,7 +6,8 @@ import io
 import os
 import pickle
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gymnasium.utils import EzPickle
@@ -14,6 +15,23 @@ from gymnasium.utils import EzPickle
 from ascore.envs.adapters.foreign import FAILURES, asking, crash
 from ascore.envs.adapters.loading import Layout, build, close, layout
 from ascore.errors import EnvError
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the copies in a pickle.
+
+    Attributes:
+        data: the pickle.
+        copies: how many are in it.
+        low: the first that is meant.
+        high: the one after the last that is meant.
+    """
+
+    data: bytes
+    copies: int
+    low: int
+    high: int
 
 
 class Copies:
@@ -25,6 +43,7 @@ class Copies:
         params: keyword arguments of the callable.
         count: B, at least 1.
         horizon: steps after which episodes are to be truncated; 0 = as they say.
+        first: number of the first copy in messages.
 
     Attributes:
         layout: what training must know of them; the same for all.
@@ -40,6 +59,7 @@ class Copies:
         params: Mapping[str, Any],
         count: int,
         horizon: int = 0,
+        first: int = 0,
     ) -> None:
         self._name = name
         self._envs: list[Any] = []
@@ -48,7 +68,7 @@ class Copies:
         try:
             for _ in range(count):
                 self._envs.append(build(create, name, params))
-            self.layout = _common_layout(self._envs, name, horizon)
+            self.layout = _common_layout(self._envs, name, horizon, first)
         except BaseException:
             self.close()
             raise
@@ -75,21 +95,29 @@ class Copies:
             return b"", " ".join(str(error).split()) or type(error).__name__
         return file.getvalue(), None
 
-    def replace(self, data: bytes) -> str | None:
-        """Takes the copies in `data` in place of its own, which are closed.
+    def replace(self, parts: Sequence[Part]) -> str | None:
+        """Takes the copies in `parts` in place of its own; those and what is left over are closed.
 
         Returns:
             Why it cannot be; None if it was done.
         """
+        envs: list[Any] = []
+        rest: list[Any] = []
         try:
-            envs = list(pickle.loads(data))
+            for part in parts:
+                loaded = list(pickle.loads(part.data))
+                rest += loaded
+                if len(loaded) != part.copies:
+                    return f"{len(loaded)} copies were saved, not {part.copies}"
+                envs += loaded[part.low : part.high]
             if len(envs) != len(self._envs):
                 return f"{len(envs)} copies were saved, not {len(self._envs)}"
+            rest[:] = [*self._envs, *(env for env in rest if not any(env is e for e in envs))]
+            self._envs[:] = envs
         except FAILURES as error:  # its code may raise anything
             return crash(error)
-        old = list(self._envs)
-        self._envs[:] = envs
-        _close(old, os.getpid())
+        finally:
+            _close(rest, os.getpid())
         return None
 
 
@@ -117,7 +145,7 @@ def _close(envs: list[Any], owner: int) -> None:
             close(env)
 
 
-def _common_layout(envs: list[Any], name: str, horizon: int) -> Layout:
+def _common_layout(envs: list[Any], name: str, horizon: int, number: int) -> Layout:
     """The common layout of all copies; raises EnvError if they differ."""
     if len({id(env) for env in envs}) < len(envs):
         raise EnvError(
@@ -126,13 +154,18 @@ def _common_layout(envs: list[Any], name: str, horizon: int) -> Layout:
             remedy="return a new one in each call",
         )
     first = layout(envs[0], horizon)
-    for b, env in enumerate(envs[1:], 1):
-        with asking(f"comparing copy {b} of {name} with copy 0", "loading"):
-            difference = first.difference(layout(env, horizon))
-        if difference is not None:
-            raise EnvError(
-                topic="loading",
-                found=f"copy {b} of {name} differs from copy 0: {difference}",
-                remedy="let agents, spaces and horizon depend only on the arguments",
-            )
+    for b, env in enumerate(envs[1:], number + 1):
+        with asking(f"comparing copy {b} of {name} with copy {number}", "loading"):
+            require_alike(name, number, first, b, layout(env, horizon))
     return first
+
+
+def require_alike(name: str, a: int, one: Layout, b: int, other: Layout) -> None:
+    """Raises EnvError if copy b has another layout than copy a."""
+    difference = one.difference(other)
+    if difference is not None:
+        raise EnvError(
+            topic="loading",
+            found=f"copy {b} of {name} differs from copy {a}: {difference}",
+            remedy="let agents, spaces and horizon depend only on the arguments",
+        )

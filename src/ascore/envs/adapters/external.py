@@ -6,15 +6,13 @@ special cases. B copies, N agents, O entries of the longest observation; V = N.
 
 from __future__ import annotations
 
-import io
-import json
-import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ascore.envs.adapters.buffers import Buffers, overlap
 from ascore.envs.adapters.copies import Copies
 from ascore.envs.adapters.foreign import FAILURES, crash, shown
 from ascore.envs.adapters.locate import load
@@ -22,24 +20,13 @@ from ascore.envs.adapters.neighbours import read_neighbours
 from ascore.envs.adapters.spaces import reader
 from ascore.envs.vec_env import check_actions
 from ascore.errors import EnvError
-from ascore.streams import action_uniforms, episode_seed
+from ascore.streams import episode_seed
 
-if TYPE_CHECKING:
-    from ascore._core import CoreVecEnv
-else:
-    CoreVecEnv = object  # for types only: compiled and Python cores share an interface, not code
-
-U8 = npt.NDArray[np.uint8]
-F32 = npt.NDArray[np.float32]
 Obs = npt.NDArray[Any]
 
-# Attributes saved as arrays; the pickled copies are one more entry.
-_ARRAYS = ("obs", "final_obs", "reward", "neighbours", "terminated", "truncated", "episode", "time",
-           "_alive", "_next_episode")  # fmt: skip
 
-
-class PythonCore(CoreVecEnv):
-    """B copies of a PettingZoo `ParallelEnv`, stepped one after the other.
+class PythonCore(Buffers):
+    """B copies of a PettingZoo `ParallelEnv`, stepped one after the other in this process.
 
     Episode e of environment b starts with `reset(seed=episode_seed(seed, b, e))`.
 
@@ -55,28 +42,14 @@ class PythonCore(CoreVecEnv):
         first_env: number of the first environment.
         params: keyword arguments of the callable.
         horizon: steps after which episodes are truncated; 0 = as the environment says.
+        first_copy: number of the first copy in messages.
+
+    Attributes:
+        at: i64 [1], number of the copy whose code runs; a worker shares it with its parent.
 
     Raises:
         EnvError: the environment cannot be trained on.
     """
-
-    num_envs: int
-    num_threads: int
-    num_agents: int
-    num_actions: int
-    obs_size: int
-    views: int
-    horizon: int
-    params: dict[str, Any]
-    action_names: tuple[str, ...]
-    obs: Obs
-    final_obs: Obs
-    reward: F32
-    neighbours: U8
-    terminated: U8
-    truncated: U8
-    episode: npt.NDArray[np.uint64]
-    time: npt.NDArray[np.int32]
 
     def __init__(
         self,
@@ -86,38 +59,18 @@ class PythonCore(CoreVecEnv):
         first_env: int,
         params: Mapping[str, Any],
         horizon: int = 0,
+        first_copy: int = 0,
     ) -> None:
-        create = load(name)
-        self._name, self._seed, self._first_env = name, seed, first_env
-        self.params = dict(params)
-        self._envs = Copies(create, name, params, num_envs, horizon)
-        self._layout = self._envs.layout
-        sizes = self._layout.obs_sizes
-        b, n, size = num_envs, len(sizes), max(sizes)
-        self.num_envs, self.num_threads, self.num_agents, self.views = b, 1, n, n
-        self.num_actions, self.horizon = self._layout.num_actions, self._layout.horizon
-        self.obs_size = size
-        self.obs_scale = self._layout.obs_scale
-        self.action_names = tuple(str(k) for k in range(self.num_actions))
-        self.obs = np.zeros((b, n, size), dtype=self._layout.obs_dtype)
-        self.final_obs = np.zeros_like(self.obs)
-        self.reward = np.zeros((b, n), dtype=np.float32)
-        self.neighbours = np.zeros((b, n, n), dtype=np.uint8)
-        self.terminated = np.zeros(b, dtype=np.uint8)
-        self.truncated = np.zeros(b, dtype=np.uint8)
-        self.episode = np.zeros(b, dtype=np.uint64)
-        self.time = np.zeros(b, dtype=np.int32)
-        self._alive = np.zeros((b, n), dtype=np.bool_)
-        self._next_episode = np.zeros(b, dtype=np.uint64)
-        self._readers = [reader(space) for space in self._layout.obs_spaces]
-        self._index = {agent: i for i, agent in enumerate(self._layout.agents)}
+        super().__init__(name, params, num_envs, seed, first_env, first_copy)
+        self._envs = Copies(load(name), name, params, num_envs, horizon, first_copy)
+        self.layout = self._envs.layout
+        self._take(self.layout.sizes)
+        self.place({key: np.zeros(*field) for key, field in self._fields.items()})
+        self.at = np.zeros(1, dtype=np.int64)
+        self._readers = [reader(space) for space in self.layout.obs_spaces]
+        self._index = {agent: i for i, agent in enumerate(self.layout.agents)}
 
     # ------------------------------------------------------------------ episodes
-
-    def renumber(self, first_env: int) -> None:
-        """Starts episode 0 of the environments `first_env` and on, in the same copies."""
-        self._first_env = first_env
-        self.reset(self._seed)
 
     def reset(self, seed: int | None = None) -> None:
         """Starts the next episode of every copy; with a seed, episode 0 of that seed."""
@@ -127,17 +80,26 @@ class PythonCore(CoreVecEnv):
         self.reward[:] = 0
         self.terminated[:] = 0
         self.truncated[:] = 0
-        for b in range(self.num_envs):
-            self._guarded(b, self._begin)
+        self._begin_all()
 
     def step(self, action: npt.NDArray[np.int32]) -> None:
         """Steps every copy; starts the next episode of copies whose episode ended."""
         check_actions(action, self.reward.shape, self.num_actions, self._name)
+        self.advance(action)
+
+    def advance(self, action: npt.NDArray[np.int32]) -> None:
+        """As `step`, with actions that have been checked."""
         for b in range(self.num_envs):
             self._guarded(b, lambda b: self._advance(b, action[b]))
 
+    def _begin_all(self) -> None:
+        """Starts the next episode of every copy."""
+        for b in range(self.num_envs):
+            self._guarded(b, self._begin)
+
     def _guarded(self, b: int, work: Callable[[int], None]) -> None:
         """Turns into an EnvError what their objects raise where nobody expects it."""
+        self.at[0] = self._first_copy + b
         try:
             work(b)
         except EnvError:
@@ -170,7 +132,7 @@ class PythonCore(CoreVecEnv):
     def _advance(self, b: int, action: npt.NDArray[np.int32]) -> None:
         acted = self._alive[b].copy()
         indices = np.flatnonzero(acted)
-        agents, first = self._layout.agents, self._layout.first_action
+        agents, first = self.layout.agents, self.layout.first_action
         chosen = {agents[i]: int(action[i]) + first[i] for i in indices}
         self.time[b] += 1
         try:
@@ -213,7 +175,7 @@ class PythonCore(CoreVecEnv):
                 raise self._fault(
                     b,
                     "agents",
-                    f"agent {agent!r} is not one of possible_agents {list(self._layout.agents)}",
+                    f"agent {agent!r} is not one of possible_agents {list(self.layout.agents)}",
                     "list all agents that may ever act there",
                 )
             acting[self._index[agent]] = True
@@ -225,7 +187,7 @@ class PythonCore(CoreVecEnv):
         """Flattens observations into [N, O]; absent agents and padding are zeros."""
         out[:] = 0
         for i in np.flatnonzero(who):
-            agent, row = self._layout.agents[i], out[i, : self._layout.obs_sizes[i]]
+            agent, row = self.layout.agents[i], out[i, : self.layout.obs_sizes[i]]
             value = self._of(b, "observation", observations, agent)
             try:
                 with np.errstate(over="ignore", invalid="ignore"):  # checked below
@@ -236,7 +198,7 @@ class PythonCore(CoreVecEnv):
                     b,
                     "observations",
                     f"the observation of agent {agent!r} is not in "
-                    f"{shown(self._layout.obs_spaces[i])} ({reason})",
+                    f"{shown(self.layout.obs_spaces[i])} ({reason})",
                     "return an element of observation_space",
                 ) from error
             if row.dtype != np.uint8 and not np.isfinite(row).all():
@@ -251,7 +213,7 @@ class PythonCore(CoreVecEnv):
     def _earn(self, b: int, rewards: Mapping[Any, Any], indices: npt.NDArray[np.intp]) -> None:
         self.reward[b] = 0
         for i in indices:
-            agent = self._layout.agents[i]
+            agent = self.layout.agents[i]
             value = self._of(b, "reward", rewards, agent)
             try:
                 with np.errstate(over="ignore"):  # checked below
@@ -276,7 +238,7 @@ class PythonCore(CoreVecEnv):
     ) -> npt.NDArray[np.bool_]:
         flags = np.zeros(self.num_agents, dtype=np.bool_)
         for i in indices:
-            agent = self._layout.agents[i]
+            agent = self.layout.agents[i]
             value = self._of(b, kind, values, agent)
             try:
                 flags[i] = bool(value)
@@ -294,7 +256,7 @@ class PythonCore(CoreVecEnv):
         alive = self._alive[b]
         heard = np.outer(alive, alive)
         for i in np.flatnonzero(alive):
-            info = infos.get(self._layout.agents[i]) if isinstance(infos, Mapping) else None
+            info = infos.get(self.layout.agents[i]) if isinstance(infos, Mapping) else None
             if not isinstance(info, Mapping) or "neighbours" not in info:
                 continue
             try:
@@ -303,7 +265,7 @@ class PythonCore(CoreVecEnv):
                 raise self._fault(
                     b,
                     "neighbours",
-                    f"agent {self._layout.agents[i]!r} has the neighbour {error}",
+                    f"agent {self.layout.agents[i]!r} has the neighbour {error}",
                     "give names of possible_agents, or a 0/1 array with one entry per agent",
                 ) from error
             heard[i] &= row
@@ -337,110 +299,17 @@ class PythonCore(CoreVecEnv):
             ) from error
 
     def _fault(self, b: int, topic: str, problem: str, remedy: str) -> EnvError:
-        where = f"in step {self.time[b]}" if self.time[b] else "at the beginning"
-        place = f"{where} of episode {self.episode[b]} (copy {b} of {self._name})"
-        return EnvError(topic=topic, found=f"{problem} {place}", remedy=remedy)
+        return EnvError(topic=topic, found=f"{problem} {self._place_of(b)}", remedy=remedy)
 
-    # ------------------------------------------------------------------ numbers in and out
-
-    def uniforms(self, out: F32) -> None:
-        """Fills f32 [B, N] with the numbers that a compiled batch would give at this point."""
-        for b in range(self.num_envs):
-            out[b] = action_uniforms(
-                self._seed,
-                self._first_env + b,
-                int(self.episode[b]),
-                int(self.time[b]),
-                self.num_agents,
-            )
-
-    def inspect(self, index: int, action: npt.NDArray[np.int32] | None = None) -> dict[str, Any]:
-        """Not available: a Python environment keeps its state to itself.
-
-        Raises:
-            EnvError: always.
-        """
-        raise EnvError(
-            topic="API",
-            found=f"the state of {self._name} cannot be inspected",
-            remedy="create one with its callable and use its own render()",
-        )
+    # ------------------------------------------------------------------ the copies as a whole
 
     def close(self) -> None:
         """Closes every copy; none can be stepped any more."""
         self._envs.close()
 
-    # ------------------------------------------------------------------ saving
+    def _pickled(self) -> list[tuple[int, bytes]] | str:
+        data, reason = self._envs.pickled()
+        return [(self.num_envs, data)] if reason is None else reason
 
-    def save_state(self, first: int = 0, count: int | None = None) -> U8:
-        """Saves the state as u8 [K]; running episodes are included only if they can be pickled.
-
-        Raises:
-            EnvError: only a part of the batch is requested.
-        """
-        self._require_whole(first, count)
-        copies, reason = self._envs.pickled()
-        about = {
-            "name": self._name,
-            "params": self.params,
-            "num_envs": self.num_envs,
-            "seed": self._seed,
-            "first_env": self._first_env,
-            "unsaved": reason,
-        }
-        arrays = {key: getattr(self, key) for key in _ARRAYS}
-        arrays["copies"] = np.frombuffer(copies, dtype=np.uint8)
-        arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-        file = io.BytesIO()
-        np.savez(file, **arrays)
-        return np.frombuffer(file.getvalue(), dtype=np.uint8)
-
-    def load_state(self, state: U8, first: int = 0, count: int | None = None) -> None:
-        """Restores a saved state, or starts new episodes if the copies were not saved.
-
-        Load only states that you trust: unpickling a copy can run code, as importing a module does.
-
-        Raises:
-            ValueError: the state is damaged, or of another environment, arguments or batch size.
-            EnvError: only a part of the batch is requested.
-        """
-        self._require_whole(first, count)
-        try:
-            with np.load(io.BytesIO(state.tobytes()), allow_pickle=False) as file:
-                arrays = {key: file[key] for key in (*_ARRAYS, "copies", "about")}
-            about = json.loads(arrays.pop("about").tobytes())
-        except Exception as error:
-            message = f"the saved state of {self._name} is damaged ({error}); use an older one"
-            raise ValueError(message) from error
-        expected = {"name": self._name, "params": self.params, "num_envs": self.num_envs}
-        saved = {key: about[key] for key in expected}
-        fits = all(
-            arrays[k].shape == getattr(self, k).shape and arrays[k].dtype == getattr(self, k).dtype
-            for k in _ARRAYS
-        )
-        if saved != expected or not fits:
-            message = f"the saved state is for {saved}, not for {expected}"
-            raise ValueError(message)
-        self._seed, self._first_env = about["seed"], about["first_env"]
-        for key in _ARRAYS:
-            getattr(self, key)[...] = arrays[key]
-        reason = about["unsaved"]
-        if reason is None:
-            reason = self._envs.replace(arrays["copies"].tobytes())
-        if reason is not None:
-            warnings.warn(
-                f"the running episodes of {self._name} cannot be restored ({reason}); "
-                "new ones start, and the run will not equal an uninterrupted one",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-            for b in range(self.num_envs):
-                self._guarded(b, self._begin)
-
-    def _require_whole(self, first: int, count: int | None) -> None:
-        if (first, self.num_envs if count is None else count) != (0, self.num_envs):
-            raise EnvError(
-                topic="saving",
-                found=f"the copies of {self._name} can only be saved and loaded together",
-                remedy="continue with as many ranks as the run was saved with",
-            )
+    def _replace(self, saved: list[tuple[int, bytes]]) -> str | None:
+        return self._envs.replace(overlap(saved, 0, self.num_envs))

@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from ascore.envs.adapters.foreign import FAILURES, asking, crash, shown
 from ascore.envs.adapters.horizon import find_horizon
+from ascore.envs.adapters.sizes import Sizes
 from ascore.envs.adapters.spaces import (
     Space,
     holds_bytes,
@@ -56,6 +57,13 @@ class Layout:
         if self.obs_dtype != "uint8":
             return 1.0
         return min(scale_of_bytes(space) for space in self.obs_spaces)
+
+    @property
+    def sizes(self) -> Sizes:
+        """What a batch must know."""
+        size = max(self.obs_sizes)
+        n, a = len(self.agents), self.num_actions
+        return Sizes(n, a, size, self.obs_dtype, self.obs_scale, self.horizon)
 
     def difference(self, other: Layout) -> str | None:
         """The first property that is not the same, with both values."""
