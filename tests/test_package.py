@@ -191,3 +191,20 @@ def test_the_compiled_core_knows_no_algorithm() -> None:
     for path in files:
         if path.suffix in {".hpp", ".cpp"}:
             assert not names.search(path.read_text()), path
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [
+        ("train", "torch", "train"),
+        ("parallel_env", "pettingzoo", "pettingzoo"),
+        ("vector_env", "gymnasium", "pettingzoo"),
+        ("torchrl_env", "tensordict", "torchrl"),
+    ],
+)
+def test_what_needs_a_package_names_the_extra(name: str, package: str, extra: str) -> None:
+    lines = f"import sys; sys.modules[{package!r}] = None; import ascore; ascore.{name}"
+    ended = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
+    assert ended.stderr.splitlines()[-1] == (
+        f"ModuleNotFoundError: ascore.{name} needs {package}; pip install 'ascore[{extra}]'"
+    )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ascore.algorithms.table import register_algorithm
     from ascore.config import Config
     from ascore.interop.pettingzoo import parallel_env
+    from ascore.interop.torchrl import torchrl_env
     from ascore.interop.vector import vector_env
     from ascore.runs.evaluation import Evaluation, evaluate
     from ascore.runs.policy import Policy, export_policy, load_policy
@@ -39,6 +40,7 @@ _LAZY = {
     "evaluate": "runs.evaluation",
     "export_policy": "runs.policy",
     "parallel_env": "interop.pettingzoo",
+    "torchrl_env": "interop.torchrl",
     "vector_env": "interop.vector",
     "Policy": "runs.policy",
     "load_policy": "runs.policy",
@@ -46,6 +48,8 @@ _LAZY = {
     "resume": "runs.session",
     "train": "runs.session",
 }
+
+_EXTRAS = {"parallel_env": "pettingzoo", "vector_env": "pettingzoo", "torchrl_env": "torchrl"}
 
 __all__ = [
     "ENVIRONMENTS",
@@ -66,6 +70,7 @@ __all__ = [
     "parallel_env",
     "register_algorithm",
     "resume",
+    "torchrl_env",
     "train",
     "vector_env",
 ]
@@ -75,7 +80,14 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         message = f"module 'ascore' has no attribute {name!r}"
         raise AttributeError(message)
-    value = getattr(importlib.import_module(f"ascore.{_LAZY[name]}"), name)
+    try:
+        value = getattr(importlib.import_module(f"ascore.{_LAZY[name]}"), name)
+    except ModuleNotFoundError as error:
+        extra = "train" if error.name == "torch" else _EXTRAS.get(name)
+        if extra is None or error.name is None or error.name.startswith("ascore"):
+            raise
+        message = f"ascore.{name} needs {error.name}; pip install 'ascore[{extra}]'"
+        raise ModuleNotFoundError(message, name=error.name) from error
     globals()[name] = value
     return value
 
