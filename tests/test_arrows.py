@@ -27,7 +27,7 @@ ARROWS = {
     "envs": "_core errors streams",
     "errors": "",
     "experiments": "algorithms config envs errors reading render runs runtime scripted streams",
-    "interop": "algorithms config envs errors learning render",
+    "interop": "_core algorithms config envs errors learning render runs",
     "learning": "_core algorithms config envs errors runtime streams",
     "reading": "",
     "reference": "",

@@ -6,7 +6,6 @@ A CMake project in `tests/embedding` is built against the installed package, as 
 from __future__ import annotations
 
 import importlib
-import itertools
 import json
 import os
 import re
@@ -16,13 +15,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import hostile_policies
 import numpy as np
-import numpy.typing as npt
 import pybind11
 import pytest
+from policies import STATES, random_policy, states
 
 import ascore
 from ascore.cli import main
@@ -33,7 +31,7 @@ from ascore.runs.policy import Policy, export_policy, load_policy
 from ascore.runs.tensorfile import metadata, parse
 
 HERE = Path(__file__).resolve().parent
-STEPS, STATES = 150, 10_000
+STEPS = 150
 
 
 @pytest.fixture(scope="session")
@@ -125,35 +123,6 @@ def test_stepping_through_the_c_interface_changes_nothing(built: Path) -> None:
 
 
 # ---- exported policies -----------------------------------------------------------------------
-
-
-def random_policy(env: str, hidden: list[int], gain: float, centre: bool = False) -> Policy:
-    """Networks with weights large enough for policies from vague to nearly certain."""
-    spec = ascore.make(env).spec
-    rng = np.random.default_rng(5)
-    n, a = spec.num_agents, spec.num_actions
-    size = spec.obs_shape[0] * (spec.views if centre else 1)
-    k, out = (1, a**n) if centre else (n, a)
-    sizes = [size, *hidden, out]
-    layers = []
-    for n_in, n_out in itertools.pairwise(sizes):
-        weight = rng.normal(0, gain / np.sqrt(n_in), (k, n_in, n_out))
-        layers.append((weight.astype(np.float32), rng.normal(size=(k, n_out)).astype(np.float32)))
-    return Policy(env, {}, layers, {}, spec.obs_scale, n, a)
-
-
-def states(env: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
-    """Observations [STATES, V, O] and numbers [STATES, N] of uniform play."""
-    envs = ascore.make(env, num_envs=100, seed=11)
-    envs.reset()
-    obs, uniforms = [], []
-    for _ in range(STATES // 100):
-        uniform = np.empty((100, envs.spec.num_agents), dtype=np.float32)
-        envs.uniforms(uniform)
-        obs.append(envs.obs.copy())
-        uniforms.append(uniform)
-        envs.step((uniform * np.float32(envs.spec.num_actions)).astype(np.int32))
-    return np.concatenate(obs), np.concatenate(uniforms)
 
 
 def compare(built: Path, tmp_path: Path, policy: Policy) -> None:

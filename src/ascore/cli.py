@@ -52,6 +52,7 @@ EXTRAS = {
     "PIL": "render",
     "gymnasium": "pettingzoo",
     "pettingzoo": "pettingzoo",
+    "onnx": "onnx",
 }
 
 
