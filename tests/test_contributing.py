@@ -68,6 +68,19 @@ def test_the_places_agree_on_names(name: str) -> None:
     assert case(name).traces
 
 
+def test_what_the_page_points_at_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    at = {path.relative_to(ROOT).as_posix(): path for path in files(*CODE, "tests")}
+    for name in re.findall(r"`([\w/.]+\.(?:py|hpp))`", text):
+        if not re.search("NAME|BOARD", name):
+            assert any(f"/{path}".endswith(f"/{name}") for path in at), f"there is no {name}"
+    classes = re.findall(r"`(\w+)`\s+in\s+`([\w/.]+\.py)`", text)
+    assert len(classes) > 3
+    for thing, file in classes:
+        words = rf"^(?:(?:class|def) {thing}\b|{thing} = )"
+        assert re.search(words, at[file].read_text(encoding="utf-8"), re.MULTILINE), (thing, file)
+
+
 def test_what_is_compiled_has_a_record() -> None:
     lacking = set(_core.environments) - set(NAMES)
     assert not lacking, f"write RECORD in src/ascore/envs/catalogue for {', '.join(lacking)}"
