@@ -231,7 +231,8 @@ def test_no_two_environments_seeds_or_episodes_share_a_stream(name: str) -> None
                 env.step(np.zeros((8, env.num_agents), np.int32))
                 assert env.time.tolist() == [t + 1] * 8
     assert len(starts) == 8 * 8 * 4
-    assert len(set(starts)) == (1 if case(name).starts_alike else len(starts))
+    different = 1 if case(name).starts_alike else len(starts)
+    assert len(set(starts)) == different, "see `short` and `starts_alike` in tests/envs/cases"
     assert len(numbers) == len(set(numbers)) == 8 * 8 * 4 * 3
 
 

@@ -56,6 +56,7 @@ def test_parallel_api(name: str, params: dict[str, Any]) -> None:
     parallel_api_test(ascore.parallel_env(name, **params), num_cycles=700)
 
 
+@pytest.mark.filterwarnings("ignore:Observation numpy array is all zeros")  # some states are
 @pytest.mark.parametrize("name", NAMES)
 def test_agent_by_agent_api(name: str) -> None:
     api_test(zoo.env(name), num_cycles=300)

@@ -401,7 +401,7 @@ def test_the_kernel_is_compiled_without_a_cache_folder():
     assert process.stdout.split() == ["CPUDispatcher"]
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", [n for n, a in ALGORITHMS.items() if a.compiled is not None])
 @pytest.mark.parametrize("layout", ["multihead", "separate"])
 @pytest.mark.parametrize("order", ["simultaneous", "sequential"])
 def test_training_is_the_same_with_either_loss(algorithm: str, layout: str, order: str):

@@ -48,7 +48,8 @@ class Case:
         crowded: parameters under which every variant makes a difference.
         drawn: any parameters at once; None where a test of its own draws them.
         largest: the largest worlds.
-        short: short episodes that keep something from one to the next, if anything does.
+        short: short episodes that keep something from one to the next, if anything does. No two of
+            256 may start alike, unless all do: an environment of few starts needs a larger world.
         roomy: parameters under which any number of agents fits, up to `most`.
         legend: what the legend of a picture must name.
         fewest: the least number of agents.
