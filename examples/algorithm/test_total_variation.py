@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 import total_variation
 
 import ascore
 from ascore.algorithms.table import get_algorithm
+from ascore.errors import AscoreWarning
 
 SMALL = {"env": "predation", "episodes": 64, "actor_hidden": (16,), "critic_hidden": (16,)}
 
@@ -32,3 +34,8 @@ def test_the_objective_is_what_trains(tmp_path):
 def test_it_is_found_by_its_place_too(tmp_path):
     assert get_algorithm("total_variation:TV") is total_variation.TV
     train(tmp_path / "run", "total_variation:TV")
+
+
+def test_a_key_of_the_replaced_penalty_changes_nothing(tmp_path):
+    with pytest.warns(AscoreWarning, match=r"penalty_weight = 7\.0 changes nothing"):
+        train(tmp_path / "run", "total_variation:TV", penalty_weight=7.0)

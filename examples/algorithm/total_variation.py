@@ -4,12 +4,20 @@ from dataclasses import dataclass, replace
 
 import ascore
 from ascore.algorithms import anticipation
-from ascore.algorithms.contract import own_keys
+from ascore.algorithms.contract import GraphKeys, own_keys
 from ascore.algorithms.terms import own_policy
 
 
+class Kept(GraphKeys):  # keys that still change a run; those of the replaced penalty do not
+    actor: str
+    message_refresh: str
+    peer_ratio_reference: str
+    peer_ratio_clip: float
+    anticipation: str
+
+
 @dataclass(frozen=True)
-class Keys(anticipation.Keys):
+class Keys(Kept):
     tax: float = 0.1  # units of reward per unit of total variation
 
 
