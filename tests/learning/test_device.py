@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import ascore
+from ascore.algorithms.table import ALGORITHMS
 from ascore.algorithms.terms import taken
 from ascore.config import Config
 from ascore.envs.factory import batch
@@ -15,7 +16,6 @@ from ascore.learning.backends.pytorch import PyTorchBackend
 from ascore.learning.learner import Learner
 from ascore.learning.rollout import Collector
 
-ALGORITHMS = ["as", "ippo", "cppo", "vps", "vs", "ps"]
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
 
@@ -103,7 +103,7 @@ def test_everything_a_step_reads_is_where_the_networks_are(algorithm, monkeypatc
 
 
 @needs_gpu
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
 def test_twenty_updates_on_a_gpu_equal_those_on_the_cpu(algorithm):
     """Both learn from rollouts of the CPU's policy, so that rounding cannot change an action.
 
