@@ -16,7 +16,6 @@ from ascore.learning.backends.pytorch import PyTorchBackend
 from ascore.learning.learner import Learner
 from ascore.learning.rollout import Collector
 
-
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
 
 

@@ -76,7 +76,8 @@ def get_algorithm(name: str) -> Algorithm:
         return _imported(name)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    message = f"unknown algorithm {name!r}; {hint}choose from: {', '.join(known)}"
+    message = f"unknown algorithm {name!r}; {hint}choose from: {', '.join(known)}; one of your own "
+    message += "is MODULE:NAME, or registered first by ascore.register_algorithm"
     raise ConfigError(message)
 
 
