@@ -8,6 +8,7 @@ import pytest
 from ascore.algorithms.graph import neighbours
 from ascore.config import Config, preset_names
 from ascore.errors import ConfigError
+from ascore.reading import DEEPEST_KEY, toml
 
 
 @pytest.mark.parametrize(
@@ -247,3 +248,53 @@ def test_what_is_no_file_is_named(tmp_path):
         Config.load("/dev/zero")
     with pytest.raises(ConfigError, match="is a folder, not a regular file"):
         Config.load(tmp_path)
+
+
+PART = ".a"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a" + PART * 200_000 + " = 1",
+        "[a" + PART * 200_000 + "]",
+        "[[a" + PART * 200_000 + "]]",
+        "x = {a" + PART * 200_000 + " = 1}",
+        '"a"' + r' . "\"."' * 100_000 + " = 1",
+        "'a'" + "\t.\t'.'" * 100_000 + " = 1",
+        "a" + PART * DEEPEST_KEY + " = 1",
+    ],
+    ids=["key", "table", "tables", "inline", "quoted", "literal", "shortest"],
+)
+def test_a_key_of_very_many_parts_is_refused_before_it_is_parsed(line, tmp_path, monkeypatch):
+    path = tmp_path / "config.toml"
+    path.write_text(f'env = "predation-v1"\n{line}\n')
+    monkeypatch.setattr("ascore.reading.tomllib", None)  # its time grows with the square
+    with pytest.raises(ConfigError, match=f"line 2 has a key of more than {DEEPEST_KEY} parts"):
+        Config.load(path)
+
+
+def test_dots_are_no_parts_of_a_key_where_they_are_text_or_numbers():
+    assert toml(f'x = "{"." * 100_000}"'.encode())["x"] == "." * 100_000
+    assert toml(f"x = [{'1.5, ' * 1000}]".encode())["x"] == [1.5] * 1000
+    key = "a" + PART * (DEEPEST_KEY - 1)
+    assert toml(f"{key} = 1".encode())["a"]["a"]["a"].keys() == {"a"}
+
+
+def nested(depth: int, kind: type) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = {"a": value} if kind is dict else [value]
+    return value
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+def test_parameters_are_no_deeper_than_their_file_can_be_read(kind, tmp_path):
+    deepest = Config(env_params={"x": nested(DEEPEST_KEY // 2 - 1, kind)})
+    path = tmp_path / "config.toml"
+    path.write_text(deepest.dump())
+    assert Config.load(path) == deepest
+    for depth in (DEEPEST_KEY // 2, 5000):
+        with pytest.raises(ConfigError, match="it must be nested at most 16 deep") as caught:
+            Config(env_params={"x": nested(depth, kind)})
+        assert len(str(caught.value)) < 300

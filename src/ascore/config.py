@@ -7,7 +7,6 @@ import difflib
 import math
 import numbers
 import reprlib
-import sys
 import warnings
 from dataclasses import dataclass, field
 from importlib import resources
@@ -19,12 +18,7 @@ import numpy.typing as npt
 
 from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
-from ascore.reading import JSON_LIMIT, read_regular
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ascore.reading import DEEPEST_KEY, JSON_LIMIT, read_regular, toml
 
 ParamValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
@@ -271,8 +265,8 @@ class Config:
     def load(cls, path: str | Path) -> Config:
         """Reads a TOML file written by `dump`."""
         try:
-            values = tomllib.loads(read_regular(path, JSON_LIMIT, links=True).decode())
-        except (OSError, ValueError, RecursionError) as error:
+            values = toml(read_regular(path, JSON_LIMIT, links=True))
+        except (OSError, ValueError) as error:
             message = f"configuration {path} cannot be read: {error}; restore or rewrite the file"
             raise ConfigError(message) from error
         return cls.from_dict(values, str(path))
@@ -347,7 +341,7 @@ def _read_preset(env: str, preset: str) -> dict[str, Any]:
     if not file.is_file():
         message = f"no preset {preset!r} for {name}; choose from: {', '.join(have) or 'tuned'}"
         raise ConfigError(message)
-    return {**tomllib.loads(file.read_text(encoding="utf-8")), "env": name}
+    return {**toml(file.read_bytes()), "env": name}
 
 
 def preset_values(env: str) -> list[dict[str, Any]]:
@@ -412,20 +406,22 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _plain(key: str, value: Any) -> ParamValue:
+def _plain(key: str, value: Any, depth: int = 0) -> ParamValue:
     """A parameter as one of the types that TOML and JSON hold; the word None is None.
 
     Tuples become lists, so that a callable gets the same from the command line, from a run and from
     an exported policy.
     """
+    rule = f"nested at most {DEEPEST_KEY // 2} deep"
+    _require(f"{key:.80}", value, depth < DEEPEST_KEY // 2, rule)
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if value is None or (isinstance(value, str) and value == NONE):
         return None
     if isinstance(value, (list, tuple)):
-        return [_plain(f"{key}[{k}]", entry) for k, entry in enumerate(value)]
+        return [_plain(f"{key}[{k}]", entry, depth + 1) for k, entry in enumerate(value)]
     if isinstance(value, dict) and all(isinstance(name, str) for name in value):
-        return {name: _plain(f"{key}[{name!r}]", entry) for name, entry in value.items()}
+        return {name: _plain(f"{key}[{name!r}]", entry, depth + 1) for name, entry in value.items()}
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, str):

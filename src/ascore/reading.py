@@ -1,17 +1,30 @@
-"""Reads files that may come from anybody: regular files, no longer than a limit, strict JSON."""
+"""Reads files that may come from anybody: regular files, bounded, strict JSON, TOML."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+import re
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 JSON_LIMIT = 2**24
 """Bytes of a JSON file that is read; the largest ones written have some hundred thousand."""
+
+DEEPEST_KEY = 32
+"""Parts of a dotted TOML key; the parser's time grows with their square. Ours have two."""
+
+_PART = r"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_DEEP_KEY = re.compile(rf"(?:\.[ \t]*{_PART}[ \t]*){{{DEEPEST_KEY}}}")
 
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -77,6 +90,26 @@ def strict_json(data: bytes, parse_int: Callable[[str], int] = int) -> Any:
             parse_constant=_no_number,
             parse_int=parse_int,
         )
+    except RecursionError as error:
+        message = "it is nested too deeply"
+        raise ValueError(message) from error
+
+
+def toml(data: bytes) -> dict[str, Any]:
+    """Plain values of a TOML text in UTF-8.
+
+    Raises:
+        ValueError: it is damaged, is nested too deeply, or has a key of more parts than
+            `DEEPEST_KEY`.
+    """
+    text = data.decode("utf-8")
+    deep = _DEEP_KEY.search(text)
+    if deep is not None:
+        line = text.count("\n", 0, deep.start()) + 1
+        message = f"line {line} has a key of more than {DEEPEST_KEY} parts"
+        raise ValueError(message)
+    try:
+        return tomllib.loads(text)
     except RecursionError as error:
         message = "it is nested too deeply"
         raise ValueError(message) from error

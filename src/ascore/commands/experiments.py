@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import subprocess
@@ -37,6 +36,7 @@ def sweep(argv: list[str]) -> int:
 
     from ascore.commands.options import SweepOptions
     from ascore.experiments.cells import read_list, write_list
+    from ascore.experiments.sweeps import read_command
     from ascore.runs.files import json_text, write_atomic
 
     options = tyro.cli(SweepOptions, args=argv, prog="ascore sweep")
@@ -48,12 +48,13 @@ def sweep(argv: list[str]) -> int:
     else:
         cells = with_trust(lambda trust: read_list(options.out, trust=trust), options.trust)
     if options.env or not (options.out / SWEEP).exists():  # `ascore reproduce` writes only a list
-        record = json_text({"command": shlex.join(["ascore", "sweep", *argv])}, indent=1)
-        write_atomic(options.out / SWEEP, record.encode())
+        text = json_text({"command": shlex.join(["ascore", "sweep", *argv])}, indent=1)
+        write_atomic(options.out / SWEEP, text.encode())
     if options.slurm:
         return _slurm(options.out, cells)
+    record = read_command(options.out / SWEEP)
     outcomes, status = _run(cells, options.out, options.workers, options.pin)
-    _report_sweep(cells, options, outcomes)
+    _report_sweep(cells, options, outcomes, record)
     return status
 
 
@@ -95,14 +96,19 @@ def _combinations(options: SweepOptions) -> list[Cell]:
     return cells
 
 
-def _report_sweep(cells: Sequence[Cell], options: SweepOptions, outcomes: list[Outcome]) -> None:
+def _report_sweep(
+    cells: Sequence[Cell],
+    options: SweepOptions,
+    outcomes: list[Outcome],
+    record: dict[str, Any],
+) -> None:
     from ascore.experiments import sweeps
     from ascore.experiments.results import as_csv
     from ascore.runs.files import json_text, write_atomic
 
     table = sweeps.rows(cells, options.out / RUNS)
     if table:
-        record = json.loads((options.out / SWEEP).read_text()) | _provenance()
+        record = record | _provenance()
         text = sweeps.as_markdown(table)
         write_atomic(options.out / "sweep.csv", as_csv(table).encode())
         write_atomic(options.out / SWEEP, json_text(record, indent=1).encode())

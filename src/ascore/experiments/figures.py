@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ascore.errors import RunError
 from ascore.experiments.results import Findings
 from ascore.experiments.statistics import Estimate, band, estimate
 from ascore.experiments.tables import overall
 from ascore.render.plots import COLOURS, OTHER
+from ascore.runs.files import write_atomic
 
 COLUMNS = 3
 # Series of one algorithm differ in the penalty weight; larger weights are darker.
@@ -43,13 +44,12 @@ def draw(findings: Findings, folder: Path) -> Path:
         fontsize=11,
     )
     out = folder / f"{record['figure']}.png"
+    picture = io.BytesIO()
     try:
-        figure.savefig(out, dpi=130)
-    except OSError as error:
-        message = f"cannot write the picture {out}: {error}; free some space"
-        raise RunError(message) from error
+        figure.savefig(picture, dpi=130, format="png")
     finally:
         plt.close(figure)
+    write_atomic(out, picture.getvalue())  # never through a link that lies there
     return out
 
 

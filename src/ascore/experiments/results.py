@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,11 @@ from ascore.experiments.studies import (
     cell_name,
     config_of,
 )
+from ascore.reading import JSON_LIMIT, read_regular, strict_json
 from ascore.runs.files import json_text, unwritable, write_atomic
+from ascore.runs.logs import METRICS as METRICS_FILE
+from ascore.runs.logs import read_records
+from ascore.runs.manifest import Rule, is_number, is_text, require, table_of
 
 RECORD, FINALS, CURVES = "record.json", "finals.csv", "curves.csv"
 POINTS = 60  # points of a curve
@@ -39,6 +42,45 @@ METRICS = {
     "curves": ("team_return",),
     "returns": ("team_return",),
     "anticipations": ("anticipated_towards", "anticipation_mse", "team_return"),
+}
+
+CSV_LIMIT = 2**26
+"""Bytes of a table that is read; the largest ones written have some hundred thousand."""
+_FINAL_COLUMNS = ("panel", "series", "seed", "team_return", "normalized")
+_CURVE_COLUMNS = ("panel", "series", "seed", "metric", "episodes", "value")
+
+
+def _filled(rule: Rule) -> Rule:
+    return lambda value: table_of(rule)(value) and len(value) > 0
+
+
+# What is drawn and written in words, as `require` reads it.
+_RECORD: dict[str, Any] = {
+    "figure": lambda value: value in STUDIES,  # it names the picture
+    "title": is_text,
+    "kind": lambda value: value in METRICS,
+    "preset": is_text,
+    "budget": is_text,
+    "command": is_text,
+    "runs": is_text,
+    "commit": lambda value: value is None or is_text(value),
+    "training_seconds": is_number,
+    "failures": table_of(is_text),
+    "machine": {"cpu": is_text, "cores": is_number, "packages": table_of(is_text)},
+    "panels": _filled(lambda value: isinstance(value, dict)),
+}
+_PANEL: dict[str, Any] = {
+    "title": is_text,
+    "zero": is_text,
+    "anchors": table_of(lambda value: type(value) in (int, float)),
+    "series": _filled(lambda value: isinstance(value, dict)),
+}
+_SERIES: dict[str, Any] = {
+    "label": is_text,
+    "algorithm": is_text,
+    "penalty_weight": is_number,
+    "overrides": lambda value: isinstance(value, dict),
+    "episodes": is_number,
 }
 
 
@@ -195,8 +237,7 @@ def _curves(folder: Path, metrics: Iterable[str], period: int) -> list[dict[str,
     Each stretch holds whole periods of `period` updates. Updates with and without communication
     differ, so stretches with a varying share of them would show waves.
     """
-    with open(folder / "metrics.jsonl", encoding="utf-8") as file:
-        records = [json.loads(line) for line in file]
+    records = read_records(folder / METRICS_FILE)
     starts = np.arange(0, len(records), period)
     points = []
     for part in np.array_split(starts, min(POINTS, len(starts))):
@@ -254,15 +295,41 @@ def read(folder: Path) -> Findings:
         RunError: a file is missing or damaged.
     """
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        tables = []
-        for name in (FINALS, CURVES):
-            with open(folder / name, encoding="utf-8", newline="") as file:
-                tables.append([_typed(row) for row in csv.DictReader(file)])
-    except (OSError, ValueError) as error:
-        message = f"{folder} holds no results of a study: {error}"
+        record = _record(read_regular(folder / RECORD, JSON_LIMIT))
+        tables = [
+            _table(name, read_regular(folder / name, CSV_LIMIT), columns)
+            for name, columns in ((FINALS, _FINAL_COLUMNS), (CURVES, _CURVE_COLUMNS))
+        ]
+    except (OSError, ValueError, OverflowError) as error:
+        message = f"{folder} holds no results of a study: {error}; restore them"
         raise RunError(message) from error
     return Findings(record, *tables)
+
+
+def _record(data: bytes) -> dict[str, Any]:
+    """The values of `record.json`; raises ValueError for one that lacks what is drawn."""
+    record: dict[str, Any] = strict_json(data)
+    require(record, _RECORD, RECORD)
+    for panel, entry in record["panels"].items():
+        require(entry, _PANEL, f"{RECORD}: panel {panel}")
+        for key, series in entry["series"].items():
+            require(series, _SERIES, f"{RECORD}: series {key}")
+    return record
+
+
+def _table(name: str, data: bytes, columns: Collection[str]) -> list[dict[str, Any]]:
+    """The rows of a CSV file; raises ValueError for the first one that is damaged."""
+    rows: list[dict[str, Any]] = []
+    try:
+        for row in csv.DictReader(io.StringIO(data.decode("utf-8"), newline="")):
+            if not all(row.get(column) for column in columns) or None in row:
+                message = f"{name} lacks an entry, or has one too many, in row {len(rows) + 1}"
+                raise ValueError(message)
+            rows.append(_typed(row))
+    except csv.Error as error:
+        message = f"{name} is damaged: {error}"
+        raise ValueError(message) from error
+    return rows
 
 
 def _typed(row: Mapping[str, str]) -> dict[str, Any]:

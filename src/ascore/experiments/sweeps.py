@@ -10,12 +10,14 @@ from typing import Any
 
 from ascore.algorithms.table import effective
 from ascore.config import Config
-from ascore.errors import ConfigError
+from ascore.errors import ConfigError, RunError
 from ascore.experiments import cells as cell_files
 from ascore.experiments.cells import Cell, one_thread
 from ascore.experiments.statistics import FEW, estimate
 from ascore.experiments.tables import few_runs, shown
+from ascore.reading import JSON_LIMIT, read_regular, strict_json
 from ascore.runs.compare import for_algorithm
+from ascore.runs.manifest import is_text, require
 
 PARAM, OWN = "env.", "algorithm."
 
@@ -167,3 +169,18 @@ def as_markdown(table: Sequence[Mapping[str, Any]]) -> str:
 def _timings(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     names = [key for key in entries[0] if key.endswith("_steps")]
     return [f"{sum(row[name] for row in entries) / len(entries):.1f}" for name in names]
+
+
+def read_command(path: Path) -> dict[str, Any]:
+    """What `sweep.json` says of the command that began a sweep.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        record: dict[str, Any] = strict_json(read_regular(path, JSON_LIMIT))
+        require(record, {"command": is_text}, path.name)
+    except (OSError, ValueError) as error:
+        message = f"{path} is damaged ({error}); remove it, and the next sweep writes it anew"
+        raise RunError(message) from error
+    return record

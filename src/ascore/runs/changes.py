@@ -16,6 +16,7 @@ from typing import Any
 
 from ascore.config import Config
 from ascore.errors import ConfigError
+from ascore.reading import JSON_LIMIT, read_regular
 from ascore.runs.files import write_atomic
 from ascore.runs.folder import CONFIG
 
@@ -101,10 +102,11 @@ def _read(path: Path) -> tuple[Config | None, dict[str, Any]]:
     with warnings.catch_warnings():  # the checkpoint says the same of values that are renamed
         warnings.simplefilter("ignore", FutureWarning)
         config = Config.load(path)
-    line = re.search(f"^{_LISTED}(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    text = read_regular(path, JSON_LIMIT, links=True).decode("utf-8")
+    line = re.search(f"^{_LISTED}(.*)$", text, re.MULTILINE)
     try:
         values = json.loads(line[1]) if line else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         values = {}
     return config, values if isinstance(values, dict) else {}
 

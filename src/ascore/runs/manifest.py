@@ -65,7 +65,7 @@ def read(path: Path) -> dict[str, Any]:
     elif values.keys() - _KEYS:
         message = f"{path.name} has the unknown key {min(values.keys() - _KEYS)!r}"
         raise ValueError(message)
-    _check(values, _MANIFEST, path.name)
+    require(values, _MANIFEST, path.name)
     return values
 
 
@@ -76,11 +76,13 @@ def _whole(low: int, high: int = 2**63 - 1) -> Rule:
     return lambda value: type(value) is int and low <= value <= high
 
 
-def _number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """A number that is neither negative nor absurd."""
     return type(value) in (int, float) and 0 <= value < 1e300
 
 
-def _text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """Text."""
     return isinstance(value, str)
 
 
@@ -90,19 +92,19 @@ def _list_of(rule: Rule, at_least: int = 0) -> Rule:
     )
 
 
-def _table_of(rule: Rule) -> Rule:
+def table_of(rule: Rule) -> Rule:
+    """A table whose values all keep to a rule."""
     return lambda value: isinstance(value, dict) and all(map(rule, value.values()))
 
 
-# A table is checked key by key; a name that ends in "?" may be missing.
 _MANIFEST: dict[str, Any] = {
     "update": _whole(0),
-    "ascore": _text,
-    "sha256": _text,
+    "ascore": is_text,
+    "sha256": is_text,
     "spec": {
         "num_agents": _whole(1),
         "num_actions": _whole(1),
-        "obs_scale?": _number,
+        "obs_scale?": is_number,
     },
     "extra": {
         "actor": {
@@ -113,21 +115,28 @@ _MANIFEST: dict[str, Any] = {
         },
         "logs": {"metrics.jsonl": _whole(0), "metrics.csv": _whole(0)},
         "episodes": _whole(0),
-        "seconds": _number,
-        "sent": _table_of(_table_of(_list_of(_whole(0)))),
+        "seconds": is_number,
+        "sent": table_of(table_of(_list_of(_whole(0)))),
     },
     "config": {
-        "env": _text,
+        "env": is_text,
         "env_params": lambda value: isinstance(value, dict),
-        "algorithm": _text,
+        "algorithm": is_text,
         "seed": _whole(0, 2**64 - 1),
         "num_envs": _whole(1),
     },
 }
 
 
-def _check(values: Any, rules: dict[str, Any], where: str) -> None:
-    """Raises ValueError for the first key that is missing or of another kind."""
+def require(values: Any, rules: dict[str, Any], where: str) -> None:
+    """Raises ValueError for the first key that is missing or of another kind.
+
+    Args:
+        values: plain values, as JSON holds them.
+        rules: of each key, that its value keeps to a rule, or the rules of a table; a key that
+            ends in "?" may be missing.
+        where: what the message calls the values.
+    """
     if not isinstance(values, dict):
         message = f"{where} is no table"
         raise ValueError(message)
@@ -138,7 +147,7 @@ def _check(values: Any, rules: dict[str, Any], where: str) -> None:
                 message = f"{where} has no {key!r}"
                 raise ValueError(message)
         elif isinstance(rule, dict):
-            _check(values[key], rule, f"{where}: {key}")
+            require(values[key], rule, f"{where}: {key}")
         elif not rule(values[key]):
             message = f"{where} has {key} = {values[key]!s:.60}"
             raise ValueError(message)
