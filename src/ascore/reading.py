@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import re
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,19 +36,19 @@ KINDS = {
 }
 
 
-def read_regular(path: str | Path, limit: int | None = None, *, links: bool = False) -> bytes:
-    """All bytes of a regular file.
+@contextlib.contextmanager
+def regular(path: str | Path, *, links: bool = False) -> Iterator[tuple[BinaryIO, int]]:
+    """A regular file, open for reading, and its length in bytes.
 
     Folders that somebody sends may hold a link to a file elsewhere, a pipe that never ends or a
     device that never stops; none of them is opened for reading.
 
     Args:
         path: of the file.
-        limit: most bytes it may have; None = as many as it has.
         links: follow a symbolic link, for a path that the user typed.
 
     Raises:
-        OSError: it is missing, no regular file, or longer than `limit`.
+        OSError: it is missing, or no regular file.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
     try:
@@ -63,13 +64,37 @@ def read_regular(path: str | Path, limit: int | None = None, *, links: bool = Fa
             kind = KINDS.get(stat.S_IFMT(about.st_mode), "something else")
             message = f"{path} is {kind}, not a regular file"
             raise OSError(message)
-        if limit is not None and about.st_size > limit:
-            message = f"{path} has {about.st_size} bytes, of which at most {limit} are read"
-            raise OSError(message)
         with open(handle, "rb", closefd=False) as file:
-            return file.read(about.st_size)
+            yield file, about.st_size
     finally:
         os.close(handle)
+
+
+def read_regular(path: str | Path, limit: int | None = None, *, links: bool = False) -> bytes:
+    """All bytes of a regular file.
+
+    Args:
+        path: of the file.
+        limit: most bytes it may have; None = as many as fit in memory.
+        links: follow a symbolic link, for a path that the user typed.
+
+    Raises:
+        OSError: it is missing, no regular file, or longer than `limit`.
+    """
+    with regular(path, links=links) as (file, size):
+        if limit is not None and size > limit:
+            message = f"{path} has {size} bytes, of which at most {limit} are read"
+            raise OSError(message)
+        return read_all(file, size, path)
+
+
+def read_all(file: BinaryIO, size: int, path: str | Path) -> bytes:
+    """The next `size` bytes of a file; raises OSError if they do not fit in memory."""
+    try:
+        return file.read(size)
+    except (MemoryError, OverflowError) as error:
+        message = f"{path} has {size} bytes, which do not fit in memory"
+        raise OSError(message) from error
 
 
 def strict_json(data: bytes, parse_int: Callable[[str], int] = int) -> Any:

@@ -37,6 +37,30 @@ def test_the_estimate_is_what_is_allocated(name: str) -> None:
     assert needed["rollout"] > 0.5 * sum(x.nbytes for x in arrays)
 
 
+@pytest.mark.parametrize("backend", ["engine", "torch"])
+def test_the_estimate_counts_what_critics_are_asked_about(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a copy of all observations, as large as the rollout itself where they are pictures."""
+    config = Config(**{**SMALL, "backend": backend})
+    outside = ascore.make("harvest", config.num_envs, num_agents=4)
+    learner = Learner(config, outside.spec)
+    env = learner.algorithm.view.env(outside)
+    needed = memory.bytes_needed(learner.spec, config, learner.algorithm, config.num_envs)
+    env.reset()
+    collector = Collector(env, env.spec.horizon)
+    collector.collect(learner.actor)
+    asked = []
+    values = learner.backend.values
+    monkeypatch.setattr(
+        learner.backend, "values", lambda obs: asked.append(obs.copy()) or values(obs)
+    )
+    learner.valuation.targets(collector.rollout, learner.algorithm, None)
+    copied = asked[0].nbytes + (4 * asked[0].size if backend == "torch" else 0)
+    assert asked[0].dtype == np.uint8
+    assert 0.8 * copied < needed["observations"] <= copied
+
+
 def test_a_run_that_cannot_fit_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_bytes", lambda: 2_000_000_000)
     spec = dataclasses.replace(

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import ascore
+from ascore import reading
 from ascore.cli import main
 from ascore.config import Config
 from ascore.errors import AscoreError, CheckpointError
@@ -334,3 +335,56 @@ def replace(path: Path, kind: str, target: Path) -> None:
         path.symlink_to(target)
     elif kind == "device":
         path.symlink_to("/dev/zero")
+
+
+# ---------------------------------------------------------------------- long, and nothing in it
+
+
+def described(shape: list[int]) -> bytes:
+    """The beginning of a safetensors file whose header describes one tensor of bytes."""
+    size = int(np.prod(shape, dtype=object))
+    entry = {"dtype": "U8", "shape": shape, "data_offsets": [0, size]}
+    text = json.dumps({"a": entry}).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+@pytest.mark.parametrize(
+    ("begins", "words"),
+    [
+        (b"", "its header is damaged"),
+        (b"\xff" * 8, "its header asks for 18446744073709551615 bytes, of which at most 16777216"),
+        (described([7]), "it has 1099511627776 bytes, its header describes"),
+        (described([2**40]), "it has 1099511627776 bytes, its header describes"),
+    ],
+    ids=["nothing", "header", "one", "more"],
+)
+def test_a_long_file_is_read_only_if_its_header_says_so(
+    run: Path, tmp_path: Path, begins: bytes, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = tmp_path / "policy.safetensors"
+    for path in (exported, file(run).parent / checkpoint.TENSORS):
+        path.write_bytes(begins)
+        with open(path, "r+b") as sparse:
+            sparse.truncate(2**40)
+    monkeypatch.setattr("ascore.runs.tensorfile.read_all", None)
+    for path in (run, exported):
+        with pytest.raises(CheckpointError, match=words) as caught:
+            ascore.load_policy(path)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(CheckpointError, match=words):
+        ascore.resume(run)
+
+
+def test_what_does_not_fit_in_memory_is_named(tmp_path: Path) -> None:
+    begins = described([2**60])
+    path = tmp_path / "policy.safetensors"
+    path.write_bytes(begins)
+    with open(path, "r+b") as sparse:
+        try:
+            sparse.truncate(len(begins) + 2**60)
+        except OSError:
+            pytest.skip("this file system has no files of 2**60 bytes")
+    with pytest.raises(CheckpointError, match="bytes, which do not fit in memory"):
+        ascore.load_policy(path)
+    with pytest.raises(OSError, match="bytes, which do not fit in memory"):
+        reading.read_regular(path)

@@ -14,6 +14,7 @@ from test_folders import CONFIG, columns, names, records, same, stopping_after
 
 import ascore
 from ascore.errors import AscoreWarning, CheckpointError, RunError
+from ascore.runs import logs
 from ascore.runs.session import Run
 
 
@@ -188,3 +189,14 @@ def test_tensorboard_has_every_point_of_a_run_that_went_on(tmp_path: Path):
     assert [point.step for point in points] == list(range(1, 29))
     wanted = [record["kl"][0] for record in records(run)]
     assert [point.value for point in points] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("text", [bytes(200_000), b"update\n" + b"1" * 200_000])
+def test_a_field_longer_than_any_number_is_damage(tmp_path: Path, text: bytes):
+    (tmp_path / "metrics.csv").write_bytes(text)
+    (tmp_path / "metrics.jsonl").write_bytes(b"")
+    wrong = logs.damage(tmp_path, {"metrics.csv": len(text), "metrics.jsonl": 0, "update": 0})
+    assert wrong == {
+        "metrics.csv": f"{tmp_path / 'metrics.csv'} is damaged (field larger than field limit "
+        "(131072))"
+    }

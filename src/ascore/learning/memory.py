@@ -15,9 +15,11 @@ from ascore.algorithms.contract import Algorithm
 from ascore.config import Config
 from ascore.envs.vec_env import Spec
 from ascore.errors import ConfigError
+from ascore.learning.networks import LARGEST
 
 REMEDIES = {
     "rollout": "lower num_envs or rollout_steps",
+    "observations": "lower num_envs or rollout_steps",
     "networks": "lower actor_hidden and critic_hidden, or use fewer agents",
     "messages": "lower num_envs or rollout_steps, or use fewer agents",
 }
@@ -44,8 +46,13 @@ def bytes_needed(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int
     actor = n * trunks * _parameters((o, *config.actor_hidden, heads // trunks * a))
     seen = o if algorithm.critic_view is None else algorithm.critic_view.size(spec)
     critic = n * _parameters((seen, *config.critic_hidden, 1))
+    # Critics are asked about a copy with the last states; PyTorch turns bytes into float32.
+    floats = config.backend in ("torch", "kernel") or algorithm.compiled is None
+    floats = floats or max(actor, critic) > n * LARGEST  # the engine refuses them
+    width = entry + (4 if floats and entry < 4 else 0)
     return {
         "rollout": rollout,
+        "observations": rows * spec.views * o * width,
         "networks": 4 * 4 * (actor + critic),  # parameters, gradients and two moments
         "messages": 4 * n * rows * heads * a,
     }

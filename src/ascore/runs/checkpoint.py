@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.errors import CheckpointError
-from ascore.reading import read_regular
-from ascore.runs import manifest
+from ascore.runs import manifest, tensorfile
 from ascore.runs.files import sync, sync_folder, unwritable
 from ascore.runs.folder import CONFIG, resume_command
 from ascore.runs.tensorfile import parse
@@ -208,7 +207,7 @@ def load(run: Path, name: str | None = None) -> Checkpoint:
     )
     try:
         values = manifest.read(path / MANIFEST)
-        data = read_regular(path / TENSORS)
+        data = tensorfile.read(path / TENSORS)
     except CheckpointError:
         raise
     except (OSError, ValueError) as error:

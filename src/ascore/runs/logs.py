@@ -242,7 +242,10 @@ def _numbers_of_lines(data: bytes) -> list[int]:
 def _numbers_of_rows(data: bytes) -> list[int]:
     if not data:
         return []
-    rows = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
+    try:
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
+    except csv.Error as error:
+        raise ValueError(error) from error
     if "update" not in rows[0]:
         message = "line 1 does not name the columns"
         raise ValueError(message)

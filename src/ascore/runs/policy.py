@@ -18,8 +18,7 @@ from ascore._core import __version__
 from ascore.envs.joint import decode
 from ascore.envs.vec_env import Spec
 from ascore.errors import CheckpointError
-from ascore.reading import read_regular
-from ascore.runs import checkpoint, texts
+from ascore.runs import checkpoint, tensorfile, texts
 from ascore.runs.files import unwritable, write_atomic
 from ascore.runs.tensorfile import metadata, parse, serialize
 
@@ -203,7 +202,7 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
 def from_file(path: Path) -> Policy:
     """Reads what `export_policy` wrote."""
     try:
-        return from_bytes(read_regular(path, links=True), path)
+        return from_bytes(tensorfile.read(path, links=True), path)
     except (OSError, ValueError) as error:
         message = f"{path} does not hold a policy ({error}); write it with `ascore export`"
         raise CheckpointError(message) from error

@@ -8,15 +8,50 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ascore.reading import strict_json
+from ascore.reading import JSON_LIMIT, read_all, regular, strict_json
 
 METADATA = "__metadata__"
 DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "U8": np.uint8, "U64": np.uint64}
+
+
+def read(path: Path, *, links: bool = False) -> bytes:
+    """All bytes of a safetensors file; a long one only if it is as long as its header says.
+
+    Args:
+        path: of the file.
+        links: follow a symbolic link, for a path that the user typed.
+
+    Raises:
+        OSError: it is missing, no regular file, or does not fit in memory.
+        ValueError: it is long, and its header is damaged or says another length.
+    """
+    with regular(path, links=links) as (file, size):
+        head = b""
+        if size > JSON_LIMIT:  # sparse files may be long and hold nothing
+            head = file.read(8)
+            length = int.from_bytes(head, "little")
+            if length > JSON_LIMIT:
+                message = (
+                    f"its header asks for {length} bytes, of which at most {JSON_LIMIT} are read"
+                )
+                raise ValueError(message)
+            head += file.read(length)
+            header, _ = _header_and_data(head)
+            ends = [0]
+            for name, entry in header.items():
+                if name != METADATA:
+                    _dtype(name, entry)
+                    ends.append(entry["data_offsets"][1])
+            if len(head) + max(ends) != size:
+                message = f"it has {size} bytes, its header describes {len(head) + max(ends)}"
+                raise ValueError(message)
+        return head + read_all(file, size - len(head), path)
 
 
 def parse(data: bytes) -> dict[str, npt.NDArray[Any]]:
