@@ -104,7 +104,7 @@ def test_cython_raises_what_went_wrong(built: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.syspath_prepend(str(built))
     import trace_cython
 
-    with pytest.raises(ValueError, match=r'unknown environment "orchard"; there is: cleanup-v1'):
+    with pytest.raises(ValueError, match=r'unknown environment "orchard"; choose from: cleanup-v1'):
         trace_cython.trace(b"orchard", 1, 1)
 
 

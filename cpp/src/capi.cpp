@@ -202,10 +202,10 @@ struct Thing {
 
 // ---- handles ---------------------------------------------------------------------------------
 
-/// Handles are places in a table with the number of times the place was given out, so that nothing
-/// is ever read through one that is stale. On a single small environment all that lies between a
-/// handle and its thing would be seen: using one takes no lock, and its low bits, as they are, say
-/// how far into the table its place is.
+/// A handle is a place number plus a generation counter, so that nothing is ever read through a
+/// stale one. With a single small environment, any work between a handle and its object would show
+/// in the time of a step. So using a handle takes no lock, and its low bits, unchanged, are the
+/// offset of its place in the table.
 class Table {
   /// `word` is the generation above two flags: somebody owns the thing, and there is a thing.
   /// A cache line each: threads that use neighbours do not meet.
@@ -392,7 +392,7 @@ const Kind& kind_of(std::string_view name) {
     if (name == full || name == full.substr(0, full.rfind("-v"))) return kind;
     known += (known.empty() ? "" : ", ") + std::string(full);
   }
-  refuse("unknown environment " + to_text(std::string(name)) + "; there is: " + known);
+  refuse("unknown environment " + to_text(std::string(name)) + "; choose from: " + known);
 }
 
 constexpr std::uint64_t kMaxEnvs = (std::uint64_t{1} << 31) - 1;

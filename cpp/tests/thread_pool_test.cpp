@@ -73,7 +73,7 @@ TEST_CASE("threads that went to sleep are woken, and those that look are found")
   }
 }
 
-TEST_CASE("a crew that never worked goes home") {
+TEST_CASE("a crew that never worked ends") {
   for (int k = 0; k < 20; ++k) ThreadPool pool(8);
 }
 
