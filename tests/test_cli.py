@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import pytest
 from PIL import Image
 
 import ascore
+from ascore import cli
 from ascore.cli import main
 from ascore.envs.table import ENVIRONMENTS
+from ascore.errors import ConfigError, RankError, Terminated
 from ascore.runtime.progress import Patience
 
 QUICK = ["--num-agents", "2", "--episodes", "8", "--num-envs", "4", "--actor-hidden", "8",
@@ -360,3 +363,104 @@ def test_the_environment_may_stand_anywhere(argv: list[str]) -> None:
 
     assert _environment(argv) == "predation"
     assert _environment(argv[: argv.index("predation")]) is None
+
+
+# ---- how commands end --------------------------------------------------------------------------
+
+
+FAILURES: list[tuple[BaseException, int, str]] = [
+    (ConfigError("seed = -1 is not allowed"), 1, "ascore: seed = -1 is not allowed\n"),
+    (RankError("rank 1 is gone"), 1, "ascore: rank 1 is gone\n"),
+    (ValueError("no such value"), 1, "ascore: no such value\n"),
+    (OSError("no such file"), 1, "ascore: no such file\n"),
+    (MemoryError(), 1, "ascore: out of memory\n"),
+    (
+        ModuleNotFoundError("no torch", name="torch"),
+        1,
+        "ascore: torch is not installed; pip install 'ascore[train]'\n",
+    ),
+    (KeyboardInterrupt(), 130, ""),
+    (Terminated(15), 143, ""),
+]
+
+
+def fails(error: BaseException) -> Callable[[list[str]], int]:
+    def command(argv: list[str]) -> int:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize("debug", ["", "0", "1"])
+@pytest.mark.parametrize(
+    ("error", "status", "line"), FAILURES, ids=[type(e).__name__ for e, *_ in FAILURES]
+)
+def test_every_kind_of_failure_has_its_status_and_one_line(
+    error: BaseException,
+    status: int,
+    line: str,
+    debug: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ASCORE_DEBUG", debug)
+    monkeypatch.setitem(cli.COMMANDS, "doctor", fails(error))
+    assert main(["doctor"]) == status
+    err = capsys.readouterr().err
+    if debug == "1":
+        assert err.startswith("Traceback (most recent call last):\n")
+        assert "raise error" in err
+        assert err.endswith(line)
+    else:
+        assert err == line
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_shows_its_traceback_when_asked(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASCORE_DEBUG", "1")
+    monkeypatch.setitem(cli.COMMANDS, name, fails(ValueError("no")))
+    for more in ([], ["--json"]):
+        assert main([name, *more]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("Traceback (most recent call last):\n")
+        assert err.endswith("ValueError: no\nascore: no\n")
+
+
+@pytest.mark.parametrize("argv", [["evaluate", "nowhere"], ["plot", "nowhere"], ["resume", "none"]])
+def test_a_traceback_leads_to_where_it_failed(
+    argv: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(argv) == 1
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    monkeypatch.setenv("ASCORE_DEBUG", "1")
+    assert main(argv) == 1
+    err = capsys.readouterr().err
+    assert 'File "' in err
+    assert err.endswith(line)
+
+
+def test_a_fault_of_the_package_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "doctor", fails(KeyError("x")))
+    with pytest.raises(KeyError):
+        main(["doctor"])
+    monkeypatch.setitem(cli.COMMANDS, "doctor", fails(ModuleNotFoundError("no x", name="x")))
+    with pytest.raises(ModuleNotFoundError):
+        main(["doctor"])
+
+
+def test_statuses_are_those_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "reliability.md").read_text()
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| `")]
+    assert [row for row in rows if row.strip("`").isdigit()] == ["`0`", "`1`", "`2`", "`130`",
+                                                                  "`143`"]  # fmt: skip
+    for argv in ([], ["nothing"], ["evaluate", "x", "--out="]):
+        assert main(argv) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "x", "--episodes", "many"])
+    assert ended.value.code == 2
+    assert main(["--version"]) == main(["--help"]) == 0
+    capsys.readouterr()

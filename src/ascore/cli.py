@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import signal
 import sys
 import threading
@@ -16,9 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from ascore.commands import embedding, envs, experiments, machine, runs, training
+from ascore.commands.exits import DONE, MISUSED, ended_by
 from ascore.commands.output import reserved
-from ascore.commands.shared import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
-from ascore.errors import AscoreError, AscoreWarning, Terminated
+from ascore.commands.shared import patient
+from ascore.errors import AscoreWarning, Terminated
 
 USAGE = """\
 usage: ascore COMMAND ...
@@ -40,28 +40,13 @@ usage: ascore COMMAND ...
 print the folders that other programs need in CMake and for the compiler.
 """
 
-# Packages that commands import when needed, and the extra of this package that installs each.
-EXTRAS = {
-    "torch": "train",
-    "tyro": "train",
-    "rich": "train",
-    "safetensors": "train",
-    "tomli_w": "train",
-    "tomli": "train",
-    "matplotlib": "plot",
-    "PIL": "render",
-    "gymnasium": "pettingzoo",
-    "pettingzoo": "pettingzoo",
-    "onnx": "onnx",
-}
-
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit status (0 success, 1 failed, 2 usage, 130 interrupted)."""
     args = sys.argv[1:] if argv is None else argv
     if not args or args[0] in ("-h", "--help"):
         print(USAGE, end="")
-        return 0 if args else EXIT_USAGE
+        return DONE if args else MISUSED
     if args[0] == "--version":
         from ascore._core import __version__
 
@@ -72,36 +57,21 @@ def main(argv: list[str] | None = None) -> int:
             f"ascore: unknown command {args[0]!r}; choose from: {', '.join(COMMANDS)}",
             file=sys.stderr,
         )
-        return EXIT_USAGE
+        return MISUSED
     if "--out=" in args or ("--out", "") in itertools.pairwise(args):
         print("ascore: --out has an empty name; give it one, or leave it out", file=sys.stderr)
-        return EXIT_USAGE
+        return MISUSED
     shown = warnings.showwarning
     warnings.showwarning = _show
     try:
-        with _ending_by_sigterm(), reserved() if _wants_json(args) else contextlib.nullcontext():
+        output = reserved() if _wants_json(args) else contextlib.nullcontext()
+        with _ending_by_sigterm(), patient(), output:
             return COMMANDS[args[0]](args[1:])
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except Terminated as end:
-        return end.status
-    except BrokenPipeError:  # the reader of our output, such as `head`, has exited
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (AscoreError, ValueError, TypeError, OSError) as error:
-        print(f"ascore: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    except MemoryError as error:
-        print(f"ascore: out of memory{': ' if str(error) else ''}{error}", file=sys.stderr)
-        return EXIT_FAILED
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in EXTRAS:
+    except BaseException as error:
+        status = ended_by(error, args[0]) if not isinstance(error, SystemExit) else None
+        if status is None:
             raise
-        extra = "render" if args[0] == "render" else EXTRAS[missing]
-        name = "pillow" if missing == "PIL" else missing
-        print(f"ascore: {name} is not installed; pip install 'ascore[{extra}]'", file=sys.stderr)
-        return EXIT_FAILED
+        return status
     finally:
         warnings.showwarning = shown
 

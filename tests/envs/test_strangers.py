@@ -439,3 +439,66 @@ def test_names_of_modules_are_recognised(package: str, name: str, message: str) 
 def test_names_that_are_not_there_have_neighbours(package: str, name: str, message: str) -> None:
     with pytest.raises(EnvError, match=message):
         ascore.make(name)
+
+
+# ---- what takes long, and whose environment it is ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("param", "what"),
+    [
+        ("make=0.3", "strangers:Late(make=0.3)"),
+        ("make=0.3", "the constructor of strangers:Late (2 copies)"),
+        ("begin=0.3", "reset() of strangers:Late (2 copies)"),
+    ],
+)
+def test_a_command_says_what_it_waits_for(
+    param: str,
+    what: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ascore.envs.adapters.foreign.PATIENCE_SECONDS", 0.05)
+    command = ["check-env", "strangers:Late", "--steps", "2"]
+    if "copies" in what:
+        command = ["train", "strangers:Late", "--num-envs", "2", "--episodes", "2"]
+        command += ["--evaluate", "0", "--out", str(tmp_path / "run")]
+    main([*command, "--env-param", param])
+    err = capsys.readouterr().err
+    assert f"ascore: waiting for {what}\n" in err
+
+
+def test_a_slow_import_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ascore.envs.adapters.foreign.PATIENCE_SECONDS", 0.05)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dawdling.py").write_text("import time; time.sleep(0.3)\nmake = None\n")
+    main(["check-env", "dawdling:make"])
+    assert capsys.readouterr().err == "ascore: waiting for the import of dawdling\n"
+
+
+def test_what_is_quick_is_not_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check-env", "strangers:Late", "--steps", "2"])
+    assert "waiting" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("strangers:Forage", "Forage"),
+        ("wrapped:limited", "Forage"),
+        ("python_envs:Meadow", "Meadow"),
+    ],
+)
+def test_findings_name_the_users_own_class(
+    target: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wrapped.py").write_text(
+        "from gymnasium.wrappers import TimeLimit\nfrom strangers import Forage\n"
+        "def limited(): return TimeLimit(Forage(), 3)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = examine(target, steps=4)
+    assert result.findings[0].found == f"{name} created; it has reset, step and spaces"

@@ -173,3 +173,23 @@ def test_only_regular_files_are_read(name: str, kind: str, tmp_path: Path) -> No
         path.symlink_to("/dev/zero" if kind == "device" else __file__)
     with pytest.raises(RunError, match=r"not a regular file|is a symbolic link"):
         cells.read_list(tmp_path) if name == cells.LIST else cells.result(tmp_path)
+
+
+def test_a_sweep_stays_in_its_folder_wherever_an_environment_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    given = ["python_envs:Roaming", "--algorithm", "ippo", "--seeds", "0..1", "--evaluate", "2"]
+    settings = ["--set", "episodes=8", "num_envs=2", f"env.folder={there}"]
+    argv = ["sweep", *given, *(w for v in settings[1:] for w in ("--set", v)), "--out", "out"]
+    for _ in range(2):  # the second time all cells are done
+        assert main(argv) == 0
+        assert Path.cwd() == here
+        assert not list(there.iterdir())
+    assert {path.name for path in here.iterdir()} == {"out"}
+    assert (here / "out" / "sweep.csv").read_text().count("\n") == 3
+    for seed in (0, 1):
+        assert (here / "out" / "runs" / "ippo" / f"s{seed}" / "evaluation.json").is_file()

@@ -389,3 +389,16 @@ class Pasture(Meadow):
         assert limit is None
         assert about == {"a": None, "b": True}
         super().__init__(cows=n)
+
+
+class Roaming(Meadow):
+    """Goes to another folder whenever it is made, reset or stepped, and stays there."""
+
+    def __init__(self, folder: str = "") -> None:
+        self.folder = folder
+        os.chdir(folder)
+        super().__init__()
+
+    def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
+        os.chdir(self.folder)
+        return super().step(actions)

@@ -285,3 +285,20 @@ class Dozing(Meadow):
 
         time.sleep(0.1)
         return super().step(actions)
+
+
+class Late(Meadow):
+    """Takes its time to be made and to begin an episode."""
+
+    def __init__(self, make: float = 0.0, begin: float = 0.0) -> None:
+        import time
+
+        time.sleep(make)
+        self.begin = begin
+        super().__init__()
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+        import time
+
+        time.sleep(self.begin)
+        return super().reset(seed)

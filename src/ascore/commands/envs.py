@@ -6,7 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ascore.commands.shared import EXIT_FAILED, parameters, print_json
+from ascore.commands.exits import FAILED
+from ascore.commands.shared import parameters, print_json
 from ascore.envs.factory import describe
 from ascore.envs.table import ENVIRONMENTS, canonical_name
 
@@ -94,7 +95,7 @@ def _anchors(names: list[str], episodes: int, as_json: bool) -> int:
             "allows (99.9%)",
             file=sys.stderr,
         )
-    return EXIT_FAILED if off else 0
+    return FAILED if off else 0
 
 
 def _anchor_line(anchor: Measured) -> str:
@@ -137,4 +138,4 @@ def check_env(argv: list[str]) -> int:
         print_json(result.to_dict())
     else:
         print(result.conclusion)
-    return 0 if result.trainable else EXIT_FAILED
+    return 0 if result.trainable else FAILED

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ascore.commands.exits import FAILED, INTERRUPTED
 from ascore.commands.shared import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
     print_json,
+    staying,
     stop_on_signal,
     with_trust,
 )
@@ -43,7 +43,8 @@ def sweep(argv: list[str]) -> int:
     if options.cell is not None:
         return _one(options)
     if options.env:
-        cells = _combinations(options)
+        with staying():
+            cells = _combinations(options)
         write_list(options.out, cells)
     else:
         cells = with_trust(lambda trust: read_list(options.out, trust=trust), options.trust)
@@ -154,7 +155,7 @@ def reproduce(argv: list[str]) -> int:
     import matplotlib  # noqa: F401 (if it is missing, fail now and not after hours)
 
     outcomes, status = _run(listed, options.out, options.workers, options.pin)
-    if status != EXIT_INTERRUPTED:
+    if status != INTERRUPTED:
         _report_figures(options, argv, outcomes)
     return status
 
@@ -228,11 +229,11 @@ def _run(cells: Sequence[Cell], out: Path, workers: int, pin: bool) -> tuple[lis
     if unfinished:
         summary = f"stopped with {len(unfinished)} of {len(cells)} cells left, all saved"
         print(f"ascore: {summary}; run the same command again to continue", file=sys.stderr)
-        return outcomes, EXIT_INTERRUPTED
+        return outcomes, INTERRUPTED
     if failed:
         summary = f"{len(failed)} of {len(cells)} cells failed"
         print(f"ascore: {summary}; run the same command again to retry them", file=sys.stderr)
-        return outcomes, EXIT_FAILED
+        return outcomes, FAILED
     return outcomes, 0
 
 

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ascore.commands.shared import EXIT_FAILED, print_json
+from ascore.commands.exits import FAILED
+from ascore.commands.shared import print_json
 
 
 def bench(argv: list[str]) -> int:
@@ -54,7 +55,7 @@ def bench(argv: list[str]) -> int:
     else:
         print(as_markdown(bench) if options.markdown else as_text(bench))
     failed = bench.differing or (options.strict and bench.missed)
-    return EXIT_FAILED if failed else 0
+    return FAILED if failed else 0
 
 
 def _scaling(options: argparse.Namespace) -> int:
@@ -72,7 +73,7 @@ def _scaling(options: argparse.Namespace) -> int:
         print(table, "", *scaling.advice, sep="\n")
     draw(scaling, options.picture)
     print(f"picture written to {options.picture}", file=sys.stderr)
-    return EXIT_FAILED if options.strict and scaling.bench.missed else 0
+    return FAILED if options.strict and scaling.bench.missed else 0
 
 
 def doctor(argv: list[str]) -> int:

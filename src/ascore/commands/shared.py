@@ -1,13 +1,17 @@
-"""Shared by several commands: exit statuses, parameters, results as text."""
+"""Shared by several commands: parameters, results as text."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ascore.commands.output import standard_output
+from ascore.envs.adapters.foreign import listening
 from ascore.envs.parameters import read_value
 from ascore.errors import Terminated, TrustError
 from ascore.runs.files import json_text
@@ -16,8 +20,6 @@ if TYPE_CHECKING:
     from ascore.runs.evaluation import Evaluation, Interval
 
 T = TypeVar("T")
-
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 def outcome(run: Any, evaluation: Evaluation | None) -> dict[str, Any]:
@@ -49,6 +51,27 @@ def with_trust(call: Callable[[bool], T], trust: bool) -> T:
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise
     return call(True)
+
+
+@contextlib.contextmanager
+def staying() -> Iterator[Path]:
+    """The current folder, to which it returns at the end: environments may go elsewhere."""
+    here = Path.cwd()
+    try:
+        yield here
+    finally:
+        os.chdir(here)
+
+
+@contextlib.contextmanager
+def patient() -> Iterator[None]:
+    """Says what other people's code keeps the command waiting for."""
+
+    def say(what: str) -> None:
+        print(f"ascore: waiting for {what}", file=sys.stderr, flush=True)
+
+    with listening(say):
+        yield
 
 
 def print_json(value: Any) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from ascore.commands.exits import INTERRUPTED
 from ascore.commands.shared import (
-    EXIT_INTERRUPTED,
     interval,
     outcome,
     parameters,
     print_json,
+    staying,
     stop_on_signal,
     with_trust,
 )
@@ -76,12 +76,11 @@ def _train_and_show(
     from ascore.runtime.progress import Patience, Progress
     from ascore.runtime.ranks import joined, restarts
 
-    for name in names:  # invalid names and parameters fail here, before anything is written
-        own_keys(for_algorithm(config, name, names), get_algorithm(name).keys)
-    here = Path.cwd()
-    batch(config.env, config.env_params, horizon=config.horizon).close()
-    anchors = anchor_values(config.env, config.env_params)
-    os.chdir(here)  # an environment may have gone elsewhere
+    with staying() as here:  # invalid names and parameters fail here, before anything is written
+        for name in names:
+            own_keys(for_algorithm(config, name, names), get_algorithm(name).keys)
+        batch(config.env, config.env_params, horizon=config.horizon).close()
+        anchors = anchor_values(config.env, config.env_params)
     stop = stop_on_signal()
     with joined(stop) as ranks, Progress(quiet=not ranks.lead) as progress:
         if len(names) > 1 and ranks.size > 1:
@@ -175,7 +174,7 @@ def _interrupted(runs: list[Run]) -> int:
         outside = is_external(run.config.env) or is_external(run.config.algorithm)
         command = f"{resume_command(run.path)}{' --trust' if outside else ''}"
         print(f"ascore: stopped and saved; continue with: {command}", file=sys.stderr)
-    return EXIT_INTERRUPTED
+    return INTERRUPTED
 
 
 def _show_results(

@@ -144,7 +144,7 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
             cannot be written.
         NonFiniteError: training diverged.
     """
-    cell, folder = task.cell, task.folder
+    cell, folder = task.cell, task.folder.absolute()  # an environment may go elsewhere
     ours(folder)  # what it imports the user has typed, or trusted when the list was read
     with alone(folder, _lock(folder)):
         started = (folder / "config.toml").exists() and _same(cell, folder)

@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 from ascore.envs.adapters import loading
 from ascore.envs.adapters.external import PythonCore
-from ascore.envs.adapters.foreign import FAILURES, crash
+from ascore.envs.adapters.foreign import FAILURES, class_name, crash
 from ascore.envs.adapters.horizon import find_horizon
 from ascore.envs.adapters.loading import Layout, build, close, layout
 from ascore.envs.adapters.locate import build_compiled, is_compiled, load
@@ -136,7 +136,7 @@ def _compiled(result: Report, create: Callable[..., Any], steps: int, seed: int)
 
 def _sizes(result: Report, env: Any) -> Layout | None:
     """Checks every part of the layout separately, so that all problems are reported at once."""
-    result.add("loading", "good", f"{type(env).__name__} created; it has reset, step and spaces")
+    result.add("loading", "good", f"{class_name(env)} created; it has reset, step and spaces")
     with result.asking():
         agents = loading.agent_names(env)
         result.add("agents", "good", f"{len(agents)}: {_listed(agents)}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from gymnasium.utils import EzPickle
 
-from ascore.envs.adapters.foreign import FAILURES, asking, crash
+from ascore.envs.adapters.foreign import FAILURES, asking, crash, waiting_for
 from ascore.envs.adapters.loading import Layout, build, close, layout
 from ascore.errors import EnvError
 
@@ -66,8 +66,9 @@ class Copies:
         # A copy may hold processes or windows: they must not outlive whoever forgets to close it.
         self._closer = weakref.finalize(self, _close, self._envs, os.getpid())
         try:
-            for _ in range(count):
-                self._envs.append(build(create, name, params))
+            with waiting_for(f"the constructor of {name} ({count} copies)"):
+                for _ in range(count):
+                    self._envs.append(build(create, name, params))
             self.layout = _common_layout(self._envs, name, horizon, first)
         except BaseException:
             self.close()

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ascore.envs.adapters.buffers import Buffers, overlap
 from ascore.envs.adapters.copies import Copies
-from ascore.envs.adapters.foreign import FAILURES, crash, shown
+from ascore.envs.adapters.foreign import FAILURES, crash, shown, waiting_for
 from ascore.envs.adapters.locate import load
 from ascore.envs.adapters.neighbours import read_neighbours
 from ascore.envs.adapters.spaces import reader
@@ -80,7 +80,8 @@ class PythonCore(Buffers):
         self.reward[:] = 0
         self.terminated[:] = 0
         self.truncated[:] = 0
-        self._begin_all()
+        with waiting_for(f"reset() of {self._name} ({self.num_envs} copies)"):
+            self._begin_all()
 
     def step(self, action: npt.NDArray[np.int32]) -> None:
         """Steps every copy; starts the next episode of copies whose episode ended."""

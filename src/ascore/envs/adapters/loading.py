@@ -10,7 +10,7 @@ from typing import Any
 
 from gymnasium import spaces
 
-from ascore.envs.adapters.foreign import FAILURES, asking, crash, shown
+from ascore.envs.adapters.foreign import FAILURES, asking, class_name, crash, shown, waiting_for
 from ascore.envs.adapters.horizon import find_horizon
 from ascore.envs.adapters.sizes import Sizes
 from ascore.envs.adapters.spaces import (
@@ -84,7 +84,7 @@ def build(create: Callable[..., Any], target: str, params: Mapping[str, Any]) ->
     """
     call = f"{target}({', '.join(f'{key}={shown(value)}' for key, value in params.items())})"
     remedy = "fix it, or give its arguments with --env-param NAME=VALUE"
-    with asking(call, "loading", remedy):
+    with asking(call, "loading", remedy), waiting_for(call):
         env = create(**params)
     try:
         with asking(f"looking at what {call} returns", "API"):
@@ -125,7 +125,7 @@ def close(env: Any) -> None:
         if callable(method):
             method()
     except FAILURES as error:
-        message = f"close() of {type(env).__name__} fails: {crash(error)}; it may leave things open"
+        message = f"close() of {class_name(env)} fails: {crash(error)}; it may leave things open"
         warnings.warn(message, AscoreWarning, stacklevel=2)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ascore import _core
-from ascore.envs.adapters.foreign import FAILURES, asking, crash
+from ascore.envs.adapters.foreign import FAILURES, asking, crash, waiting_for
 from ascore.envs.nearby import if_missing, near
 from ascore.errors import EnvError
 
@@ -57,7 +57,8 @@ def find(target: str, example: str) -> Any:
     if not {"", here} & set(sys.path):
         sys.path.insert(0, here)
     try:
-        value: Any = importlib.import_module(module)
+        with waiting_for(f"the import of {module}"):
+            value: Any = importlib.import_module(module)
     except FAILURES as error:
         absent = error.name if isinstance(error, ModuleNotFoundError) else None
         if absent is not None and f"{module}.".startswith(f"{absent}."):

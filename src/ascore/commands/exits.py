@@ -1,0 +1,76 @@
+"""How commands end: the status for every kind of failure, and the line that is printed of it.
+
+docs/reliability.md has the same table for users.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from ascore.errors import AscoreError, Terminated
+
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+"""Done; failed; the command line makes no sense; stopped by Ctrl-C, or by a signal after which a
+training has saved. Another signal ends with 128 plus its number."""
+
+DEBUG = "ASCORE_DEBUG"
+"""Environment variable: anything but 0 shows the traceback of a failure before its line."""
+
+# Packages that commands import when needed, and the extra of this package that installs each.
+EXTRAS = {
+    "torch": "train",
+    "tyro": "train",
+    "rich": "train",
+    "safetensors": "train",
+    "tomli_w": "train",
+    "tomli": "train",
+    "matplotlib": "plot",
+    "PIL": "render",
+    "gymnasium": "pettingzoo",
+    "pettingzoo": "pettingzoo",
+    "onnx": "onnx",
+}
+
+
+def ended_by(error: BaseException, command: str) -> int | None:
+    """Prints what ended a command on standard error.
+
+    Args:
+        error: what it raised.
+        command: its name.
+
+    Returns:
+        The exit status; None = a fault of this package, which is to be raised.
+    """
+    line = _line(error, command)
+    ends = (KeyboardInterrupt, Terminated, BrokenPipeError)
+    if line is None and not isinstance(error, ends):
+        return None
+    if os.environ.get(DEBUG, "0") not in ("", "0"):
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, Terminated):
+        return error.status
+    if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has exited
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    print(f"ascore: {line}", file=sys.stderr)
+    return FAILED
+
+
+def _line(error: BaseException, command: str) -> str | None:
+    """An expected failure in one line; None for any other."""
+    if isinstance(error, (AscoreError, ValueError, TypeError, OSError)):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory{': ' if str(error) else ''}{error}"
+    missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    package = missing.partition(".")[0]
+    if package not in EXTRAS:
+        return None
+    extra = "render" if command == "render" else EXTRAS[package]
+    name = "pillow" if package == "PIL" else package
+    return f"{name} is not installed; pip install 'ascore[{extra}]'"
