@@ -359,7 +359,7 @@ def _hints() -> dict[str, Any]:
 
 
 def present_name(key: str, value: Any, names: dict[str, str]) -> Any:
-    """A value by the name it has now; one that was called otherwise is taken with a warning."""
+    """The present name of a value; an old name is accepted with a warning."""
     if not isinstance(value, str) or value not in names:
         return value
     message = f"{key} = {value} is now called {names[value]}; write {key} = {names[value]}"
@@ -368,7 +368,7 @@ def present_name(key: str, value: Any, names: dict[str, str]) -> Any:
 
 
 def coerce(key: str, value: Any, hint: Any) -> Any:
-    """A value of a key as its type asks for it.
+    """A value converted to the type of its key.
 
     Raises:
         ConfigError: another type, or a number that is not finite.
@@ -436,7 +436,7 @@ def _plain(key: str, value: Any, depth: int = 0) -> ParamValue:
 
 
 def _number(value: Any) -> float:
-    """Any real type as a float; nan for what is none or too large for one."""
+    """Any real type as a float; nan for other types and for numbers too large for a float."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         return math.nan
     try:

@@ -64,13 +64,13 @@ def own_rewards(reward: F32, ended: U8, links: Links | None, config: Config) -> 
 def own_values(
     estimate: Estimate, value: F32, final_value: F32, links: Links | None, config: Config
 ) -> Targets:
-    """Every agent judges by its own values."""
+    """Every agent's advantages use its own values."""
     return estimate(value, final_value)
 
 
 @dataclass(frozen=True)
 class View:
-    """What the learner takes for the environment.
+    """The environment as the learner sees it.
 
     Attributes:
         spec: sizes the learner sees, from those of the environment.
@@ -86,7 +86,7 @@ LOCAL = View(spec=lambda spec, config: spec, env=lambda env: env)
 
 @dataclass(frozen=True)
 class CriticView:
-    """What critics see, where it is not what actors see.
+    """What critics see, if it differs from what actors see.
 
     Attributes:
         size: entries of one view, from the sizes of the environment.
@@ -112,7 +112,7 @@ class NoKeys:
 
 @dataclass(frozen=True)
 class Algorithm:
-    """Independent PPO is all defaults; everything else says how it differs.
+    """The defaults are independent PPO; other algorithms set what differs.
 
     Only `view`, `critic_view`, `rewards`, `advantages`, the message step that `sends_policies`
     switches on, and `mixes` read across the agent axis: that is the privacy boundary. An objective

@@ -11,7 +11,7 @@ from ascore.envs.joint import joint_env, joint_spec
 
 
 def sends(traffic: Traffic) -> dict[str, I64]:
-    """Every agent tells the centre its rewards, and what it alone observes."""
+    """Every agent sends the centre its rewards, and its observation if only it has that."""
     sent = {"reward": np.full(traffic.senders, traffic.rows, dtype=np.int64)}
     if traffic.private_obs:
         entries = traffic.states * traffic.private_obs

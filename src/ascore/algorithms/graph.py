@@ -93,7 +93,7 @@ def neighbours(
 
 
 def contacts(met: Mask, ended: Mask) -> Mask:
-    """Links that last: whom an agent has met it hears until the episode ends.
+    """Links that last: an agent hears those it has met until the episode ends.
 
     Args:
         met: bool [T+1, B, N, N], links of the environment at every state. What was before the first
@@ -132,7 +132,7 @@ def metropolis(links: Mask) -> npt.NDArray[np.float64]:
 
 
 def consensus(links: Mask) -> npt.NDArray[np.float64]:
-    """Mean Metropolis weights over all states: agents mix as much as they were in touch.
+    """Mean Metropolis weights over all states: agents linked for longer average more.
 
     A mean of doubly stochastic matrices is one, so the agents' average is kept.
 

@@ -27,7 +27,7 @@ class Keys(GraphKeys):
 
 
 def rewards(reward: F32, ended: U8, links: Links | None, config: Config) -> F32:
-    """Rewards less the mean disadvantage and advantage over whom i hears: [T, B, N] -> [T, B, N].
+    """Rewards less the mean disadvantage and advantage over those i hears: [T, B, N] -> [T, B, N].
 
     e_i(t) = gamma lambda e_i(t-1) + r_i(t), from 0 in every episode and batch
     u_i = r_i - alpha mean_j max(e_j - e_i, 0) - beta mean_j max(e_i - e_j, 0)

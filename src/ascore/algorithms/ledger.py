@@ -55,7 +55,7 @@ Sends = Callable[[Traffic], dict[str, I64]]
 
 
 def nothing(traffic: Traffic) -> dict[str, I64]:
-    """Nothing ever leaves an agent."""
+    """Agents send nothing."""
     return {}
 
 

@@ -91,6 +91,6 @@ class Links:
 def _still(
     kind: str, matrix: str, seed: int, update: int, shape: tuple[int, int, int, int]
 ) -> Links:
-    """Links that are the same at every state; what one update worked out is there for the next."""
+    """Links that are the same at every state; what they imply is computed once for all updates."""
     mask = graph.neighbours(kind, shape[-1], seed=seed, update=update, matrix=matrix)
     return Links(np.broadcast_to(mask, shape), mask)

@@ -14,7 +14,7 @@ from ascore.config import Config
 
 
 def rewards(reward: F32, ended: U8, links: Links | None, config: Config) -> F32:
-    """r_i <- mean of r_j over {i} and whom i hears: [T, B, N] -> [T, B, N]."""
+    """r_i <- mean of r_j over {i} and those i hears: [T, B, N] -> [T, B, N]."""
     return reward if links is None else average(reward, links.rows)
 
 

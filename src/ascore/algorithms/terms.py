@@ -35,7 +35,7 @@ class Inbox:
 
 @dataclass(frozen=True)
 class Messages:
-    """What everybody sent in a communication; `inbox` is what some owners get to read of it."""
+    """What all agents sent in one communication; `inbox` selects what some owners received."""
 
     log_probs: Tensor  # f32 [N, M, N, A] contiguous, log pi^{ij}(.|s): own policies, anticipations
     old_policy: Tensor  # f32 [M, N], log pi_old^{jj}(a_j|s)

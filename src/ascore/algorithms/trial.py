@@ -1,4 +1,4 @@
-"""Tries out whether the compiled loss that an algorithm names is its objective."""
+"""Checks that the compiled loss that an algorithm names equals its objective."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AGENTS, ROWS, ACTIONS = 3, 40, 4
 
 
 def require_equal_loss(algorithm: Algorithm) -> None:
-    """Refuses an algorithm whose compiled loss is another one than its objective.
+    """Refuses an algorithm whose compiled loss differs from its objective.
 
     Raises:
         ConfigError: names the algorithm and the loss.

@@ -16,7 +16,7 @@ from ascore.config import Config
 
 
 def average(own: F32, heard: npt.NDArray[np.bool_]) -> F32:
-    """Mean over {i} and whom i hears: own f32 [..., N], heard bool [..., N, N] -> f32 [..., N]."""
+    """Mean over {i} and those i hears: own f32 [..., N], heard bool [..., N, N] -> f32 [..., N]."""
     total = own + np.einsum("...ij,...j->...i", heard.astype(np.float32), own)
     mean: F32 = (total / (1.0 + heard.sum(axis=-1))).astype(np.float32)
     return np.ascontiguousarray(mean)
@@ -40,7 +40,7 @@ def advantages(
 
 
 def sends(traffic: Traffic) -> dict[str, I64]:
-    """One value for every state and listener; advantages are as many as there are rows."""
+    """One value per state and listener; shared advantages have one per row instead."""
     values: I64 = traffic.states_heard.sum(axis=1)
     return {"value": values}
 

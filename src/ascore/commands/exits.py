@@ -1,4 +1,4 @@
-"""How commands end: the status for every kind of failure, and the line that is printed of it.
+"""How commands end: the exit status and the printed line for every kind of failure.
 
 docs/reliability.md has the same table for users.
 """

@@ -1,4 +1,4 @@
-"""What a name of a module may have been meant to be; nothing is imported to find out."""
+"""Suggests what a module's name was meant to be, without importing anything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def near(name: str, names: Iterable[str]) -> str:
 
 
 def if_missing(module: str) -> str:
-    """What to do where there is no such module."""
+    """What to do if there is no such module."""
     if "/" in module or module.endswith(".py"):
         return "give the module's name (my_module), not its file"
     known, spec = _walk(module)
@@ -39,7 +39,7 @@ def if_missing(module: str) -> str:
 
 
 def if_unknown(name: str) -> str | None:
-    """What to write instead of a name of no built-in environment; None if nobody can tell."""
+    """What to write instead of an unknown environment's name; None if there is no suggestion."""
     if not all(part.isidentifier() for part in name.split(".")):
         return None
     known, spec = _walk(name)
@@ -56,7 +56,7 @@ def if_unknown(name: str) -> str | None:
 
 
 def _walk(module: str) -> tuple[str, ModuleSpec | None]:
-    """The longest beginning of a module's name that is there, and where it is."""
+    """The longest beginning of a module's name that exists, and where it is."""
     top, *rest = module.split(".")
     known, spec = top, _find_top(top)
     for part in rest:

@@ -1,4 +1,4 @@
-"""What a check of an environment has found, and how it is on_finding."""
+"""What a check of an environment finds, and how that is reported."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def rewards(result: Report, layout: Layout, trace: Trace) -> None:
 
 
 def _competition(agents: tuple[Any, ...], reward: npt.NDArray[np.float32]) -> str | None:
-    """Who gains what others lose, f32 [T, N]; None where nobody does."""
+    """Who gains what others lose, f32 [T, N]; None if nobody does."""
     wide = reward.astype(np.float64)
     spread = wide.std(axis=0)
     moving = np.flatnonzero(spread > 0)
@@ -169,7 +169,7 @@ def memory(result: Report, spec: Spec) -> None:
 
 
 def speed(result: Report, spec: Spec, trace: Trace) -> None:
-    """How long the default run would take, of which learning is not counted."""
+    """How long the default run would take, not counting the time for learning."""
     config = Config(env=result.env)
     rate = len(trace.reward) / max(trace.seconds, 1e-9)
     update = config.num_envs * spec.horizon / rate

@@ -275,7 +275,7 @@ def flatten(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tensorboard(run: Path, done: int) -> Any:
-    """A writer of events; what events of an earlier process say of updates after `done` is void."""
+    """A writer of events; it voids earlier processes' events of updates after `done`."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The manifest of a checkpoint: plain values beside its tensors, under one checksum over all of it.
+"""The manifest of a checkpoint: plain values beside its tensors, with a checksum of itself.
 
 Whoever reads it may rely on every key that is read anywhere, and on its type.
 """
@@ -39,7 +39,7 @@ def compose(tensors: bytes, values: dict[str, Any]) -> bytes:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Reads a manifest; those of version 0.1.0 have no checksum over themselves.
+    """Reads a manifest; those of version 0.1.0 have no checksum of themselves.
 
     Raises:
         OSError: it cannot be read, or is no regular file.

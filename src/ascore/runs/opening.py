@@ -103,7 +103,7 @@ def usable_logs(
 
 
 def clear(folder: Path, done: int) -> None:
-    """Readies a folder for going on after `done` updates; keeps what comes later, elsewhere."""
+    """Prepares a folder for going on after `done` updates; moves what is later out of the way."""
     aside = checkpoint.set_aside(folder, done)
     if aside is not None:
         message = f"checkpoints later than {done:08d} are now in {aside}"

@@ -1,4 +1,4 @@
-"""Values as text, as the metadata of an exported policy hold them; C++ reads the same ones."""
+"""Values as text in the metadata of an exported policy; C++ reads them in the same way."""
 
 from __future__ import annotations
 

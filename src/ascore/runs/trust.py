@@ -1,4 +1,4 @@
-"""Who may have code imported: the user who types a name may, a file that holds one may not.
+"""When a named module may be imported: if the user typed it, not if only a file names it.
 
 `env = MODULE:CALLABLE` and `algorithm = MODULE:NAME` import a module and call what is in it, and
 the saved state of a Python environment is a pickle. So a run folder, an exported policy or a list

@@ -1,4 +1,4 @@
-"""How the ranks of a run find each other: patiently, aloud, and so that signals end the wait.
+"""How the ranks of a run connect: they say whom they wait for, and signals end the wait.
 
 The calls of PyTorch that do this block in C++, where Python handles no signal. So what can be asked
 for again and again is asked for from Python, and what cannot runs in a thread.
@@ -39,7 +39,7 @@ Stop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Place:
-    """What torchrun's environment variables say of a rank.
+    """What torchrun's environment variables say about a rank.
 
     Attributes:
         rank: 0..size-1.

@@ -1,4 +1,4 @@
-"""Arrays of a batch of Python environments, wherever its copies are, and how all is saved.
+"""Arrays of a batch of Python environments, wherever its copies run, and how they are saved.
 
 B copies, N agents, O entries of the longest observation; V = N.
 """
@@ -78,7 +78,7 @@ class Buffers(CoreVecEnv):
         self.num_envs, self.num_threads = num_envs, 1
 
     def _take(self, sizes: Sizes) -> None:
-        """Takes the sizes, once the copies have said them."""
+        """Takes the sizes, once the copies have reported them."""
         self.num_agents = self.views = sizes.num_agents
         self.num_actions, self.horizon = sizes.num_actions, sizes.horizon
         self.obs_size, self.obs_scale = sizes.obs_size, sizes.obs_scale
@@ -102,11 +102,11 @@ class Buffers(CoreVecEnv):
 
     @abstractmethod
     def _pickled(self) -> list[tuple[int, bytes]] | str:
-        """The copies as bytes, with the number of copies in each part; or why that cannot be."""
+        """The copies as bytes, with the number of copies in each part; or why they cannot be."""
 
     @abstractmethod
     def _replace(self, saved: list[tuple[int, bytes]]) -> str | None:
-        """Takes saved copies in place of those there are; gives the reason if that cannot be."""
+        """Replaces the copies by saved ones; gives the reason if it cannot."""
 
     # ------------------------------------------------------------------ numbers in and out
 
@@ -234,7 +234,7 @@ def _parts(about: Mapping[str, Any], data: bytes) -> list[tuple[int, bytes]]:
 
 
 def overlap(saved: list[tuple[int, bytes]], first: int, count: int) -> list[Part]:
-    """Where copies `first` and on are in what was saved in parts of other sizes."""
+    """Finds the copies from `first` on in data that was saved in parts of other sizes."""
     parts, start = [], 0
     for copies, data in saved:
         low, high = max(first, start), min(first + count, start + copies)

@@ -1,4 +1,4 @@
-"""The copies of a Python environment: made alike, closed for certain, saved together."""
+"""The copies of a Python environment: made alike, always closed, saved together."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class PythonCore(Buffers):
             self._guarded(b, self._begin)
 
     def _guarded(self, b: int, work: Callable[[int], None]) -> None:
-        """Turns into an EnvError what their objects raise where nobody expects it."""
+        """Turns unexpected exceptions of other people's objects into an EnvError."""
         self.at[0] = self._first_copy + b
         try:
             work(b)

@@ -1,4 +1,4 @@
-"""What other people's code may do to ours: fail in any way, even while it is described."""
+"""Guards against other people's code, which may fail in any way, even in its `repr`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def asking(what: str, topic: str, remedy: str = "fix it") -> Iterator[None]:
 
 @contextlib.contextmanager
 def listening(listener: Callable[[str], None]) -> Iterator[None]:
-    """Calls `listener`, from another thread, with whatever keeps its caller waiting for long."""
+    """Calls `listener`, from another thread, with what has kept its caller waiting for long."""
     _listeners.append(listener)
     try:
         yield

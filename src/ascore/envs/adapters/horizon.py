@@ -1,4 +1,4 @@
-"""How long the episodes of a Python environment are, wherever it says so."""
+"""How long the episodes of a Python environment are, and which attribute says so."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LONGEST = 2**31 - 1
 """Largest allowed horizon in steps."""
 
 OURS = ("horizon", "max_cycles")
-"""Attributes that mean nothing else: ours and PettingZoo's. A value that makes no sense is told."""
+"""Attributes that mean nothing else: ours and PettingZoo's. Senseless values are reported."""
 
 OTHERS = ("max_steps", "max_episode_steps", "_max_episode_steps", "max_timesteps", "episode_limit")
-"""What other libraries call it; any other value than a number of steps is passed over."""
+"""What other libraries call it; values that are no number of steps are ignored."""
 
 INNER = ("env", "unwrapped", "aec_env", "par_env", "parallel_env", "raw_env", "_env", "base_env",
          "gym_env", "spec")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Environments of several agents in gymnasium, as PettingZoo's: one space, one entry per agent.
+"""Gymnasium environments of several agents as PettingZoo's: one space, one entry per agent.
 
 Level-Based Foraging, the multi-robot warehouse and their like: `action_space` is a Tuple, a Dict or
 a list with a space per agent, and so are actions, observations and rewards.
@@ -116,7 +116,7 @@ class Several(ParallelEnv[Any, Any, Any]):
         return {agent: over or bool(flags.get(agent, False)) for agent in self.possible_agents}
 
     def _infos(self, info: Any) -> dict[Any, dict[str, Any]]:
-        """What the info says of each agent, where it is by agent; else nothing."""
+        """The info of each agent, if there is one per agent; else nothing."""
         by_agent = info if isinstance(info, Mapping) else {}
         infos_by_agent = {agent: by_agent.get(agent) for agent in self.possible_agents}
         return {

@@ -13,7 +13,7 @@ Fields = dict[str, tuple[tuple[int, ...], str]]
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a batch must know of its copies; the same for all.
+    """What a batch must know about its copies; the same for all.
 
     Attributes:
         num_agents: N.

@@ -21,7 +21,7 @@ BYTE = 255
 
 
 def of_gymnasium(space: Any) -> Space | None:
-    """The space itself, or its like in gymnasium if it is of the old package gym; None if neither.
+    """The space, converted if it is of the old package gym; None if it is of neither package.
 
     The old package is not imported: its spaces have the same names and attributes.
     """
@@ -182,7 +182,7 @@ def _choice_reader(space: Space) -> Callable[[Any, npt.NDArray[Any]], None]:
 
 
 def _require_whole(entries: npt.NDArray[Any], low: Any, high: Any) -> None:
-    """Refuses what is no whole number from `low` to `high`; it would become another one."""
+    """Refuses all but whole numbers from `low` to `high`; conversion would change others."""
     if entries.dtype.kind not in "biuf":
         message = f"it is of type {entries.dtype}"
         raise ValueError(message)

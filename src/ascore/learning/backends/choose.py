@@ -1,4 +1,4 @@
-"""Which backend computes the updates of a run, and what its ranks share out."""
+"""Which backend computes the updates of a run, and what its ranks divide."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def choose_split(
 def _unsplittable(
     algorithm: Algorithm, config: Config, actor: Actor, critic: Critic, ranks: Ranks
 ) -> str | None:
-    """Why the agents cannot be shared out; None if they can."""
+    """Why the agents cannot be divided among the ranks; None if they can."""
     n = actor.num_agents
     if n % ranks.size:
         return f"{n} agents cannot be shared equally by {ranks.size} ranks"

@@ -1,4 +1,4 @@
-"""Small networks without an interpreter between the steps: the compiled engine and its limits.
+"""Small networks with no Python between the steps: the compiled engine and its limits.
 
 N agents, S rows of a batch, H heads, A actions, V views, O observation entries.
 """
@@ -105,7 +105,7 @@ class EngineBackend(Backend):
         return self._all_agents(out)
 
     def begin(self, rows: Rows) -> None:
-        """Hands the arrays over; nothing is copied."""
+        """Passes the arrays to the engine; nothing is copied."""
         self.rows = rows
         self.engine.set_batch(
             rows.raw,
@@ -127,7 +127,7 @@ class EngineBackend(Backend):
         return self._all_agents(out)
 
     def refer(self, old: Tensor, messages: Messages | None) -> None:
-        """Hands the arrays over."""
+        """Passes the arrays to the engine."""
         sent = heard = None
         if messages is not None:
             neighbours = messages.neighbours
@@ -179,7 +179,7 @@ class EngineBackend(Backend):
         self.engine.set_rates(actor_lr, critic_lr)
 
     def _range(self, owners: slice) -> tuple[int, int]:
-        """Those of some owners that are computed here."""
+        """The owners among these whose networks this rank computes."""
         mine = owners if self.split is None else self.split.mine
         first, last, _ = mine.indices(self.actor.num_agents)
         return first, last
