@@ -28,6 +28,13 @@ def test_the_version_is_the_one_of_the_header() -> None:
     assert ascore.__version__ == _core.__version__ == stated
 
 
+def test_ci_tries_the_oldest_versions_that_the_extra_allows() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    (pins,) = re.findall(r"^pettingzoo = \[(.*?)\]", text, re.MULTILINE)
+    tried = re.findall(r"^(\w+)==(\S+)$", (ROOT / ".ci/oldest.txt").read_text(), re.MULTILINE)
+    assert sorted(re.findall(r'"(\w+)>=([\d.]+)"', pins)) == tried
+
+
 def public(names: list[str] | set[str]) -> set[str]:
     return {name for name in names if not name.startswith("_")}
 

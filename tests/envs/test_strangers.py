@@ -7,6 +7,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import strangers
@@ -230,7 +231,8 @@ def test_whole_numbers_of_any_type_are_cast_with_advice(how: str) -> None:
     np.testing.assert_array_equal(env.obs[0, 0], np.float32(expected))
     told = findings("Loose", how=how)
     assert not any(key.startswith("problem") for key in told)
-    if how != "bits":
+    floats_fit = gymnasium.__version__.startswith("0.")  # MultiDiscrete took them before 1.0
+    if how != "bits" and not (how == "floats" and floats_fit):
         assert any("is not in" in text for text in told["advice: observations"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import gymnasium
@@ -12,6 +13,9 @@ from gymnasium.vector import SyncVectorEnv
 
 import ascore
 from ascore.envs.table import ENVIRONMENTS
+
+if gymnasium.__version__.startswith("0."):
+    pytest.skip("vector_env needs gymnasium 1.0", allow_module_level=True)
 
 VARIANTS = [*((name, {}) for name in ENVIRONMENTS), *every(lambda each: each.observed)]
 
@@ -170,3 +174,11 @@ def test_a_python_environment_is_refused() -> None:
 def test_without_a_seed_games_differ() -> None:
     first, second = (ascore.vector_env("navigation", 8) for _ in range(2))
     assert not np.array_equal(first.reset()[0], second.reset()[0])
+
+
+def test_an_old_gymnasium_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gymnasium, "__version__", "0.29.1")
+    monkeypatch.delitem(sys.modules, "ascore.interop.vector")
+    monkeypatch.delitem(vars(ascore), "vector_env", raising=False)
+    with pytest.raises(ImportError, match=r"needs gymnasium 1\.0 or later, and 0\.29\.1 is"):
+        _ = ascore.vector_env

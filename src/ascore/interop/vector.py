@@ -16,6 +16,13 @@ from gymnasium.vector.utils import batch_space
 from ascore.envs.factory import in_python, make
 from ascore.interop.bounds import observation_bounds
 
+if int(gymnasium.__version__.partition(".")[0]) < 1:  # its vector environments were others before
+    _message = (
+        f"vector_env needs gymnasium 1.0 or later, and {gymnasium.__version__} is installed; "
+        "pip install -U gymnasium"
+    )
+    raise ImportError(_message)
+
 Obs = npt.NDArray[Any]
 F32 = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
