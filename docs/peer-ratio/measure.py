@@ -58,17 +58,17 @@ def forces(learner: Learner, rows: Rows) -> dict[str, float]:
     terms = get_algorithm("as").objective(
         rows_of, torch.log_softmax(logits, dim=-1), messages.inbox(agents), config
     )
-    found = {}
+    measured = {}
     for name, loss in (("policy", terms.policy), ("penalty", terms.penalty)):
         (gradient,) = torch.autograd.grad(loss.sum(), logits, retain_graph=True)
         pull = -gradient[..., OPEN].sum(dim=1).numpy()  # [owner, subject]
-        found[f"{name}_own"] = float(np.trace(pull)) / len(agents)
-        found[f"{name}_peers"] = float(pull.sum() - np.trace(pull)) / len(agents)
+        measured[f"{name}_own"] = float(np.trace(pull)) / len(agents)
+        measured[f"{name}_peers"] = float(pull.sum() - np.trace(pull)) / len(agents)
     policy = own_policy(raw, agents).exp()
-    found["open"] = float(policy[..., OPEN].mean())
+    measured["open"] = float(policy[..., OPEN].mean())
     wished = raw.exp()[..., OPEN].mean(dim=1).numpy()
-    found["open_wished"] = float(wished.sum() - np.trace(wished)) / (wished.size - len(agents))
-    return found
+    measured["open_wished"] = float(wished.sum() - np.trace(wished)) / (wished.size - len(agents))
+    return measured
 
 
 def measure(reference: str, seed: int, episodes: int, **keys: Any) -> list[dict[str, Any]]:

@@ -21,8 +21,8 @@ for algorithm in ("as", "ippo"):
     runs[algorithm] = ascore.train(config, out=out / algorithm)
 
 for algorithm, run in runs.items():
-    found = ascore.evaluate(run, episodes=200).team_return
-    print(f"{algorithm:<5} {found.mean:8.2f}  [{found.ci95[0]:.2f}, {found.ci95[1]:.2f}]")
+    returns = ascore.evaluate(run, episodes=200).team_return
+    print(f"{algorithm:<5} {returns.mean:8.2f}  [{returns.ci95[0]:.2f}, {returns.ci95[1]:.2f}]")
 
 plot_runs([run.path for run in runs.values()], out / "curves.png")
 replay(runs["as"].path, out / "as.gif", steps=10)

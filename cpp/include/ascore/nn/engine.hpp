@@ -42,7 +42,7 @@ struct Statistics {
   double value_loss = 0.0, actor_norm = 0.0, critic_norm = 0.0;
 };
 
-/// The names of `Statistics` in its order; "" = not told, since it is a count or told as a share.
+/// The names of `Statistics` in its order; "" = not reported, or only as a share.
 inline constexpr std::array<const char*, kSums + 6> kStatisticNames{"policy_loss",
                                                                     "penalty",
                                                                     "entropy",
