@@ -200,3 +200,12 @@ def test_a_field_longer_than_any_number_is_damage(tmp_path: Path, text: bytes):
         "metrics.csv": f"{tmp_path / 'metrics.csv'} is damaged (field larger than field limit "
         "(131072))"
     }
+
+
+def test_records_are_not_read_through_a_link(tmp_path: Path):
+    elsewhere = tmp_path / "elsewhere.jsonl"
+    elsewhere.write_text('{"update": 1}\n')
+    (tmp_path / "metrics.jsonl").symlink_to(elsewhere)
+    with pytest.raises(RunError, match=r"metrics.jsonl is a symbolic link"):
+        logs.read_records(tmp_path / "metrics.jsonl")
+    assert logs.read_records(elsewhere) == [{"update": 1}]

@@ -209,7 +209,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         RunError: it is missing, or a line is damaged.
     """
     try:
-        return _records(read_regular(path, links=True))
+        return _records(read_regular(path))
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}; restore it"
         raise RunError(message) from error
