@@ -24,7 +24,7 @@ ARROWS = {
     "commands": "_core algorithms benchmark config envs errors experiments interop render runs"
     " runtime",
     "config": "envs errors reading",
-    "envs": "_core errors streams",
+    "envs": "_core errors runtime streams",
     "errors": "",
     "experiments": "algorithms config envs errors reading render runs runtime scripted streams",
     "interop": "_core algorithms config envs errors learning render runs",

@@ -43,13 +43,20 @@ _AT_LEAST: dict[str, float] = {
     "gamma": 0.0,
     "gae_lambda": 0.0,
     "num_threads": 0,
+    "env_workers": -1,
+    "env_timeout": 0.0,
     "torch_threads": 1,
     "checkpoint_every": 0,
     "keep_checkpoints": 1,
 }
 _ABOVE: dict[str, float] = {"clip_epsilon": 0.0}
 _LARGEST = float(np.finfo(np.float32).max)
-_AT_MOST: dict[str, float] = {"gamma": 1.0, "gae_lambda": 1.0, "seed": 2**64 - 1}
+_AT_MOST: dict[str, float] = {
+    "gamma": 1.0,
+    "gae_lambda": 1.0,
+    "seed": 2**64 - 1,
+    "env_workers": 1024,
+}
 
 
 # How values are shown in messages: a matrix of links in full, a megabyte of text not.
@@ -182,6 +189,12 @@ class Config:
     """Where PyTorch computes updates: cpu, cuda or cuda:N. Away from the CPU backend is torch."""
     num_threads: int = 0
     """Environment threads; 0 = automatic. Results do not depend on it."""
+    env_workers: int = 0
+    """Processes that step the copies of a Python environment; 0 or 1 = this process alone, -1 = one
+    per usable processor, as `ascore train` has it. Results do not depend on it."""
+    env_timeout: float = 0.0
+    """Seconds that one copy of a Python environment may take for a step before its worker process
+    is killed and the run ends with an error; 0 = any time."""
     rank_split: Literal["auto", "agents", "environments"] = "auto"
     """What the ranks of one run share out when it learns: agents, each rank its own on the rows of
     all, or environments, each rank all agents on its own rows; auto = agents where they can be

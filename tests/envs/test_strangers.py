@@ -355,7 +355,8 @@ def test_progress_is_shown_before_the_first_update(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     args = ["train", "strangers:Dozing", "--episodes", "4", "--num-envs", "4", "--actor-hidden",
-            "4", "--evaluate", "4", "--out", str(tmp_path / "run")]  # fmt: skip
+            "4", "--evaluate", "4", "--env-workers", "0",
+            "--out", str(tmp_path / "run")]  # fmt: skip
     assert main(args) == 0
     err = capsys.readouterr().err
     assert "as: step " in err.partition("update 1/1")[0]

@@ -59,8 +59,8 @@ class ResumeOptions:
     """Where to train on, such as cpu, if that has changed."""
     set: UseAppendAction[tuple[str, ...]] = ()
     """KEY=VALUE of a configuration key to change: actor_lr, critic_lr, episodes, device, backend,
-    num_threads, torch_threads, rank_split, checkpoint_every, keep_checkpoints or tensorboard; may
-    be repeated."""
+    num_threads, env_workers, env_timeout, torch_threads, rank_split, checkpoint_every,
+    keep_checkpoints or tensorboard; may be repeated."""
     new_log: bool = False
     """Begin new metrics files where those of the run are missing or damaged; old ones are kept."""
     trust: bool = False

@@ -42,7 +42,7 @@ def train(argv: list[str]) -> int:
     if env is None:
         default = Config()
     elif is_external(env) and preset is None:
-        default = Config(env=env, algorithm=algorithm)
+        default = Config(env=env, algorithm=algorithm, env_workers=-1)
     else:
         default = Config.preset(env, algorithm=algorithm, preset=preset or "tuned")
 

@@ -5,13 +5,15 @@ Both give a `VecEnv`, so other code need not distinguish them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ascore.envs.table import ENVIRONMENTS, canonical_name
-from ascore.envs.vec_env import VecEnv, check_place
-from ascore.errors import EnvError
+from ascore.envs.vec_env import VecEnv, check_place, check_workers
+from ascore.errors import AscoreWarning, EnvError
+from ascore.runtime.processors import usable_processors
 
 
 def is_external(name: str) -> bool:
@@ -38,6 +40,9 @@ def make(
     seed: int = 0,
     num_threads: int = 0,
     first_env: int = 0,
+    *,
+    env_workers: int = 1,
+    env_timeout: float = 0.0,
     **params: Any,
 ) -> VecEnv:
     """Creates a batch of environments.
@@ -51,6 +56,11 @@ def make(
         num_threads: 0 = chosen by the amount of work; results do not depend on it. Python
             environments run in one thread, so more are refused.
         first_env: number of the first environment of the batch.
+        env_workers: processes that step the copies of a Python environment; results do not depend
+            on it. 0 and 1 = this one, -1 = one per usable processor, -2 = one per two, and so on.
+            Compiled environments have threads instead and refuse more than 1.
+        env_timeout: seconds that one copy of a Python environment may take for a step, for which a
+            worker process steps it in any case; 0 = any time.
         params: parameters of the environment, as listed by `ascore envs`; for a Python environment
             the keyword arguments of the callable.
 
@@ -61,7 +71,16 @@ def make(
         EnvError: an external environment cannot be loaded or trained on; `ascore check-env`
             explains why.
     """
-    return batch(name, params, num_envs, seed, num_threads, first_env)
+    return batch(
+        name,
+        params,
+        num_envs,
+        seed,
+        num_threads,
+        first_env,
+        env_workers=env_workers,
+        env_timeout=env_timeout,
+    )
 
 
 def batch(
@@ -72,6 +91,8 @@ def batch(
     num_threads: int = 0,
     first_env: int = 0,
     horizon: int = 0,
+    env_workers: int = 1,
+    env_timeout: float = 0.0,
 ) -> VecEnv:
     """As `make`, with the parameters in a mapping, so that one may be called `name` or `seed`.
 
@@ -83,11 +104,15 @@ def batch(
         num_threads: as in `make`.
         first_env: as in `make`.
         horizon: steps after which an episode is truncated; 0 = as the environment says.
+        env_workers: as in `make`.
+        env_timeout: as in `make`.
     """
     full = name if is_external(name) else canonical_name(name)
     limited = {"horizon": horizon} if horizon > 0 else {}
     check_place(num_envs, seed, first_env, num_threads)
+    check_workers(env_workers, env_timeout)
     if not is_external(name):
+        _refuse_workers(full, env_workers, env_timeout)
         params = {**params, **limited}
         core = ENVIRONMENTS[full].core(num_envs, seed, first_env, num_threads, params)
         return VecEnv(core, full)
@@ -95,6 +120,7 @@ def batch(
 
     create = load(name)
     if is_compiled(create):
+        _refuse_workers(name, env_workers, env_timeout)
         params = {**params, **limited}
         core = build_compiled(create, name, params, num_envs, seed, num_threads, first_env)
         return VecEnv(core, name)
@@ -103,11 +129,58 @@ def batch(
             topic="threads",
             found=f"num_threads = {num_threads}, but {name} is Python code, and a batch steps its "
             "copies one after the other in one thread",
-            remedy="leave it at 0",
+            remedy="leave it at 0, and set env_workers instead",
         )
-    from ascore.envs.adapters.external import PythonCore
+    workers = _num_workers(name, num_envs, env_workers, env_timeout)
+    if workers == 0:
+        from ascore.envs.adapters.external import PythonCore
 
-    return VecEnv(PythonCore(name, num_envs, seed, first_env, params, horizon), name)
+        return VecEnv(PythonCore(name, num_envs, seed, first_env, params, horizon), name)
+    from ascore.envs.adapters.workers import WorkersCore
+
+    python = WorkersCore(name, num_envs, seed, first_env, params, horizon, workers, env_timeout)
+    return VecEnv(python, name)
+
+
+def _refuse_workers(name: str, env_workers: int, env_timeout: float) -> None:
+    """Raises EnvError if processes, or what only they can do, are asked of compiled code."""
+    key, value = ("env_workers", env_workers) if env_workers > 1 else ("env_timeout", env_timeout)
+    if env_workers > 1 or env_timeout > 0:
+        raise EnvError(
+            topic="workers",
+            found=f"{key} = {value:g}, but {name} is compiled, and a batch steps it in threads of "
+            "this process",
+            remedy=f"leave {key} out; num_threads is the number of threads",
+        )
+
+
+def _num_workers(name: str, num_envs: int, wanted: int, timeout: float) -> int:
+    """Number of worker processes for a Python environment; 0 = this process steps it.
+
+    Raises:
+        EnvError: workers are asked for, and they could not import it.
+    """
+    from ascore.envs.adapters.workers import why_not
+
+    count = min(num_envs, wanted if wanted >= 0 else usable_processors() // -wanted)
+    if count <= 1 and timeout == 0:
+        return 0
+    reason = why_not(name)
+    if reason is None:
+        return max(1, count)
+    if wanted > 1 or timeout > 0:
+        key, value = ("env_workers", wanted) if wanted > 1 else ("env_timeout", timeout)
+        raise EnvError(
+            topic="workers",
+            found=f"{key} = {value:g} needs {name} in worker processes, but {reason}",
+            remedy=f"put it into a module of its own, or leave {key} out",
+        )
+    message = (
+        f"{name} is stepped in this process alone: {reason}; put it into a module of its own to "
+        "use all processors, or set env_workers = 0"
+    )
+    warnings.warn(message, AscoreWarning, stacklevel=4)
+    return 0
 
 
 def anchor_values(name: str, params: Mapping[str, Any]) -> list[tuple[str, float]]:

@@ -322,6 +322,14 @@ def check_place(num_envs: int, seed: int, first_env: int, num_threads: int) -> N
     _check_count("num_threads", num_threads, 0, 1024)
 
 
+def check_workers(env_workers: int, env_timeout: float) -> None:
+    """Checks the number of workers and the seconds that they may take."""
+    _check_count("env_workers", env_workers, -1024, 1024)
+    if not 0 <= env_timeout < 1e9:
+        message = f"env_timeout = {env_timeout} is outside 0..1e9 seconds"
+        raise ValueError(message)
+
+
 def _check_whole(name: str, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         message = f"{name} = {value!r} is a {type(value).__name__}; it must be a whole number"

@@ -72,7 +72,7 @@ class Task:
 
 def one_thread(config: Config) -> Config:
     """The configuration with one thread, for workers that share a machine; results are the same."""
-    return config.replace(num_threads=1, torch_threads=1)
+    return config.replace(num_threads=1, env_workers=0, torch_threads=1)
 
 
 def write_list(out: Path, cells: Sequence[Cell]) -> Path:

@@ -27,6 +27,8 @@ CHANGEABLE = (
     "device",
     "backend",
     "num_threads",
+    "env_workers",
+    "env_timeout",
     "torch_threads",
     "rank_split",
     "checkpoint_every",

@@ -14,6 +14,7 @@ from ascore.errors import AscoreError, AscoreWarning
 from ascore.runs.session import Run, train
 from ascore.runs.trust import ours
 from ascore.runtime import pool
+from ascore.runtime.processors import usable_processors
 from ascore.runtime.progress import Progress
 
 
@@ -41,6 +42,8 @@ def train_side_by_side(
     """
     for message in unread(config, algorithms):
         warnings.warn(message, AscoreWarning, stacklevel=2)
+    if config.env_workers < 0 and 2 * len(algorithms) > usable_processors():
+        config = config.replace(env_workers=0)  # the runs keep the processors busy
     tasks = {
         name: (for_algorithm(config, name, algorithms), out / name.replace(":", "-"))
         for name in algorithms

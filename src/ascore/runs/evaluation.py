@@ -133,7 +133,17 @@ def play(
     copies = _copies(policy, episodes)
     rounds = []
     first = FIRST_EVALUATION_ENV
-    with batch(policy.env, policy.env_params, copies, seed, 0, first, policy.horizon) as env:
+    with batch(
+        policy.env,
+        policy.env_params,
+        copies,
+        seed,
+        0,
+        first,
+        policy.horizon,
+        env_workers=policy.config.get("env_workers", 1),
+        env_timeout=policy.config.get("env_timeout", 0.0),
+    ) as env:
         policy.require(env.spec)
         env.reset()
         for start in range(0, episodes, copies):

@@ -282,7 +282,20 @@ class _Session:
     def _batch(self, first: int, count: int, threads: int) -> VecEnv:
         config = self.config
         seed, horizon = config.seed, config.horizon
-        return batch(config.env, config.env_params, count, seed, threads, first, horizon)
+        workers = config.env_workers
+        if workers < 0:  # the ranks of this machine share its processors
+            workers = -self.ranks.neighbours
+        return batch(
+            config.env,
+            config.env_params,
+            count,
+            seed,
+            threads,
+            first,
+            horizon,
+            env_workers=workers,
+            env_timeout=config.env_timeout,
+        )
 
     def start(self, saved: checkpoint.Checkpoint | None) -> dict[str, int] | None:
         """Begins a run, or goes back to a checkpoint.

@@ -85,6 +85,10 @@ class Buffers(CoreVecEnv):
         self.action_names = tuple(str(k) for k in range(sizes.num_actions))
         self._fields = sizes.fields(self.num_envs)
 
+    def identify(self, seed: int, first_env: int) -> None:
+        """Takes the seed and the number of the first environment, for episodes that begin."""
+        self._seed, self._first_env = seed, first_env
+
     def place(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Keeps everything in these arrays from now on."""
         for key in self._fields:
@@ -97,15 +101,15 @@ class Buffers(CoreVecEnv):
         """Starts the next episode of every copy; with a seed, episode 0 of that seed."""
 
     @abstractmethod
-    def _begin_all(self) -> None:
+    def begin_all(self) -> None:
         """Starts the next episode of every copy, whose numbers have just been loaded."""
 
     @abstractmethod
-    def _pickled(self) -> list[tuple[int, bytes]] | str:
+    def pickled(self) -> list[tuple[int, bytes]] | str:
         """The copies as bytes, with the number of copies in each part; or why they cannot be."""
 
     @abstractmethod
-    def _replace(self, saved: list[tuple[int, bytes]]) -> str | None:
+    def replace(self, saved: list[tuple[int, bytes]]) -> str | None:
         """Replaces the copies by saved ones; gives the reason if it cannot."""
 
     # ------------------------------------------------------------------ numbers in and out
@@ -153,7 +157,7 @@ class Buffers(CoreVecEnv):
             EnvError: only a part of the batch is requested.
         """
         self._require_whole(first, count)
-        pickled = self._pickled()
+        pickled = self.pickled()
         parts, reason = ([], pickled) if isinstance(pickled, str) else (pickled, None)
         about = {
             "name": self._name,
@@ -200,12 +204,12 @@ class Buffers(CoreVecEnv):
         if saved != expected or not fits:
             message = f"the saved state is for {saved}, not for {expected}"
             raise ValueError(message)
-        self._seed, self._first_env = about["seed"], about["first_env"]
+        self.identify(about["seed"], about["first_env"])
         for key in self._fields:
             getattr(self, key)[...] = arrays[key]
         reason = about["unsaved"]
         if reason is None:
-            reason = self._replace(saved_copies)
+            reason = self.replace(saved_copies)
         if reason is not None:
             warnings.warn(
                 f"the running episodes of {self._name} cannot be restored ({reason}); "
@@ -213,7 +217,7 @@ class Buffers(CoreVecEnv):
                 RuntimeWarning,
                 stacklevel=2,
             )
-            self._begin_all()
+            self.begin_all()
 
     def _require_whole(self, first: int, count: int | None) -> None:
         if (first, self.num_envs if count is None else count) != (0, self.num_envs):

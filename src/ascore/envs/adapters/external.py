@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.envs.adapters.buffers import Buffers, overlap
-from ascore.envs.adapters.copies import Copies
+from ascore.envs.adapters.copies import Copies, Part
 from ascore.envs.adapters.foreign import FAILURES, crash, shown, waiting_for
 from ascore.envs.adapters.locate import load
 from ascore.envs.adapters.neighbours import read_neighbours
@@ -81,7 +81,7 @@ class PythonCore(Buffers):
         self.terminated[:] = 0
         self.truncated[:] = 0
         with waiting_for(f"reset() of {self._name} ({self.num_envs} copies)"):
-            self._begin_all()
+            self.begin_all()
 
     def step(self, action: npt.NDArray[np.int32]) -> None:
         """Steps every copy; starts the next episode of copies whose episode ended."""
@@ -93,7 +93,7 @@ class PythonCore(Buffers):
         for b in range(self.num_envs):
             self._guarded(b, lambda b: self._advance(b, action[b]))
 
-    def _begin_all(self) -> None:
+    def begin_all(self) -> None:
         """Starts the next episode of every copy."""
         for b in range(self.num_envs):
             self._guarded(b, self._begin)
@@ -308,9 +308,15 @@ class PythonCore(Buffers):
         """Closes every copy; none can be stepped any more."""
         self._envs.close()
 
-    def _pickled(self) -> list[tuple[int, bytes]] | str:
+    def pickled(self) -> list[tuple[int, bytes]] | str:
+        """All in one part: copies may share objects."""
         data, reason = self._envs.pickled()
         return [(self.num_envs, data)] if reason is None else reason
 
-    def _replace(self, saved: list[tuple[int, bytes]]) -> str | None:
-        return self._envs.replace(overlap(saved, 0, self.num_envs))
+    def replace(self, saved: list[tuple[int, bytes]]) -> str | None:
+        """Takes saved copies; those it had are closed."""
+        return self.take(overlap(saved, 0, self.num_envs))
+
+    def take(self, parts: list[Part]) -> str | None:
+        """As `replace`, from parts that hold these copies alone or among others."""
+        return self._envs.replace(parts)
