@@ -19,7 +19,7 @@ class Haunted(Meadow):
     """Something happens in step 3 of the episode with a certain seed, and nothing in all others.
 
     Args:
-        how: what: "raise", "nan", "exit", "kill", "hang", or "reset" (at its beginning).
+        how: what: "raise", "nan", "exit", "interrupt", "kill", "hang", or "reset" (at its start).
         cursed: seed of the episode.
         once: a file that is made when it happens; while it exists, nothing happens.
         pids: a file that lists the processes in which copies are.
@@ -61,6 +61,8 @@ class Haunted(Meadow):
             raise RuntimeError(message)
         if self.how == "exit":
             os._exit(3)
+        if self.how == "interrupt":
+            raise KeyboardInterrupt
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "hang":

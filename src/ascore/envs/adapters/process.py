@@ -113,6 +113,8 @@ class WorkerProcess:
             problem = f"a worker process has not come back for {self._timeout:g} s"
             raise Lost(problem, "fix it, or raise env_timeout") from None
         self._owed = False
+        if kind == CLOSED:  # what it ran has ended it in an orderly way
+            raise self._gone()
         if kind == FAILED:
             topic, problem, remedy, text = content
             raise EnvError(topic, problem, remedy) from WorkerTraceback(text)

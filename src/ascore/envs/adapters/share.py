@@ -105,16 +105,19 @@ class _Server:
             answer = self._do(kind, content)
         except EnvError as error:
             self._fail(error, error)
+            return
         except FAILURES as error:
             failure = EnvError("workers", f"a worker process fails: {crash(error)}", "fix it")
             self._fail(failure, error)
-        else:
-            messages, self._messages = self._messages, []
-            self._channel.send(DONE, (answer, messages) if answer or messages else None)
+            return
         if self._core is not None:
-            self._core.at[0] = -1
+            self._core.at[0] = -1  # before the parent may look
+        messages, self._messages = self._messages, []
+        self._channel.send(DONE, (answer, messages) if answer or messages else None)
 
     def _fail(self, failure: EnvError, error: BaseException) -> None:
+        if self._core is not None:
+            self._core.at[0] = -1
         text = "".join(traceback.format_exception(error))
         self._channel.send(FAILED, (failure.topic, failure.found, failure.remedy, text))
 
