@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ascore.envs.adapters.copies import Part
 from ascore.envs.adapters.sizes import Sizes
+from ascore.envs.vec_env import check_actions
 from ascore.errors import EnvError
 from ascore.streams import action_uniforms
 
@@ -93,6 +94,10 @@ class Buffers(CoreVecEnv):
         """Keeps everything in these arrays from now on."""
         for key in self._fields:
             setattr(self, key, arrays[key])
+
+    def check(self, action: npt.NDArray[np.int32]) -> None:
+        """Refuses actions that are no int32 [B, N] or that an agent lacks."""
+        check_actions(action, self.reward.shape, self.num_actions, self._name)
 
     # ------------------------------------------------------------------ where the copies are
 

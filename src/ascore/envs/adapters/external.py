@@ -18,7 +18,6 @@ from ascore.envs.adapters.foreign import FAILURES, crash, shown, waiting_for
 from ascore.envs.adapters.locate import load
 from ascore.envs.adapters.neighbours import read_neighbours
 from ascore.envs.adapters.spaces import reader
-from ascore.envs.vec_env import check_actions
 from ascore.errors import EnvError
 from ascore.streams import episode_seed
 
@@ -85,7 +84,7 @@ class PythonCore(Buffers):
 
     def step(self, action: npt.NDArray[np.int32]) -> None:
         """Steps every copy; starts the next episode of copies whose episode ended."""
-        check_actions(action, self.reward.shape, self.num_actions, self._name)
+        self.check(action)
         self.advance(action)
 
     def advance(self, action: npt.NDArray[np.int32]) -> None:

@@ -34,7 +34,6 @@ from ascore.envs.adapters.channel import (
 from ascore.envs.adapters.copies import require_alike
 from ascore.envs.adapters.foreign import FAILURES, crash, waiting_for
 from ascore.envs.adapters.process import Lost, WorkerProcess
-from ascore.envs.vec_env import check_actions
 from ascore.errors import AscoreWarning, EnvError
 
 
@@ -157,7 +156,7 @@ class WorkersCore(Buffers):
 
     def step(self, action: npt.NDArray[np.int32]) -> None:
         """Steps every copy; starts the next episode of copies whose episode ended."""
-        check_actions(action, self.reward.shape, self.num_actions, self._name)
+        self.check(action)
         self._action[:] = action
         self._ask(STEP, timed=True)
 
