@@ -109,11 +109,12 @@ class PythonEngine {
   }
 
   void set_batch(py::handle obs, float scale, py::handle action, py::handle advantage,
-                 py::handle advantage_scale, py::handle target) {
+                 py::handle advantage_scale, py::handle target, py::handle legal) {
     std::vector<py::array> kept;
     nn::Samples samples;
     samples.obs = observations(obs, scale, kept, samples.rows);
     const auto rows = static_cast<std::size_t>(samples.rows);
+    samples.obs.legal = legal_of(legal, rows, kept);
     samples.action = input<std::int32_t>("action", action, {rows, n_}, kept);
     for (std::size_t k = 0; k < rows * n_; ++k) {
       if (samples.action[k] < 0 || samples.action[k] >= actors_.actions) {
@@ -158,11 +159,13 @@ class PythonEngine {
     message_arrays_ = std::move(kept);
   }
 
-  void log_probs(py::handle obs, float scale, int first, int last, py::handle out, bool keep) {
+  void log_probs(py::handle obs, float scale, int first, int last, py::handle out, bool keep,
+                 py::handle legal) {
     check_owners(first, last);
     std::vector<py::array> kept;
     std::int64_t rows = 0;
-    const nn::Observations seen = observations(obs, scale, kept, rows);
+    nn::Observations seen = observations(obs, scale, kept, rows);
+    seen.legal = legal_of(legal, static_cast<std::size_t>(rows), kept);
     py::array to = require_array<float>("out", out, Use::kOutput);
     require_shape(
         "out", to,
@@ -290,7 +293,7 @@ class PythonEngine {
 
   template <class T>
   const T* input(const char* name, py::handle object, std::initializer_list<std::size_t> shape,
-                 std::vector<py::array>& kept) {
+                 std::vector<py::array>& kept) const {
     const py::array array = require_array<T>(name, object);
     require_shape(name, array, shape);
     kept.push_back(array);
@@ -320,6 +323,14 @@ class PythonEngine {
       obs.floats = read<float>(array).data();
     }
     return obs;
+  }
+
+  /// Legal actions uint8 [rows, N, A]; null where None, that is, where all are.
+  const std::uint8_t* legal_of(py::handle object, std::size_t rows,
+                               std::vector<py::array>& kept) const {
+    if (object.is_none()) return nullptr;
+    return input<std::uint8_t>("legal", object,
+                               {rows, n_, static_cast<std::size_t>(actors_.actions)}, kept);
   }
 
   void check_owners(int first, int last) const {
@@ -373,11 +384,13 @@ void register_nn(py::module_& module) {
            py::arg("actor_sizes"), py::arg("critic_sizes"), py::arg("actor"), py::arg("critic"),
            py::arg("threads"), py::arg("instruction_set") = "")
       .def("set_batch", &PythonEngine::set_batch, py::arg("obs"), py::arg("scale"),
-           py::arg("action"), py::arg("advantage"), py::arg("advantage_scale"), py::arg("target"))
+           py::arg("action"), py::arg("advantage"), py::arg("advantage_scale"), py::arg("target"),
+           py::arg("legal") = py::none())
       .def("set_messages", &PythonEngine::set_messages, py::arg("old"), py::arg("sent"),
            py::arg("heard"))
       .def("log_probs", &PythonEngine::log_probs, py::arg("obs"), py::arg("scale"),
-           py::arg("first"), py::arg("last"), py::arg("out"), py::arg("keep") = false)
+           py::arg("first"), py::arg("last"), py::arg("out"), py::arg("keep") = false,
+           py::arg("legal") = py::none())
       .def("values", &PythonEngine::values, py::arg("obs"), py::arg("scale"), py::arg("first"),
            py::arg("last"), py::arg("out"))
       .def("minibatch", &PythonEngine::minibatch, py::arg("objective"), py::arg("first"),

@@ -18,6 +18,7 @@ from types import ModuleType
 
 import hostile_policies
 import numpy as np
+import numpy.typing as npt
 import pybind11
 import pytest
 from policies import STATES, random_policy, states
@@ -25,6 +26,7 @@ from policies import STATES, random_policy, states
 import ascore
 from ascore.cli import main
 from ascore.commands import installed
+from ascore.envs.legal import padding
 from ascore.errors import CheckpointError, EnvError
 from ascore.interop.check import examine
 from ascore.runs.policy import Policy, export_policy, load_policy
@@ -125,26 +127,38 @@ def test_stepping_through_the_c_interface_changes_nothing(built: Path) -> None:
 # ---- exported policies -----------------------------------------------------------------------
 
 
-def compare(built: Path, tmp_path: Path, policy: Policy) -> None:
+def bytes_of(*arrays: np.ndarray) -> bytes:
+    """What `policy` reads."""
+    return b"".join(x.size.to_bytes(8, "little") + x.tobytes() for x in arrays)
+
+
+def compare(
+    built: Path, tmp_path: Path, policy: Policy, legal: npt.NDArray[np.uint8] | None = None
+) -> None:
     """Python's and C++'s results over the same states."""
     file = export_policy(policy, tmp_path / "actor.safetensors")
     obs, uniform = states(policy.env)
-    given = b"".join(x.size.to_bytes(8, "little") + x.tobytes() for x in (obs, uniform))
+    given = bytes_of(obs, uniform, np.zeros(0, np.uint8) if legal is None else legal)
     kind = "f32" if obs.dtype == np.float32 else "u8"
     told = output(built / "policy", str(file), str(obs.shape[1]), kind, given=given)
-    expected = policy.log_probs(obs)
+    expected = policy.log_probs(obs, legal)
     log_probs = np.frombuffer(told, np.float32, expected.size).reshape(expected.shape)
     greedy, drawn = np.frombuffer(told, np.int32, offset=expected.nbytes).reshape(
         2, STATES, policy.num_agents
     )
     assert len(expected) == STATES
-    assert np.abs(log_probs - expected).max() <= 1e-6
-    np.testing.assert_array_equal(greedy, policy.act(obs))
+    chosen = expected > -1e8
+    assert np.abs(log_probs - expected)[chosen].max() <= 1e-6
+    np.testing.assert_allclose(log_probs[~chosen], -1e9, rtol=1e-6)
+    np.testing.assert_array_equal(greedy, policy.act(obs, legal=legal))
     # Exponentials are those of another library: a number within their rounding of a border may
     # fall on its other side.
-    assert (drawn != policy.act(obs, uniform)).mean() < 1e-4
+    assert (drawn != policy.act(obs, uniform, legal)).mean() < 1e-4
+    for action in (greedy, drawn) if legal is not None else ():
+        assert np.take_along_axis(legal, action[..., None], axis=-1).all()
     again = load_policy(file)
-    np.testing.assert_array_equal(again.log_probs(obs), expected)
+    np.testing.assert_array_equal(again.log_probs(obs, legal), expected)
+    assert again.action_counts == policy.action_counts
     assert (again.env, again.env_params) == (policy.env, policy.env_params)
 
 
@@ -160,6 +174,22 @@ def compare(built: Path, tmp_path: Path, policy: Policy) -> None:
 )
 def test_exported_policies_act_alike(built: Path, tmp_path: Path, policy: Policy) -> None:
     compare(built, tmp_path, policy)
+
+
+@pytest.mark.parametrize("counts", [(6, 6, 6), (6, 2, 3)])
+@pytest.mark.parametrize("centre", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_policies_of_agents_that_differ_act_alike(
+    built: Path, tmp_path: Path, counts: tuple[int, ...], centre: bool, masked: bool
+) -> None:
+    policy = random_policy("exchange-v1", [16], 3.0, centre=centre, counts=counts)
+    assert policy.centralised == centre
+    lacking = padding(counts, 6)
+    legal = np.random.default_rng(0).integers(0, 2, (STATES, 3, 6), dtype=np.uint8)
+    legal[:, :, 1] = 1
+    compare(built, tmp_path, policy, legal * ~lacking if masked else None)
+    if not centre:
+        assert (np.exp(policy.log_probs(states(policy.env)[0]))[:, lacking] == 0).all()
 
 
 def test_a_trained_policy_acts_alike(
@@ -187,7 +217,7 @@ def test_a_trained_policy_acts_alike(
     assert spec.num_agents == 3
     obs = np.random.default_rng(0).normal(size=(STATES, 1, spec.obs_shape[0])).astype(np.float32)
     uniform = np.random.default_rng(1).random((STATES, 3), dtype=np.float32)
-    given = b"".join(x.size.to_bytes(8, "little") + x.tobytes() for x in (obs, uniform))
+    given = bytes_of(obs, uniform, np.zeros(0, np.uint8))
     told = output(built / "policy", str(tmp_path / "cli.safetensors"), "1", "f32", given=given)
     expected = policy.log_probs(obs)
     found = np.frombuffer(told, np.float32, expected.size).reshape(expected.shape)

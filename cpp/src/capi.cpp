@@ -411,9 +411,42 @@ inline std::span<T> entries(T* array, const char* name, std::size_t got, std::si
   return {array, wanted};
 }
 
+/// Actions for observations of the caller's own; `legal` may be null: all actions are.
+void act_on(ascore_policy* policy, const void* obs, int32_t dtype, size_t rows, int32_t views,
+            const float* uniform, const uint8_t* legal, int32_t* action) {
+  const auto loaded = use(policy);
+  const ascore::Policy& p = loaded->policy;
+  required(static_cast<const char*>(obs), "obs");
+  required(action, "action");
+  if (views < 1 || views > 1024) refuse("views = " + std::to_string(views) + " is outside 1..1024");
+  const std::size_t each = p.obs_size() * (p.centralised() ? 1 : static_cast<std::size_t>(views));
+  const std::size_t actions = p.num_agents() * p.num_actions();
+  if (rows > std::numeric_limits<std::size_t>::max() / sizeof(float) / std::max(each, actions)) {
+    refuse("rows = " + std::to_string(rows) + " is more than fits into memory");
+  }
+  const std::span<int32_t> to{action, rows * p.num_agents()};
+  std::span<const float> numbers;
+  if (uniform != nullptr) numbers = {uniform, to.size()};
+  std::span<const std::uint8_t> mask;
+  if (legal != nullptr) mask = {legal, rows * actions};
+  const auto act = [&](auto zero) {
+    using Obs = decltype(zero);
+    p.act(std::span(static_cast<const Obs*>(obs), rows * each), static_cast<std::size_t>(views),
+          numbers, to, mask);
+  };
+  if (dtype == ASCORE_U8) {
+    act(std::uint8_t{});
+  } else if (dtype == ASCORE_F32) {
+    act(float{});
+  } else {
+    refuse("dtype = " + std::to_string(dtype) + " is neither ASCORE_U8 nor ASCORE_F32");
+  }
+}
+
 }  // namespace
 }  // namespace ascore
 
+using ascore::act_on;
 using ascore::entries;
 using ascore::guarded;
 using ascore::refuse;
@@ -579,6 +612,15 @@ ascore_status ascore_policy_get_spec(ascore_policy* policy, ascore_policy_spec* 
   });
 }
 
+ascore_status ascore_policy_action_counts(ascore_policy* policy, int32_t* out, size_t count) {
+  return guarded([&] {
+    const auto loaded = use(policy);
+    const auto& counts = loaded->policy.action_counts();
+    std::ranges::transform(counts, entries(out, "out", count, counts.size()).begin(),
+                           [](std::size_t each) { return static_cast<int32_t>(each); });
+  });
+}
+
 ascore_status ascore_policy_env(ascore_policy* policy, const char** name) {
   return guarded([&] {
     const auto loaded = use(policy);
@@ -620,34 +662,14 @@ ascore_status ascore_policy_log_probs(ascore_policy* policy, ascore_env* env, fl
 ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, int32_t dtype,
                                    size_t rows, int32_t views, const float* uniform,
                                    int32_t* action) {
-  return guarded([&] {
-    const auto loaded = use(policy);
-    const ascore::Policy& p = loaded->policy;
-    required(static_cast<const char*>(obs), "obs");
-    required(action, "action");
-    if (views < 1 || views > 1024)
-      refuse("views = " + std::to_string(views) + " is outside 1..1024");
-    const std::size_t each = p.obs_size() * (p.centralised() ? 1 : static_cast<std::size_t>(views));
-    if (rows >
-        std::numeric_limits<std::size_t>::max() / sizeof(float) / std::max(each, p.num_agents())) {
-      refuse("rows = " + std::to_string(rows) + " is more than fits into memory");
-    }
-    const std::span<int32_t> to{action, rows * p.num_agents()};
-    std::span<const float> numbers;
-    if (uniform != nullptr) numbers = {uniform, to.size()};
-    const auto act = [&](auto zero) {
-      using Obs = decltype(zero);
-      p.act(std::span(static_cast<const Obs*>(obs), rows * each), static_cast<std::size_t>(views),
-            numbers, to);
-    };
-    if (dtype == ASCORE_U8) {
-      act(std::uint8_t{});
-    } else if (dtype == ASCORE_F32) {
-      act(float{});
-    } else {
-      refuse("dtype = " + std::to_string(dtype) + " is neither ASCORE_U8 nor ASCORE_F32");
-    }
-  });
+  return guarded([&] { act_on(policy, obs, dtype, rows, views, uniform, nullptr, action); });
+}
+
+ascore_status ascore_policy_act_legal(ascore_policy* policy, const void* obs, int32_t dtype,
+                                      size_t rows, int32_t views, const float* uniform,
+                                      const uint8_t* legal, int32_t* action) {
+  return guarded(
+      [&] { act_on(policy, obs, dtype, rows, views, uniform, &required(legal, "legal"), action); });
 }
 
 }  // extern "C"

@@ -374,6 +374,24 @@ TEST_CASE("policies act through the C interface as through the class") {
   CHECK(on(at.obs, ASCORE_F32, 1, 2) == ASCORE_INVALID_ARGUMENT);
   CHECK(on(at.obs, ASCORE_F32, std::numeric_limits<std::size_t>::max(), 1) ==
         ASCORE_INVALID_ARGUMENT);
+  std::vector<std::int32_t> counts(3);
+  REQUIRE(ascore_policy_action_counts(policy, counts.data(), 3) == ASCORE_OK);
+  CHECK(counts == std::vector<std::int32_t>{6, 6, 6});
+  CHECK(ascore_policy_action_counts(policy, counts.data(), 2) == ASCORE_INVALID_ARGUMENT);
+  std::vector<std::uint8_t> legal(2 * 18, 0);
+  for (std::size_t k = 0; k < 6; ++k) legal[k * 6 + k % 4] = 1;
+  const auto lawfully = [&](const std::uint8_t* mask) {
+    return ascore_policy_act_legal(policy, at.obs, ASCORE_F32, 2, batch.spec.views, nullptr, mask,
+                                   action.data());
+  };
+  REQUIRE(lawfully(legal.data()) == ASCORE_OK);
+  CHECK(action == std::vector<std::int32_t>{0, 1, 2, 3, 0, 1});
+  CHECK(lawfully(nullptr) == ASCORE_INVALID_ARGUMENT);
+  CHECK(says("legal is null"));
+  legal[8] = 0;
+  legal[7] = 0;
+  CHECK(lawfully(legal.data()) == ASCORE_INVALID_ARGUMENT);
+  CHECK(says("legal leaves agent 1 in row 0 no action"));
   const EnvHandle stranger("predation");
   REQUIRE(ascore_env_reset(stranger.env) == ASCORE_OK);
   std::vector<std::int32_t> many(stranger.count);

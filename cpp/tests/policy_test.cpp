@@ -218,6 +218,41 @@ TEST_CASE("a centre's joint action is split, the first agent the leading digit")
   CHECK(action == std::vector<std::int32_t>{1, 2, 1, 2});
 }
 
+TEST_CASE("agents may have different numbers of actions") {
+  TensorFile file = policy_for("shop", 1, 4, 6, {});
+  file.metadata["num_agents"] = "2";
+  file.metadata["num_actions"] = "3";
+  file.metadata["action_counts"] = "3,2";
+  file.tensors["layers.0.weight"].values.assign(24, 0.0F);
+  file.tensors["layers.0.bias"].values = {0, 0, 0, 8, 0, 9};  // joint action 5 = (2, 1)
+  const Policy policy(file);
+  CHECK(policy.action_counts() == std::vector<std::size_t>{3, 2});
+  CHECK(policy.num_log_probs() == 6);
+  const std::vector<float> obs(8, 1.0F);
+  std::vector<std::int32_t> action(4);
+  policy.act(std::span<const float>(obs), 2, {}, action);
+  CHECK(action == std::vector<std::int32_t>{2, 1, 2, 1});
+  // In the first row agent 0 may not take its last action: the best of the others is 3 = (1, 1).
+  std::vector<std::uint8_t> legal{1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 1};
+  policy.act(std::span<const float>(obs), 2, {}, action, legal);
+  CHECK(action == std::vector<std::int32_t>{1, 1, 0, 0});
+  std::vector<float> log_probs(12);
+  policy.log_probs(std::span<const float>(obs), 2, log_probs, legal);
+  for (const std::size_t k : {4, 5, 7, 9, 11}) CHECK(std::exp(log_probs[k]) == 0.0F);
+  legal[3] = legal[4] = 0;  // what it lacks does not count
+  legal[5] = 1;
+  CHECK(has(complaint([&] { policy.act(std::span<const float>(obs), 2, {}, action, legal); }),
+            "legal leaves agent 1 in row 0 no action"));
+  legal.pop_back();
+  CHECK(has(complaint([&] { policy.act(std::span<const float>(obs), 2, {}, action, legal); }),
+            "legal has 11 entries, want 12"));
+
+  for (const char* counts : {"3", "3,2,1", "2,2", "3,0", "3,", ",3", "3,4", "3, 2", ""}) {
+    file.metadata["action_counts"] = counts;
+    CHECK(has(complaint([&] { Policy{file}; }), "action_counts = "));
+  }
+}
+
 TEST_CASE("parameters are read by name from text") {
   const std::vector<NamedText> given{{"num_agents", "4"}, {"cost", "0.25"}, {"opener", "next"}};
   const auto params = parameters_from<ExchangeParams>("exchange-v1", given);

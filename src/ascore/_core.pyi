@@ -157,6 +157,7 @@ class Engine:
         advantage: npt.NDArray[np.float32],
         advantage_scale: npt.NDArray[np.float32],
         target: npt.NDArray[np.float32],
+        legal: npt.NDArray[np.uint8] | None = None,
     ) -> None: ...
     def set_messages(
         self,
@@ -172,6 +173,7 @@ class Engine:
         last: int,
         out: npt.NDArray[np.float32],
         keep: bool = False,
+        legal: npt.NDArray[np.uint8] | None = None,
     ) -> None: ...
     def values(
         self,

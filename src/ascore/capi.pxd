@@ -97,6 +97,7 @@ cdef extern from "ascore/ascore.h" nogil:
                                      ascore_policy** policy)
     ascore_status ascore_policy_destroy(ascore_policy* policy)
     ascore_status ascore_policy_get_spec(ascore_policy* policy, ascore_policy_spec* spec)
+    ascore_status ascore_policy_action_counts(ascore_policy* policy, int32_t* out, size_t count)
     ascore_status ascore_policy_env(ascore_policy* policy, const char** name)
     ascore_status ascore_policy_env_params(ascore_policy* policy, const ascore_param** params,
                                            uint32_t* count)
@@ -107,6 +108,9 @@ cdef extern from "ascore/ascore.h" nogil:
     ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, int32_t dtype,
                                        size_t rows, int32_t views, const float* uniform,
                                        int32_t* action)
+    ascore_status ascore_policy_act_legal(ascore_policy* policy, const void* obs, int32_t dtype,
+                                          size_t rows, int32_t views, const float* uniform,
+                                          const uint8_t* legal, int32_t* action)
 
 
 cdef inline int check(ascore_status status) except -1 nogil:

@@ -360,7 +360,8 @@ def test_a_matrix_says_who_hears_whom():
 
 
 def test_joint_actions_are_digits_of_a_number():
-    assert decode(np.array([0, 5, 8]), 2, 3).tolist() == [[0, 0], [1, 2], [2, 2]]
+    assert decode(np.array([0, 5, 8]), (3, 3)).tolist() == [[0, 0], [1, 2], [2, 2]]
+    assert decode(np.array([0, 5, 7]), (4, 2)).tolist() == [[0, 0], [2, 1], [3, 1]]
 
 
 def test_a_centre_acts_for_all_on_the_team_reward():
@@ -374,7 +375,7 @@ def test_a_centre_acts_for_all_on_the_team_reward():
     for _ in range(310):
         joint = rng.integers(0, 216, (3, 1), dtype=np.int32)
         obs, reward, terminated, truncated, _ = env.step(joint)
-        theirs = twin.step(decode(joint[:, 0], 3, 6))
+        theirs = twin.step(decode(joint[:, 0], (6, 6, 6)))
         assert np.array_equal(obs, theirs[0])
         np.testing.assert_allclose(reward[:, 0], theirs[1].sum(axis=1), rtol=1e-6)
         assert np.array_equal(terminated, theirs[2])
@@ -417,7 +418,7 @@ def test_a_saved_centre_acts_as_the_learner_did(tmp_path: Path):
     action = policy.act(obs, uniform)
     assert action.shape == (5, 4)
     best = found[:, 0].argmax(axis=1)
-    assert np.array_equal(policy.act(obs), decode(best, 4, 2))
+    assert np.array_equal(policy.act(obs), decode(best, (2, 2, 2, 2)))
     entropy = policy.entropy(found)
     assert entropy.shape == (5, 4)
     assert (entropy <= np.log(2) + 1e-6).all()

@@ -25,9 +25,10 @@ torch.set_num_threads(1)
     discrepancy=st.sampled_from(["l2", "kl"]),
     gate=st.sampled_from(["indicator", "always"]),
     spread=st.sampled_from([0.0, 1.0, 8.0]),
+    masked=st.booleans(),
 )
-def test_loss_equals_the_loops(n, a, seed, graph, reference, discrepancy, gate, spread):
-    problem = Problem(n, a, 5, seed, graph, spread)
+def test_loss_equals_the_loops(n, a, seed, graph, reference, discrepancy, gate, spread, masked):
+    problem = Problem(n, a, 5, seed, graph, spread, masked)
     config = Config(
         penalty_weight=3.0,
         peer_ratio_reference=reference,
@@ -43,12 +44,19 @@ def test_loss_equals_the_loops(n, a, seed, graph, reference, discrepancy, gate, 
 
 @pytest.mark.parametrize("graph", GRAPHS)
 @pytest.mark.parametrize(("n", "a"), [(1, 2), (2, 2), (3, 6), (5, 3)])
-def test_gradient_is_that_of_the_loops(n, a, graph):
-    problem = Problem(n, a, 3, seed=n + a, graph=graph)
-    config = Config(penalty_weight=2.0)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("discrepancy", ["l2", "kl"])
+def test_gradient_is_that_of_the_loops(n, a, graph, masked, discrepancy):
+    problem = Problem(n, a, 3, seed=n + a, graph=graph, masked=masked)
+    config = Config(penalty_weight=2.0, discrepancy=discrepancy)
     logits = torch.from_numpy(problem.logits).requires_grad_()
     terms = problem.loss(config, logits)
-    (gradient,) = torch.autograd.grad((terms.policy + terms.penalty).sum(), logits)
+    value = (terms.policy + terms.penalty).sum()
+    (gradient,) = torch.autograd.grad(value, logits, retain_graph=True)
+    if masked:
+        (whole,) = torch.autograd.grad(value - 0.1 * terms.entropy.sum(), logits)
+        assert torch.isfinite(whole).all()
+        assert (whole[:, problem.forbidden] == 0).all()
     rng = np.random.default_rng(0)
     step = 1e-6
     for _ in range(12):

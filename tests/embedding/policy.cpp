@@ -1,6 +1,6 @@
-// policy FILE VIEWS f32|u8: reads observations [B, V, O] and numbers f32 [B, N] from standard
-// input, both behind their count as u64; prints log-probabilities f32, greedy actions and drawn
-// ones i32.
+// policy FILE VIEWS f32|u8: reads observations [B, V, O], numbers f32 [B, N] and legal actions u8
+// [B, N, A] or nothing from standard input, each behind its count as u64; prints log-probabilities
+// f32, greedy actions and drawn ones i32.
 #include "ascore/policy.hpp"
 
 #include <cstdint>
@@ -18,7 +18,7 @@ std::vector<T> take() {
   std::uint64_t count = 0;
   if (std::fread(&count, sizeof(count), 1, stdin) != 1) std::exit(1);
   std::vector<T> values(count);
-  if (std::fread(values.data(), sizeof(T), count, stdin) != count) std::exit(1);
+  if (count > 0 && std::fread(values.data(), sizeof(T), count, stdin) != count) std::exit(1);
   return values;
 }
 
@@ -31,13 +31,14 @@ template <class Obs>
 void run(const ascore::Policy& policy, std::size_t views) {
   const std::vector<Obs> obs = take<Obs>();
   const std::vector<float> uniform = take<float>();
+  const std::vector<std::uint8_t> legal = take<std::uint8_t>();
   std::vector<float> log_probs(uniform.size() / policy.num_agents() * policy.num_log_probs());
   std::vector<std::int32_t> action(uniform.size());
-  policy.log_probs(std::span<const Obs>(obs), views, log_probs);
+  policy.log_probs(std::span<const Obs>(obs), views, log_probs, legal);
   put(log_probs);
-  policy.act(std::span<const Obs>(obs), views, {}, action);
+  policy.act(std::span<const Obs>(obs), views, {}, action, legal);
   put(action);
-  policy.act(std::span<const Obs>(obs), views, uniform, action);
+  policy.act(std::span<const Obs>(obs), views, uniform, action, legal);
   put(action);
 }
 

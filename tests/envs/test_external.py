@@ -543,13 +543,7 @@ def test_an_array_of_neighbours_is_heard() -> None:
             "horizon = 0; set it to the number of steps",
         ),
         ("python_envs:Broken", {"how": "box"}, r"'cow_0' has the action space Box.*Discrete\(n\)"),
-        (
-            "python_envs:Broken",
-            {"how": "sizes"},
-            r"different numbers of actions: 'cow_0' has 2, 'cow_1' has 3; .*Discrete\(3\)",
-        ),
         ("python_envs:Broken", {"how": "action_space"}, r"action_space\('cow_0'\) fails: KeyError"),
-        ("python_envs:Broken", {"how": "mask"}, "'cow_0' holds an action_mask"),
         ("python_envs:Broken", {"how": "text"}, "no fixed number of entries above 0; use Box"),
     ],
 )

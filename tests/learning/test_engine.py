@@ -55,6 +55,7 @@ def batch_of(
     agents: int,
     actions: int,
     byte: bool,
+    masked: bool = False,
 ) -> dict[str, Any]:
     shape = (rows, views, size)
     obs: np.ndarray = (
@@ -62,10 +63,15 @@ def batch_of(
         if byte
         else rng.normal(size=shape).astype(np.float32)
     )
+    legal = (rng.random((rows, agents, actions)) < 0.5).astype(np.uint8)
+    sure = rng.integers(0, actions, (rows, agents), dtype=np.int32)
+    np.put_along_axis(legal, sure[..., None], 1, axis=-1)
+    chosen = (rng.random(legal.shape) * legal).argmax(axis=-1).astype(np.int32)
     return {
+        "legal": legal if masked else None,
         "raw": obs,
         "scale": 0.5 if byte else 1.0,
-        "joint": rng.integers(0, actions, (rows, agents), dtype=np.int32),
+        "joint": chosen if masked else rng.integers(0, actions, (rows, agents), dtype=np.int32),
         "advantage": torch.from_numpy(rng.normal(size=(agents, rows)).astype(np.float32)),
         "advantage_scale": torch.from_numpy(rng.random(agents).astype(np.float32)),
         "normalized_return": torch.from_numpy(rng.normal(size=(agents, rows)).astype(np.float32)),
@@ -103,6 +109,7 @@ def learners(
     byte=st.booleans(),
     own_views=st.booleans(),
     per_row=st.booleans(),
+    masked=st.booleans(),
     seed=st.integers(0, 1000),
     keys=st.fixed_dictionaries(
         {
@@ -116,7 +123,19 @@ def learners(
     ),
 )
 def test_one_step(
-    agents, actions, size, hidden, rows, algorithm, layout, byte, own_views, per_row, seed, keys
+    agents,
+    actions,
+    size,
+    hidden,
+    rows,
+    algorithm,
+    layout,
+    byte,
+    own_views,
+    per_row,
+    masked,
+    seed,
+    keys,
 ):
     rng = np.random.default_rng(seed)
     views = agents if own_views else 1
@@ -141,7 +160,7 @@ def test_one_step(
         links = rng.random((rows if per_row else 1, agents, agents)) < 0.7
         links[:, range(agents), range(agents)] = False
         heard = torch.from_numpy(links).transpose(0, 1)
-    arrays = batch_of(rng, rows, views, size, agents, actions, byte)
+    arrays = batch_of(rng, rows, views, size, agents, actions, byte, masked)
     data = Rows(**arrays, neighbours=heard, weights=None)
     # Old policies and messages differ slightly, so that ratios are not 1 and gates vary.
     for learner in (slow, fast):
@@ -149,6 +168,11 @@ def test_one_step(
     probs, engine_probs = slow.backend.log_probs(), fast.backend.log_probs()
     torch.testing.assert_close(fast.backend.log_probs(), engine_probs, rtol=0, atol=0)
     torch.testing.assert_close(engine_probs, probs, rtol=1e-4, atol=1e-5)
+    if masked:
+        where = (
+            ~data.forbidden if probs.shape[2] > 1 else ~data.forbidden.transpose(0, 1)[:, :, None]
+        )
+        assert torch.equal(engine_probs.exp() > 0, where.expand(probs.shape))
     noise = torch.from_numpy(rng.normal(0, 0.3, probs.shape).astype(np.float32))
     sent = torch.log_softmax(probs + noise, dim=-1).contiguous()
     old_all = torch.log_softmax(probs - noise, dim=-1)

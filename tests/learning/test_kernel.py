@@ -133,11 +133,23 @@ def away_from_the_gates(problem: Problem) -> None:
     peer_ratio_clip=st.sampled_from([0.0, 0.2]),
     entropy_bonus=st.sampled_from([0.0, 0.1]),
     spread=st.sampled_from([0.1, 1.0, 4.0]),
+    masked=st.booleans(),
 )
 def test_anticipation_sharing(
-    n, a, m, seed, graph, reference, discrepancy, gate, peer_ratio_clip, entropy_bonus, spread
+    n,
+    a,
+    m,
+    seed,
+    graph,
+    reference,
+    discrepancy,
+    gate,
+    peer_ratio_clip,
+    entropy_bonus,
+    spread,
+    masked,
 ):
-    problem = Problem(n, a, m, seed, graph, spread)
+    problem = Problem(n, a, m, seed, graph, spread, masked)
     away_from_the_gates(problem)
     config = Config(
         penalty_weight=3.0,
@@ -160,10 +172,11 @@ def test_anticipation_sharing(
     seed=st.integers(0, 10_000),
     algorithm=st.sampled_from([IPPO, PS, AS]),
     entropy_bonus=st.sampled_from([0.0, 0.1]),
+    masked=st.booleans(),
 )
-def test_surrogates(n, a, m, seed, algorithm, entropy_bonus):
+def test_surrogates(n, a, m, seed, algorithm, entropy_bonus, masked):
     """AS without messages uses only its own head."""
-    problem = Problem(n, a, m, seed)
+    problem = Problem(n, a, m, seed, masked=masked)
     batch, logits = problem.batch(np.arange(n)), torch.from_numpy(problem.logits)
     if algorithm is IPPO:
         index = torch.arange(n)

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import ascore
+from ascore.envs.legal import ILLEGAL, padding
 from ascore.runs.policy import Policy
 
 STATES = 10_000
 
 
-def random_policy(env: str, hidden: list[int], gain: float, centre: bool = False) -> Policy:
+def random_policy(
+    env: str, hidden: list[int], gain: float, centre: bool = False, counts: tuple[int, ...] = ()
+) -> Policy:
     """Networks with weights large enough for policies from vague to nearly certain."""
     spec = ascore.make(env).spec
     rng = np.random.default_rng(5)
     n, a = spec.num_agents, spec.num_actions
     size = spec.obs_shape[0] * (spec.views if centre else 1)
-    k, out = (1, a**n) if centre else (n, a)
+    counts = counts or (a,) * n
+    k, out = (1, math.prod(counts)) if centre else (n, a)
     sizes = [size, *hidden, out]
     layers = []
     for n_in, n_out in itertools.pairwise(sizes):
         weight = rng.normal(0, gain / np.sqrt(n_in), (k, n_in, n_out))
         layers.append((weight.astype(np.float32), rng.normal(size=(k, n_out)).astype(np.float32)))
-    return Policy(env, {}, layers, {}, spec.obs_scale, n, a)
+    if not centre:
+        layers[-1][1][padding(counts, a)] = ILLEGAL
+    return Policy(env, {}, layers, {}, spec.obs_scale, n, a, action_counts=counts)
 
 
 def states(env: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:

@@ -9,16 +9,28 @@ from ascore.algorithms.graph import neighbours
 from ascore.algorithms.table import get_algorithm
 from ascore.algorithms.terms import Batch, Inbox, LossTerms
 from ascore.config import Config
+from ascore.envs.legal import ILLEGAL
+from ascore.learning.backends.pytorch import without_illegal
 from ascore.reference import losses
 
 GRAPHS = ("complete", "chain", "ring", "random_one", "none", "per_row")
 
 
 class Problem:
-    """Random policies, messages and advantages of N agents on M rows, in float64."""
+    """Random policies, messages and advantages of N agents on M rows, in float64.
+
+    With `masked`, some actions are not legal, `forbidden` bool [M, N, A]; policies give them 0.
+    """
 
     def __init__(
-        self, n: int, a: int, m: int, seed: int, graph: str = "complete", spread: float = 1.0
+        self,
+        n: int,
+        a: int,
+        m: int,
+        seed: int,
+        graph: str = "complete",
+        spread: float = 1.0,
+        masked: bool = False,
     ):
         rng = np.random.default_rng(seed)
         self.n, self.a, self.m = n, a, m
@@ -27,6 +39,13 @@ class Problem:
         self.sent_logits = self.logits + rng.normal(0.0, 0.3, self.logits.shape)
         self.action = rng.integers(0, a, (m, n))
         self.advantage = rng.normal(0.0, 2.0, (n, m))
+        self.forbidden: torch.Tensor | None = None
+        if masked:
+            forbidden = rng.random((m, n, a)) < 0.5
+            np.put_along_axis(forbidden, self.action[..., None], False, axis=-1)
+            self.forbidden = torch.from_numpy(forbidden)
+            for logits in (self.logits, self.old_logits, self.sent_logits):
+                logits[np.broadcast_to(forbidden, logits.shape)] = ILLEGAL
         if graph == "per_row":
             mask = rng.random((m, n, n)) < 0.5
             mask &= ~np.eye(n, dtype=bool)
@@ -67,7 +86,8 @@ class Problem:
         self, config: Config, logits: torch.Tensor, owners: np.ndarray | None = None
     ) -> LossTerms:
         owners = np.arange(self.n) if owners is None else owners
-        log_probs = torch.log_softmax(logits, dim=-1)
+        allowed = without_illegal(logits, self.forbidden, torch.from_numpy(owners))
+        log_probs = torch.log_softmax(allowed, dim=-1)
         return get_algorithm("as").objective(
             self.batch(owners), log_probs, self.messages(owners), config
         )

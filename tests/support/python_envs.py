@@ -195,9 +195,6 @@ class Broken(Meadow):
             raise OSError(message)
 
     def space_of(self, i: int) -> spaces.Space[Any]:
-        if self.how == "mask":
-            choice = spaces.Discrete(2)
-            return spaces.Dict({"observation": choice, "action_mask": choice})
         if self.how == "text":
             return spaces.Sequence(spaces.Discrete(2))
         return super().space_of(i)
@@ -205,8 +202,6 @@ class Broken(Meadow):
     def action_space(self, agent: str) -> spaces.Space[Any]:
         if self.how == "box":
             return spaces.Box(0, 1)
-        if self.how == "sizes":
-            return spaces.Discrete(2 + self.possible_agents.index(agent))
         if self.how == "action_space":
             return {}[agent]
         return super().action_space(agent)
@@ -299,7 +294,7 @@ class Hopeless(Broken):
     """Breaks several rules at once."""
 
     def __init__(self) -> None:
-        super().__init__("sizes")
+        super().__init__("box")
         self.horizon = 2.5
 
     def space_of(self, i: int) -> spaces.Space[Any]:

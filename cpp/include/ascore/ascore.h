@@ -130,10 +130,10 @@ ascore_status ascore_env_load_state(ascore_env* env, const uint8_t* state, size_
 
 typedef struct ascore_policy_spec {
   int32_t num_agents;     /* N */
-  int32_t num_actions;    /* A, of one agent */
+  int32_t num_actions;    /* A, of the agent that has most */
   int32_t obs_size;       /* entries that each network reads */
   int32_t centralised;    /* 1: one network draws joint actions for all */
-  int64_t num_log_probs;  /* per environment: N * A, or A^N of a centre */
+  int64_t num_log_probs;  /* per environment: N * A, or J, the joint actions of a centre */
   double obs_scale;       /* the first layer sees observations times this */
 } ascore_policy_spec;
 
@@ -141,6 +141,8 @@ typedef struct ascore_policy_spec {
 ascore_status ascore_policy_load(uint32_t abi_version, const char* path, ascore_policy** policy);
 ascore_status ascore_policy_destroy(ascore_policy* policy);
 ascore_status ascore_policy_get_spec(ascore_policy* policy, ascore_policy_spec* spec);
+/* Writes how many actions each agent has, [N]; count: N. What an agent lacks has probability 0. */
+ascore_status ascore_policy_action_counts(ascore_policy* policy, int32_t* out, size_t count);
 /* The environment it was trained in; lives as long as the policy. */
 ascore_status ascore_policy_env(ascore_policy* policy, const char** name);
 /* The parameters of that environment, which live as long as the policy; *params may be null if there
@@ -152,7 +154,7 @@ ascore_status ascore_policy_env_params(ascore_policy* policy, const ascore_param
  * The policy must fit the environment. */
 ascore_status ascore_policy_act(ascore_policy* policy, ascore_env* env, int32_t greedy,
                                 int32_t* action, size_t count);
-/* Log-probabilities [B, N, A] in the current state of env ([B, 1, A^N] of a centre). */
+/* Log-probabilities [B, N, A] in the current state of env ([B, 1, J] of a centre). */
 ascore_status ascore_policy_log_probs(ascore_policy* policy, ascore_env* env, float* out,
                                       size_t count);
 /* As ascore_policy_act for observations of the caller's own: obs is [rows, V, O] of an ascore_dtype,
@@ -160,6 +162,11 @@ ascore_status ascore_policy_log_probs(ascore_policy* policy, ascore_env* env, fl
 ascore_status ascore_policy_act_on(ascore_policy* policy, const void* obs, int32_t dtype,
                                    size_t rows, int32_t views, const float* uniform,
                                    int32_t* action);
+/* As ascore_policy_act_on where not every action is legal: legal is [rows, N, A], 0 at those that are
+ * not, which are never chosen. Every agent must have a legal action in every row. */
+ascore_status ascore_policy_act_legal(ascore_policy* policy, const void* obs, int32_t dtype,
+                                      size_t rows, int32_t views, const float* uniform,
+                                      const uint8_t* legal, int32_t* action);
 
 #ifdef __cplusplus
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "ascore/env.hpp"
+#include "ascore/legal.hpp"
 #include "ascore/parameters.hpp"
 #include "ascore/safetensors.hpp"
 
@@ -26,8 +27,8 @@ namespace ascore {
 
 /// The own policies of N agents, or the one policy of a centre that draws joint actions for all.
 ///
-/// K networks, K = N or 1; B environments, V views, O observation entries, A actions. Calls that
-/// are const may run at the same time.
+/// K networks, K = N or 1; B environments, V views, O observation entries, A_i actions of agent i,
+/// A the largest of them, J their product. Calls that are const may run at the same time.
 class Policy {
  public:
   /// Version of the file format that this class reads.
@@ -57,6 +58,7 @@ class Policy {
     env_ = text(file, "env");
     agents_ = whole(file, "num_agents", 1024);
     actions_ = whole(file, "num_actions", 1U << 20);
+    read_action_counts(file);
     const std::string scale = text(file, "obs_scale");
     double read = 0;
     if (scale.find_first_not_of("0123456789+-.eE") != scale.npos ||
@@ -79,12 +81,14 @@ class Policy {
   /// What differs from the defaults of that environment; see `parameters_from`.
   const std::vector<NamedText>& env_params() const noexcept { return env_params_; }
   std::size_t num_agents() const noexcept { return agents_; }    ///< N
-  std::size_t num_actions() const noexcept { return actions_; }  ///< A, of one agent
+  std::size_t num_actions() const noexcept { return actions_; }  ///< A
+  /// A_i of every agent; what an agent lacks has probability 0.
+  const std::vector<std::size_t>& action_counts() const noexcept { return action_counts_; }
   std::size_t obs_size() const noexcept { return layers_.front().in; }
   float obs_scale() const noexcept { return scale_; }
   /// Whether one network draws joint actions for all.
   bool centralised() const noexcept { return networks_ < agents_; }
-  /// Log-probabilities per environment: N * A, or A^N of a centre.
+  /// Log-probabilities per environment: N * A, or J of a centre.
   std::size_t num_log_probs() const noexcept { return networks_ * layers_.back().out; }
 
   /// Throws std::invalid_argument unless the policy can act in an environment of these sizes.
@@ -92,6 +96,7 @@ class Policy {
     const auto entries = static_cast<std::size_t>(spec.obs_size) *
                          static_cast<std::size_t>(centralised() ? spec.views : 1);
     if (static_cast<std::size_t>(spec.num_agents) != agents_ || entries != obs_size() ||
+        static_cast<std::size_t>(spec.num_actions()) != *std::ranges::min_element(action_counts_) ||
         static_cast<std::size_t>(spec.num_actions()) != actions_) {
       throw std::invalid_argument("the policy is for " + std::to_string(agents_) + " agents, " +
                                   std::to_string(obs_size()) + " observation entries and " +
@@ -103,16 +108,20 @@ class Policy {
   }
 
   /// Log-probabilities of own actions, out [B, N, A]; a centre's are those of joint actions
-  /// [B, 1, A^N], agent 0 the leading digit. obs is [B, V, O]. Throws std::invalid_argument for
-  /// sizes that do not fit.
+  /// [B, 1, J], agent 0 the leading digit. obs is [B, V, O]. `legal` [B, N, A] holds 0 for actions
+  /// that are not legal, whose log-probability is about -1e9; empty: all are. Throws
+  /// std::invalid_argument for sizes that do not fit, and where nothing is legal.
   template <class Obs>
-  void log_probs(std::span<const Obs> obs, std::size_t views, std::span<float> out) const {
+  void log_probs(std::span<const Obs> obs, std::size_t views, std::span<float> out,
+                 std::span<const std::uint8_t> legal = {}) const {
     const std::size_t rows = rows_of(obs.size(), views);
     require_size("out", out.size(), rows * num_log_probs());
+    require_legal(legal, rows);
     Scratch memory(*this);
     for (std::size_t b = 0; b < rows; ++b) {
       for (std::size_t k = 0; k < networks_; ++k) {
         run(k, input(obs, views, b, k), memory);
+        forbid(legal, b, k, memory.from);
         const std::size_t width = layers_.back().out;
         normalise(memory.from, out.subspan((b * networks_ + k) * width, width));
       }
@@ -120,19 +129,21 @@ class Policy {
   }
 
   /// Actions [B, N]: drawn with numbers uniform [B, N] in [0, 1), such as `VecEnv::uniforms` gives,
-  /// or the most probable where `uniform` is empty. obs is [B, V, O]. Throws std::invalid_argument
-  /// for sizes that do not fit.
+  /// or the most probable where `uniform` is empty. obs is [B, V, O], `legal` as in `log_probs`: an
+  /// action that is not legal is never taken. Throws std::invalid_argument as `log_probs` does.
   template <class Obs>
   void act(std::span<const Obs> obs, std::size_t views, std::span<const float> uniform,
-           std::span<std::int32_t> action) const {
+           std::span<std::int32_t> action, std::span<const std::uint8_t> legal = {}) const {
     const std::size_t rows = rows_of(obs.size(), views);
     require_size("action", action.size(), rows * agents_);
     if (!uniform.empty()) require_size("uniform", uniform.size(), rows * agents_);
+    require_legal(legal, rows);
     Scratch memory(*this);
     std::vector<float> log_prob(layers_.back().out);
     for (std::size_t b = 0; b < rows; ++b) {
       for (std::size_t k = 0; k < networks_; ++k) {
         run(k, input(obs, views, b, k), memory);
+        forbid(legal, b, k, memory.from);
         normalise(memory.from, log_prob);
         std::size_t chosen =
             uniform.empty() ? most_probable(log_prob) : drawn(log_prob, uniform[b * agents_ + k]);
@@ -140,8 +151,8 @@ class Policy {
           action[b * agents_ + k] = static_cast<std::int32_t>(chosen);
           continue;
         }
-        for (std::size_t i = agents_; i-- > 0; chosen /= actions_) {
-          action[b * agents_ + i] = static_cast<std::int32_t>(chosen % actions_);
+        for (std::size_t i = agents_; i-- > 0; chosen /= action_counts_[i]) {
+          action[b * agents_ + i] = static_cast<std::int32_t>(chosen % action_counts_[i]);
         }
       }
     }
@@ -174,13 +185,35 @@ class Policy {
   }
 
   static std::size_t whole(const TensorFile& file, const std::string& key, std::uint64_t most) {
-    const std::string value = text(file, key);
+    return whole_of(key, text(file, key), most);
+  }
+
+  static std::size_t whole_of(const std::string& key, const std::string& value,
+                              std::uint64_t most) {
     std::uint64_t number = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
     if (error != std::errc{} || end != value.data() + value.size() || number < 1 || number > most) {
       throw FileError(key + " = \"" + value + "\" is not in 1.." + std::to_string(most));
     }
     return static_cast<std::size_t>(number);
+  }
+
+  /// Numbers with commas between them, where agents have different numbers of actions.
+  void read_action_counts(const TensorFile& file) {
+    static constexpr const char* kKey = "action_counts";
+    action_counts_.assign(agents_, actions_);
+    if (!file.metadata.contains(kKey)) return;
+    const std::string all = text(file, kKey);
+    action_counts_.clear();
+    for (std::size_t at = 0; at <= all.size();) {
+      const std::size_t end = std::min(all.find(',', at), all.size());
+      action_counts_.push_back(whole_of(kKey, all.substr(at, end - at), 1U << 20));
+      at = end + 1;
+    }
+    if (action_counts_.size() != agents_ || std::ranges::max(action_counts_) != actions_) {
+      throw FileError("action_counts = " + all + " is not of " + std::to_string(agents_) +
+                      " agents, one with " + std::to_string(actions_) + " actions");
+    }
   }
 
   static std::string shape_text(const std::vector<std::size_t>& shape) {
@@ -223,8 +256,10 @@ class Policy {
     }
     std::size_t outputs = actions_;
     if (networks_ == 1) {
-      for (std::size_t i = 1; i < agents_ && outputs <= layers_.back().out; ++i)
-        outputs *= actions_;
+      outputs = 1;
+      for (std::size_t i = 0; i < agents_ && outputs <= layers_.back().out; ++i) {
+        outputs *= action_counts_[i];
+      }
     }
     if ((networks_ != agents_ && networks_ != 1) || layers_.back().out != outputs) {
       throw FileError(std::to_string(networks_) + " networks of " +
@@ -286,6 +321,42 @@ class Policy {
     }
   }
 
+  /// Throws unless `legal` is empty or leaves every agent an action in every row.
+  void require_legal(std::span<const std::uint8_t> legal, std::size_t rows) const {
+    if (legal.empty()) return;
+    require_size("legal", legal.size(), rows * agents_ * actions_);
+    for (std::size_t k = 0; k < rows * agents_; ++k) {
+      const auto own = legal.subspan(k * actions_, action_counts_[k % agents_]);
+      if (std::ranges::any_of(own, [](std::uint8_t x) { return x != 0; })) continue;
+      throw std::invalid_argument("legal leaves agent " + std::to_string(k % agents_) + " in row " +
+                                  std::to_string(k / agents_) +
+                                  " no action; leave it at least one");
+    }
+  }
+
+  /// Sets the outputs of network k for what is not legal in environment b.
+  void forbid(std::span<const std::uint8_t> legal, std::size_t b, std::size_t k,
+              std::span<double> outputs) const noexcept {
+    if (legal.empty()) return;
+    const auto illegal = static_cast<double>(kIllegal);
+    const auto of_agent = [&](std::size_t i) {
+      return legal.subspan((b * agents_ + i) * actions_, action_counts_[i]);
+    };
+    if (!centralised()) {
+      const auto own = of_agent(k);
+      for (std::size_t a = 0; a < actions_; ++a) {
+        if (a >= own.size() || own[a] == 0) outputs[a] = illegal;
+      }
+      return;
+    }
+    for (std::size_t a = 0; a < outputs.size(); ++a) {
+      std::size_t rest = a;
+      for (std::size_t i = agents_; i-- > 0; rest /= action_counts_[i]) {
+        if (of_agent(i)[rest % action_counts_[i]] == 0) outputs[a] = illegal;
+      }
+    }
+  }
+
   static void normalise(std::span<const double> logits, std::span<float> out) noexcept {
     const double most = *std::ranges::max_element(logits);
     double sum = 0;
@@ -313,6 +384,7 @@ class Policy {
   std::string env_;
   std::vector<NamedText> env_params_;
   std::size_t agents_ = 0, actions_ = 0, networks_ = 0;
+  std::vector<std::size_t> action_counts_;
   float scale_ = 1;
   std::vector<Layer> layers_;
 };

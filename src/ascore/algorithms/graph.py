@@ -86,8 +86,8 @@ def neighbours(
             raise ValueError(message)
         return contacts(from_env.astype(np.bool_), ended.astype(np.bool_))
     message = (
-        f"unknown graph {kind!r}; choose from: complete, environment, contacts, chain, ring, "
-        "random_one, matrix, none"
+        f"unknown graph {kind!r}; use complete, environment, contacts, chain, ring, random_one, "
+        "matrix or none"
     )
     raise ValueError(message)
 

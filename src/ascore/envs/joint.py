@@ -1,17 +1,21 @@
 """Many agents as one central agent: joint actions, all observations, the team's reward.
 
-B environments, N agents, A actions, J = A**N joint actions, V views of O entries.
+B environments, N agents, A_i actions of agent i, J joint actions: the product of all A_i; V views
+of O entries.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ascore.envs import legal as masks
 from ascore.envs.vec_env import Spec, VecEnv, check_actions
 from ascore.errors import ConfigError
 
@@ -33,30 +37,36 @@ def joint_spec(spec: Spec, limit: int) -> Spec:
     Raises:
         ConfigError: J exceeds the limit.
     """
-    joint = spec.num_actions**spec.num_agents
+    joint = math.prod(spec.action_counts)
     if joint > min(limit, MOST):
-        count = f"{joint:,}" if joint < 10**15 else f"{spec.num_actions}**{spec.num_agents}"
+        product = "*".join(map(str, spec.action_counts))
+        equal = f"{spec.num_actions}**{spec.num_agents}"
+        count = f"{joint:,}" if joint < 10**15 else product if spec.padded else equal
+        each = "up to " if spec.padded else ""
         most = f"joint_action_limit = {limit:,}; raise it, or" if limit < MOST else f"{MOST:,};"
         message = (
             f"{spec.name} has {count} joint actions "
-            f"({spec.num_agents} agents, {spec.num_actions} actions each), more than {most} use "
-            "fewer agents"
+            f"({spec.num_agents} agents, {each}{spec.num_actions} actions each), more than {most} "
+            "use fewer agents"
         )
         raise ConfigError(message)
-    names = itertools.product(spec.action_names, repeat=spec.num_agents)
+    names = itertools.product(*(spec.action_names[:count] for count in spec.action_counts))
     return dataclasses.replace(
         spec,
         num_agents=1,
         num_actions=joint,
+        action_counts=(joint,),
         obs_shape=(spec.views * spec.obs_shape[0],),
         views=1,
         action_names=tuple("+".join(actions) for actions in names),
     )
 
 
-def decode(joint: npt.NDArray[np.integer[Any]], agents: int, actions: int) -> npt.NDArray[np.int32]:
+def decode(
+    joint: npt.NDArray[np.integer[Any]], action_counts: Sequence[int]
+) -> npt.NDArray[np.int32]:
     """Splits joint actions [...] into actions i32 [..., N]; agent 0 is the leading digit."""
-    digits = np.unravel_index(joint, (actions,) * agents)
+    digits = np.unravel_index(joint, tuple(action_counts))
     return np.stack(digits, axis=-1).astype(np.int32)
 
 
@@ -92,7 +102,7 @@ class JointCore(CoreVecEnv):
 
     def __init__(self, env: VecEnv) -> None:
         self._env = env
-        spec = joint_spec(env.spec, env.spec.num_actions**env.spec.num_agents)
+        spec = joint_spec(env.spec, math.prod(env.spec.action_counts))
         b = env.num_envs
         self.num_envs, self.num_threads, self.params = b, env.num_threads, env.params
         self.num_agents, self.num_actions, self.views = 1, spec.num_actions, 1
@@ -120,10 +130,16 @@ class JointCore(CoreVecEnv):
         """Steps with joint actions i32 [B, 1], each 0..J-1."""
         spec = self._env.spec
         name = f"the centre of {spec.name}"
-        check_actions(action, self.reward.shape, self.num_actions, name)
-        actions = decode(action[:, 0], spec.num_agents, spec.num_actions)
+        check_actions(action, self.reward.shape, (self.num_actions,), name)
+        actions = decode(action[:, 0], spec.action_counts)
         self._env.step(np.ascontiguousarray(actions))
         self._env.reward.sum(axis=1, keepdims=True, out=self.reward)
+
+    @property
+    def legal(self) -> U8 | None:
+        """Legal joint actions u8 [B, 1, J]: those of actions that are all legal; None = all."""
+        legal = self._env.legal
+        return None if legal is None else masks.joint(legal, self._env.spec.action_counts)[:, None]
 
     def uniforms(self, out: F32) -> None:
         """Fills `out`, f32 [B, 1], with the random numbers of agent 0."""

@@ -5,7 +5,7 @@ B environments, N agents, V views (1 when all agents see one state), O observati
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +28,11 @@ class Spec:
     Attributes:
         name: name with version, such as "exchange-v1".
         num_agents: N.
-        num_actions: A; actions are 0..A-1.
+        num_actions: A, the largest of `action_counts`.
         obs_shape: (O,), shape of one view.
         obs_dtype: dtype of the observations.
         obs_scale: factor on observations for networks: 1, or 1/255 for colours.
+        action_counts: A_i of every agent, whose actions are 0..A_i-1; all A unless given.
         horizon: steps after which an episode is truncated.
         views: V, observations per environment: 1 when all agents see the same state, else N.
         action_names: one name per action.
@@ -46,6 +47,24 @@ class Spec:
     views: int
     action_names: tuple[str, ...]
     obs_scale: float = 1.0
+    action_counts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        counts = self.action_counts
+        if len(set(counts)) < 2:  # also where `replace` changed a size: equal counts follow
+            counts = (self.num_actions,) * self.num_agents
+        if len(counts) != self.num_agents or min(counts) < 1 or max(counts) != self.num_actions:
+            message = (
+                f"action_counts = {counts} does not fit {self.num_agents} agents of which one has "
+                f"all {self.num_actions} actions"
+            )
+            raise ValueError(message)
+        object.__setattr__(self, "action_counts", tuple(counts))
+
+    @property
+    def padded(self) -> bool:
+        """Whether some agent has fewer actions than another."""
+        return min(self.action_counts) < self.num_actions
 
 
 class VecEnv:
@@ -94,6 +113,7 @@ class VecEnv:
             views=core.views,
             action_names=core.action_names,
             obs_scale=core.obs_scale,
+            action_counts=getattr(core, "action_counts", ()),
         )
         self._info: dict[str, Any] = {"final_obs": self.final_obs, "neighbours": self.neighbours}
         # Prepared once, because looking up the method and packing the result would slow a step.
@@ -120,14 +140,15 @@ class VecEnv:
         """Advances every environment by one step.
 
         Args:
-            action: [B, N], each 0..A-1; not copied if it is i32 and C-contiguous.
+            action: [B, N], each 0..A_i-1 and legal; not copied if it is i32 and C-contiguous.
 
         Returns:
             obs, reward, terminated, truncated, info; views.
 
         Raises:
             TypeError: `action` is not an array of whole numbers.
-            ValueError: the shape differs or an action is out of range; the state is unchanged.
+            ValueError: the shape differs, or an action is out of range or not legal; the state is
+                unchanged.
         """
         try:
             self._advance(action)
@@ -166,6 +187,16 @@ class VecEnv:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def legal(self) -> U8 | None:
+        """The actions that are legal in the current state, u8 [B, N, A]; None = all are.
+
+        An agent's own actions are meant: what it lacks (`spec.action_counts`) is never legal.
+        Compiled environments have no illegal actions.
+        """
+        legal: U8 | None = getattr(self._core, "legal", None)
+        return legal
 
     @property
     def compiled(self) -> bool:
@@ -290,12 +321,14 @@ def _as_int32(action: Any) -> npt.NDArray[np.int32] | None:
     return np.ascontiguousarray(action, dtype=np.int32)
 
 
-def check_actions(action: Any, shape: tuple[int, ...], num_actions: int, name: str) -> None:
+def check_actions(
+    action: Any, shape: tuple[int, ...], action_counts: Sequence[int], name: str
+) -> None:
     """Checks an array of actions before a step, like compiled batches.
 
     Raises:
         TypeError: `action` is not an int32 array.
-        ValueError: the shape differs, or an action is outside 0..num_actions-1.
+        ValueError: the shape differs, or an action is outside 0..A_i-1.
     """
     if not isinstance(action, np.ndarray) or action.dtype != np.int32:
         kind = action.dtype if isinstance(action, np.ndarray) else type(action).__name__
@@ -304,12 +337,13 @@ def check_actions(action: Any, shape: tuple[int, ...], num_actions: int, name: s
     if action.shape != shape:
         message = f"action has shape {action.shape}; it must be {shape}"
         raise ValueError(message)
-    bad = np.argwhere((action < 0) | (action >= num_actions))
+    bad = np.argwhere((action < 0) | (action >= np.array(action_counts)))
     if len(bad):
         b, i = bad[0]
+        who = name if len(set(action_counts)) == 1 else f"agent {i} of {name}"
         message = (
-            f"action[{b},{i}] = {action[b, i]} is outside 0..{num_actions - 1}; "
-            f"{name} has {num_actions} actions"
+            f"action[{b},{i}] = {action[b, i]} is outside 0..{action_counts[i] - 1}; "
+            f"{who} has {action_counts[i]} actions"
         )
         raise ValueError(message)
 

@@ -17,6 +17,7 @@ from ascore.envs.adapters.foreign import FAILURES, class_name, crash
 from ascore.envs.adapters.horizon import find_horizon
 from ascore.envs.adapters.loading import Layout, build, close, layout
 from ascore.envs.adapters.locate import build_compiled, is_compiled, load
+from ascore.envs.adapters.masks import MASK, given_mask, read_mask
 from ascore.envs.vec_env import Spec, VecEnv
 from ascore.interop import trial
 from ascore.interop.findings import Finding, Report, report
@@ -74,6 +75,7 @@ def examine(
             trace = trial.play(env, steps, progress=progress)
         trial.speed(result, spec, trace)
         trial.rewards(result, shape, trace)
+        trial.masks(result, shape, trace)
         with _made(create, target, params) as raw:
             _raw_episodes(result, raw, shape, steps, seed)
         with batch(2) as env:
@@ -141,8 +143,8 @@ def _sizes(result: Report, env: Any) -> Layout | None:
         agents = loading.agent_names(env)
         result.add("agents", "good", f"{len(agents)}: {_listed(agents)}")
         with result.asking():
-            count, _ = loading.action_range(env, agents)
-            result.add("actions", "good", f"Discrete({count}) for every agent")
+            counts, _ = loading.action_range(env, agents)
+            _action_counts(result, agents, counts)
         with result.asking():
             loading.observation_spaces(env, agents)
     with result.asking():
@@ -188,6 +190,20 @@ def _sizes(result: Report, env: Any) -> Layout | None:
     return shape
 
 
+def _action_counts(result: Report, agents: tuple[Any, ...], counts: tuple[int, ...]) -> None:
+    most = max(counts)
+    if min(counts) == most:
+        result.add("actions", "good", f"Discrete({most}) for every agent")
+        return
+    text = ", ".join(f"{agent!r} has {count}" for agent, count in zip(agents, counts, strict=True))
+    result.add(
+        "actions",
+        "good",
+        f"different numbers of actions: {text}; networks have {most} outputs for every agent, and "
+        "what an agent lacks has probability 0 and is sent to nobody",
+    )
+
+
 def _listed(names: tuple[Any, ...]) -> str:
     shown = ", ".join(map(str, names[:6]))
     return shown if len(names) <= 6 else f"{shown}, ..."
@@ -206,17 +222,17 @@ def _raw_episodes(result: Report, env: Any, shape: Layout, steps: int, seed: int
     overran, steps_done = False, 0
     spaces_of = dict(zip(shape.agents, shape.obs_spaces, strict=True))
     while steps_done < steps:
-        obs, _ = env.reset(seed=seed + len(lengths))
+        obs, infos = env.reset(seed=seed + len(lengths))
         length = 0
         while steps_done < steps:
             acting = list(env.agents)
             outside = outside or _outside(obs, acting, spaces_of)
             action = {
-                agent: int(choices.integers(shape.num_actions)) + first
-                for agent, first in zip(shape.agents, shape.first_action, strict=True)
+                agent: _choice(choices, shape, i, obs.get(agent), infos.get(agent))
+                for i, agent in enumerate(shape.agents)
                 if agent in acting
             }
-            obs, _, terminations, truncations, _ = env.step(action)
+            obs, _, terminations, truncations, infos = env.step(action)
             steps_done, length = steps_done + 1, length + 1
             gone = {a for a in acting if terminations[a] or truncations[a]}
             stayed |= gone & set(env.agents)
@@ -251,6 +267,13 @@ def _raw_episodes(result: Report, env: Any, shape: Layout, steps: int, seed: int
     _ends(result, lengths, shape.horizon, steps_done, overran)
 
 
+def _choice(choices: np.random.Generator, shape: Layout, i: int, obs: Any, info: Any) -> int:
+    """A random legal action of agent i, in its own numbers."""
+    value, count = given_mask(obs, info, shape.masks[i]), shape.action_counts[i]
+    legal = np.arange(count) if value is None else np.flatnonzero(read_mask(value, count))
+    return int(legal[choices.integers(len(legal))]) + shape.first_action[i]
+
+
 def _ends(result: Report, lengths: list[int], horizon: int, steps: int, overran: bool) -> None:
     if overran:
         result.add(
@@ -277,6 +300,8 @@ def _outside(
     """Describes the first observation that is not in its space, or gives None."""
     for agent in agents:
         space, value = spaces_of[agent], obs[agent]
+        if isinstance(value, Mapping) and isinstance(space, spaces.Dict):  # without its mask
+            value = {key: part for key, part in value.items() if key != MASK or key in space.spaces}
         if space.contains(value):
             continue
         why = ""

@@ -12,10 +12,9 @@ import numpy as np
 from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
 from ascore._core import __version__
+from ascore.envs.legal import ILLEGAL
 from ascore.runs.files import unwritable, write_atomic
 from ascore.runs.policy import Policy, load_policy
-
-ILLEGAL = -1e9
 
 IR_VERSION, OPSET = 8, 17
 """Of the format and its operators: what every runtime since 2022 reads."""

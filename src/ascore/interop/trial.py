@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from ascore.config import Config
 from ascore.envs.adapters.loading import Layout
+from ascore.envs.adapters.masks import MASK
+from ascore.envs.legal import padding
 from ascore.envs.vec_env import Spec, VecEnv
 from ascore.interop.findings import Report
 
@@ -44,6 +46,7 @@ class Trace:
         ended: bool [T, 2], terminated and truncated.
         largest: of all observation entries, the absolute value.
         seconds: spent in the steps.
+        illegal: of each agent's own actions, the share that was not legal, [N].
     """
 
     obs: list[bytes]
@@ -51,6 +54,7 @@ class Trace:
     ended: npt.NDArray[np.bool_]
     largest: float
     seconds: float
+    illegal: npt.NDArray[np.float64]
 
     def first_difference(self, other: Trace) -> str | None:
         """The first difference of two traces as text, or None."""
@@ -78,6 +82,8 @@ def play(
     obs: list[bytes] = []
     reward, ended = [], []
     largest = seconds = 0.0
+    own = ~padding(env.spec.action_counts, env.spec.num_actions)
+    illegal = np.zeros(env.spec.num_agents)
     for t in range(steps):
         seen = env.obs[0]
         largest = max(largest, float(seen.max()), -float(seen.min()))
@@ -85,13 +91,39 @@ def play(
         obs.append(hashlib.blake2b((seen + seen.dtype.type(0)).tobytes(), digest_size=8).digest())
         env.uniforms(uniform)
         start = time.perf_counter()
-        env.step((uniform * env.spec.num_actions).astype(np.int32))
+        legal = np.broadcast_to(own, (env.num_envs, *own.shape)) if env.legal is None else env.legal
+        illegal += 1 - legal[0].sum(axis=-1) / own.sum(axis=-1)
+        env.step(_drawn(legal, uniform))
         seconds += time.perf_counter() - start
         reward.append(env.reward[0].copy())
         ended.append([env.terminated[0], env.truncated[0]])
         if progress is not None:
             progress(t + 1, steps)
-    return Trace(obs, np.array(reward), np.array(ended), largest, seconds)
+    return Trace(obs, np.array(reward), np.array(ended), largest, seconds, illegal / steps)
+
+
+def _drawn(legal: npt.NDArray[Any], uniform: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """One of the legal actions [B, N, A] each, i32 [B, N]."""
+    place = (uniform * legal.sum(axis=-1)).astype(np.int64)  # among the legal ones
+    chosen: npt.NDArray[np.int32] = (legal.cumsum(axis=-1) <= place[..., None]).sum(
+        axis=-1, dtype=np.int32
+    )
+    return chosen
+
+
+def masks(result: Report, layout: Layout, trace: Trace) -> None:
+    """Says that masks are used, and how much they forbid."""
+    if not any(layout.masks) and not trace.illegal.any():
+        return
+    share = ", ".join(
+        f"{agent!r} {part:.0%}" for agent, part in zip(layout.agents, trace.illegal, strict=True)
+    )
+    result.add(
+        "actions",
+        "good",
+        f"{MASK} is used: illegal actions have probability 0 in acting, learning and messages; "
+        f"share of actions that were illegal in {len(trace.reward)} random steps: {share}",
+    )
 
 
 def rewards(result: Report, layout: Layout, trace: Trace) -> None:

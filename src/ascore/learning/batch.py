@@ -38,6 +38,7 @@ class Rows:
     normalized_return: Tensor  # f32 [N, S]
     neighbours: Tensor | None  # bool [N, S or 1, N]; None when no policy is sent in this update
     weights: Tensor | None  # f32 [N, N], consensus; None when no parameter is sent
+    legal: npt.NDArray[np.uint8] | None = None  # [S, N, A], legal actions; None = all
     critic_view: CriticView | None = None  # what critics see of `raw`; None = what actors see
 
     @cached_property
@@ -52,6 +53,13 @@ class Rows:
             return self.obs
         seen = torch.from_numpy(self.critic_view.obs(self.raw))
         return per_agent_view(seen.to(self.advantage.device), self.scale)
+
+    @cached_property
+    def forbidden(self) -> Tensor | None:
+        """Actions that were not legal, bool [S, N, A]; None if all were."""
+        if self.legal is None:
+            return None
+        return torch.from_numpy(self.legal == 0).to(self.advantage.device)
 
     @cached_property
     def action(self) -> Tensor:
@@ -112,6 +120,7 @@ def rows_of(
         normalized_return=((returns - mean) / std).contiguous(),
         neighbours=neighbours,
         weights=weights,
+        legal=rollout.legal.reshape(rows, n, -1) if rollout.legal is not None else None,
         critic_view=algorithm.critic_view,
     )
 

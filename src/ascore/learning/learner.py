@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from ascore.algorithms import ledger
-from ascore.algorithms.contract import own_keys
+from ascore.algorithms.contract import Algorithm, own_keys
 from ascore.algorithms.links import Links
 from ascore.algorithms.table import get_algorithm
 from ascore.algorithms.targets import Targets
 from ascore.algorithms.terms import own_policy, taken
 from ascore.config import Config
 from ascore.envs.vec_env import Spec
+from ascore.errors import ConfigError
 from ascore.learning import metrics
 from ascore.learning.agent_split import AgentSplit
 from ascore.learning.anticipations import anticipation_metrics, anticipation_sums
@@ -66,6 +67,7 @@ class Learner:
         self.algorithm = get_algorithm(config.algorithm)
         self.spec = self.algorithm.view.spec(outside, config)
         require_memory(self.spec, config, self.algorithm, config.num_envs // everybody.size)
+        _require_mixable(self.algorithm, self.spec)
         n, size = self.spec.num_agents, int(np.prod(self.spec.obs_shape))
         self.actor = Actor(
             size,
@@ -76,6 +78,7 @@ class Learner:
             layout=config.actor,
             seed=config.seed,
             device=self.device,
+            action_counts=self.spec.action_counts,
         )
         own_keys(config, self.algorithm.keys)  # refuses what the algorithm does not know
         view = self.algorithm.critic_view
@@ -273,7 +276,8 @@ class Learner:
 
     def traffic(self, rollout: Rollout, links: Links | None) -> ledger.Traffic:
         """What an update sent on all ranks, to be counted by the algorithm."""
-        sizes = self.actor_adam.parameters.shape[1], self.critic_adam.parameters.shape[1]
+        actor_size = self.actor_adam.parameters.shape[1] - self.actor.lacking
+        sizes = actor_size, self.critic_adam.parameters.shape[1]
         return metrics.traffic(
             rollout, links, self.config, self.outside, self.spec, sizes, self.ranks
         )
@@ -312,3 +316,18 @@ class Learner:
         self.valuation.normalizer.load_state(
             {k: tensors[f"normalizer.{k}"].numpy() for k in ("weight", "sums")}
         )
+
+
+def _require_mixable(algorithm: Algorithm, spec: Spec) -> None:
+    """Refuses to average policies that choose among different actions.
+
+    Raises:
+        ConfigError: names the algorithm and the counts.
+    """
+    if algorithm.mixes == "actor" and not algorithm.head_per_agent and spec.padded:
+        message = (
+            f"{algorithm.name} averages policies, but the agents of {spec.name} have "
+            f"{', '.join(map(str, spec.action_counts))} actions; let it have a head per agent, or "
+            "use another algorithm"
+        )
+        raise ConfigError(message)

@@ -86,7 +86,7 @@ def traffic(
         rounds=config.iterations,
         mixes=config.iterations * parts if links is not None else 0,
         linked=linked_at > 0,
-        action_counts=np.full(n, spec.num_actions, dtype=np.int64),
+        action_counts=np.array(spec.action_counts, dtype=np.int64),
         actor_size=sizes[0],
         critic_size=sizes[1],
         senders=outside.num_agents,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ascore.envs.legal import ILLEGAL
 from ascore.streams import STREAM_ACTOR, STREAM_CRITIC, generator
 
 LARGEST = 4_000_000
@@ -107,6 +108,9 @@ class Actor:
     `multihead`: per agent one trunk and one output block per subject (N networks).
     `separate`: one network per (owner, subject) (N^2 networks), the paper's layout.
     Own policies start from the same weights in both layouts and with or without anticipations.
+
+    Outputs for actions that an agent lacks have weights 0 and a bias that makes their probability
+    exactly 0; since no gradient moves them, they stay so. The others start as without them.
     """
 
     def __init__(
@@ -120,8 +124,10 @@ class Actor:
         layout: str,
         seed: int,
         device: torch.device | str = "cpu",
+        action_counts: Sequence[int] = (),
     ) -> None:
         self.num_agents, self.num_actions = num_agents, num_actions
+        self.action_counts = tuple(action_counts) or (num_actions,) * num_agents
         self.heads = num_agents if head_per_agent else 1
         self.layout = layout
         per_network = self.heads if layout == "multihead" else 1
@@ -140,18 +146,30 @@ class Actor:
                 agent, offset = divmod(k, self.networks_per_agent)
                 subject = offset if self.networks_per_agent > 1 else agent
                 for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
-                    weight = self.net.layers[layer][0][k]
+                    weight, bias = (part[k] for part in self.net.layers[layer])
                     if layer < last:
                         rng = generator(seed, STREAM_ACTOR, layer, subject, agent)
                         weight.copy_(torch.from_numpy(orthogonal(rng, n_in, n_out, math.sqrt(2.0))))
                         continue
                     blocks = weight.view(n_in, -1, self.num_actions)
+                    biases = bias.view(-1, self.num_actions)
                     for block in range(blocks.shape[1]):
                         head = block if blocks.shape[1] > 1 else subject
                         rng = generator(seed, STREAM_ACTOR, layer, head, agent)
                         # Nearly uniform at the start, so that all actions are tried.
-                        start = orthogonal(rng, n_in, self.num_actions, 0.01)
-                        blocks[:, block].copy_(torch.from_numpy(start))
+                        count = self.action_counts[head]
+                        start = orthogonal(rng, n_in, count, 0.01)
+                        blocks[:, block, :count].copy_(torch.from_numpy(start))
+                        biases[block, count:] = ILLEGAL
+
+    @property
+    def lacking(self) -> int:
+        """Parameters of one agent's H heads for actions that their subjects lack."""
+        if self.heads == 1:
+            return 0
+        return sum(self.num_actions - count for count in self.action_counts) * (
+            self.net.sizes[-2] + 1
+        )
 
     def log_probs(self, obs: Tensor, owners: slice = ALL) -> Tensor:
         """Log pi^{ij}(.|s) of some owners: obs [M, O] or [n, M, O] -> f32 [n, M, H, A]."""

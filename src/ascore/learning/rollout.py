@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from ascore import _core
+from ascore.envs.legal import ILLEGAL
 from ascore.envs.vec_env import VecEnv
 from ascore.learning.networks import LARGEST, Actor, forward
 
@@ -33,6 +34,7 @@ class Rollout:
     last_neighbours: npt.NDArray[np.uint8]  # [B, N, N], after the last step
     terminated: npt.NDArray[np.uint8]  # [T, B]
     truncated: npt.NDArray[np.uint8]  # [T, B]
+    legal: npt.NDArray[np.uint8] | None = None  # [T, B, N, A], legal actions; None = all
     final: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]] = field(default_factory=list)
     episode_returns: list[npt.NDArray[np.float64]] = field(default_factory=list)  # [ended, N] each
 
@@ -92,6 +94,7 @@ class Collector:
         self.rollout = Rollout.empty(env, steps)
         self.running_return = np.zeros((env.num_envs, env.spec.num_agents))
         self._uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
+        self._legal: npt.NDArray[np.uint8] | None = None  # kept where masks have been seen
 
     @torch.no_grad()
     def collect(self, actor: Actor) -> Rollout:
@@ -108,11 +111,16 @@ class Collector:
         uniform = torch.from_numpy(self._uniform).T.unsqueeze(-1)  # [N, B, 1]
         rollout.final.clear()
         rollout.episode_returns.clear()
+        rollout.legal = None
         for t in range(rollout.obs.shape[0]):
             rollout.obs[t] = env.obs
             rollout.neighbours[t] = env.neighbours
             env.uniforms(self._uniform)
             logits = forward(layers, per_agent_view(obs_torch[t], env.spec.obs_scale))
+            legal = self._record_legal(t)
+            if legal is not None:
+                allowed = torch.from_numpy(legal.astype(np.bool_)).transpose(0, 1)
+                logits = logits.masked_fill(~allowed, ILLEGAL)
             cdf = torch.softmax(logits, dim=-1).cumsum(dim=-1)
             action = (cdf[..., :-1] <= uniform * cdf[..., -1:]).sum(dim=-1)
             action_torch[t] = action.T
@@ -131,6 +139,18 @@ class Collector:
         rollout.last_obs[...] = env.obs
         rollout.last_neighbours[...] = env.neighbours
         return rollout
+
+    def _record_legal(self, t: int) -> npt.NDArray[np.uint8] | None:
+        """Writes down and returns what is legal now, u8 [B, N, A]; None = everything."""
+        legal, rollout = self.env.legal, self.rollout
+        if legal is not None and rollout.legal is None:
+            if self._legal is None:
+                self._legal = np.empty((len(rollout.obs), *legal.shape), dtype=np.uint8)
+            self._legal[:t] = 1
+            rollout.legal = self._legal
+        if rollout.legal is not None:
+            rollout.legal[t] = 1 if legal is None else legal
+        return legal
 
     def _collect_compiled(self, actor: Actor) -> Rollout:
         """The same in compiled code with its networks; log-probabilities differ by rounding."""

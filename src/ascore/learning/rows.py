@@ -34,6 +34,10 @@ def whole(ranks: Ranks, rollout: Rollout) -> Rollout:
     """
     unpacked = [_unpacked(content, rollout) for content in ranks.everywhere(_packed(rollout))]
     parts, ends = zip(*unpacked, strict=True)
+    masks = [part.legal for part in parts if part.legal is not None]
+    for part in parts if masks else []:
+        if part.legal is None:  # a rank whose environments have forbidden nothing
+            part.legal = np.ones_like(masks[0])
 
     def joined(name: str, axis: int) -> Any:
         return np.concatenate([getattr(part, name) for part in parts], axis=axis)
@@ -41,6 +45,7 @@ def whole(ranks: Ranks, rollout: Rollout) -> Rollout:
     merged = Rollout(
         **{name: joined(name, 1) for name in BY_STEP},
         **{name: joined(name, 0) for name in AT_END},
+        legal=joined("legal", 1) if masks else None,
     )
     _merge_ends(merged, ends, rollout.action.shape[1])
     return merged
@@ -61,7 +66,11 @@ def _ends(rollout: Rollout) -> Ends:
 
 def _packed(rollout: Rollout) -> npt.NDArray[np.uint8]:
     arrays = [getattr(rollout, name) for name in (*BY_STEP, *AT_END)]
-    return np.concatenate([_bytes(x) for x in (*arrays, *_ends(rollout))])
+    legal = (
+        np.zeros((*rollout.action.shape, 0), np.uint8) if rollout.legal is None else rollout.legal
+    )
+    width = np.array([legal.shape[-1]], dtype=np.int64)
+    return np.concatenate([_bytes(x) for x in (*arrays, width, legal, *_ends(rollout))])
 
 
 def _unpacked(content: npt.NDArray[np.uint8], like: Rollout) -> tuple[Rollout, Ends]:
@@ -79,6 +88,10 @@ def _unpacked(content: npt.NDArray[np.uint8], like: Rollout) -> tuple[Rollout, E
     for name in (*BY_STEP, *AT_END):
         own = getattr(like, name)
         fixed[name] = take(own.shape, own.dtype)
+    width = int(take((1,), np.int64)[0])  # A; 0 where there is no mask
+    legal = take((*like.action.shape, width), np.uint8)
+    if width:
+        fixed["legal"] = legal
     own_ends = _ends(like)
     row_bytes = sum(x.dtype.itemsize * int(np.prod(x.shape[1:])) for x in own_ends)
     count = (len(content) - at) // row_bytes

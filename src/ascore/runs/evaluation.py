@@ -59,7 +59,7 @@ class Evaluation:
         agent_return: mean per agent.
         episode_length: mean number of steps.
         entropy: mean entropy of the policies along the way, nats.
-        entropy_uniform: entropy of uniform play, for comparison.
+        entropy_uniform: entropy of uniform play among all actions, for comparison.
         greedy: whether agents took their most probable action instead of sampling.
         milestones: per event of the environment, how often and how soon it happened.
         team_returns: f64 [n], one per episode.
@@ -167,7 +167,7 @@ def play(
         agent_return=returns.mean(axis=0).tolist(),
         episode_length=float(length.mean()),
         entropy=sum(each.entropy_sum for each in rounds) / float(length.sum()),
-        entropy_uniform=math.log(env.spec.num_actions),
+        entropy_uniform=_entropy_uniform(env.spec.action_counts),
         greedy=greedy,
         milestones={
             name: MilestoneTiming(
@@ -178,6 +178,11 @@ def play(
         },
         team_returns=team,
     )
+
+
+def _entropy_uniform(action_counts: tuple[int, ...]) -> float:
+    each = [math.log(count) for count in action_counts]
+    return each[0] if len(set(action_counts)) == 1 else math.fsum(each) / len(each)
 
 
 def _copies(policy: Policy, episodes: int) -> int:
@@ -220,7 +225,7 @@ def _play_round(
     entropy_sum = 0.0
     watch = Watch(env)
     while running.any():
-        log_probs = policy.log_probs(env.obs)
+        log_probs = policy.log_probs(env.obs, env.legal)
         entropy_sum += float(policy.entropy(log_probs).mean(axis=1)[running].sum())
         env.uniforms(uniform)
         action = policy.choose(log_probs, None if greedy else uniform)

@@ -105,6 +105,7 @@ _MANIFEST: dict[str, Any] = {
         "num_agents": _whole(1),
         "num_actions": _whole(1),
         "obs_scale?": is_number,
+        "action_counts?": _list_of(_whole(1), at_least=1),
     },
     "extra": {
         "actor": {

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore._core import __version__
+from ascore.envs import legal as masks
 from ascore.envs.joint import decode
 from ascore.envs.vec_env import Spec
 from ascore.errors import CheckpointError
@@ -23,10 +24,11 @@ from ascore.runs.files import unwritable, write_atomic
 from ascore.runs.tensorfile import metadata, parse, serialize
 
 F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
 
 # Name of the file format, and the version of its layout.
 FORMAT_NAME, FORMAT = "ascore.policy", 1
-PARAM, HORIZON = "env_param.", "horizon"
+PARAM, HORIZON, COUNTS = "env_param.", "horizon", "action_counts"
 _LARGEST = float(np.finfo(np.float32).max)
 MOST_AGENTS, MOST_ACTIONS = 1024, 2**20
 
@@ -42,10 +44,11 @@ class Policy:
         config: the training configuration as plain values; empty for an exported policy.
         obs_scale: factor by which observations are multiplied before the first layer.
         num_agents: N.
-        num_actions: A, of one agent.
+        num_actions: A, the largest of `action_counts`.
         source: the file that names `env`, which is not to be imported before its user says that
             the file is trusted; None = it may be.
         horizon: steps after which an episode is truncated; 0 = as the environment says.
+        action_counts: A_i of every agent; all A unless given.
     """
 
     env: str
@@ -57,17 +60,30 @@ class Policy:
     num_actions: int
     source: Path | None = None
     horizon: int = 0
+    action_counts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        counts = self.action_counts or (self.num_actions,) * self.num_agents
+        object.__setattr__(self, "action_counts", tuple(counts))
 
     @property
     def centralised(self) -> bool:
         """Whether one central policy draws joint actions for all agents."""
         return len(self.layers[0][0]) < self.num_agents
 
-    def log_probs(self, obs: npt.NDArray[Any]) -> F32:
-        """Log-probabilities pi^{ii}(.|s): obs [B, V, O] of the environment -> f32 [B, N, A].
+    def log_probs(self, obs: npt.NDArray[Any], legal: U8 | None = None) -> F32:
+        """Log-probabilities pi^{ii}(.|s) f32 [B, N, A]; about -1e9 where an agent cannot act so.
 
-        A central policy gives those of the joint actions, f32 [B, 1, A**N]; agent 0 is the leading
-        digit.
+        A central policy gives those of the joint actions, f32 [B, 1, J], J the product of all A_i;
+        agent 0 is the leading digit.
+
+        Args:
+            obs: [B, V, O] of the environment.
+            legal: u8 [B, N, A], 1 at the actions that are legal, such as `VecEnv.legal`; None =
+                every action that an agent has.
+
+        Raises:
+            ValueError: a shape does not fit, or nothing is legal for an agent.
         """
         size = self.layers[0][0].shape[1]
         if self.centralised and obs.ndim == 3:
@@ -83,9 +99,29 @@ class Policy:
             hidden = hidden @ weight + bias[:, None, :]
             if index + 1 < len(self.layers):
                 hidden = np.maximum(hidden, 0.0)
+        if legal is not None:
+            hidden = np.where(self._legal_outputs(legal, len(obs)), hidden, masks.ILLEGAL)
         logits = hidden - hidden.max(axis=-1, keepdims=True)
         log_sum = np.log(np.exp(logits).sum(axis=-1, keepdims=True))
         return np.ascontiguousarray((logits - log_sum).transpose(1, 0, 2), dtype=np.float32)
+
+    def _legal_outputs(self, legal: U8, rows: int) -> U8:
+        """u8 [B, N, A] of the agents as the networks' outputs [K, B, A or J]."""
+        wanted = rows, self.num_agents, self.num_actions
+        if np.shape(legal) != wanted:
+            message = f"legal has shape {np.shape(legal)}; this policy needs {wanted}"
+            raise ValueError(message)
+        own = np.asarray(legal).astype(np.bool_)
+        own &= ~masks.padding(self.action_counts, self.num_actions)
+        nothing = np.argwhere(~own.any(axis=-1))
+        if len(nothing):
+            b, i = nothing[0]
+            message = f"legal[{b},{i}] leaves agent {i} no action; leave it at least one"
+            raise ValueError(message)
+        outputs = own.view(np.uint8)
+        if self.centralised:
+            return masks.joint(outputs, self.action_counts)[None]
+        return outputs.transpose(1, 0, 2)
 
     @functools.cached_property
     def _wide_layers(self) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
@@ -96,8 +132,8 @@ class Policy:
     def require(self, spec: Spec) -> None:
         """Raises ValueError unless the policy can act in an environment of these sizes."""
         size = math.prod(spec.obs_shape) * (spec.views if self.centralised else 1)
-        theirs = (spec.num_agents, size, spec.num_actions)
-        ours = (self.num_agents, self.layers[0][0].shape[1], self.num_actions)
+        theirs = (spec.num_agents, size, _counts_text(spec.action_counts))
+        ours = (self.num_agents, self.layers[0][0].shape[1], _counts_text(self.action_counts))
         if ours != theirs:
             message = (
                 f"the policy is for {ours[0]} agents, {ours[1]} observation entries and {ours[2]} "
@@ -106,16 +142,24 @@ class Policy:
             )
             raise ValueError(message)
 
-    def act(self, obs: npt.NDArray[Any], uniform: F32 | None = None) -> npt.NDArray[np.int32]:
-        """Actions i32 [B, N]: sampled with `uniform` f32 [B, N], or the most probable if None."""
-        return self.choose(self.log_probs(obs), uniform)
+    def act(
+        self, obs: npt.NDArray[Any], uniform: F32 | None = None, legal: U8 | None = None
+    ) -> npt.NDArray[np.int32]:
+        """Actions i32 [B, N]: sampled with `uniform` f32 [B, N], or the most probable if None.
+
+        Args:
+            obs: [B, V, O] of the environment.
+            uniform: numbers in [0, 1).
+            legal: as in `log_probs`; an action that is not legal is never taken.
+        """
+        return self.choose(self.log_probs(obs, legal), uniform)
 
     def choose(self, log_probs: F32, uniform: F32 | None) -> npt.NDArray[np.int32]:
         """Actions i32 [B, N] as from `act`, given the result of `log_probs`."""
         if not self.centralised:
             return choose(log_probs, uniform)
         joint = choose(log_probs, None if uniform is None else uniform[:, :1])[:, 0]
-        return decode(joint, self.num_agents, self.num_actions)
+        return decode(joint, self.action_counts)
 
     def entropy(self, log_probs: F32) -> F32:
         """Entropy per agent in nats, f32 [B, N]; a central policy's is divided equally."""
@@ -123,6 +167,10 @@ class Policy:
         if not self.centralised:
             return entropy
         return np.repeat(entropy / self.num_agents, self.num_agents, axis=1)
+
+
+def _counts_text(counts: tuple[int, ...]) -> str:
+    return str(counts[0]) if len(set(counts)) == 1 else " or ".join(map(str, counts))
 
 
 def choose(log_probs: F32, uniform: F32 | None) -> npt.NDArray[np.int32]:
@@ -160,7 +208,8 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
 
     The file holds `layers.l.weight` f32 [K, in, out] and `layers.l.bias` f32 [K, out] for each
     layer l, and as metadata strings: format, version, env, env_param.NAME, obs_scale, num_agents,
-    num_actions, ascore, and horizon where the run was given one.
+    num_actions, ascore; horizon where the run was given one, and action_counts, such as 3,2, where
+    agents have different numbers of actions.
 
     Args:
         policy: a policy, or a run folder, of which the newest checkpoint is exported.
@@ -173,6 +222,7 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
     """
     if not isinstance(policy, Policy):
         policy = load_policy(policy)
+    counts = policy.action_counts
     about = {
         "format": FORMAT_NAME,
         "version": str(FORMAT),
@@ -182,6 +232,7 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
         "num_agents": str(policy.num_agents),
         "num_actions": str(policy.num_actions),
         **({HORIZON: str(policy.horizon)} if policy.horizon else {}),
+        **({COUNTS: ",".join(map(str, counts))} if len(set(counts)) > 1 else {}),
         **{f"{PARAM}{key}": texts.as_text(value) for key, value in policy.env_params.items()},
     }
     arrays = {}
@@ -253,6 +304,7 @@ def from_bytes(data: bytes, source: Path | None) -> Policy:
         num_actions=texts.whole(about, "num_actions", MOST_ACTIONS),
         source=source,
         horizon=texts.whole(about, HORIZON, 2**31 - 1) if HORIZON in about else 0,
+        action_counts=texts.wholes(about, COUNTS, MOST_ACTIONS) if COUNTS in about else (),
     )
     require_sound(policy)
     return policy
@@ -283,12 +335,11 @@ def require_sound(policy: Policy) -> None:
             raise ValueError(message)
         before = (shape[0], shape[2])
     networks, width = policy.layers[-1][1].shape
-    agents, actions = policy.num_agents, policy.num_actions
-    outputs = actions
-    for _ in range(1, agents if networks == 1 else 1):
-        if outputs > width or actions == 1:
-            break
-        outputs *= actions
+    agents, actions, counts = policy.num_agents, policy.num_actions, policy.action_counts
+    if len(counts) != agents or max(counts) != actions:
+        message = f"action_counts = {counts} is not of {agents} agents, one with {actions} actions"
+        raise ValueError(message)
+    outputs = actions if networks > 1 else math.prod(counts)
     if networks not in (agents, 1) or width != outputs:
         message = (
             f"{networks} networks of {width} outputs do not serve {agents} agents of {actions} "
@@ -331,6 +382,7 @@ def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
             num_actions=actions,
             source=saved.path / checkpoint.MANIFEST,
             horizon=int(saved.config.get("horizon", 0)),
+            action_counts=tuple(saved.spec.get("action_counts", ())),
         )
         require_sound(policy)
     except (KeyError, ValueError, IndexError, OverflowError) as error:

@@ -487,6 +487,8 @@ def slice_name(rank: int) -> str:
 
 
 def spec_dict(spec: Spec) -> dict[str, Any]:
-    """Sizes of an environment as plain JSON values."""
+    """Sizes of an environment as plain JSON values; action counts only where they differ."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(spec)))
+    if not spec.padded:
+        del values["action_counts"]
     return values

@@ -33,6 +33,12 @@ def whole(about: dict[str, str], key: str, most: int) -> int:
     return int(digits)
 
 
+def wholes(about: dict[str, str], key: str, most: int) -> tuple[int, ...]:
+    """Whole numbers in 1..most with commas between them."""
+    parts = text(about, key)[:LONGEST].split(",")
+    return tuple(whole({key: part}, key, most) for part in parts)
+
+
 def number(about: dict[str, str], key: str) -> float:
     """A finite number."""
     value = text(about, key)

@@ -25,6 +25,7 @@ struct Observations {
   float scale = 1.0f;
   int views = 1;
   int size = 0;
+  const std::uint8_t* legal = nullptr;  ///< [S, N, A], actions that are; null: all are
 };
 
 /// What the objective is, and its constants; names as in the configuration.

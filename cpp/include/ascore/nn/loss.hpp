@@ -4,6 +4,7 @@
 /// Eq. 13-16 for Anticipation Sharing; the clipped surrogate of the own head, or of all heads.
 #pragma once
 
+#include "ascore/legal.hpp"
 #include "ascore/nn/job.hpp"
 #include "ascore/nn/simd.hpp"
 
@@ -229,6 +230,16 @@ struct Block {
   std::int64_t operator[](int r) const { return index != nullptr ? index[r] : first + r; }
 };
 
+/// Sets the logits of a subject's actions that are not legal.
+inline void forbid(const Observations& obs, const Actors& actors, const Block& block, int subject,
+                   Lane* x) {
+  if (obs.legal == nullptr) return;
+  for (int r = 0; r < block.rows; ++r) {
+    const std::uint8_t* legal = obs.legal + (block[r] * actors.agents + subject) * actors.actions;
+    for (int a = 0; a < actors.actions; ++a) x[a][r] = legal[a] != 0 ? x[a][r] : kIllegal;
+  }
+}
+
 /// One distribution of a message into a tile, with its probabilities.
 inline void receive(const Samples& samples, const Actors& actors, const Block& block, int sender,
                     int subject, Lane* log_q, Lane* q) {
@@ -280,7 +291,10 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
       }
     }
   }
-  for (int h = 0; h < heads; ++h) log_softmax(head(t.x, h), head(t.p, h), actions);
+  for (int h = 0; h < heads; ++h) {
+    forbid(samples.obs, actors, block, own_head_alone ? owner : h, head(t.x, h));
+    log_softmax(head(t.x, h), head(t.p, h), actions);
+  }
   for (int k = 0; k < heads * actions; ++k) {
     for (int r = 0; r < kBlock; ++r) t.slope[k][r] = 0.0f;
   }

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ascore.envs.adapters.copies import Part
 from ascore.envs.adapters.sizes import Sizes
+from ascore.envs.legal import padding, require_legal
 from ascore.envs.vec_env import check_actions
 from ascore.errors import EnvError
 from ascore.streams import action_uniforms
@@ -48,6 +49,7 @@ class Buffers(CoreVecEnv):
     num_threads: int
     num_agents: int
     num_actions: int
+    action_counts: tuple[int, ...]
     obs_size: int
     views: int
     horizon: int
@@ -61,6 +63,7 @@ class Buffers(CoreVecEnv):
     truncated: U8
     episode: npt.NDArray[np.uint64]
     time: npt.NDArray[np.int32]
+    _legal: U8
     _alive: npt.NDArray[np.bool_]
     _next_episode: npt.NDArray[np.uint64]
 
@@ -82,6 +85,8 @@ class Buffers(CoreVecEnv):
         """Takes the sizes, once the copies have reported them."""
         self.num_agents = self.views = sizes.num_agents
         self.num_actions, self.horizon = sizes.num_actions, sizes.horizon
+        self.action_counts = sizes.action_counts
+        self._own = ~padding(sizes.action_counts, sizes.num_actions)  # [N, A], what each agent has
         self.obs_size, self.obs_scale = sizes.obs_size, sizes.obs_scale
         self.action_names = tuple(str(k) for k in range(sizes.num_actions))
         self._fields = sizes.fields(self.num_envs)
@@ -94,10 +99,17 @@ class Buffers(CoreVecEnv):
         """Keeps everything in these arrays from now on."""
         for key in self._fields:
             setattr(self, key, arrays[key])
+        self._legal[:] = self._own
+
+    @property
+    def legal(self) -> U8 | None:
+        """Legal actions u8 [B, N, A] of the current states; None where all that exist are."""
+        return None if (self._legal == self._own).all() else self._legal
 
     def check(self, action: npt.NDArray[np.int32]) -> None:
-        """Refuses actions that are no int32 [B, N] or that an agent lacks."""
-        check_actions(action, self.reward.shape, self.num_actions, self._name)
+        """Refuses actions that are no int32 [B, N], that an agent lacks or that are not legal."""
+        check_actions(action, self.reward.shape, self.action_counts, self._name)
+        require_legal(action, self._legal, self._name)
 
     # ------------------------------------------------------------------ where the copies are
 
@@ -175,6 +187,8 @@ class Buffers(CoreVecEnv):
         if len(parts) > 1:
             about["parts"] = [[copies, len(data)] for copies, data in parts]
         arrays = {key: getattr(self, key) for key in self._fields}
+        if self.legal is None:  # states without masks are as they were before there were any
+            del arrays["_legal"]
         data = b"".join(data for _, data in parts)
         arrays["copies"] = np.frombuffer(data, dtype=np.uint8)
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
@@ -194,7 +208,9 @@ class Buffers(CoreVecEnv):
         self._require_whole(first, count)
         try:
             with np.load(io.BytesIO(state.tobytes()), allow_pickle=False) as file:
-                arrays = {key: file[key] for key in (*self._fields, "copies", "about")}
+                arrays = {"_legal": self._everything()}  # unless a mask was saved
+                wanted = (*self._fields, "copies", "about")
+                arrays |= {key: file[key] for key in wanted if key not in arrays or key in file}
             about = json.loads(arrays.pop("about").tobytes())
             saved_copies = _parts(about, arrays["copies"].tobytes())
         except Exception as error:
@@ -223,6 +239,9 @@ class Buffers(CoreVecEnv):
                 stacklevel=2,
             )
             self.begin_all()
+
+    def _everything(self) -> U8:
+        return np.broadcast_to(self._own, self._legal.shape).astype(np.uint8)
 
     def _require_whole(self, first: int, count: int | None) -> None:
         if (first, self.num_envs if count is None else count) != (0, self.num_envs):

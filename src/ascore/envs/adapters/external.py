@@ -16,6 +16,7 @@ from ascore.envs.adapters.buffers import Buffers, overlap
 from ascore.envs.adapters.copies import Copies, Part
 from ascore.envs.adapters.foreign import FAILURES, crash, shown, waiting_for
 from ascore.envs.adapters.locate import load
+from ascore.envs.adapters.masks import MASK, given_mask, read_mask
 from ascore.envs.adapters.neighbours import read_neighbours
 from ascore.envs.adapters.spaces import reader
 from ascore.errors import EnvError
@@ -30,9 +31,9 @@ class PythonCore(Buffers):
     Episode e of environment b starts with `reset(seed=episode_seed(seed, b, e))`.
 
     An agent that has left the episode, or not entered it yet, observes zeros, gets reward 0, and
-    hears and is heard by no agent; its action is ignored. An episode ends when the last agent
-    leaves: truncated if one of the last to leave was truncated and not terminated, else terminated.
-    An episode that continues after `horizon` steps is truncated there.
+    hears and is heard by no agent; its action is ignored, so all of its own are legal. An episode
+    ends when the last agent leaves: truncated if one of the last to leave was truncated and not
+    terminated, else terminated. An episode that continues after `horizon` steps is truncated there.
 
     Args:
         name: MODULE:CALLABLE.
@@ -127,6 +128,7 @@ class PythonCore(Buffers):
                 b, "agents", "there is no agent after reset()", "fill `agents` in reset()"
             )
         self._observe(b, obs, self._alive[b], self.obs[b])
+        self._permit(b, obs, infos)
         self._listen(b, infos)
 
     def _advance(self, b: int, action: npt.NDArray[np.int32]) -> None:
@@ -153,6 +155,7 @@ class PythonCore(Buffers):
         if not ended:
             self._alive[b] = alive
             self._observe(b, obs, alive, self.obs[b])
+            self._permit(b, obs, infos)
             self._listen(b, infos)
             return
         self.truncated[b] = late or bool((truncated & ~terminated).any())
@@ -250,6 +253,32 @@ class PythonCore(Buffers):
                     "return true or false",
                 ) from error
         return flags
+
+    def _permit(self, b: int, observations: Mapping[Any, Any], infos: Any) -> None:
+        """Sets the legal actions from what present agents are given as their masks."""
+        self._legal[b] = self._own
+        for i in np.flatnonzero(self._alive[b]):
+            agent, count = self.layout.agents[i], self.action_counts[i]
+            info = infos.get(agent) if isinstance(infos, Mapping) else None
+            try:
+                value = given_mask(observations[agent], info, self.layout.masks[i])
+                row = self._own[i, :count] if value is None else read_mask(value, count)
+            except FAILURES as error:
+                reason = str(error) if isinstance(error, ValueError) else f"({crash(error)})"
+                raise self._fault(
+                    b,
+                    "actions",
+                    f"agent {agent!r} has an {MASK} {reason}",
+                    f"give one entry per action, {count} in all: 1 = legal, 0 = not",
+                ) from error
+            if not row.any():
+                raise self._fault(
+                    b,
+                    "actions",
+                    f"agent {agent!r} has no legal action: its {MASK} is 0 everywhere",
+                    "leave it one, say one that does nothing, or take the agent out of `agents`",
+                )
+            self._legal[b, i, :count] = row
 
     def _listen(self, b: int, infos: Any) -> None:
         """Sets the neighbours: all present agents, or those in `infos[agent]["neighbours"]`."""

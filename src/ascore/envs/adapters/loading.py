@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from ascore.envs.adapters.foreign import FAILURES, asking, class_name, crash, shown, waiting_for
 from ascore.envs.adapters.horizon import find_horizon
+from ascore.envs.adapters.masks import has_mask, without_mask
 from ascore.envs.adapters.sizes import Sizes
 from ascore.envs.adapters.spaces import (
     Space,
@@ -32,19 +33,26 @@ class Layout:
 
     Attributes:
         agents: names of the N agents, in the order of `possible_agents`.
-        num_actions: A.
+        action_counts: number of actions of each agent, [N].
         first_action: number of each agent's first action, [N]; 0 without `Discrete(start=...)`.
-        obs_spaces: observation space of each agent, [N].
+        obs_spaces: observation space of each agent, [N], without its action_mask.
+        masks: whether each agent's observations carry an action_mask, [N].
         obs_sizes: number of entries of each agent's flattened observation, [N].
         horizon: maximum number of steps of an episode.
     """
 
     agents: tuple[Any, ...]
-    num_actions: int
+    action_counts: tuple[int, ...]
     first_action: tuple[int, ...]
     obs_spaces: tuple[Space, ...]
+    masks: tuple[bool, ...]
     obs_sizes: tuple[int, ...]
     horizon: int
+
+    @property
+    def num_actions(self) -> int:
+        """A, the largest number of actions."""
+        return max(self.action_counts)
 
     @property
     def obs_dtype(self) -> str:
@@ -62,8 +70,8 @@ class Layout:
     def sizes(self) -> Sizes:
         """What a batch must know."""
         size = max(self.obs_sizes)
-        n, a = len(self.agents), self.num_actions
-        return Sizes(n, a, size, self.obs_dtype, self.obs_scale, self.horizon)
+        n, counts = len(self.agents), self.action_counts
+        return Sizes(n, counts, size, self.obs_dtype, self.obs_scale, self.horizon)
 
     def difference(self, other: Layout) -> str | None:
         """The first property that is not the same, with both values."""
@@ -145,13 +153,15 @@ def layout(env: Any, horizon: int = 0) -> Layout:
         EnvError: a property is missing or not supported; names the first one.
     """
     agents = agent_names(env)
-    num_actions, first_action = action_range(env, agents)
-    obs_spaces = observation_spaces(env, agents)
+    action_counts, first_action = action_range(env, agents)
+    seen = observation_spaces(env, agents)
+    obs_spaces = tuple(without_mask(space) for space in seen)
     return Layout(
         agents=agents,
-        num_actions=num_actions,
+        action_counts=action_counts,
         first_action=first_action,
         obs_spaces=obs_spaces,
+        masks=tuple(has_mask(space) for space in seen),
         obs_sizes=tuple(size_of(space) for space in obs_spaces),
         horizon=horizon or find_horizon(env)[0],
     )
@@ -176,8 +186,8 @@ def agent_names(env: Any) -> tuple[Any, ...]:
         return tuple(names)
 
 
-def action_range(env: Any, agents: tuple[Any, ...]) -> tuple[int, tuple[int, ...]]:
-    """Number of actions of all agents, and the number of each agent's first action."""
+def action_range(env: Any, agents: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Number of actions of every agent, and the number of its first action."""
     spaces_of = {agent: _space(env, "action_space", agent) for agent in agents}
     for agent, space in spaces_of.items():
         if not isinstance(space, spaces.Discrete):
@@ -186,29 +196,15 @@ def action_range(env: Any, agents: tuple[Any, ...]) -> tuple[int, tuple[int, ...
                 found=f"agent {agent!r} has the action space {shown(space)}",
                 remedy="make it gymnasium.spaces.Discrete(n): a choice among n actions",
             )
-    sizes = {agent: int(space.n) for agent, space in spaces_of.items()}
-    if len(set(sizes.values())) > 1:
-        text = ", ".join(f"{agent!r} has {size}" for agent, size in sizes.items())
-        raise EnvError(
-            topic="actions",
-            found=f"agents have different numbers of actions: {text}",
-            remedy=f"give every agent Discrete({max(sizes.values())}); extra ones may do nothing",
-        )
-    return next(iter(sizes.values())), tuple(int(space.start) for space in spaces_of.values())
+    counts = tuple(int(space.n) for space in spaces_of.values())
+    return counts, tuple(int(space.start) for space in spaces_of.values())
 
 
 def observation_spaces(env: Any, agents: tuple[Any, ...]) -> tuple[Space, ...]:
-    """Observation space of each agent, checked to be flattenable."""
+    """Observation space of each agent, checked to be flattenable but for its action_mask."""
     obs_spaces = tuple(_space(env, "observation_space", agent) for agent in agents)
     for agent, space in zip(agents, obs_spaces, strict=True):
-        if isinstance(space, spaces.Dict) and "action_mask" in space.spaces:
-            raise EnvError(
-                topic="observations",
-                found=f"the observation of agent {agent!r} holds an action_mask, but policies "
-                "here choose among all actions",
-                remedy="let a forbidden action do nothing, and omit the mask",
-            )
-        if not isinstance(space, spaces.Space) or size_of(space) < 1:
+        if not isinstance(space, spaces.Space) or size_of(without_mask(space)) < 1:
             raise EnvError(
                 topic="observations",
                 found=f"agent {agent!r} has the observation space {shown(space)}, which has no "

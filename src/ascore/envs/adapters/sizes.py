@@ -1,6 +1,6 @@
 """Sizes of a batch of Python environments, and of its arrays.
 
-B copies, N agents, O entries of the longest observation.
+B copies, N agents, A actions of the agent that has most, O entries of the longest observation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Sizes:
 
     Attributes:
         num_agents: N.
-        num_actions: A.
+        action_counts: number of actions of each agent, [N].
         obs_size: O.
         obs_dtype: uint8 or float32.
         obs_scale: what networks multiply observations by.
@@ -25,11 +25,16 @@ class Sizes:
     """
 
     num_agents: int
-    num_actions: int
+    action_counts: tuple[int, ...]
     obs_size: int
     obs_dtype: str
     obs_scale: float
     horizon: int
+
+    @property
+    def num_actions(self) -> int:
+        """A, the largest number of actions."""
+        return max(self.action_counts)
 
     def fields(self, num_envs: int) -> Fields:
         """The arrays of B copies; all of them are saved."""
@@ -43,6 +48,7 @@ class Sizes:
             "truncated": ((b,), "uint8"),
             "episode": ((b,), "uint64"),
             "time": ((b,), "int32"),
+            "_legal": ((b, n, self.num_actions), "uint8"),
             "_alive": ((b, n), "bool"),
             "_next_episode": ((b,), "uint64"),
         }

@@ -114,6 +114,7 @@ class EngineBackend(Backend):
             rows.advantage.numpy(),
             rows.advantage_scale.numpy(),
             rows.normalized_return.numpy(),
+            rows.legal,
         )
 
     def log_probs(self, owners: slice = ALL) -> Tensor:
@@ -123,7 +124,7 @@ class EngineBackend(Backend):
         out = torch.empty(last - first, len(rows.raw), actor.heads, actor.num_actions)
         # The next step of these owners comes before any change of theirs.
         keep = self.config.minibatches == 1
-        self.engine.log_probs(rows.raw, rows.scale, first, last, out.numpy(), keep)
+        self.engine.log_probs(rows.raw, rows.scale, first, last, out.numpy(), keep, rows.legal)
         return self._all_agents(out)
 
     def refer(self, old: Tensor, messages: Messages | None) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ascore.algorithms.contract import Algorithm
 from ascore.algorithms.terms import Batch, LossTerms, Messages
 from ascore.config import Config
+from ascore.envs.legal import ILLEGAL
 from ascore.learning.backends.contract import Backend, Networks
 from ascore.learning.batch import Rows
 from ascore.learning.exchange import MessageExchange
@@ -71,9 +72,12 @@ class PyTorchBackend(Backend):
 
     def log_probs(self, owners: slice = ALL) -> Tensor:
         """Without a graph."""
-        obs = self.rows.obs
+        obs, rows = self.rows.obs, self.rows
         with torch.no_grad():
-            return self.networks.actor.log_probs(obs if obs.dim() == 2 else obs[owners], owners)
+            logits = self.networks.actor.logits(obs if obs.dim() == 2 else obs[owners], owners)
+            return torch.log_softmax(
+                without_illegal(logits, rows.forbidden, self._agents[owners]), dim=-1
+            )
 
     def refer(self, old: Tensor, messages: Messages | None) -> None:
         """Keeps references."""
@@ -152,13 +156,15 @@ class PyTorchBackend(Backend):
             owners=agents,
         )
         logits = actor.logits(obs, owners)
+        forbidden = rows.forbidden if rows.forbidden is None else pick(rows.forbidden, 0)
         heard, links = None, torch.zeros(len(agents), device=self.device)
         if self.messages is not None:
             sent = pick(self.messages.log_probs, 1)
             if self.config.message_refresh == "minibatch":
                 every = obs if len(logits) == len(sent) else pick(rows.obs, rows.obs.dim() - 2)
                 with torch.no_grad():
-                    sent = self.exchange.reply(actor.log_probs(every)).contiguous()
+                    fresh = without_illegal(actor.logits(every), forbidden, self._agents)
+                    sent = self.exchange.reply(torch.log_softmax(fresh, dim=-1)).contiguous()
             linked = self.messages.neighbours[owners]
             linked = pick(linked, 1) if linked.shape[1] > 1 else linked
             heard = Messages(sent, pick(self.messages.old_policy, 0), linked)
@@ -166,6 +172,7 @@ class PyTorchBackend(Backend):
                 links = linked.expand(-1, len(batch.action), -1).sum(dim=(1, 2)).float()
             if self.exchange.corrects:
                 logits = logits + self.exchange.base(sent, agents)
+        logits = without_illegal(logits, forbidden, agents)
         actor_loss, terms = self.loss(logits, batch, heard)
         if self.algorithm.critic_view is not None:
             obs = rows.critic_obs if rows.critic_obs.dim() == 2 else rows.critic_obs[owners]
@@ -195,6 +202,21 @@ class PyTorchBackend(Backend):
     ) -> tuple[Tensor, LossTerms]:
         """Loss of the actors, f32 [n], and its terms: logits [n, M, H, A]."""
         return objective_loss(self.algorithm, logits, batch, messages, self.config)
+
+
+def without_illegal(logits: Tensor, forbidden: Tensor | None, owners: Tensor) -> Tensor:
+    """Logits whose softmax gives actions that are not legal the probability 0, and no gradient.
+
+    Args:
+        logits: [n, M, H, A]; with several heads, head j is of the actions of agent j.
+        forbidden: bool [M, N, A]; None = every action is legal.
+        owners: i64 [n].
+    """
+    if forbidden is None:
+        return logits
+    several = logits.shape[2] > 1
+    where = forbidden if several else forbidden[:, owners].transpose(0, 1).unsqueeze(2)
+    return logits.masked_fill(where, ILLEGAL)
 
 
 def objective_loss(
