@@ -154,6 +154,23 @@ def test_results_do_not_depend_on_the_number_of_workers(params: dict[str, Any]) 
         assert all_of(workers) == (workers, expected)
 
 
+def test_legal_actions_do_not_depend_on_it() -> None:
+    def masks(workers: int) -> list[bytes]:
+        with of(workers, "shops:Shop", luck=True, where="info", counts=(4, 3)) as env:
+            env.reset()
+            seen = []
+            for _ in range(12):
+                legal = env.legal
+                assert legal is not None
+                seen.append(legal.tobytes())
+                env.step(legal.argmax(axis=-1).astype(np.int32))
+            return seen
+
+    expected = masks(0)
+    assert len(set(expected)) > 6
+    assert masks(2) == expected
+
+
 def test_there_are_no_more_workers_than_copies() -> None:
     with of(9, num_envs=3) as env:
         assert number_of_workers(env) == 3
