@@ -162,8 +162,8 @@ def test_the_check_closes_what_it_tries(log: Path, fail: str) -> None:
 
 
 def test_what_is_no_environment_is_closed_too(log: Path) -> None:
-    with pytest.raises(EnvError, match="turn-based"):
-        ascore.make("python_envs:barn_of_turns", log=str(log))
+    with pytest.raises(EnvError, match="without the methods step"):
+        ascore.make("python_envs:barn_without_steps", log=str(log))
     assert balance(log) == (1, 0)
 
 

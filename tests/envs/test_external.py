@@ -525,7 +525,6 @@ def test_an_array_of_neighbours_is_heard() -> None:
             {},
             "returns a NoneType without the methods reset, step, observation_space",
         ),
-        ("python_envs:turns", {}, r"turn-based environment \(AECEnv\); return .*aec_to_parallel"),
         ("python_envs:Meadow", {"sheep": 3}, r"Meadow\(sheep=3\) fails: TypeError.*--env-param"),
         ("python_envs:Broken", {"how": "constructor"}, r"OSError: out of hay \(python_envs.py:\d+"),
         ("python_envs:the_same", {}, "returns the same object every time"),

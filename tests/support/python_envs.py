@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
-from pettingzoo import ParallelEnv
+from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import parallel_to_aec
 
 
@@ -254,6 +254,66 @@ def turns() -> Any:
     return parallel_to_aec(Meadow())
 
 
+class Queue(AECEnv):
+    """Two agents take up to two of seven loaves in turn; the masks forbid more than are left."""
+
+    metadata: ClassVar[dict[str, Any]] = {"name": "queue"}
+    horizon = 12
+
+    def __init__(self, where: str = "obs") -> None:
+        super().__init__()
+        self.where, self.possible_agents = where, ["first", "second"]
+
+    def observation_space(self, agent: str) -> Any:
+        left = spaces.Box(0.0, 7.0, (1,), np.float32)
+        if self.where != "obs":
+            return left
+        return spaces.Dict(observation=left, action_mask=spaces.Box(0, 1, (3,), np.int8))
+
+    def action_space(self, agent: str) -> Any:
+        return spaces.Discrete(3)
+
+    def allowed(self) -> Any:
+        return (np.arange(3) <= self.left).astype(np.int8)
+
+    def count_of(self, agent: str) -> float:
+        return float(self.left)
+
+    def observe(self, agent: str) -> Any:
+        seen = np.array([self.left], dtype=np.float32)
+        if self.where != "obs":
+            return seen
+        return {"observation": seen, "action_mask": self.allowed()}
+
+    def _tell(self) -> None:
+        for info in self.infos.values():
+            info.clear()
+            if self.where == "info":
+                info["action_mask"] = self.allowed()
+
+    def reset(self, seed: int | None = None, options: Any = None) -> None:
+        self.agents, self.left, self.agent_selection = list(self.possible_agents), 7, "first"
+        self.rewards = dict.fromkeys(self.agents, 0.0)
+        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
+        self.terminations = dict.fromkeys(self.agents, False)
+        self.truncations = dict.fromkeys(self.agents, False)
+        self.infos = {agent: {} for agent in self.agents}
+        self._tell()
+
+    def step(self, action: Any) -> None:
+        mover = self.agent_selection
+        if self.terminations[mover]:
+            self._was_dead_step(action)
+            return
+        taken = min(int(action), self.left)
+        self.left -= taken
+        other = "second" if mover == "first" else "first"
+        self.rewards = {mover: float(taken), other: -0.5 * taken}
+        self.terminations = dict.fromkeys(self.agents, self.left == 0)
+        self.agent_selection = other
+        self._tell()
+
+
 _THE_ONE = Meadow()
 
 
@@ -370,9 +430,9 @@ class Chatty(Meadow):
         self.babble("closed")
 
 
-def barn_of_turns(log: str) -> Any:
+def barn_without_steps(log: str) -> Any:
     barn = Barn(log)
-    barn.agent_iter = lambda: None
+    barn.step = None
     return barn
 
 

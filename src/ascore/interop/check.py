@@ -18,6 +18,7 @@ from ascore.envs.adapters.horizon import find_horizon
 from ascore.envs.adapters.loading import Layout, build, close, layout
 from ascore.envs.adapters.locate import build_compiled, is_compiled, load
 from ascore.envs.adapters.masks import MASK, given_mask, read_mask
+from ascore.envs.adapters.turns import Turns
 from ascore.envs.vec_env import Spec, VecEnv
 from ascore.interop import trial
 from ascore.interop.findings import Finding, Report, report
@@ -139,6 +140,13 @@ def _compiled(result: Report, create: Callable[..., Any], steps: int, seed: int)
 def _sizes(result: Report, env: Any) -> Layout | None:
     """Checks every part of the layout separately, so that all problems are reported at once."""
     result.add("loading", "good", f"{class_name(env)} created; it has reset, step and spaces")
+    if isinstance(env, Turns):
+        result.add(
+            "turns",
+            "good",
+            "every step is the turn of one agent; the others wait, with one legal action that is "
+            "not read",
+        )
     with result.asking():
         agents = loading.agent_names(env)
         result.add("agents", "good", f"{len(agents)}: {_listed(agents)}")

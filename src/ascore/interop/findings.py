@@ -25,7 +25,7 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        topic: loading, API, agents, actions, observations, memory, rewards, horizon, speed,
+        topic: loading, turns, API, agents, actions, observations, memory, rewards, horizon, speed,
             determinism, pickling.
         verdict: problem = prevents training; advice = training works, with a reservation.
         found: what was observed.

@@ -105,17 +105,14 @@ def build(create: Callable[..., Any], target: str, params: Mapping[str, Any]) ->
 def _as_parallel(env: Any, call: str) -> Any:
     """An object with the methods of a ParallelEnv; raises EnvError if it cannot be one."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # gymnasium's wrappers before 1.0 warn where they look inside
+        # Gymnasium's wrappers before 1.0 warn where somebody looks inside.
+        warnings.simplefilter("ignore")
         turns = callable(getattr(env, "agent_iter", None))
         missing = [name for name in NEEDED if not callable(getattr(env, name, None))]
     if turns:
-        raise EnvError(
-            topic="API",
-            found=f"{call} returns a turn-based environment (AECEnv)",
-            remedy="return pettingzoo.utils.aec_to_parallel(env) if its agents can act at once",
-        )
+        from ascore.envs.adapters.turns import taking_turns
+
+        return taking_turns(env)
     if not missing:
         return env
     from ascore.envs.adapters.several import several
