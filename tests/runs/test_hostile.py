@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,11 @@ def rewrite(run: Path, values: dict[str, Any]) -> None:
 def refused(run: Path, words: str) -> None:
     """Evaluating, resuming and exporting say the same; the files are as they were."""
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
-    start = time.perf_counter()
     for call in (ascore.evaluate, ascore.resume, ascore.load_policy):
         with pytest.raises(CheckpointError, match=words) as caught:
             call(run)
         assert str(file(run).parent) in str(caught.value)
         assert "\n" not in str(caught.value)
-    assert time.perf_counter() - start < 5
     assert before == {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
 
 
@@ -170,10 +168,13 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated(
 ) -> None:
     values = {key: manifest.read(file(run))[key] for key in KEPT}
     rewrite(run, changed(values, path, lambda table, key: table.update({key: value})))
-    start = time.perf_counter()
-    with pytest.raises(CheckpointError, match="does not hold a policy"):
-        ascore.evaluate(run)
-    assert time.perf_counter() - start < 2
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match="does not hold a policy"):
+            ascore.evaluate(run)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_centre_for_many_agents_is_refused_at_once(run: Path) -> None:
@@ -181,10 +182,13 @@ def test_a_centre_for_many_agents_is_refused_at_once(run: Path) -> None:
     values["spec"] |= {"num_agents": 10**8, "num_actions": 5}
     values["extra"]["actor"] |= {"agents": 1}
     rewrite(run, values)
-    start = time.perf_counter()
-    with pytest.raises(CheckpointError, match="does not hold a policy"):
-        ascore.evaluate(run)
-    assert time.perf_counter() - start < 2
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match="does not hold a policy"):
+            ascore.evaluate(run)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -258,10 +262,8 @@ def test_parameters_that_are_not_finite_are_refused(value: float, run: Path) -> 
 def test_a_hostile_policy_is_refused(data: bytes, words: str, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(data)
-    start = time.perf_counter()
     with pytest.raises(CheckpointError, match=words) as caught:
         ascore.load_policy(path)
-    assert time.perf_counter() - start < 2
     assert str(caught.value).startswith(f"{path} does not hold a policy (")
 
 

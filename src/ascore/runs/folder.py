@@ -64,6 +64,11 @@ def require_free(folder: Path, algorithms: Sequence[str] = ()) -> None:
     Raises:
         RunError: it holds a run, or anything else; the message names it.
     """
+    # Listed first: a run that begins in the meantime is then called a run.
+    try:
+        there = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise unwritable(folder, error) from error
     for path in (folder, *(folder / name.replace(":", "-") for name in algorithms)):
         if (path / CONFIG).exists():
             message = (
@@ -71,10 +76,6 @@ def require_free(folder: Path, algorithms: Sequence[str] = ()) -> None:
                 "or choose another --out"
             )
             raise RunError(message)
-    try:
-        there = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-    except OSError as error:
-        raise unwritable(folder, error) from error
     others = [name for name in there if name not in _TRACES]
     if others:
         shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")

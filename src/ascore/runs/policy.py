@@ -354,6 +354,9 @@ def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
         actor, flat = saved.extra["actor"], saved.arrays["actor"]
         sizes, heads = actor["sizes"], actor["heads"]
         agents, actions = saved.spec["num_agents"], saved.spec["num_actions"]
+        if not 1 <= agents <= MOST_AGENTS:  # a tuple of this length is made below
+            message = f"num_agents = {agents} is outside 1..{MOST_AGENTS}"
+            raise ValueError(message)
         n = actor.get("agents", agents)
         if flat.dtype != np.float32 or not n * heads <= flat.size:
             message = f"{flat.size} numbers of {flat.dtype} for {n} times {heads} networks"
