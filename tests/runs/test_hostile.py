@@ -54,6 +54,16 @@ def rewrite(run: Path, values: dict[str, Any]) -> None:
     file(run).write_bytes(manifest.compose(tensors, values))
 
 
+def refused_in_little_memory(run: Path) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match="does not hold a policy"):
+            ascore.evaluate(run)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+
+
 def refused(run: Path, words: str) -> None:
     """Evaluating, resuming and exporting say the same; the files are as they were."""
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
@@ -168,13 +178,7 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated(
 ) -> None:
     values = {key: manifest.read(file(run))[key] for key in KEPT}
     rewrite(run, changed(values, path, lambda table, key: table.update({key: value})))
-    tracemalloc.start()
-    try:
-        with pytest.raises(CheckpointError, match="does not hold a policy"):
-            ascore.evaluate(run)
-        assert tracemalloc.get_traced_memory()[1] < 2**24
-    finally:
-        tracemalloc.stop()
+    refused_in_little_memory(run)
 
 
 def test_a_centre_for_many_agents_is_refused_at_once(run: Path) -> None:
@@ -182,13 +186,7 @@ def test_a_centre_for_many_agents_is_refused_at_once(run: Path) -> None:
     values["spec"] |= {"num_agents": 10**8, "num_actions": 5}
     values["extra"]["actor"] |= {"agents": 1}
     rewrite(run, values)
-    tracemalloc.start()
-    try:
-        with pytest.raises(CheckpointError, match="does not hold a policy"):
-            ascore.evaluate(run)
-        assert tracemalloc.get_traced_memory()[1] < 2**24
-    finally:
-        tracemalloc.stop()
+    refused_in_little_memory(run)
 
 
 @pytest.mark.parametrize(

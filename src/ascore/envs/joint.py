@@ -10,19 +10,15 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ascore.envs import legal as masks
+from ascore.envs.array_core import ArrayCore
 from ascore.envs.vec_env import Spec, VecEnv, check_actions
 from ascore.errors import ConfigError
-
-if TYPE_CHECKING:
-    from ascore._core import CoreVecEnv
-else:
-    CoreVecEnv = object  # for types only: cores share an interface, not code
 
 MOST = 2**20
 """Joint actions that one network can have outputs for, whatever limit is set."""
@@ -75,30 +71,12 @@ def joint_env(env: VecEnv) -> VecEnv:
     return VecEnv(JointCore(env), env.spec.name)
 
 
-class JointCore(CoreVecEnv):
+class JointCore(ArrayCore):
     """One central agent in place of N, with the interface of a compiled batch.
 
     Its observation is the N views concatenated (or the shared view), its reward the sum of the
     private rewards, and it has no neighbours.
     """
-
-    num_envs: int
-    num_threads: int
-    num_agents: int
-    num_actions: int
-    obs_size: int
-    views: int
-    horizon: int
-    params: dict[str, Any]
-    action_names: tuple[str, ...]
-    obs: npt.NDArray[Any]
-    final_obs: npt.NDArray[Any]
-    reward: F32
-    neighbours: U8
-    terminated: U8
-    truncated: U8
-    episode: npt.NDArray[np.uint64]
-    time: npt.NDArray[np.int32]
 
     def __init__(self, env: VecEnv) -> None:
         self._env = env

@@ -13,7 +13,7 @@ from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
 from ascore._core import __version__
 from ascore.envs.legal import ILLEGAL
-from ascore.runs.files import unwritable, write_atomic
+from ascore.runs.files import write_out
 from ascore.runs.policy import Policy, load_policy
 
 IR_VERSION, OPSET = 8, 17
@@ -42,14 +42,7 @@ def export_onnx(
     """
     if not isinstance(policy, Policy):
         policy = load_policy(policy)
-    model = onnx_model(policy, agent, masks)
-    path = Path(out)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    write_atomic(path, model.SerializeToString())
-    return path
+    return write_out(out, onnx_model(policy, agent, masks).SerializeToString())
 
 
 def onnx_model(policy: Policy, agent: int | None = None, masks: bool = False) -> ModelProto:

@@ -20,8 +20,9 @@ from pettingzoo import ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 from pettingzoo.utils.env import AECEnv
 
-from ascore.envs.factory import in_python, make
+from ascore.envs.factory import make
 from ascore.interop.bounds import observation_bounds
+from ascore.interop.built_in import built_in
 
 if TYPE_CHECKING:
     from ascore.render.frames import Moment
@@ -103,12 +104,8 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
             )
             raise ValueError(message)
         self.render_mode = render_mode
-        if in_python(name):
-            message = f"{name} is a PettingZoo environment already; call it without ascore"
-            raise ValueError(message)
-        if seed is None:
-            seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-        self._env = make(name, 1, seed, num_threads=1, **params)
+        other = "is a PettingZoo environment already; call it without ascore"
+        self._env = built_in(name, 1, seed, 1, params, other)
         self._scale = np.float32(self._env.spec.obs_scale) if floats else None
         spec = self._env.spec
         self.horizon = spec.horizon

@@ -14,8 +14,8 @@ from tensordict import TensorDict, TensorDictBase
 from torchrl.data import Bounded, Categorical, Composite, Unbounded
 from torchrl.envs import EnvBase
 
-from ascore.envs.factory import in_python, make
 from ascore.interop.bounds import observation_bounds
+from ascore.interop.built_in import built_in
 
 GROUP = "agents"
 """Name of the group that holds all agents."""
@@ -49,12 +49,8 @@ def torchrl_env(
         ValueError: a name or parameter is unknown, or a value is out of range.
         TypeError: a parameter has another type.
     """
-    if in_python(name):
-        message = f"{name} is written in Python; give it to torchrl.envs.PettingZooWrapper"
-        raise ValueError(message)
-    if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-    return TorchRLView(make(name, num_envs, seed, num_threads=num_threads, **params), floats)
+    other = "is written in Python; give it to torchrl.envs.PettingZooWrapper"
+    return TorchRLView(built_in(name, num_envs, seed, num_threads, params, other), floats)
 
 
 class TorchRLView(EnvBase):

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector.utils import batch_space
 
-from ascore.envs.factory import in_python, make
 from ascore.interop.bounds import observation_bounds
+from ascore.interop.built_in import built_in
 
 if int(gymnasium.__version__.partition(".")[0]) < 1:  # its vector environments were others before
     _message = (
@@ -60,15 +60,11 @@ def vector_env(
         ValueError: a name or parameter is unknown, or a value is out of range.
         TypeError: a parameter has another type.
     """
-    if in_python(name):
-        message = (
-            f"{name} is written in Python; a vector of such environments is made by their own "
-            "packages, such as gymnasium or SuperSuit"
-        )
-        raise ValueError(message)
-    if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-    games = make(name, num_envs, seed, num_threads=num_threads, **params)
+    other = (
+        "is written in Python; a vector of such environments is made by their own packages, such "
+        "as gymnasium or SuperSuit"
+    )
+    games = built_in(name, num_envs, seed, num_threads, params, other)
     return VectorView(games, floats, agent_indicator, copy)
 
 

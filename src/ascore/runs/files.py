@@ -60,6 +60,21 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise unwritable(path, error) from error
 
 
+def write_out(out: str | Path, data: bytes) -> Path:
+    """Writes a file where a user wants it, in a folder that is created.
+
+    Raises:
+        RunError: as `write_atomic`, or the folder cannot be created.
+    """
+    path = Path(out)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    write_atomic(path, data)
+    return path
+
+
 def sync(handle: int) -> None:
     """Syncs an open file to disk, on file systems that can."""
     try:

@@ -20,7 +20,7 @@ from ascore.envs.joint import decode
 from ascore.envs.vec_env import Spec
 from ascore.errors import CheckpointError
 from ascore.runs import checkpoint, tensorfile, texts
-from ascore.runs.files import unwritable, write_atomic
+from ascore.runs.files import write_out
 from ascore.runs.tensorfile import metadata, parse, serialize
 
 F32 = npt.NDArray[np.float32]
@@ -241,13 +241,7 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
         arrays[f"layers.{index}.bias"] = bias
     data = serialize(arrays, about)
     from_bytes(data, None)  # nobody is given a file that cannot be read
-    path = Path(out)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    write_atomic(path, data)
-    return path
+    return write_out(out, data)
 
 
 def from_file(path: Path) -> Policy:

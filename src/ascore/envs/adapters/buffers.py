@@ -10,28 +10,24 @@ import json
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ascore.envs.adapters.copies import Part
 from ascore.envs.adapters.sizes import Sizes
+from ascore.envs.array_core import ArrayCore
 from ascore.envs.legal import padding, require_legal
 from ascore.envs.vec_env import check_actions
 from ascore.errors import EnvError
 from ascore.streams import action_uniforms
 
-if TYPE_CHECKING:
-    from ascore._core import CoreVecEnv
-else:
-    CoreVecEnv = object  # for types only: compiled and Python cores share an interface, not code
-
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
 
-class Buffers(CoreVecEnv):
+class Buffers(ArrayCore):
     """Arrays of B copies of a Python environment, with the interface of a compiled batch.
 
     Subclasses say where the copies are: in this process, or in others.
@@ -45,24 +41,7 @@ class Buffers(CoreVecEnv):
         first_copy: number of the first copy in messages.
     """
 
-    num_envs: int
-    num_threads: int
-    num_agents: int
-    num_actions: int
     action_counts: tuple[int, ...]
-    obs_size: int
-    views: int
-    horizon: int
-    params: dict[str, Any]
-    action_names: tuple[str, ...]
-    obs: npt.NDArray[Any]
-    final_obs: npt.NDArray[Any]
-    reward: F32
-    neighbours: U8
-    terminated: U8
-    truncated: U8
-    episode: npt.NDArray[np.uint64]
-    time: npt.NDArray[np.int32]
     _legal: U8
     _alive: npt.NDArray[np.bool_]
     _next_episode: npt.NDArray[np.uint64]

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from pettingzoo import ParallelEnv
 
 from ascore.envs.adapters.foreign import shown
 from ascore.envs.adapters.spaces import of_gymnasium
+from ascore.envs.adapters.wrapper import Wrapper
 
 
 def several(env: Any) -> Several | None:
@@ -34,23 +34,16 @@ def several(env: Any) -> Several | None:
     return Several(env, actions, observations)
 
 
-class Several(ParallelEnv[Any, Any, Any]):
+class Several(Wrapper):
     """A gymnasium environment with a space per agent, step by step as it is.
 
     Agents are called as in its Dict, else "agent_0" and on. One whose own flag says that it has
     ended leaves `agents`; until the last has, the environment is given the first action for it.
-
-    Attributes:
-        env: the environment itself.
     """
 
     def __init__(self, env: Any, actions: dict[Any, Any], observations: dict[Any, Any]) -> None:
-        self.env = env
-        self.possible_agents = list(actions)
-        self.agents = []
+        super().__init__(env, actions)
         self.action_spaces, self.observation_spaces = actions, observations
-        self.metadata = dict(getattr(env, "metadata", None) or {})
-        self.render_mode = getattr(env, "render_mode", None)
         self._named = isinstance(of_gymnasium(env.action_space), spaces.Dict)
 
     def observation_space(self, agent: Any) -> Any:
@@ -78,19 +71,6 @@ class Several(ParallelEnv[Any, Any, Any]):
         outcome = (self._split("observations", obs), self._split("rewards", rewards), *ended)
         kept = tuple({agent: each[agent] for agent in acted} for each in outcome)
         return (*kept, self._infos(info))
-
-    def render(self) -> Any:
-        """As the environment."""
-        return self.env.render()
-
-    def close(self) -> None:
-        """As the environment."""
-        self.env.close()
-
-    @property
-    def unwrapped(self) -> Any:
-        """The environment without its wrappers."""
-        return getattr(self.env, "unwrapped", self.env)
 
     def _first(self, agent: Any) -> int:
         return int(getattr(self.action_spaces[agent], "start", 0))

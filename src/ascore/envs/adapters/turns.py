@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from pettingzoo import ParallelEnv
 
 from ascore.envs.adapters.masks import MASK
 from ascore.envs.adapters.spaces import of_gymnasium
+from ascore.envs.adapters.wrapper import Wrapper
 
 
 def taking_turns(env: Any) -> Any:
@@ -26,21 +26,14 @@ def taking_turns(env: Any) -> Any:
     return Turns(env)
 
 
-class Turns(ParallelEnv[Any, Any, Any]):
+class Turns(Wrapper):
     """A turn-based environment in which the others wait: their only legal action is the first.
 
     What a turn earns, for whomever, is the reward of that step.
-
-    Attributes:
-        env: the environment itself.
     """
 
     def __init__(self, env: Any) -> None:
-        self.env = env
-        self.possible_agents = list(env.possible_agents)
-        self.agents = []
-        self.metadata = dict(getattr(env, "metadata", None) or {})
-        self.render_mode = getattr(env, "render_mode", None)
+        super().__init__(env, env.possible_agents)
 
     def observation_space(self, agent: Any) -> Any:
         """That of the agent."""
@@ -68,19 +61,6 @@ class Turns(ParallelEnv[Any, Any, Any]):
         self.agents = [agent for agent in acted if not (ended[0][agent] or ended[1][agent])]
         observations, infos = self._seen(acted)
         return observations, rewards, *ended, infos
-
-    def render(self) -> Any:
-        """As the environment."""
-        return self.env.render()
-
-    def close(self) -> None:
-        """As the environment."""
-        self.env.close()
-
-    @property
-    def unwrapped(self) -> Any:
-        """The environment without its wrappers."""
-        return getattr(self.env, "unwrapped", self.env)
 
     def _flags(self) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
         return self.env.terminations, self.env.truncations
