@@ -19,7 +19,7 @@ ARROWS = {
     "": "_core algorithms config envs interop runs",
     "__main__": "cli",
     "algorithms": "_core config envs errors streams",
-    "benchmark": "_core algorithms config envs errors learning reference runtime",
+    "benchmark": "_core algorithms config envs errors interop learning reference runtime",
     "cli": "_core commands errors",
     "commands": "_core algorithms benchmark config envs errors experiments interop render runs"
     " runtime",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ascore.benchmark import environments, estimates, learning, updates
+from ascore.benchmark import environments, estimates, learning, others, updates
 from ascore.benchmark.machine import describe_machine
 from ascore.benchmark.timing import FULL, Differs, Effort, Measure, Missing, Result
 
@@ -20,6 +20,7 @@ GROUPS: dict[str, Callable[[], list[tuple[str, Measure]]]] = {
     "loss": learning.loss_cases,
     "networks": learning.network_cases,
     "training": learning.training_cases,
+    "others": others.cases,
 }
 """By group: its cases, each a name and a function that measures it."""
 
