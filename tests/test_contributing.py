@@ -99,6 +99,7 @@ def test_an_environment_without_a_case_is_told_what_to_write() -> None:
 NAMED = {
     "cpp/tests/capi_test.cpp": "examples",
     "src/ascore/benchmark/learning.py": "updates are timed on small and large networks",
+    "src/ascore/benchmark/others.py": "a game with a view per agent, and updates of several sizes",
     "src/ascore/benchmark/scaling.py": "runs and environments that are timed",
     "src/ascore/benchmark/workloads.py": "sizes and bars that are promised; others have defaults",
     "src/ascore/experiments/studies.py": "the paper's figures",
