@@ -148,6 +148,19 @@ def test_importing_the_package_needs_numpy_only() -> None:
     assert out.stdout.split() == ["ascore", "False"]
 
 
+def test_a_training_does_not_load_what_takes_long_and_is_not_used(tmp_path: Path) -> None:
+    """PyTorch's compiler alone takes as long to load as PyTorch."""
+    script = (
+        "import sys, ascore\n"
+        "config = ascore.Config(env='predation-v1', num_envs=2, episodes=2)\n"
+        f"ascore.train(config, {str(tmp_path / 'run')!r})\n"
+        "slow = {'torch._dynamo', 'numba', 'matplotlib', 'sympy'}\n"
+        "print(*slow & set(sys.modules), 'none')\n"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert out.stdout == "none\n"
+
+
 # ---- one trainer for every algorithm ---------------------------------------------------------
 
 

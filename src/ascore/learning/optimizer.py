@@ -30,19 +30,29 @@ class AgentAdam:
         self.second = torch.zeros_like(self.parameters)
         self.steps = torch.zeros(num_agents, device=self.parameters.device)
         self.lr, self.eps, self.max_norm = lr, eps, max_norm
-        self.rows = [torch.nn.Parameter(row) for row in self.parameters]
-        self.adam = torch.optim.Adam(self.rows, lr=lr, eps=eps, fused=True)
-        for index, row in enumerate(self.rows):
-            self.adam.state[row] = {
-                "step": self.steps[index],
-                "exp_avg": self.first[index],
-                "exp_avg_sq": self.second[index],
-            }
+        self._torch: torch.optim.Adam | None = None  # made at the first step: see `_made`
+        self._rows: list[torch.nn.Parameter] = []
+
+    def _made(self) -> torch.optim.Adam:
+        """PyTorch's optimiser of the same buffers.
+
+        Its constructor loads PyTorch's compiler, which takes a second; compiled steps need neither.
+        """
+        if self._torch is None:
+            self._rows = [torch.nn.Parameter(row) for row in self.parameters]
+            self._torch = torch.optim.Adam(self._rows, lr=self.lr, eps=self.eps, fused=True)
+            for index, row in enumerate(self._rows):
+                self._torch.state[row] = {
+                    "step": self.steps[index],
+                    "exp_avg": self.first[index],
+                    "exp_avg_sq": self.second[index],
+                }
+        return self._torch
 
     def set_rate(self, lr: float) -> None:
         """Sets the learning rate."""
         self.lr = lr
-        for group in self.adam.param_groups:
+        for group in self._torch.param_groups if self._torch is not None else []:
             group["lr"] = lr
 
     def norms(self, owners: slice) -> Tensor:
@@ -55,10 +65,11 @@ class AgentAdam:
         if self.max_norm > 0:
             scale = (self.max_norm / (norms + 1e-12)).clamp(max=1.0)
             self.gradients[owners] *= scale.unsqueeze(1)
-        chosen = range(len(self.rows))[owners]
-        for index, row in enumerate(self.rows):
+        adam = self._made()
+        chosen = range(len(self._rows))[owners]
+        for index, row in enumerate(self._rows):
             row.grad = self.gradients[index] if index in chosen else None
-        self.adam.step()
+        adam.step()
 
     def state(self) -> dict[str, Tensor]:
         """Copies of moments and step counts, stacked over agents."""
