@@ -21,8 +21,8 @@ ARROWS = {
     "algorithms": "_core config envs errors streams",
     "benchmark": "_core algorithms config envs errors interop learning reference runtime",
     "cli": "_core commands errors",
-    "commands": "_core algorithms benchmark config envs errors experiments interop render runs"
-    " runtime",
+    "commands": "_core algorithms benchmark config envs errors experiments interop render report"
+    " runs runtime",
     "config": "envs errors reading",
     "envs": "_core errors runtime streams",
     "errors": "",
@@ -32,6 +32,7 @@ ARROWS = {
     "reading": "",
     "reference": "",
     "render": "envs errors runs scripted streams",
+    "report": "config envs errors experiments render runs",
     "runs": "_core algorithms config envs errors learning reading runtime streams",
     "runtime": "_core errors",
     "scripted": "envs",

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from ascore.commands import embedding, envs, experiments, machine, runs, training
+from ascore.commands import embedding, envs, experiments, machine, report, runs, training
 from ascore.commands.exits import DONE, MISUSED, ended_by
 from ascore.commands.output import reserved
 from ascore.commands.shared import patient
@@ -27,6 +27,8 @@ usage: ascore COMMAND ...
   resume RUN       continue a run from its newest checkpoint
   evaluate RUN     return of a trained policy over new episodes
   plot RUN...      team return against episodes, as a picture
+  report RUN...    curves, agents, traffic and what looks wrong, as one page for a browser
+  watch RUN...     the same page, live while runs go on, on this machine alone
   render RUN|ENV   an episode as an animation; without a run, of random play
   sweep ENV        algorithms, settings and seeds in worker processes, or as a Slurm array
   reproduce FIG    the paper's experiments: fig2 to fig7, or all
@@ -120,6 +122,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": training.resume,
     "evaluate": runs.evaluate,
     "plot": runs.plot,
+    "report": report.report,
+    "watch": report.watch,
     "render": runs.render,
     "sweep": experiments.sweep,
     "reproduce": experiments.reproduce,

@@ -11,7 +11,7 @@ import pytest
 
 import ascore
 from ascore.errors import AscoreWarning, RunError
-from ascore.render.plots import _smooth, plot_runs
+from ascore.render.plots import plot_runs, smoothed
 
 QUICK: dict[str, Any] = {
     "env": "exchange-v1",
@@ -67,7 +67,7 @@ def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_gaps_do_not_spread_when_curves_are_smoothed() -> None:
     values = np.array([np.nan, 1.0, np.nan, 3.0, *[2.0] * 196])
-    smooth = _smooth(values)  # over four updates
+    smooth = smoothed(values)  # over four updates
     assert np.isnan(smooth[[0, 2]]).all()
     assert smooth[[1, 3, 4, 5]].tolist() == [1.0, 2.0, 2.0, 7 / 3]
 

@@ -123,6 +123,37 @@ class PlotOptions:
 
 
 @dataclass(frozen=True)
+class ReportOptions:
+    """Write one HTML page about runs and sweeps, which opens without a network.
+
+    It shows curves, returns of the agents, bytes sent, configurations, and what looks wrong.
+    """
+
+    runs: Positional[tuple[Path, ...]]
+    """Run folders, sweep folders, or folders of runs."""
+    out: Path = Path("report.html")
+    """Page to write, ending in .html."""
+    evaluate: int = 200
+    """Evaluation episodes for each finished run that no sweep has evaluated; 0 = none."""
+    replays: bool = False
+    """Embed an episode of a run of each setting; needs the extra render."""
+    trust: bool = False
+    """Import Python environments that runs name, to evaluate them, which runs their code."""
+    json: bool = False
+    """Print one JSON object instead of text."""
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """Serve the page of `ascore report` while runs go on, on this machine alone; Ctrl-C ends."""
+
+    runs: Positional[tuple[Path, ...]]
+    """Run folders, sweep folders, or folders of runs."""
+    port: int = 0
+    """Port on 127.0.0.1; 0 = a free one."""
+
+
+@dataclass(frozen=True)
 class RenderOptions:
     """Play one evaluation episode and write it as a GIF, its end as a PNG, or all steps as PNGs.
 

@@ -86,7 +86,7 @@ def _panel(axes: Any, runs: Sequence[Run], kind: str) -> None:
     labelled: set[str] = set()
     for run in runs:
         algorithm = run.config.algorithm
-        smooth = _smooth(_team_returns(run))
+        smooth = smoothed(_team_returns(run))
         label = None if algorithm in labelled else algorithm.upper()
         labelled.add(algorithm)
         style = {"color": COLOURS.get(algorithm, OTHER), "label": label, "alpha": 0.85}
@@ -155,7 +155,7 @@ def _with_returns(runs: Sequence[Run]) -> list[Run]:
     return drawn
 
 
-def _smooth(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Mean over the last few updates; those in which no episode ended do not count."""
     width = max(1, int(len(values) * SMOOTHING))
     known = np.isfinite(values)

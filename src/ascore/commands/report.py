@@ -1,0 +1,65 @@
+"""`ascore report` and `ascore watch`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from ascore.commands.exits import DONE
+from ascore.commands.shared import print_json
+
+
+def report(argv: list[str]) -> int:
+    """Writes one page about runs and sweeps."""
+    import tyro
+
+    from ascore.commands.options import ReportOptions
+    from ascore.report.build import report
+    from ascore.report.html import size
+    from ascore.runtime.progress import Patience
+
+    options = tyro.cli(ReportOptions, args=argv, prog="ascore report")
+    written = report(
+        options.runs,
+        options.out,
+        command=shlex.join(["ascore", "report", *argv]),
+        machine=_machine(),
+        episodes=options.evaluate,
+        with_replays=options.replays,
+        trust=options.trust,
+        progress=Patience("evaluation episodes").update,
+        drawing=Patience("frames drawn").update,
+    )
+    if options.json:
+        listed = [vars(concern) for concern in written.concerns]
+        about = {"path": str(written.path), "bytes": written.size, "runs": written.runs}
+        print_json({**about, "concerns": listed})
+        return DONE
+    for concern in written.concerns:
+        print(f"{concern.run}: {concern.sentence}")
+    print(f"page about {written.runs} runs written to {written.path} ({size(written.size)})")
+    return DONE
+
+
+def watch(argv: list[str]) -> int:
+    """Serves a page about runs and sweeps on this machine until it is interrupted."""
+    import tyro
+
+    from ascore.commands.options import WatchOptions
+    from ascore.report.server import Server, Watched
+
+    options = tyro.cli(WatchOptions, args=argv, prog="ascore watch")
+    made = {"command": shlex.join(["ascore", "watch", *argv]), "machine": _machine()}
+    with Server(Watched(options.runs, made), options.port) as server:
+        print(f"open {server.url}; Ctrl-C ends", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:  # the way to end it, and no failure
+            print()
+    return DONE
+
+
+def _machine() -> dict[str, Any]:
+    from ascore.benchmark.machine import describe_machine
+
+    return describe_machine()

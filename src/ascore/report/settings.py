@@ -1,0 +1,183 @@
+"""Sorts runs into chapters, which share environment and anchors, and those into settings.
+
+N agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ascore.config import Config
+from ascore.envs.factory import batch, is_external
+from ascore.envs.table import ENVIRONMENTS
+from ascore.experiments.statistics import Estimate, estimate
+from ascore.report.sources import MACHINE, Listing, Reading
+from ascore.report.values import mean
+
+CHAPTER = ("env", "env_params", "horizon")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Runs that differ in their seed alone.
+
+    Attributes:
+        code: short name in the charts: A, B, ...
+        label: name in the sweep, or the algorithm and what else differs from the other settings.
+        readings: its runs.
+    """
+
+    code: str
+    label: str
+    readings: list[Reading]
+
+    @property
+    def config(self) -> Config:
+        """Configuration of its first run."""
+        return self.readings[0].entry.config
+
+    @property
+    def begun(self) -> list[Reading]:
+        """Runs with at least one update."""
+        return [reading for reading in self.readings if reading.updates]
+
+    @property
+    def drawn(self) -> list[Reading]:
+        """The finished runs; if there are none, those that have begun."""
+        finished = [reading for reading in self.begun if reading.status == "finished"]
+        return finished or self.begun
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether its final returns are those of evaluation episodes."""
+        return bool(self.drawn) and all(reading.final.episodes for reading in self.drawn)
+
+    @property
+    def returns(self) -> list[float]:
+        """Final team returns of the drawn runs that have one."""
+        values = [reading.final.team_return for reading in self.drawn]
+        return [value for value in values if value == value]
+
+    @property
+    def team_return(self) -> Estimate | None:
+        """Interquartile mean over runs with its interval, as the tables of sweeps have it."""
+        return estimate([self.returns]) if self.returns else None
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """An environment with its parameters.
+
+    Attributes:
+        env: its name.
+        params: what was set of its parameters.
+        horizon: steps of an episode; 0 = unknown.
+        anchors: (label, team return) of the known policies for these parameters.
+        settings: the settings trained on it.
+    """
+
+    env: str
+    params: dict[str, Any]
+    horizon: int
+    anchors: list[tuple[str, float]]
+    settings: list[Setting] = field(default_factory=list)
+
+
+def chapters(readings: Sequence[Reading]) -> list[Chapter]:
+    """All runs, by chapter and setting, in the order in which they were given."""
+    by_task: dict[str, list[Reading]] = {}
+    for reading in readings:
+        by_task.setdefault(_key(reading.entry.config, CHAPTER), []).append(reading)
+    sorted_out = []
+    for group in by_task.values():
+        config = group[0].entry.config
+        horizon, anchors = known(config.env, repr(config.env_params), config)
+        chapter = Chapter(config.env, config.env_params, horizon or config.horizon, anchors)
+        by_setting: dict[str, list[Reading]] = {}
+        labels = _labels([reading.entry for reading in group])
+        for reading, label in zip(group, labels, strict=True):
+            by_setting.setdefault(label, []).append(reading)
+        for index, (label, members) in enumerate(by_setting.items()):
+            chapter.settings.append(Setting(code(index), label, members))
+        sorted_out.append(chapter)
+    return sorted_out
+
+
+_known: dict[tuple[str, str], tuple[int, list[tuple[str, float]]]] = {}
+
+
+def known(env: str, params: str, config: Config) -> tuple[int, list[tuple[str, float]]]:
+    """Horizon and anchors of a built-in environment; (0, []) for any other.
+
+    Kept for a page that is served, which asks again and again.
+    """
+    if is_external(env):
+        return 0, []
+    if (env, params) not in _known:
+        try:
+            with batch(env, config.env_params) as made:
+                anchors = [
+                    (anchor.label, anchor.team_return(made.spec.num_agents))
+                    for anchor in ENVIRONMENTS[made.spec.name].anchors
+                    if not anchor.unmet(made.params)
+                ]
+                _known[env, params] = made.spec.horizon, anchors
+        except (ValueError, TypeError, MemoryError):  # of another version, or somebody's joke
+            _known[env, params] = 0, []
+    return _known[env, params]
+
+
+def code(index: int) -> str:
+    """A, B, ..., Z, AA, AB, ..."""
+    text = ""
+    index += 1
+    while index:
+        index, letter = divmod(index - 1, 26)
+        text = chr(ord("A") + letter) + text
+    return text
+
+
+def _key(config: Config, names: Sequence[str]) -> str:
+    return repr([vars(config)[name] for name in names])
+
+
+def _labels(entries: Sequence[Listing]) -> list[str]:
+    """The sweep's name of each run's setting; outside sweeps, what tells it from the others."""
+    names = sorted(Config.names() - MACHINE - set(CHAPTER) - {"algorithm"})
+    alone = [entry.config for entry in entries if not entry.setting]
+    labels = []
+    for entry in entries:
+        config = entry.config
+        same = [other for other in alone if other.algorithm == config.algorithm]
+        differing = [
+            name for name in names if len({repr(getattr(other, name)) for other in same}) > 1
+        ]
+        chosen = [f"{name}={getattr(config, name)}" for name in differing]
+        labels.append(entry.setting or " ".join([config.algorithm, *chosen]))
+    return labels
+
+
+def spread(reading: Reading) -> tuple[float, float, float]:
+    """Lowest return of an agent, the highest less the lowest, and the Gini coefficient.
+
+    The coefficient is NaN where an agent's return is negative, or all are zero: it compares
+    shares of a whole.
+    """
+    returns = [value for value in reading.final.agent_return if value == value]
+    if not returns:
+        return (float("nan"),) * 3
+    low, total = min(returns), sum(returns)
+    gini = float("nan")
+    if low >= 0 and total > 0:
+        ranked = sum((2 * k - len(returns) - 1) * v for k, v in enumerate(sorted(returns), 1))
+        gini = ranked / (len(returns) * total)
+    return low, max(returns) - low, gini
+
+
+def agent_means(setting: Setting) -> list[float]:
+    """Final return of each agent, mean over the drawn runs."""
+    rows = [reading.final.agent_return for reading in setting.drawn]
+    count = max(map(len, rows), default=0)
+    return [mean([row[k] for row in rows if k < len(row)]) for k in range(count)]
