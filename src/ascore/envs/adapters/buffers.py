@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.envs.adapters.copies import Part
-from ascore.envs.adapters.sizes import Sizes
+from ascore.envs.adapters.sizes import Fields, Sizes
 from ascore.envs.array_core import ArrayCore
 from ascore.envs.legal import padding, require_legal
 from ascore.envs.vec_env import check_actions
@@ -25,6 +25,8 @@ from ascore.streams import action_uniforms
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
+
+_INT32 = np.dtype(np.int32)
 
 
 class Buffers(ArrayCore):
@@ -43,6 +45,7 @@ class Buffers(ArrayCore):
 
     action_counts: tuple[int, ...]
     _legal: U8
+    _forbids: npt.NDArray[np.bool_]
     _alive: npt.NDArray[np.bool_]
     _next_episode: npt.NDArray[np.uint64]
 
@@ -65,10 +68,16 @@ class Buffers(ArrayCore):
         self.num_agents = self.views = sizes.num_agents
         self.num_actions, self.horizon = sizes.num_actions, sizes.horizon
         self.action_counts = sizes.action_counts
-        self._own = ~padding(sizes.action_counts, sizes.num_actions)  # [N, A], what each agent has
+        lacking = padding(sizes.action_counts, sizes.num_actions)
+        self._own = (~lacking).astype(np.uint8)  # [N, A], what each agent has
         self.obs_size, self.obs_scale = sizes.obs_size, sizes.obs_scale
         self.action_names = tuple(str(k) for k in range(sizes.num_actions))
         self._fields = sizes.fields(self.num_envs)
+        # Whether a copy forbids an action that its agent has; follows from the fields.
+        self._derived: Fields = {"_forbids": ((self.num_envs,), "bool")}
+        self._counts = np.array(sizes.action_counts, dtype=np.uint32)
+        rows = np.arange(self.num_envs * sizes.num_agents, dtype=np.int64) * sizes.num_actions
+        self._starts = rows.reshape(self.num_envs, sizes.num_agents)  # [B, N], in a mask as a row
 
     def identify(self, seed: int, first_env: int) -> None:
         """Takes the seed and the number of the first environment, for episodes that begin."""
@@ -76,19 +85,35 @@ class Buffers(ArrayCore):
 
     def place(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Keeps everything in these arrays from now on."""
-        for key in self._fields:
+        for key in (*self._fields, *self._derived):
             setattr(self, key, arrays[key])
         self._legal[:] = self._own
+        self._forbids[:] = False
 
     @property
     def legal(self) -> U8 | None:
         """Legal actions u8 [B, N, A] of the current states; None where all that exist are."""
-        return None if (self._legal == self._own).all() else self._legal
+        return self._legal if np.count_nonzero(self._forbids) else None
 
     def check(self, action: npt.NDArray[np.int32]) -> None:
         """Refuses actions that are no int32 [B, N], that an agent lacks or that are not legal."""
-        check_actions(action, self.reward.shape, self.action_counts, self._name)
-        require_legal(action, self._legal, self._name)
+        if not self._allows(action):  # these find out why, or allow it after all
+            check_actions(action, self.reward.shape, self.action_counts, self._name)
+            require_legal(action, self._legal, self._name)
+
+    def _allows(self, action: npt.NDArray[np.int32]) -> bool:
+        """Whether all is well with an array of the usual kind, in few operations."""
+        if type(action) is not np.ndarray or action.dtype != _INT32:
+            return False
+        # Negative numbers are large without their sign.
+        if action.shape != self._starts.shape or np.count_nonzero(
+            action.view(np.uint32) >= self._counts
+        ):
+            return False
+        if not np.count_nonzero(self._forbids):
+            return True
+        chosen = self._legal.reshape(-1).take(self._starts + action)
+        return bool(np.count_nonzero(chosen) == chosen.size)
 
     # ------------------------------------------------------------------ where the copies are
 
@@ -207,6 +232,7 @@ class Buffers(ArrayCore):
         self.identify(about["seed"], about["first_env"])
         for key in self._fields:
             getattr(self, key)[...] = arrays[key]
+        self._forbids[:] = (self._legal != self._own).any(axis=(1, 2))
         reason = about["unsaved"]
         if reason is None:
             reason = self.replace(saved_copies)

@@ -73,6 +73,8 @@ class Channel:
                 raise EOFError from error
             if not more:
                 raise EOFError
+            if len(more) == size:  # as in every step
+                return more
             data += more
         return bytes(data)
 

@@ -6,7 +6,7 @@ special cases. B copies, N agents, O entries of the longest observation; V = N.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,15 @@ from ascore.envs.adapters.foreign import FAILURES, crash, shown, waiting_for
 from ascore.envs.adapters.locate import load
 from ascore.envs.adapters.masks import MASK, given_mask, read_mask
 from ascore.envs.adapters.neighbours import read_neighbours
-from ascore.envs.adapters.spaces import reader
+from ascore.envs.adapters.spaces import plain_shape, reader
 from ascore.errors import EnvError
 from ascore.streams import episode_seed
 
 Obs = npt.NDArray[Any]
+
+_RESET = ("obs", "infos")
+_STEP = ("obs", "rewards", "terminations", "truncations", "infos")
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class PythonCore(Buffers):
@@ -34,6 +38,8 @@ class PythonCore(Buffers):
     hears and is heard by no agent; its action is ignored, so all of its own are legal. An episode
     ends when the last agent leaves: truncated if one of the last to leave was truncated and not
     terminated, else terminated. An episode that continues after `horizon` steps is truncated there.
+
+    What is given as usual takes short ways; all else takes the long ones, which name what is wrong.
 
     Args:
         name: MODULE:CALLABLE.
@@ -65,10 +71,16 @@ class PythonCore(Buffers):
         self._envs = Copies(load(name), name, params, num_envs, horizon, first_copy)
         self.layout = self._envs.layout
         self._take(self.layout.sizes)
-        self.place({key: np.zeros(*field) for key, field in self._fields.items()})
+        fields = self._fields | self._derived
+        self.place({key: np.zeros(*field) for key, field in fields.items()})
         self.at = np.zeros(1, dtype=np.int64)
         self._readers = [reader(space) for space in self.layout.obs_spaces]
         self._index = {agent: i for i, agent in enumerate(self.layout.agents)}
+        self._names = list(self.layout.agents)
+        self._everyone = range(self.num_agents)
+        self._apart = 1 - np.eye(self.num_agents, dtype=np.uint8)  # all hear all others
+        plain = [plain_shape(space, self.obs.dtype) for space in self.layout.obs_spaces]
+        self._plain = list(zip(self.layout.agents, plain, self.layout.obs_sizes, strict=True))
 
     # ------------------------------------------------------------------ episodes
 
@@ -90,19 +102,19 @@ class PythonCore(Buffers):
 
     def advance(self, action: npt.NDArray[np.int32]) -> None:
         """As `step`, with actions that have been checked."""
-        for b in range(self.num_envs):
-            self._guarded(b, lambda b: self._advance(b, action[b]))
+        for b, chosen in enumerate(action.tolist()):
+            self._guarded(b, self._advance, chosen)
 
     def begin_all(self) -> None:
         """Starts the next episode of every copy."""
         for b in range(self.num_envs):
             self._guarded(b, self._begin)
 
-    def _guarded(self, b: int, work: Callable[[int], None]) -> None:
+    def _guarded(self, b: int, work: Callable[..., None], *given: Any) -> None:
         """Turns unexpected exceptions of other people's objects into an EnvError."""
         self.at[0] = self._first_copy + b
         try:
-            work(b)
+            work(b, *given)
         except EnvError:
             raise
         except FAILURES as error:
@@ -121,58 +133,65 @@ class PythonCore(Buffers):
             raise self._fault(
                 b, "API", f"reset(seed={seed}) fails: {crash(error)}", "fix it"
             ) from error
-        obs, infos = self._parts(b, "reset", results, ("obs", "infos"))
-        self._alive[b] = self._acting(b)
-        if not self._alive[b].any():
+        obs, infos = self._parts(b, "reset", results, _RESET)
+        present = self._listed(b)
+        if not present:
             raise self._fault(
                 b, "agents", "there is no agent after reset()", "fill `agents` in reset()"
             )
-        self._observe(b, obs, self._alive[b], self.obs[b])
-        self._permit(b, obs, infos)
-        self._listen(b, infos)
+        self._take_in(b, obs, infos, present)
 
-    def _advance(self, b: int, action: npt.NDArray[np.int32]) -> None:
-        acted = self._alive[b].copy()
-        indices = np.flatnonzero(acted)
+    def _advance(self, b: int, action: list[int]) -> None:
+        acted = [i for i, alive in enumerate(self._alive[b].tolist()) if alive]
         agents, first = self.layout.agents, self.layout.first_action
-        chosen = {agents[i]: int(action[i]) + first[i] for i in indices}
-        self.time[b] += 1
+        chosen = {agents[i]: action[i] + first[i] for i in acted}
+        time = int(self.time[b]) + 1
+        self.time[b] = time
         try:
             results = self._envs[b].step(chosen)
         except FAILURES as error:
             raise self._fault(
                 b, "API", f"step({shown(chosen)}) fails: {crash(error)}", "fix it"
             ) from error
-        parts = ("obs", "rewards", "terminations", "truncations", "infos")
-        obs, rewards, terminations, truncations, infos = self._parts(b, "step", results, parts)
-        self._earn(b, rewards, indices)
-        terminated = self._flags(b, "terminations", terminations, indices)
-        truncated = self._flags(b, "truncations", truncations, indices)
-        alive = self._acting(b) & ~terminated & ~truncated
-        late = bool(alive.any()) and self.time[b] >= self.horizon
-        ended = late or not alive.any()
+        obs, rewards, terminations, truncations, infos = self._parts(b, "step", results, _STEP)
+        self._earn(b, rewards, acted)
+        terminated = self._flagged(b, "terminations", terminations, acted)
+        truncated = self._flagged(b, "truncations", truncations, acted)
+        present = self._listed(b)
+        if terminated or truncated:
+            present = [i for i in present if i not in terminated and i not in truncated]
         self.terminated[b] = self.truncated[b] = 0
-        if not ended:
-            self._alive[b] = alive
-            self._observe(b, obs, alive, self.obs[b])
-            self._permit(b, obs, infos)
-            self._listen(b, infos)
+        if present and time < self.horizon:
+            self._take_in(b, obs, infos, present)
             return
-        self.truncated[b] = late or bool((truncated & ~terminated).any())
-        self.terminated[b] = not self.truncated[b]
-        self._observe(b, obs, acted | alive, self.final_obs[b])
+        cut = bool(present) or not truncated <= terminated
+        self.truncated[b], self.terminated[b] = cut, not cut
+        self._observe(b, obs, sorted({*acted, *present}), self.final_obs[b])
         self._begin(b)
+
+    def _take_in(self, b: int, obs: Any, infos: Any, present: Sequence[int]) -> None:
+        """Keeps what the agents of a state that goes on are given."""
+        whole = len(present) == self.num_agents
+        self._alive[b] = whole
+        if not whole:
+            self._alive[b, present] = True
+        self._observe(b, obs, present, self.obs[b])
+        notes = self._notes(infos, present)
+        self._permit(b, obs, notes, present)
+        self._listen(b, notes, whole)
 
     # ------------------------------------------------------------------ results of a copy
 
-    def _acting(self, b: int) -> npt.NDArray[np.bool_]:
-        """Whether each agent is in `agents`, bool [N]."""
-        acting = np.zeros(self.num_agents, dtype=np.bool_)
+    def _listed(self, b: int) -> Sequence[int]:
+        """The agents in `agents`, in the order of `possible_agents`."""
         names = getattr(self._envs[b], "agents", None)
+        if type(names) is list and names == self._names:
+            return self._everyone
         if names is None:
             raise self._fault(
                 b, "agents", "the environment has no list `agents`", "keep the active agents in it"
             )
+        listed = set()
         for agent in names:
             if agent not in self._index:
                 raise self._fault(
@@ -181,70 +200,84 @@ class PythonCore(Buffers):
                     f"agent {agent!r} is not one of possible_agents {list(self.layout.agents)}",
                     "list all agents that may ever act there",
                 )
-            acting[self._index[agent]] = True
-        return acting
+            listed.add(self._index[agent])
+        return sorted(listed)
 
     def _observe(
-        self, b: int, observations: Mapping[Any, Any], who: npt.NDArray[np.bool_], out: Obs
+        self, b: int, observations: Mapping[Any, Any], who: Sequence[int], out: Obs
     ) -> None:
         """Flattens observations into [N, O]; absent agents and padding are zeros."""
         out[:] = 0
-        for i in np.flatnonzero(who):
-            agent, row = self.layout.agents[i], out[i, : self.layout.obs_sizes[i]]
+        for i in who:
+            agent, shape, size = self._plain[i]
             value = self._of(b, "observation", observations, agent)
-            try:
-                with np.errstate(over="ignore", invalid="ignore"):  # checked below
-                    self._readers[i](value, row)
-            except FAILURES as error:
-                reason = str(error) if isinstance(error, ValueError) else crash(error)
-                raise self._fault(
-                    b,
-                    "observations",
-                    f"the observation of agent {agent!r} is not in "
-                    f"{shown(self.layout.obs_spaces[i])} ({reason})",
-                    "return an element of observation_space",
-                ) from error
-            if row.dtype != np.uint8 and not np.isfinite(row).all():
-                bad = float(row[~np.isfinite(row)][0])
-                raise self._fault(
-                    b,
-                    "observations",
-                    f"the observation of agent {agent!r} holds {bad}",
-                    "every entry must be a finite number",
-                )
+            if type(value) is np.ndarray and value.dtype == out.dtype and value.shape == shape:
+                out[i, :size] = value.reshape(-1)
+            else:
+                self._read(b, i, value, out[i, :size])
+        if out.dtype != np.uint8 and np.count_nonzero(np.isfinite(out)) < out.size:
+            i, k = np.argwhere(~np.isfinite(out))[0]
+            raise self._fault(
+                b,
+                "observations",
+                f"the observation of agent {self.layout.agents[i]!r} holds {float(out[i, k])}",
+                "every entry must be a finite number",
+            )
 
-    def _earn(self, b: int, rewards: Mapping[Any, Any], indices: npt.NDArray[np.intp]) -> None:
-        self.reward[b] = 0
-        for i in indices:
-            agent = self.layout.agents[i]
-            value = self._of(b, "reward", rewards, agent)
+    def _read(self, b: int, i: int, value: Any, row: Obs) -> None:
+        """Flattens an observation of any space."""
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
+                self._readers[i](value, row)
+        except FAILURES as error:
+            reason = str(error) if isinstance(error, ValueError) else crash(error)
+            raise self._fault(
+                b,
+                "observations",
+                f"the observation of agent {self.layout.agents[i]!r} is not in "
+                f"{shown(self.layout.obs_spaces[i])} ({reason})",
+                "return an element of observation_space",
+            ) from error
+
+    def _earn(self, b: int, rewards: Mapping[Any, Any], who: Sequence[int]) -> None:
+        row, agents = self.reward[b], self.layout.agents
+        if len(who) < self.num_agents:
+            row[:] = 0
+        for i in who:
+            value = self._of(b, "reward", rewards, agents[i])
+            number = value.item() if isinstance(value, np.generic) else value
+            if isinstance(number, (float, int)) and -_LARGEST <= number <= _LARGEST:
+                row[i] = number
+                continue
             try:
                 with np.errstate(over="ignore"):  # checked below
-                    self.reward[b, i] = value
+                    row[i] = value
             except FAILURES as error:
                 raise self._fault(
                     b,
                     "rewards",
-                    f"the reward of agent {agent!r} is {shown(value)}",
+                    f"the reward of agent {agents[i]!r} is {shown(value)}",
                     "return a number below 3.4e38",
                 ) from error
-            if not np.isfinite(self.reward[b, i]):
+            if not np.isfinite(row[i]):
                 raise self._fault(
                     b,
                     "rewards",
-                    f"the reward of agent {agent!r} is {shown(value)}",
+                    f"the reward of agent {agents[i]!r} is {shown(value)}",
                     "every reward must be a finite number below 3.4e38",
                 )
 
-    def _flags(
-        self, b: int, kind: str, values: Mapping[Any, Any], indices: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.bool_]:
-        flags = np.zeros(self.num_agents, dtype=np.bool_)
-        for i in indices:
+    def _flagged(
+        self, b: int, kind: str, values: Mapping[Any, Any], who: Sequence[int]
+    ) -> set[int]:
+        """Those whose flag is set."""
+        flagged = set()
+        for i in who:
             agent = self.layout.agents[i]
             value = self._of(b, kind, values, agent)
             try:
-                flags[i] = bool(value)
+                if value:
+                    flagged.add(i)
             except FAILURES as error:
                 raise self._fault(
                     b,
@@ -252,17 +285,36 @@ class PythonCore(Buffers):
                     f"the entry of agent {agent!r} in the {kind} dictionary is {shown(value)}",
                     "return true or false",
                 ) from error
-        return flags
+        return flagged
 
-    def _permit(self, b: int, observations: Mapping[Any, Any], infos: Any) -> None:
+    def _notes(self, infos: Any, who: Sequence[int]) -> dict[int, Mapping[Any, Any]]:
+        """The infos of agents that hold anything."""
+        if not isinstance(infos, (dict, Mapping)):  # a dict is recognised much sooner
+            return {}
+        notes = {}
+        for i in who:
+            info = infos.get(self.layout.agents[i])
+            if isinstance(info, (dict, Mapping)) and info:
+                notes[i] = info
+        return notes
+
+    def _permit(
+        self,
+        b: int,
+        observations: Mapping[Any, Any],
+        notes: Mapping[int, Mapping[Any, Any]],
+        who: Sequence[int],
+    ) -> None:
         """Sets the legal actions from what present agents are given as their masks."""
         self._legal[b] = self._own
-        for i in np.flatnonzero(self._alive[b]):
+        self._forbids[b] = False
+        for i in who if any(self.layout.masks) else notes:
             agent, count = self.layout.agents[i], self.action_counts[i]
-            info = infos.get(agent) if isinstance(infos, Mapping) else None
             try:
-                value = given_mask(observations[agent], info, self.layout.masks[i])
-                row = self._own[i, :count] if value is None else read_mask(value, count)
+                value = given_mask(observations[agent], notes.get(i), self.layout.masks[i])
+                if value is None:
+                    continue
+                row = read_mask(value, count)
             except FAILURES as error:
                 reason = str(error) if isinstance(error, ValueError) else f"({crash(error)})"
                 raise self._fault(
@@ -279,14 +331,16 @@ class PythonCore(Buffers):
                     "leave it one, say one that does nothing, or take the agent out of `agents`",
                 )
             self._legal[b, i, :count] = row
+            self._forbids[b] |= not row.all()
 
-    def _listen(self, b: int, infos: Any) -> None:
+    def _listen(self, b: int, notes: Mapping[int, Mapping[Any, Any]], whole: bool) -> None:
         """Sets the neighbours: all present agents, or those in `infos[agent]["neighbours"]`."""
-        alive = self._alive[b]
-        heard = np.outer(alive, alive)
-        for i in np.flatnonzero(alive):
-            info = infos.get(self.layout.agents[i]) if isinstance(infos, Mapping) else None
-            if not isinstance(info, Mapping) or "neighbours" not in info:
+        heard = self.neighbours[b]
+        heard[:] = self._apart
+        if not whole:
+            heard &= np.outer(self._alive[b], self._alive[b])
+        for i, info in notes.items():
+            if "neighbours" not in info:
                 continue
             try:
                 row = read_neighbours(info["neighbours"], self._index)
@@ -298,8 +352,6 @@ class PythonCore(Buffers):
                     "give names of possible_agents, or a 0/1 array with one entry per agent",
                 ) from error
             heard[i] &= row
-        np.fill_diagonal(heard, False)
-        self.neighbours[b] = heard
 
     def _parts(self, b: int, method: str, results: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
         if not isinstance(results, tuple) or len(results) != len(names):

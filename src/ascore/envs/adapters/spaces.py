@@ -134,6 +134,13 @@ def reader(space: Space) -> Callable[[Any, npt.NDArray[Any]], None]:
     return _choice_reader(space)
 
 
+def plain_shape(space: Space, dtype: npt.DTypeLike) -> tuple[int, ...] | None:
+    """The shape of observations that are copied as they are into a row of `dtype`; else None."""
+    if isinstance(space, spaces.Box) and space.dtype == dtype:
+        return tuple(space.shape)
+    return None
+
+
 def _part(space: Space) -> tuple[int, Callable[[Any, npt.NDArray[Any]], None]]:
     return size_of(space), reader(space)
 

@@ -130,10 +130,14 @@ class WorkersCore(Buffers):
 
     def _place(self, memory: int) -> None:
         """Puts all arrays where the workers see them."""
-        fields = self._fields | {
-            "action": ((self.num_envs, self.num_agents), "int32"),
-            "at": ((len(self._workers),), "int64"),
-        }
+        fields = (
+            self._fields
+            | self._derived
+            | {
+                "action": ((self.num_envs, self.num_agents), "int32"),
+                "at": ((len(self._workers),), "int64"),
+            }
+        )
         arrays = shared(memory, fields, create=True)
         self._action, self._at = arrays["action"], arrays["at"]
         self._at[:] = -1
