@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "ascore"
 # Room: the rooms whose modules it may import, for types only or at first use included. A file at
 # the root is a room of its own, and "" is the package itself.
 ARROWS = {
-    "": "_core algorithms config envs interop runs",
+    "": "_core algorithms config envs errors interop runs",
     "__main__": "cli",
     "algorithms": "_core config envs errors streams",
     "benchmark": "_core algorithms config envs errors interop learning reference runtime",
@@ -44,11 +44,11 @@ ALLOWED = {room: set(others.split()) for room, others in ARROWS.items()}
 
 def modules() -> dict[str, Path]:
     """Every module below `ascore`, by its name there; the package itself is ""."""
-    found = {}
+    paths = {}
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+        paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return paths
 
 
 def imported(module: str, path: Path) -> Iterator[str]:
@@ -68,15 +68,15 @@ def imported(module: str, path: Path) -> Iterator[str]:
 def arrows(module: str, path: Path) -> set[str]:
     """Modules of this package that a module imports."""
     known = {*modules(), "_core"} - {""}
-    found = set()
+    targets = set()
     for name in imported(module, path):
         top, _, rest = name.partition(".")
         if top != "ascore":
             continue
         while rest not in known and rest:  # the last part may be a name within a module
             rest = rest.rpartition(".")[0]
-        found.add(rest)
-    return found
+        targets.add(rest)
+    return targets
 
 
 def room_of(module: str) -> str:
@@ -90,10 +90,10 @@ def imports() -> dict[str, set[str]]:
 
 
 def between_rooms() -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {room_of(module): set() for module in modules()}
+    rooms: dict[str, set[str]] = {room_of(module): set() for module in modules()}
     for module, others in imports().items():
-        found[room_of(module)] |= {room_of(other) for other in others} - {room_of(module)}
-    return found
+        rooms[room_of(module)] |= {room_of(other) for other in others} - {room_of(module)}
+    return rooms
 
 
 def test_rooms_import_what_the_table_allows_and_all_of_it() -> None:
@@ -101,13 +101,13 @@ def test_rooms_import_what_the_table_allows_and_all_of_it() -> None:
 
 
 def reachable(start: str, graph: dict[str, set[str]]) -> set[str]:
-    found: set[str] = set()
+    reached: set[str] = set()
     ahead = [start]
     while ahead:
-        for other in graph.get(ahead.pop(), set()) - found:
-            found.add(other)
+        for other in graph.get(ahead.pop(), set()) - reached:
+            reached.add(other)
             ahead.append(other)
-    return found
+    return reached
 
 
 @pytest.mark.parametrize("room", sorted(ARROWS))

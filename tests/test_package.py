@@ -14,6 +14,8 @@ import pytest
 import ascore
 from ascore import _core
 from ascore.algorithms.table import ALGORITHMS
+from ascore.errors import EXTRAS
+from ascore.reading import toml
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "ascore"
@@ -45,13 +47,13 @@ def stub() -> dict[str, ast.stmt]:
 
 
 def declared(body: list[ast.stmt]) -> dict[str, ast.stmt]:
-    found: dict[str, ast.stmt] = {}
+    names: dict[str, ast.stmt] = {}
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found[node.name] = node
+            names[node.name] = node
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            found[node.target.id] = node
-    return found
+            names[node.target.id] = node
+    return names
 
 
 def shared_by_classes() -> dict[str, ast.stmt]:
@@ -228,3 +230,15 @@ def test_what_needs_a_package_names_the_extra(name: str, package: str, extra: st
     assert ended.stderr.splitlines()[-1] == (
         f"ModuleNotFoundError: ascore.{name} needs {package}; pip install 'ascore[{extra}]'"
     )
+
+
+def test_extras_install_what_they_are_named_for() -> None:
+    """The table follows pyproject.toml, where extras are lists of requirements."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = toml(text.encode())["project"]["optional-dependencies"]
+    names = {
+        extra: {re.split(r"[\[>=; ]", one, maxsplit=1)[0] for one in lines}
+        for extra, lines in listed.items()
+    }
+    for package, extra in EXTRAS.items():
+        assert {"PIL": "pillow"}.get(package, package.replace("_", "-")) in names[extra]

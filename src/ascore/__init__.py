@@ -19,6 +19,7 @@ from ascore.algorithms.targets import gae
 from ascore.envs.factory import make
 from ascore.envs.table import ENVIRONMENTS
 from ascore.envs.vec_env import Spec, VecEnv
+from ascore.errors import EXTRAS as _EXTRAS
 
 if TYPE_CHECKING:
     from ascore.algorithms.contract import Algorithm, Compiled
@@ -48,8 +49,6 @@ _LAZY = {
     "resume": "runs.session",
     "train": "runs.session",
 }
-
-_EXTRAS = {"parallel_env": "pettingzoo", "vector_env": "pettingzoo", "torchrl_env": "torchrl"}
 
 __all__ = [
     "ENVIRONMENTS",
@@ -83,10 +82,10 @@ def __getattr__(name: str) -> Any:
     try:
         value = getattr(importlib.import_module(f"ascore.{_LAZY[name]}"), name)
     except ModuleNotFoundError as error:
-        extra = "train" if error.name == "torch" else _EXTRAS.get(name)
-        if extra is None or error.name is None or error.name.startswith("ascore"):
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
             raise
-        message = f"ascore.{name} needs {error.name}; pip install 'ascore[{extra}]'"
+        message = f"ascore.{name} needs {package}; pip install 'ascore[{_EXTRAS[package]}]'"
         raise ModuleNotFoundError(message, name=error.name) from error
     globals()[name] = value
     return value

@@ -5,6 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+EXTRAS = {
+    "torch": "train",
+    "numba": "train",
+    "tyro": "train",
+    "rich": "train",
+    "safetensors": "train",
+    "tomli_w": "train",
+    "tomli": "train",
+    "matplotlib": "plot",
+    "PIL": "render",
+    "gymnasium": "pettingzoo",
+    "pettingzoo": "pettingzoo",
+    "onnx": "onnx",
+    "torchrl": "torchrl",
+    "tensordict": "torchrl",
+}
+"""Packages that are imported when they are needed, and the extra of this package that has each."""
+
 
 class AscoreError(Exception):
     """Base class of expected errors; the command line prints them as one line."""

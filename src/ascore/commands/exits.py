@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 
-from ascore.errors import AscoreError, Terminated
+from ascore.errors import EXTRAS, AscoreError, Terminated
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 """Done; failed; the command line makes no sense; stopped by Ctrl-C, or by a signal after which a
@@ -17,21 +17,6 @@ training has saved. Another signal ends with 128 plus its number."""
 
 DEBUG = "ASCORE_DEBUG"
 """Environment variable: anything but 0 shows the traceback of a failure before its line."""
-
-# Packages that commands import when needed, and the extra of this package that installs each.
-EXTRAS = {
-    "torch": "train",
-    "tyro": "train",
-    "rich": "train",
-    "safetensors": "train",
-    "tomli_w": "train",
-    "tomli": "train",
-    "matplotlib": "plot",
-    "PIL": "render",
-    "gymnasium": "pettingzoo",
-    "pettingzoo": "pettingzoo",
-    "onnx": "onnx",
-}
 
 
 def ended_by(error: BaseException, command: str) -> int | None:
