@@ -8,7 +8,7 @@ import pytest
 from ascore.algorithms.graph import neighbours
 from ascore.config import Config, preset_names
 from ascore.errors import ConfigError
-from ascore.reading import DEEPEST_KEY, toml
+from ascore.reading import DEEPEST_KEY, MOST_KEYS, TOML_LIMIT, toml
 
 
 @pytest.mark.parametrize(
@@ -170,24 +170,24 @@ def test_contacts_last_until_the_episode_ends():
     rng = np.random.default_rng(0)
     seen = (rng.random((41, 3, 4, 4)) < 0.05).astype(np.uint8)
     ended = (rng.random((40, 3)) < 0.1).astype(np.uint8)
-    found = neighbours("contacts", 4, from_env=seen, ended=ended)
+    links = neighbours("contacts", 4, from_env=seen, ended=ended)
     for b in range(3):
         known: set[tuple[int, int]] = set()
         for t in range(41):
             if t and ended[t - 1, b]:
                 known = set()
             known |= {(int(i), int(j)) for i, j in np.argwhere(seen[t, b])}
-            assert {(int(i), int(j)) for i, j in np.argwhere(found[t, b])} == known
-    assert seen.sum() < found.sum() < found.size
+            assert {(int(i), int(j)) for i, j in np.argwhere(links[t, b])} == known
+    assert seen.sum() < links.sum() < links.size
 
 
 def test_environment_graph_is_what_the_environment_said():
-    said = np.array([[[0, 1], [0, 0]]], dtype=np.uint8)
-    assert neighbours("environment", 2, from_env=said).tolist() == [[[False, True], [False, False]]]
+    mask = np.array([[[0, 1], [0, 0]]], dtype=np.uint8)
+    assert neighbours("environment", 2, from_env=mask).tolist() == [[[False, True], [False, False]]]
     with pytest.raises(ValueError, match="needs the masks of the environment"):
         neighbours("environment", 2)
     with pytest.raises(ValueError, match="masks of the environment and where episodes end"):
-        neighbours("contacts", 2, from_env=said)
+        neighbours("contacts", 2, from_env=mask)
     with pytest.raises(ValueError, match="unknown graph 'star'"):
         neighbours("star", 2)
 
@@ -279,6 +279,75 @@ def test_dots_are_no_parts_of_a_key_where_they_are_text_or_numbers():
     assert toml(f"x = [{'1.5, ' * 1000}]".encode())["x"] == [1.5] * 1000
     key = "a" + PART * (DEEPEST_KEY - 1)
     assert toml(f"{key} = 1".encode())["a"]["a"]["a"].keys() == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("line", "between"),
+    [
+        ("k{} = 1", "\n"),
+        ("  a . 'k{}' . b=1", "\n"),
+        ("[k{}]", "\r\n"),
+        ("[[k]] # {}", "\n"),
+        ("k{} = 1", ", "),
+        ("{{k = {}}}", ",\t"),
+    ],
+    ids=["keys", "dotted", "tables", "list of tables", "inline", "list of inline tables"],
+)
+def test_very_many_keys_are_refused_before_they_are_parsed(line, between, tmp_path, monkeypatch):
+    def text(count: int) -> str:
+        keys = between.join(line.format(k) for k in range(count))
+        if "\n" in between:
+            return keys
+        return f"x = [{keys}]" if line.startswith("{") else f"x = {{{keys}}}"
+
+    path = tmp_path / "config.toml"
+    more = MOST_KEYS + 1
+    path.write_text(text(more), newline="")
+    monkeypatch.setattr("ascore.reading.tomllib", None)
+    with pytest.raises(
+        ConfigError,
+        match=rf"config\.toml cannot be read: it has {more + ('n' not in repr(between))} keys and "
+        rf"headers, of which at most {MOST_KEYS} are read; restore or rewrite the file",
+    ):
+        Config.load(path)
+    monkeypatch.undo()
+    assert toml(text(MOST_KEYS - 1).encode())
+
+
+def test_text_and_numbers_are_no_keys():
+    assert toml(f'x = "{"a=" * 2 * MOST_KEYS}"'.encode())["x"] == "a=" * 2 * MOST_KEYS
+    lines = "".join(f"    {k},\n" for k in range(3 * MOST_KEYS))
+    assert toml(f"x = [\n{lines}]".encode())["x"] == list(range(3 * MOST_KEYS))
+
+
+def test_a_file_of_many_bytes_is_refused(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"#" * (TOML_LIMIT + 1))
+    with pytest.raises(ConfigError, match=f"{TOML_LIMIT + 1} bytes, of which at most {TOML_LIMIT}"):
+        Config.load(path)
+    path.write_bytes(b"#" * TOML_LIMIT)
+    assert Config.load(path) == Config()
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ({f"k{k}": k for k in range(MOST_KEYS)}, "keys and headers, of which at most"),
+        ("x" * TOML_LIMIT, "bytes, of which at most"),
+    ],
+    ids=["keys", "text"],
+)
+def test_nothing_is_written_that_could_not_be_read(value, why, tmp_path):
+    config = Config(env="python_envs:Meadow", env_params={"x": value})
+    with pytest.raises(ConfigError, match=rf"could not be read: it has \d+ {why}.*; shorten env_"):
+        config.dump()
+
+
+def test_links_among_a_thousand_agents_can_be_read(tmp_path):
+    matrix = ",".join("1" * i + "0" + "1" * (1023 - i) for i in range(1024))
+    path = tmp_path / "config.toml"
+    path.write_text(Config(env_params={"matrix": matrix}).dump())
+    assert Config.load(path).env_params["matrix"] == matrix
 
 
 def nested(depth: int, kind: type) -> object:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
-from ascore.reading import DEEPEST_KEY, JSON_LIMIT, read_regular, toml
+from ascore.reading import DEEPEST_KEY, TOML_LIMIT, read_regular, require_few_keys, toml
 
 ParamValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
@@ -275,20 +275,42 @@ class Config:
         return {key.name for key in dataclasses.fields(cls)}
 
     @classmethod
-    def load(cls, path: str | Path) -> Config:
-        """Reads a TOML file written by `dump`."""
+    def load(cls, path: str | Path, *, links: bool = True) -> Config:
+        """Reads a TOML file written by `dump`.
+
+        Args:
+            path: of the file.
+            links: follow a symbolic link, for a path that the user typed.
+
+        Raises:
+            ConfigError: it cannot be read, or a key or value is not allowed.
+        """
         try:
-            values = toml(read_regular(path, JSON_LIMIT, links=True))
+            values = toml(read_regular(path, TOML_LIMIT, links=links))
         except (OSError, ValueError) as error:
             message = f"configuration {path} cannot be read: {error}; restore or rewrite the file"
             raise ConfigError(message) from error
         return cls.from_dict(values, str(path))
 
     def dump(self) -> str:
-        """The configuration as TOML text."""
+        """The configuration as TOML text.
+
+        Raises:
+            ConfigError: `load` would not read so much.
+        """
         import tomli_w
 
-        return tomli_w.dumps(_without_none(self.to_dict()))
+        text = tomli_w.dumps(_without_none(self.to_dict()))
+        size = len(text.encode())
+        try:
+            require_few_keys(text)
+            if size > TOML_LIMIT:
+                message = f"it has {size} bytes, of which at most {TOML_LIMIT} are read"
+                raise ValueError(message)
+        except ValueError as error:
+            message = f"the configuration as a file could not be read: {error}; shorten env_params"
+            raise ConfigError(message) from error
+        return text
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values (lists for tuples), as TOML and JSON hold them."""

@@ -21,11 +21,20 @@ else:
 JSON_LIMIT = 2**24
 """Bytes of a JSON file that is read; the largest ones written have some hundred thousand."""
 
+TOML_LIMIT = 2**21
+"""Bytes of a TOML file that is read; who hears whom among a thousand agents takes a million."""
+
+MOST_KEYS = 2**12
+"""Keys and headers of a TOML text; the parser takes up to a millisecond for each."""
+
 DEEPEST_KEY = 32
 """Parts of a dotted TOML key; the parser's time grows with their square. Ours have two."""
 
 _PART = r"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _DEEP_KEY = re.compile(rf"(?:\.[ \t]*{_PART}[ \t]*){{{DEEPEST_KEY}}}")
+_KEY = re.compile(
+    rf"^[ \t]*\[|(?:^|[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART})*[ \t]*=", re.MULTILINE
+)
 
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -124,20 +133,32 @@ def toml(data: bytes) -> dict[str, Any]:
     """Plain values of a TOML text in UTF-8.
 
     Raises:
-        ValueError: it is damaged, is nested too deeply, or has a key of more parts than
-            `DEEPEST_KEY`.
+        ValueError: it is damaged, is nested too deeply, or is more than `require_few_keys` allows.
     """
     text = data.decode("utf-8")
-    deep = _DEEP_KEY.search(text)
-    if deep is not None:
-        line = text.count("\n", 0, deep.start()) + 1
-        message = f"line {line} has a key of more than {DEEPEST_KEY} parts"
-        raise ValueError(message)
+    require_few_keys(text)
     try:
         return tomllib.loads(text)
     except RecursionError as error:
         message = "it is nested too deeply"
         raise ValueError(message) from error
+
+
+def require_few_keys(text: str) -> None:
+    """Refuses a TOML text that would take long to read.
+
+    Raises:
+        ValueError: it has more keys than `MOST_KEYS`, or one of more parts than `DEEPEST_KEY`.
+    """
+    deep = _DEEP_KEY.search(text)
+    if deep is not None:
+        line = text.count("\n", 0, deep.start()) + 1
+        message = f"line {line} has a key of more than {DEEPEST_KEY} parts"
+        raise ValueError(message)
+    keys = sum(1 for _ in _KEY.finditer(text))
+    if keys > MOST_KEYS:
+        message = f"it has {keys} keys and headers, of which at most {MOST_KEYS} are read"
+        raise ValueError(message)
 
 
 def _every_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -19,8 +20,9 @@ import ascore
 from ascore import reading
 from ascore.cli import main
 from ascore.config import Config
-from ascore.errors import AscoreError, CheckpointError
+from ascore.errors import AscoreError, CheckpointError, ConfigError
 from ascore.runs import checkpoint, manifest, policy
+from ascore.runs.folder import CONFIG
 
 KEPT = ("update", "spec", "extra", "config")
 QUICK = Config(
@@ -117,10 +119,10 @@ def test_a_checkpoint_of_version_0_1_0_has_no_checksum_over_its_manifest(run: Pa
 
 
 def paths_of(values: Any, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found = []
+    paths = []
     for key, value in values.items() if isinstance(values, dict) else ():
-        found += [(*above, key), *paths_of(value, (*above, key))]
-    return found
+        paths += [(*above, key), *paths_of(value, (*above, key))]
+    return paths
 
 
 def changed(values: dict[str, Any], path: tuple[str, ...], change: Callable[..., None]) -> Any:
@@ -289,9 +291,9 @@ def test_a_policy_for_another_environment_is_refused(
         other = policy.Policy(**{**vars(ours), "env": env, "env_params": params})
         path = ascore.export_policy(other, tmp_path / "x.safetensors")
         assert main(["evaluate", str(path)]) == 1
-        told = capsys.readouterr().err
-        assert "the policy is for 2 agents, 2 observation entries and 2 actions (it was" in told
-        assert f"trained in {env}); {env} has " in told
+        printed = capsys.readouterr().err
+        assert "the policy is for 2 agents, 2 observation entries and 2 actions (it was" in printed
+        assert f"trained in {env}); {env} has " in printed
 
 
 # ---------------------------------------------------------------------- files that are none
@@ -308,6 +310,35 @@ def test_only_regular_files_of_a_checkpoint_are_read(name: str, kind: str, run: 
         ascore.evaluate(run)
     with pytest.raises(CheckpointError, match=f"{name} is a|No such file"):
         ascore.resume(run)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "device", "folder"])
+def test_only_a_regular_file_of_a_run_is_read_as_its_configuration(kind: str, run: Path) -> None:
+    path = run / CONFIG
+    elsewhere = run.parent / "elsewhere.toml"
+    shutil.move(path, elsewhere)
+    replace(path, kind, elsewhere)
+    assert Config.load(elsewhere) == QUICK  # as good as before
+    again = functools.partial(ascore.train, QUICK, run, restarted=True)
+    for call in (ascore.Run.open, ascore.resume):
+        with pytest.raises(ConfigError, match=rf"config\.toml cannot be read: .*{CONFIG} is a"):
+            call(run)
+    with pytest.raises(ConfigError, match=rf"config\.toml cannot be read: .*{CONFIG} is a"):
+        again()
+    assert path.is_symlink() == (kind in ("link", "device"))
+
+
+def test_what_is_set_aside_holds_nothing_from_elsewhere(trained: Path, tmp_path: Path) -> None:
+    run, secret = tmp_path / "run", tmp_path / "secret"
+    shutil.copytree(trained, run)
+    secret.write_text("of nobody's business")
+    for name in ("summary.json", "metrics.csv"):
+        (run / name).unlink()
+        (run / name).symlink_to(secret)
+    aside = checkpoint.set_aside(run, int(checkpoint.folders(run)[0].name))
+    assert aside is not None
+    assert {p.name for p in aside.iterdir()} == {checkpoint.FOLDER, CONFIG, "metrics.jsonl"}
+    assert secret.read_text() == "of nobody's business"
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "nowhere"])

@@ -16,7 +16,7 @@ from typing import Any
 
 from ascore.config import Config
 from ascore.errors import ConfigError
-from ascore.reading import JSON_LIMIT, read_regular
+from ascore.reading import TOML_LIMIT, read_regular
 from ascore.runs.files import write_atomic
 from ascore.runs.folder import CONFIG
 
@@ -103,8 +103,8 @@ def _read(path: Path) -> tuple[Config | None, dict[str, Any]]:
         return None, {}
     with warnings.catch_warnings():  # the checkpoint says the same of values that are renamed
         warnings.simplefilter("ignore", FutureWarning)
-        config = Config.load(path)
-    text = read_regular(path, JSON_LIMIT, links=True).decode("utf-8")
+        config = Config.load(path, links=False)
+    text = read_regular(path, TOML_LIMIT).decode("utf-8")
     line = re.search(f"^{_LISTED}(.*)$", text, re.MULTILINE)
     try:
         values = json.loads(line[1]) if line else {}

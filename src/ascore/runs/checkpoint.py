@@ -152,7 +152,7 @@ def set_aside(run: Path, update: int) -> Path | None:
         shutil.rmtree(part, ignore_errors=True)
         (part / FOLDER).mkdir(parents=True)
         for file in ("config.toml", "metrics.jsonl", "metrics.csv", "summary.json"):
-            if (run / file).is_file():
+            if (run / file).is_file() and not (run / file).is_symlink():
                 shutil.copyfile(run / file, part / file)
         os.replace(part, aside)
         for path in reversed(later):  # whichever is the newest until the last has gone is complete

@@ -93,7 +93,8 @@ def left_behind(config: Config, out: str | Path | None, start: Path) -> Iterator
         folders = sorted((p for p in there if p.name.startswith(stem)), key=_age)
     for folder in folders:
         try:
-            if (folder / CONFIG).exists() and Config.load(folder / CONFIG) == config:
+            file = folder / CONFIG
+            if file.exists() and Config.load(file, links=False) == config:
                 yield folder
         except ConfigError:  # somebody else's, and damaged
             if out is not None:

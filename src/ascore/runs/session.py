@@ -67,7 +67,7 @@ class Run:
     def open(cls, path: str | Path) -> Run:
         """Opens an existing run folder."""
         folder = Path(path)
-        return cls(folder, Config.load(folder / "config.toml"))
+        return cls(folder, Config.load(folder / CONFIG, links=False))
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
