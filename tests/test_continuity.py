@@ -72,8 +72,8 @@ def command(*args: str) -> dict[str, Any]:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
         status = main([*args, "--json"])
     assert status == 0, f"ascore {' '.join(args)} ended with {status}"
-    told: dict[str, Any] = json.loads(out.getvalue())
-    return told
+    values: dict[str, Any] = json.loads(out.getvalue())
+    return values
 
 
 def fixed_observations(policy: ascore.Policy) -> np.ndarray:
@@ -103,13 +103,13 @@ def own_parameters(policy: ascore.Policy) -> str:
 
 def evaluated(path: Path, *, trust: bool) -> dict[str, Any]:
     leave = ["--trust"] if trust else []
-    told = command("evaluate", str(path), "--episodes", str(EPISODES), *leave)
-    found = ascore.evaluate(path, episodes=EPISODES, trust=trust)
+    printed = command("evaluate", str(path), "--episodes", str(EPISODES), *leave)
+    evaluation = ascore.evaluate(path, episodes=EPISODES, trust=trust)
     greedy = ascore.evaluate(path, episodes=EPISODES, seed=77, greedy=True, trust=trust)
-    assert json.loads(json.dumps(found.to_dict())) == told
+    assert json.loads(json.dumps(evaluation.to_dict())) == printed
     return {
-        **told,
-        "team_returns": found.team_returns.tolist(),
+        **printed,
+        "team_returns": evaluation.team_returns.tolist(),
         "greedy_team_returns": greedy.team_returns.tolist(),
     }
 
@@ -124,7 +124,7 @@ def run_gives(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         ":" in config.env
     )  # a Python environment, which files may not have imported by themselves
     policy = ascore.load_policy(path)
-    told: dict[str, Any] = {
+    gives: dict[str, Any] = {
         "config": config.to_dict(),
         "records": len(run.metrics),
         "finished": run.finished,
@@ -133,7 +133,7 @@ def run_gives(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "acts": acts(policy),
     }
     *older, _ = sorted(p.name for p in (path / "checkpoints").iterdir())
-    told["older"] = {
+    gives["older"] = {
         name: ascore.evaluate(
             path, episodes=EPISODES, checkpoint=name, trust=trust
         ).team_returns.tolist()
@@ -141,8 +141,8 @@ def run_gives(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     }
     command("export", str(path), "--out", str(path / "export"))
     exported = ascore.load_policy(path / "export")
-    assert own_parameters(exported) == told["parameters"]
-    assert acts(exported) == told["acts"]
+    assert own_parameters(exported) == gives["parameters"]
+    assert acts(exported) == gives["acts"]
     if run.finished:
         assert run.summary["updates"] == len(run.metrics)
         ascore.resume(path, episodes=2 * config.episodes, trust=trust)
@@ -153,23 +153,23 @@ def run_gives(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     arrays = load_file(newest / "state.safetensors")
     assert [entry["update"] for entry in end.metrics] == list(range(1, len(end.metrics) + 1))
     assert len((path / "metrics.csv").read_text().splitlines()) == len(end.metrics) + 1
-    told["resumed"] = {
+    gives["resumed"] = {
         "episodes": ascore.Config.load(path / "config.toml").episodes,
         "team_return": [entry["team_return"] for entry in end.metrics],
         "metrics": {k: v for k, v in end.metrics[-1].items() if k != "seconds"},
         "summary": {k: v for k, v in end.summary.items() if k != "seconds"},
     }
-    told["bits"] = {}
+    gives["bits"] = {}
     if config.backend in ("engine", "auto"):  # auto takes engine for networks as small as these
-        told["bits"] = {
+        gives["bits"] = {
             key: hashlib.sha256(value.tobytes()).hexdigest() for key, value in arrays.items()
         }
-    return told, {name: arrays[name] for name in ("actor", "critic")}
+    return gives, {name: arrays[name] for name in ("actor", "critic")}
 
 
 def policy_gives(path: Path) -> dict[str, Any]:
     policy = ascore.load_policy(path)
-    found = ascore.evaluate(policy, episodes=EPISODES, seed=5)
+    evaluation = ascore.evaluate(policy, episodes=EPISODES, seed=5)
     return {
         "env": policy.env,
         "env_params": policy.env_params,
@@ -178,7 +178,7 @@ def policy_gives(path: Path) -> dict[str, Any]:
         "num_actions": policy.num_actions,
         "parameters": own_parameters(policy),
         "acts": acts(policy),
-        "team_returns": found.team_returns.tolist(),
+        "team_returns": evaluation.team_returns.tolist(),
     }
 
 
@@ -192,16 +192,16 @@ def sweep_gives(fixtures: Path, out: Path) -> dict[str, Any]:
     listed = (path / "cells.json").read_bytes()
     finished = {p: p.read_bytes() for p in path.rglob("evaluation.json")}
     program = [sys.executable, "-m", "ascore", *words, "--json"]
-    told = subprocess.run(program, capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    found = json.loads(told.stdout)
-    assert not found["failures"]
+    process = subprocess.run(program, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    printed = json.loads(process.stdout)
+    assert not printed["failures"]
     assert len(finished) == 1
     assert all(p.read_bytes() == before for p, before in finished.items())
     cells = json.loads((path / "cells.json").read_text())
     (path / "cells.json").write_bytes(listed)  # and by the list alone, as it was written
-    assert command("sweep", "--out", str(path), "--workers", "1")["cells"] == found["cells"]
-    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in found["cells"]]
+    assert command("sweep", "--out", str(path), "--workers", "1")["cells"] == printed["cells"]
+    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in printed["cells"]]
     return {"cells": cells, "rows": {f"{row['setting']}/s{row['seed']}": row for row in rows}}
 
 
@@ -212,9 +212,9 @@ def pictures(fixtures: Path, out: Path) -> dict[str, Any]:
     runs = [str(fixtures / "runs" / name) for name in ("side-by-side", "two-ranks")]
     with contextlib.redirect_stdout(io.StringIO()):
         status = main(["plot", *runs, "--out", str(out / "curves.png")])
-    told = command("render", str(fixtures / "runs" / "harvest-as"), "--out", str(out / "end.png"))
+    shown = command("render", str(fixtures / "runs" / "harvest-as"), "--out", str(out / "end.png"))
     drawn = [(out / name).read_bytes()[1:4] == b"PNG" for name in ("curves.png", "end.png")]
-    return {"status": status, "drawn": drawn, "team_return": told["team_return"]}
+    return {"status": status, "drawn": drawn, "team_return": shown["team_return"]}
 
 
 def run_names(fixtures: Path) -> list[str]:
@@ -227,7 +227,7 @@ def observe(fixtures: Path, out: Path) -> None:
     import torch
 
     torch_release = torch.__version__.partition("+")[0]
-    found: dict[str, Any] = {
+    given: dict[str, Any] = {
         "made_with": {"machine": platform.machine(), "torch": torch_release},
         "runs": {},
         "policies": {},
@@ -237,21 +237,21 @@ def observe(fixtures: Path, out: Path) -> None:
         path = out / "runs" / name
         shutil.copytree(fixtures / "runs" / name, path)
         try:
-            found["runs"][name], arrays = run_gives(path)
+            given["runs"][name], arrays = run_gives(path)
             resumed |= {f"{name}/{key}": value for key, value in arrays.items()}
         except Exception:
-            found["runs"][name] = {"error": traceback.format_exc()}
+            given["runs"][name] = {"error": traceback.format_exc()}
     for path in sorted((fixtures / "policies").iterdir()):
         try:
-            found["policies"][path.stem] = policy_gives(path)
+            given["policies"][path.stem] = policy_gives(path)
         except Exception:
-            found["policies"][path.stem] = {"error": traceback.format_exc()}
+            given["policies"][path.stem] = {"error": traceback.format_exc()}
     for name, give in (("sweep", sweep_gives), ("pictures", pictures)):
         try:
-            found[name] = give(fixtures, out)
+            given[name] = give(fixtures, out)
         except Exception:
-            found[name] = {"error": traceback.format_exc()}
-    (out / "found.json").write_text(json.dumps(found))
+            given[name] = {"error": traceback.format_exc()}
+    (out / "found.json").write_text(json.dumps(given))
     np.savez_compressed(out / "resumed.npz", **resumed)
 
 
@@ -267,45 +267,45 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that this file has written as a program."""
     folder = tmp_path_factory.mktemp("continuity")
     warnings = ["-W", "error", "-W", f"ignore:{RENAMED}"]
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *warnings, __file__, str(FIXTURES), str(folder)],
         env={**os.environ, **EXPECTED["environment"], "PYTHONPATH": str(FIXTURES)},
         capture_output=True, text=True,
     )  # fmt: skip
-    assert told.returncode == 0, told.stderr
+    assert process.returncode == 0, process.stderr
     return folder
 
 
 @pytest.fixture(scope="module")
-def found(out: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((out / "found.json").read_text())
-    return told
+def given(out: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((out / "found.json").read_text())
+    return values
 
 
 def of(entries: dict[str, Any], name: str) -> dict[str, Any]:
     assert name in entries, f"{name} is missing from {FIXTURES}"
-    told: dict[str, Any] = entries[name]
-    assert "error" not in told, told["error"]
-    return told
+    entry: dict[str, Any] = entries[name]
+    assert "error" not in entry, entry["error"]
+    return entry
 
 
 def agree(
-    found: Any, wanted: Any, relative: float = 0.0, absolute: float = 0.0, where: str = ""
+    given: Any, wanted: Any, relative: float = 0.0, absolute: float = 0.0, where: str = ""
 ) -> None:
     """Everything wanted is there, numbers within either tolerance; there may be further keys."""
     if isinstance(wanted, dict):
         for key, value in wanted.items():
-            assert key in found, f"{where} has no {key}"
-            agree(found[key], value, relative, absolute, f"{where}/{key}")
+            assert key in given, f"{where} has no {key}"
+            agree(given[key], value, relative, absolute, f"{where}/{key}")
     elif isinstance(wanted, list):
-        assert len(found) == len(wanted), f"{where} has {len(found)} entries, not {len(wanted)}"
+        assert len(given) == len(wanted), f"{where} has {len(given)} entries, not {len(wanted)}"
         for index, value in enumerate(wanted):
-            agree(found[index], value, relative, absolute, f"{where}/{index}")
-    elif isinstance(wanted, float) and isinstance(found, (int, float)):
-        close = math.isclose(found, wanted, rel_tol=relative, abs_tol=absolute)
-        assert close, f"{where} is {found}, was {wanted}"
+            agree(given[index], value, relative, absolute, f"{where}/{index}")
+    elif isinstance(wanted, float) and isinstance(given, (int, float)):
+        close = math.isclose(given, wanted, rel_tol=relative, abs_tol=absolute)
+        assert close, f"{where} is {given}, was {wanted}"
     else:
-        assert found == wanted, f"{where} is {found}, was {wanted}"
+        assert given == wanted, f"{where} is {given}, was {wanted}"
 
 
 def test_every_fixture_is_recorded_and_there():
@@ -314,63 +314,63 @@ def test_every_fixture_is_recorded_and_there():
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_configuration(found: dict[str, Any], name: str):
-    told, wanted = of(found["runs"], name), EXPECTED["runs"][name]
+def test_configuration(given: dict[str, Any], name: str):
+    entry, wanted = of(given["runs"], name), EXPECTED["runs"][name]
     for key in ("config", "records", "finished"):
-        agree(told[key], wanted[key], where=key)
+        agree(entry[key], wanted[key], where=key)
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_evaluation(found: dict[str, Any], name: str):
-    told, wanted = of(found["runs"], name), EXPECTED["runs"][name]
+def test_evaluation(given: dict[str, Any], name: str):
+    entry, wanted = of(given["runs"], name), EXPECTED["runs"][name]
     for key in ("team_returns", "agent_return", "greedy_team_returns"):
-        assert told["evaluation"][key] == wanted["evaluation"][key], key
-    agree(told["evaluation"], wanted["evaluation"], 1e-6)
-    assert told["older"] == wanted["older"]
+        assert entry["evaluation"][key] == wanted["evaluation"][key], key
+    agree(entry["evaluation"], wanted["evaluation"], 1e-6)
+    assert entry["older"] == wanted["older"]
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_policy(found: dict[str, Any], name: str):
-    told, wanted = of(found["runs"], name), EXPECTED["runs"][name]
-    assert told["parameters"] == wanted["parameters"]
-    agree(told["acts"], wanted["acts"], 1e-6)
+def test_policy(given: dict[str, Any], name: str):
+    entry, wanted = of(given["runs"], name), EXPECTED["runs"][name]
+    assert entry["parameters"] == wanted["parameters"]
+    agree(entry["acts"], wanted["acts"], 1e-6)
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_resumed(found: dict[str, Any], out: Path, name: str):
-    told, wanted = of(found["runs"], name), EXPECTED["runs"][name]
-    exact = bool(wanted["bits"]) and found["made_with"] == EXPECTED["made_with"]
-    agree(told["resumed"], wanted["resumed"], *(EXACT_METRICS if exact else METRICS))
+def test_resumed(given: dict[str, Any], out: Path, name: str):
+    entry, wanted = of(given["runs"], name), EXPECTED["runs"][name]
+    exact = bool(wanted["bits"]) and given["made_with"] == EXPECTED["made_with"]
+    agree(entry["resumed"], wanted["resumed"], *(EXACT_METRICS if exact else METRICS))
     with np.load(out / "resumed.npz") as now, np.load(FIXTURES / "resumed.npz") as then:
         for key in (f"{name}/actor", f"{name}/critic"):
             np.testing.assert_allclose(now[key], then[key], rtol=0, atol=PARAMETERS, err_msg=key)
     if exact:
-        agree(told["bits"], wanted["bits"])
+        agree(entry["bits"], wanted["bits"])
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_exported_policy(found: dict[str, Any], name: str):
-    told, wanted = of(found["policies"], name), EXPECTED["policies"][name]
-    agree(told, wanted, 1e-6)
-    assert told["team_returns"] == wanted["team_returns"]
-    assert told["parameters"] == EXPECTED["runs"][name]["parameters"]
+def test_exported_policy(given: dict[str, Any], name: str):
+    entry, wanted = of(given["policies"], name), EXPECTED["policies"][name]
+    agree(entry, wanted, 1e-6)
+    assert entry["team_returns"] == wanted["team_returns"]
+    assert entry["parameters"] == EXPECTED["runs"][name]["parameters"]
 
 
-def test_sweep_goes_on(found: dict[str, Any]):
-    told, wanted = of(found, "sweep"), EXPECTED["sweep"]
-    agree(told["cells"], wanted["cells"])
-    assert list(told["rows"]) == list(wanted["rows"])
+def test_sweep_goes_on(given: dict[str, Any]):
+    entry, wanted = of(given, "sweep"), EXPECTED["sweep"]
+    agree(entry["cells"], wanted["cells"])
+    assert list(entry["rows"]) == list(wanted["rows"])
     finished = next(iter(wanted["rows"]))
-    agree(told["rows"][finished], wanted["rows"][finished])
-    exact = found["made_with"] == EXPECTED["made_with"]
-    agree(told["rows"], wanted["rows"], *(EXACT_METRICS if exact else METRICS))
+    agree(entry["rows"][finished], wanted["rows"][finished])
+    exact = given["made_with"] == EXPECTED["made_with"]
+    agree(entry["rows"], wanted["rows"], *(EXACT_METRICS if exact else METRICS))
 
 
-def test_pictures_are_drawn(found: dict[str, Any]):
-    told = of(found, "pictures")
-    agree(told, EXPECTED["pictures"], 1e-9)
-    assert told["status"] == 0
-    assert all(told["drawn"])
+def test_pictures_are_drawn(given: dict[str, Any]):
+    entry = of(given, "pictures")
+    agree(entry, EXPECTED["pictures"], 1e-9)
+    assert entry["status"] == 0
+    assert all(entry["drawn"])
 
 
 if __name__ == "__main__":

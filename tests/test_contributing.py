@@ -206,13 +206,13 @@ def listed(tree: ast.Module) -> Iterator[str]:
 
 
 def test_no_test_has_a_table_of_its_own() -> None:
-    found = {
+    tables = {
         f"{path.relative_to(ROOT).as_posix()}::{owner}"
         for path in files("tests")
         if path.suffix == ".py" and "fixtures" not in path.parts
         for owner in listed(ast.parse(path.read_text(encoding="utf-8")))
     }
-    assert found == set(LISTED), "derive it from ascore.ENVIRONMENTS and tests/envs/cases"
+    assert tables == set(LISTED), "derive it from ascore.ENVIRONMENTS and tests/envs/cases"
 
 
 FIRST, LAST = NAMES[:3], NAMES[-3:]

@@ -140,10 +140,10 @@ def compare(
     obs, uniform = states(policy.env)
     given = bytes_of(obs, uniform, np.zeros(0, np.uint8) if legal is None else legal)
     kind = "f32" if obs.dtype == np.float32 else "u8"
-    told = output(built / "policy", str(file), str(obs.shape[1]), kind, given=given)
+    printed = output(built / "policy", str(file), str(obs.shape[1]), kind, given=given)
     expected = policy.log_probs(obs, legal)
-    log_probs = np.frombuffer(told, np.float32, expected.size).reshape(expected.shape)
-    greedy, drawn = np.frombuffer(told, np.int32, offset=expected.nbytes).reshape(
+    log_probs = np.frombuffer(printed, np.float32, expected.size).reshape(expected.shape)
+    greedy, drawn = np.frombuffer(printed, np.int32, offset=expected.nbytes).reshape(
         2, STATES, policy.num_agents
     )
     assert len(expected) == STATES
@@ -218,11 +218,11 @@ def test_a_trained_policy_acts_alike(
     obs = np.random.default_rng(0).normal(size=(STATES, 1, spec.obs_shape[0])).astype(np.float32)
     uniform = np.random.default_rng(1).random((STATES, 3), dtype=np.float32)
     given = bytes_of(obs, uniform, np.zeros(0, np.uint8))
-    told = output(built / "policy", str(tmp_path / "cli.safetensors"), "1", "f32", given=given)
+    printed = output(built / "policy", str(tmp_path / "cli.safetensors"), "1", "f32", given=given)
     expected = policy.log_probs(obs)
-    found = np.frombuffer(told, np.float32, expected.size).reshape(expected.shape)
-    assert np.abs(found - expected).max() <= 1e-6
-    greedy = np.frombuffer(told, np.int32, uniform.size, expected.nbytes).reshape(uniform.shape)
+    log_probs = np.frombuffer(printed, np.float32, expected.size).reshape(expected.shape)
+    assert np.abs(log_probs - expected).max() <= 1e-6
+    greedy = np.frombuffer(printed, np.int32, uniform.size, expected.nbytes).reshape(uniform.shape)
     np.testing.assert_array_equal(greedy, policy.act(obs))
 
 
@@ -231,9 +231,9 @@ def test_safetensors_itself_reads_an_exported_policy(tmp_path: Path) -> None:
 
     policy = random_policy("exchange-v1", [8], 1.0)
     file = export_policy(policy, tmp_path / "folder" / "actor.safetensors")
-    with safe_open(file, "numpy") as found:
-        assert found.metadata()["env"] == "exchange-v1"
-        np.testing.assert_array_equal(found.get_tensor("layers.1.bias"), policy.layers[1][1])
+    with safe_open(file, "numpy") as tensors:
+        assert tensors.metadata()["env"] == "exchange-v1"
+        np.testing.assert_array_equal(tensors.get_tensor("layers.1.bias"), policy.layers[1][1])
 
 
 def cut(data: bytes) -> bytes:
@@ -285,8 +285,8 @@ def complaints(built: Path, tmp_path: Path, files: Sequence[bytes]) -> list[tupl
 
 def test_unusual_policies_are_loaded_by_both(built: Path, tmp_path: Path) -> None:
     names, files = zip(*hostile_policies.accepted(), strict=True)
-    found = complaints(built, tmp_path, files)
-    assert dict(zip(names, found, strict=True)) == dict.fromkeys(names, ("", ""))
+    refusals = complaints(built, tmp_path, files)
+    assert dict(zip(names, refusals, strict=True)) == dict.fromkeys(names, ("", ""))
 
 
 def test_hostile_policies_are_refused_by_both_in_the_same_words(
@@ -300,9 +300,9 @@ def test_hostile_policies_are_refused_by_both_in_the_same_words(
 
 
 def test_mutated_policies_are_loaded_by_both_or_by_neither(built: Path, tmp_path: Path) -> None:
-    found = complaints(built, tmp_path, list(hostile_policies.mutated(1500, seed=3)))
-    assert [both for both in found if (both[0] == "") != (both[1] == "")] == []
-    loaded = found.count(("", ""))
+    refusals = complaints(built, tmp_path, list(hostile_policies.mutated(1500, seed=3)))
+    assert [both for both in refusals if (both[0] == "") != (both[1] == "")] == []
+    loaded = refusals.count(("", ""))
     assert 10 < loaded < 300  # the others differ from a sound file in something that counts
 
 
@@ -373,21 +373,21 @@ def test_a_compiled_environment_is_trained_on_and_resumed(orchard: str, tmp_path
         load_policy(whole.path).layers, load_policy(again.path).layers, strict=True
     ):
         np.testing.assert_array_equal(mine[0], others[0])
-    found = ascore.evaluate(whole, episodes=20)
-    assert 0 <= found.team_return.mean <= 20
+    evaluation = ascore.evaluate(whole, episodes=20)
+    assert 0 <= evaluation.team_return.mean <= 20
     assert load_policy(export_policy(whole.path, tmp_path / "a.safetensors")).env == orchard
 
 
 def test_a_compiled_environment_is_looked_at(orchard: str) -> None:
-    found = examine(orchard, {"gardeners": 2}, steps=50)
-    assert found.trainable
-    assert [finding.topic for finding in found.findings] == [
+    result = examine(orchard, {"gardeners": 2}, steps=50)
+    assert result.trainable
+    assert [finding.topic for finding in result.findings] == [
         "loading",
         "observations",
         "rewards",
         "determinism",
     ]
-    assert "2 agents, 2 actions, 1 entries of float32, horizon 20" in found.findings[0].found
+    assert "2 agents, 2 actions, 1 entries of float32, horizon 20" in result.findings[0].found
 
 
 def test_a_module_of_another_interface_is_refused(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).resolve().parent.parent / "src" / "ascore"
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "ascore"
+OUTSIDE = ("tests", "benches", "examples")
 
 # Class names used in several modules, with the reason.
 SHARED = {
@@ -42,6 +44,13 @@ def modules() -> dict[str, ast.Module]:
         ".".join(path.relative_to(SOURCE).with_suffix("").parts): ast.parse(path.read_text("utf-8"))
         for path in sorted(SOURCE.rglob("*.py"))
     }
+
+
+@cache
+def files_outside() -> list[str]:
+    """Python files beside the package, from the root of the repository."""
+    paths = (path for folder in OUTSIDE for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path.relative_to(ROOT).as_posix() for path in paths)
 
 
 def definitions(kind: type[ast.AST] | tuple[type[ast.AST], ...]) -> dict[str, list[str]]:
@@ -85,19 +94,28 @@ def test_no_class_or_function_has_a_retired_word_in_its_name(word: str) -> None:
     assert bearers <= ALLOWED, f"say {GONE[word]}"
 
 
+def vague(tree: ast.AST, allowed: Set[str] = frozenset()) -> list[str]:
+    """Variables that do not name their value, with their lines."""
+    bad = VAGUE - allowed
+    return [f"line {line}: {name}" for name, line in variables(tree) if name in bad]
+
+
 @pytest.mark.parametrize("module", modules())
 def test_variables_name_their_value(module: str) -> None:
-    vague = [
-        f"line {line}: {name}"
-        for name, line in variables(modules()[module])
-        if name in VAGUE and f"{module}:{name}" not in PUBLIC
-    ]
-    assert vague == []
+    public = {entry.partition(":")[2] for entry in PUBLIC if entry.startswith(f"{module}:")}
+    assert vague(modules()[module], public) == []
+
+
+def test_so_do_those_of_tests_benches_and_examples() -> None:
+    trees = {file: ast.parse((ROOT / file).read_text("utf-8")) for file in files_outside()}
+    assert {file.partition("/")[0] for file in trees} == set(OUTSIDE)
+    assert {file: bad for file, tree in trees.items() if (bad := vague(tree))} == {}
 
 
 def test_the_checks_detect_violations() -> None:
     tree = ast.parse("told = 1\ndef f(said):\n    for found in said: pass\n")
     assert {name for name, _ in variables(tree)} == VAGUE
+    assert vague(tree, {"said"}) == ["line 1: told", "line 3: found"]
     assert words("_what_was_told") >= {"told"}
     assert {entry.partition(":")[0] for entry in PUBLIC} <= set(modules())
     assert definitions(ast.ClassDef)["Policy"] == ["runs.policy"]

@@ -338,10 +338,10 @@ def own(learner: Learner) -> torch.Tensor:
 def test_random_neighbours_are_drawn_anew_or_once():
     def links(number: int, **keys: Any) -> np.ndarray:
         learner, collector = session(algorithm="as", graph="random_one", rollout_steps=2, **keys)
-        found = learner.prepare(collector.collect(learner.actor), number)[0]
-        assert found is not None
-        assert found.fixed is not None
-        return found.fixed
+        drawn = learner.prepare(collector.collect(learner.actor), number)[0]
+        assert drawn is not None
+        assert drawn.fixed is not None
+        return drawn.fixed
 
     drawn = [links(k) for k in range(6)]
     assert all((each.sum(axis=1) == 1).all() for each in drawn)
@@ -412,13 +412,13 @@ def test_a_saved_centre_acts_as_the_learner_did(tmp_path: Path):
     obs, _ = env.reset()
     with torch.no_grad():
         expected = learner.actor.log_probs(torch.from_numpy(obs[:, 0].copy()))[0, :, 0]
-    found = policy.log_probs(obs)
-    np.testing.assert_allclose(found[:, 0], expected.numpy(), atol=1e-5)
+    log_probs = policy.log_probs(obs)
+    np.testing.assert_allclose(log_probs[:, 0], expected.numpy(), atol=1e-5)
     uniform = np.full((5, 4), 0.5, dtype=np.float32)
     action = policy.act(obs, uniform)
     assert action.shape == (5, 4)
-    best = found[:, 0].argmax(axis=1)
+    best = log_probs[:, 0].argmax(axis=1)
     assert np.array_equal(policy.act(obs), decode(best, (2, 2, 2, 2)))
-    entropy = policy.entropy(found)
+    entropy = policy.entropy(log_probs)
     assert entropy.shape == (5, 4)
     assert (entropy <= np.log(2) + 1e-6).all()

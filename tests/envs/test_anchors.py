@@ -286,13 +286,13 @@ def test_every_environment_has_its_anchors_and_scripts(name: str) -> None:
 ANCHORS = [(name, anchor) for name, row in ENVIRONMENTS.items() for anchor in row.anchors]
 
 
-def told(value: object) -> str:
+def label_of(value: object) -> str:
     if isinstance(value, Anchor):
         return f"{value.label} {value.base:g}"
     return str(value)
 
 
-@pytest.mark.parametrize(("name", "anchor"), ANCHORS, ids=told)
+@pytest.mark.parametrize(("name", "anchor"), ANCHORS, ids=label_of)
 def test_the_table_is_what_the_scripts_earn(name: str, anchor: Anchor) -> None:
     """Within a 99.9 % interval for the difference of the two measurements, see `anchors.measure`.
 
@@ -301,11 +301,11 @@ def test_the_table_is_what_the_scripts_earn(name: str, anchor: Anchor) -> None:
     5,000 of greed, 10,000 of all else.
     """
     episodes = 2_000 if anchor.label == "random" else 100 if anchor.error == 0 else 200
-    found = measure(name, anchor, episodes, seed=9)
-    assert found.agrees, found
+    measured = measure(name, anchor, episodes, seed=9)
+    assert measured.agrees, measured
     if anchor.error == 0:
-        low, high = found.team_return.ci95
-        assert high - low < 1e-3 or anchor.label == "random", found
+        low, high = measured.team_return.ci95
+        assert high - low < 1e-3 or anchor.label == "random", measured
 
 
 def stated(name: str, label: str, **params: Any) -> Anchor:

@@ -221,12 +221,16 @@ def talkative(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"import sys\nsys.path.append({str(SUPPORT)!r})\nprint('gossip: hello')\n"
         "from python_envs import Chatty\n"
     )
+    train = ["train", "gossip:Chatty", *BRIEF, "--out", "run"]
+    subprocess.run([sys.executable, "-m", "ascore", *train], cwd=folder, check=True)
     return folder
 
 
+BRIEF = ["--episodes", "4", "--num-envs", "2", "--actor-hidden", "8", "--evaluate", "3"]
+
+
 COMMANDS = {
-    "train": ["train", "gossip:Chatty", "--episodes", "4", "--num-envs", "2", "--actor-hidden",
-              "8", "--evaluate", "3", "--out", "run"],
+    "train": ["train", "gossip:Chatty", *BRIEF, "--out", "another"],
     "evaluate": ["evaluate", "run", "--episodes", "3", "--trust"],
     "resume": ["resume", "run", "--episodes", "6", "--trust"],
     "check-env": ["check-env", "gossip:Chatty", "--steps", "10"],

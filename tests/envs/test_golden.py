@@ -103,10 +103,10 @@ def test_golden(name: str, teller: Any) -> None:
     file = GOLDEN / f"{name}.txt"
     assert file.is_file(), f"write it by `python tests/envs/test_golden.py` and read it: {file}"
     kept = file.read_text(encoding="utf-8").splitlines()
-    for number, (told, line) in enumerate(
+    for number, (fresh, line) in enumerate(
         zip(teller(name).splitlines(), kept, strict=True), start=1
     ):
-        assert told == line, f"{name}.txt, line {number}"
+        assert fresh == line, f"{name}.txt, line {number}"
 
 
 def test_no_golden_trace_is_of_nothing() -> None:

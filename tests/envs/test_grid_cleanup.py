@@ -179,10 +179,10 @@ def test_cleaners_come_in_drawn_order() -> None:
     text = "\nRRHR\nRRRR\nPPRB\n"
     agents = [(0, 1, FACING_RIGHT), (1, 2, FACING_RIGHT)]
     for order, counts in ((IN_ORDER, [1, 0]), (REVERSED, [0, 1])):
-        told = after_cleaning(text, *agents, clean=(0, 1), rng=Scripted(IN_ORDER, order))
-        assert told[1] == counts
-    told = after_cleaning(text, *agents, clean=(0, 1), profile="features", rng=Scripted())
-    assert told[1] == [1, 0]
+        outcome = after_cleaning(text, *agents, clean=(0, 1), rng=Scripted(IN_ORDER, order))
+        assert outcome[1] == counts
+    outcome = after_cleaning(text, *agents, clean=(0, 1), profile="features", rng=Scripted())
+    assert outcome[1] == [1, 0]
 
 
 def test_cleaning_follows_moving_and_precedes_growth() -> None:

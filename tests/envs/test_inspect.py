@@ -34,10 +34,10 @@ def cells(obs: NDArray[Any], size: int) -> NDArray[np.int32]:
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_is_a_copy(name: str) -> None:
     env = played(name)
-    found = env.inspect(1)
-    assert len(found["agents"]) == env.spec.num_agents
-    kept = {key: value.copy() for key, value in found.items()}
-    for value in found.values():
+    state = env.inspect(1)
+    assert len(state["agents"]) == env.spec.num_agents
+    kept = {key: value.copy() for key, value in state.items()}
+    for value in state.values():
         value[...] = 99
     again = env.inspect(1)
     assert again.keys() == kept.keys()
@@ -76,41 +76,41 @@ def test_exchange(food: str) -> None:
     env = played("exchange", steps=120, eaten="flag", food=food, open_range=1)
     seen = set()
     for b in range(4):
-        found = env.inspect(b)
-        assert {key: (v.dtype, v.shape) for key, v in found.items()} == {
+        state = env.inspect(b)
+        assert {key: (v.dtype, v.shape) for key, v in state.items()} == {
             "agents": (np.int32, (3, 2)),
             "boxes": (np.int32, (3, 2)),
             "food": (np.int32, (3,)),
         }
         obs = env.obs[b, 0]
-        assert np.array_equal(found["agents"], cells(obs[:6], 5))
-        assert np.array_equal(found["boxes"], cells(obs[6:12], 5))
-        assert np.array_equal(found["food"], obs[12:] * 2)
-        seen |= set(found["food"].tolist())
+        assert np.array_equal(state["agents"], cells(obs[:6], 5))
+        assert np.array_equal(state["boxes"], cells(obs[6:12], 5))
+        assert np.array_equal(state["food"], obs[12:] * 2)
+        seen |= set(state["food"].tolist())
     assert seen >= ({0, 2} if food == "immediate" else {0, 1})
 
 
 def test_navigation() -> None:
     env = played("navigation", num_agents=5)
     for b in range(4):
-        found = env.inspect(b)
-        assert {key: (v.dtype, v.shape) for key, v in found.items()} == {
+        state = env.inspect(b)
+        assert {key: (v.dtype, v.shape) for key, v in state.items()} == {
             "agents": (np.int32, (5, 2)),
             "landmarks": (np.int32, (5, 2)),
         }
-        assert np.array_equal(found["agents"], cells(env.obs[b, 0, :10], 5))
-        assert np.array_equal(found["landmarks"], cells(env.obs[b, 0, 10:], 5))
+        assert np.array_equal(state["agents"], cells(env.obs[b, 0, :10], 5))
+        assert np.array_equal(state["landmarks"], cells(env.obs[b, 0, 10:], 5))
 
 
 def test_predation() -> None:
     env = played("predation", obs_scale=1.0)
     for b in range(4):
-        found = env.inspect(b)
-        assert {key: (v.dtype, v.shape) for key, v in found.items()} == {
+        state = env.inspect(b)
+        assert {key: (v.dtype, v.shape) for key, v in state.items()} == {
             "agents": (np.float64, (8,)),
             "prey": (np.float64, (1,)),
         }
-        assert np.array_equal((found["agents"] - found["prey"]).astype(np.float32), env.obs[b, 0])
+        assert np.array_equal((state["agents"] - state["prey"]).astype(np.float32), env.obs[b, 0])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -46,10 +46,10 @@ def test_a_cell_outside_the_folder_is_refused_and_nothing_is_touched(
     (precious / "thesis.txt").write_text("years of work")
     out = listed(tmp_path / "sweep", name.format(precious))
     assert main(["sweep", "--out", str(out)]) == 1
-    told = capsys.readouterr().err
-    assert str(out / cells.LIST) in told
-    assert "would leave the folder of the runs" in told
-    assert len(told.splitlines()) == 1
+    printed = capsys.readouterr().err
+    assert str(out / cells.LIST) in printed
+    assert "would leave the folder of the runs" in printed
+    assert len(printed.splitlines()) == 1
     assert sorted(p.name for p in tmp_path.rglob("*")) == [
         "cells.json", "precious", "sweep", "thesis.txt",
     ]  # fmt: skip
@@ -152,11 +152,11 @@ def having(**values: Any) -> Callable[[list[dict[str, Any]]], str]:
     ],
 )  # fmt: skip
 def test_a_damaged_list_is_refused_by_name(
-    change: Callable[[list[dict[str, Any]]], str], told: str, tmp_path: Path
+    change: Callable[[list[dict[str, Any]]], str], words: str, tmp_path: Path
 ) -> None:
     path = listed(tmp_path, "as/s0") / cells.LIST
     path.write_text(change(json.loads(path.read_text())))
-    with pytest.raises((RunError, ConfigError), match=told) as caught:
+    with pytest.raises((RunError, ConfigError), match=words) as caught:
         cells.read_list(tmp_path)
     assert str(path) in str(caught.value)
 

@@ -292,9 +292,9 @@ def test_episodes_without_a_seed_differ() -> None:
 def test_neighbours_are_an_array_in_every_step(name: str) -> None:
     env = ascore.parallel_env(name, max_cycles=4)
     n = env.max_num_agents
-    for told in play(env, 0, np.random.default_rng(0)):
+    for results in play(env, 0, np.random.default_rng(0)):
         for i, agent in enumerate(env.possible_agents):
-            row = told[-1][agent]["neighbours"]
+            row = results[-1][agent]["neighbours"]
             assert (row.shape, row.dtype) == ((n,), np.uint8)
             assert row[i] == 0
     assert not env.agents

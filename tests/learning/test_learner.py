@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import trainings
 
 import ascore
 from ascore.algorithms.terms import corrections_base, own_policy
@@ -17,38 +19,27 @@ from ascore.errors import ConfigError, NonFiniteError
 from ascore.learning.batch import advantage_scale, normalized
 from ascore.learning.guards import Guards
 from ascore.learning.learner import Learner
-from ascore.learning.rollout import Collector, Rollout
+from ascore.learning.rollout import Rollout
 from ascore.runtime.ranks import Ranks
 
-SMALL: dict[str, Any] = {
-    "env": "predation-v1",
+SMALL: dict[str, Any] = trainings.SMALL | {
     "env_params": {"num_agents": 3},
     "num_envs": 4,
-    "actor_lr": 1e-2,
-    "critic_lr": 1e-2,
     "actor_hidden": (16, 8),
     "critic_hidden": (16, 8),
     "minibatches": 2,
+    "iterations": Config().iterations,
     "seed": 3,
 }
 
 
-def session(**changes: Any) -> tuple[Config, Learner, Collector]:
-    config = Config(**{**SMALL, **changes})
-    env = ascore.make(config.env, config.num_envs, config.seed, **config.env_params)
-    env.reset()
-    return config, Learner(config, env.spec), Collector(env, env.spec.horizon)
-
-
-def train(updates: int, **changes: Any) -> tuple[Learner, list[dict[str, Any]]]:
-    _, learner, collector = session(**changes)
-    records = [learner.update(collector.collect(learner.actor), k) for k in range(updates)]
-    return learner, records
+session = functools.partial(trainings.session, **SMALL)
+train = functools.partial(trainings.train, **SMALL)
 
 
 def one_update(change: Any, **changes: Any) -> Learner:
     """Does an update on a rollout that `change` has modified."""
-    _, learner, collector = session(**changes)
+    learner, collector = session(**changes)
     rollout = collector.collect(learner.actor)
     change(rollout)
     learner.update(rollout, 0)
@@ -133,7 +124,7 @@ def test_sequential_agents_hear_what_was_just_sent():
 
 
 def test_a_gap_in_communication_trains_no_anticipation_and_costs_no_bytes():
-    _, learner, collector = session(communicate_every=2)
+    learner, collector = session(communicate_every=2)
     mask = learner.actor.anticipation_mask()
     first = learner.update(collector.collect(learner.actor), 0)
     before = learner.actor.net.flat.detach().clone()
@@ -161,7 +152,7 @@ def test_bytes_sent_equal_a_count_by_hand():
 
 
 def test_environment_graph_sends_what_the_environment_allows():
-    _, learner, collector = session(graph="environment")
+    learner, collector = session(graph="environment")
     rollout = collector.collect(learner.actor)
     neighbours = copy.deepcopy(rollout.neighbours)
     record = learner.update(rollout, 0)
@@ -214,13 +205,13 @@ def test_normalised_advantages_have_mean_0_and_deviation_1_per_agent():
     torch.testing.assert_close(normalized(advantage, Ranks()), (advantage - mean) / std)
     for alike in (torch.full((2, 5), 7.0), torch.tensor([[3.0], [-4.0]])):
         assert torch.equal(normalized(alike, Ranks()), torch.zeros_like(alike))
-    _, learner, collector = session(advantage_normalization=True)
+    learner, collector = session(advantage_normalization=True)
     rows = learner.prepare(collector.collect(learner.actor), 0)[2]
     torch.testing.assert_close(rows.advantage.std(dim=1), torch.ones(3))
 
 
 def test_a_zero_correction_repeats_the_received_policies():
-    _, learner, collector = session(anticipation="correction")
+    learner, collector = session(anticipation="correction")
     rollout = collector.collect(learner.actor)
     _, _, rows = learner.prepare(rollout, 0)
     learner.backend.begin(rows)
@@ -260,9 +251,9 @@ def test_gradients_are_limited_per_agent():
 
 @pytest.mark.parametrize("backend", ["engine", "kernel", "torch"])
 def test_rates_decay_linearly_to_zero(backend):
-    _, learner, collector = session(backend=backend, lr_decay="linear")
+    learner, collector = session(backend=backend, lr_decay="linear")
     rollout = collector.collect(learner.actor)
-    slow = session(backend=backend, actor_lr=2.5e-3, critic_lr=2.5e-3)[1]
+    slow = session(backend=backend, actor_lr=2.5e-3, critic_lr=2.5e-3)[0]
     learner.anneal(0.75)  # a quarter of 1e-2
     learner.update(rollout, 0)
     slow.update(rollout, 0)
@@ -272,14 +263,14 @@ def test_rates_decay_linearly_to_zero(backend):
     learner.anneal(1.0)
     learner.update(rollout, 1)
     assert torch.equal(learner.actor.net.flat, last)
-    with_rest = session(backend=backend)[1]
+    with_rest = session(backend=backend)[0]
     with_rest.anneal(1.0)  # without lr_decay, rates do not change
     with_rest.update(rollout, 0)
     assert not torch.equal(with_rest.actor.net.flat, slow.actor.net.flat)
 
 
 def test_value_normalization_leaves_the_values_as_they_are():
-    _, learner, collector = session()
+    learner, collector = session()
     learner.update(collector.collect(learner.actor), 0)
     rollout = collector.collect(learner.actor)
     obs = rollout.obs.reshape(-1, 1, 3)
@@ -299,7 +290,7 @@ def test_value_normalization_leaves_the_values_as_they_are():
     ],
 )
 def test_divergence_names_agent_quantity_and_key(keys, message):
-    _, learner, collector = session(**keys)
+    learner, collector = session(**keys)
     rollout = collector.collect(learner.actor)
     with pytest.raises(NonFiniteError, match=message):
         learner.update(rollout, 0)
@@ -316,7 +307,7 @@ def test_divergence_names_agent_quantity_and_key(keys, message):
 )
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_targets_that_are_not_finite_name_the_agent(poison, message):
-    _, learner, collector = session()
+    learner, collector = session()
     rollout = collector.collect(learner.actor)
     if poison == "reward":
         rollout.reward[0, 0, 1:] = np.inf  # of agent 2 too
@@ -328,7 +319,7 @@ def test_targets_that_are_not_finite_name_the_agent(poison, message):
 
 
 def test_parameters_that_are_not_finite_name_the_agent():
-    _, learner, _ = session()
+    learner, _ = session()
     with torch.no_grad():
         learner.actor_adam.parameters[2, 5] = np.nan
     networks = {"policy": learner.actor_adam.parameters}

@@ -22,17 +22,17 @@ def test_explained_variance_is_the_share_of_the_returns_that_values_predict() ->
     rng = np.random.default_rng(0)
     earned = rng.normal([[[5.0, -100.0]]], [[[0.02, 9.0]]], (T, B, N)).astype(np.float32)
     value = (0.5 * earned + rng.normal(3.0, 0.01, earned.shape)).astype(np.float32)
-    found = explained_variance(Targets(earned, earned, value), Ranks())["explained_variance"]
+    ratio = explained_variance(Targets(earned, earned, value), Ranks())["explained_variance"]
     left = (earned - value).astype(np.float64).var(axis=(0, 1))
-    assert found == pytest.approx(1 - left / earned.astype(np.float64).var(axis=(0, 1)), rel=1e-5)
+    assert ratio == pytest.approx(1 - left / earned.astype(np.float64).var(axis=(0, 1)), rel=1e-5)
     # A critic that is off by a constant explains all of the variance, one that is off by as much
     # as returns vary none of it.
-    for said, share in ((earned + 4.0, 1.0), (np.zeros_like(earned), 0.0)):
-        found = explained_variance(Targets(earned, earned, said), Ranks())["explained_variance"]
-        assert found == pytest.approx([share] * N, abs=1e-4)
+    for guess, share in ((earned + 4.0, 1.0), (np.zeros_like(earned), 0.0)):
+        ratio = explained_variance(Targets(earned, earned, guess), Ranks())["explained_variance"]
+        assert ratio == pytest.approx([share] * N, abs=1e-4)
     alike = np.full_like(earned, 7.0)  # nothing to explain, and nothing left
-    found = explained_variance(Targets(alike, alike, alike), Ranks())["explained_variance"]
-    assert found == [1.0] * N
+    ratio = explained_variance(Targets(alike, alike, alike), Ranks())["explained_variance"]
+    assert ratio == [1.0] * N
 
 
 def test_returns_are_means_over_the_episodes_that_ended() -> None:
@@ -56,11 +56,11 @@ def test_values_are_sent_for_every_state_that_closes_a_sum_of_rewards() -> None:
 
     def counted(**changes: str) -> tuple[int, int, int]:
         changed = config.replace(**changes)
-        found = traffic(rollout, Links(states, None), changed, spec, spec, (5, 7), Ranks())
-        assert found.rows == T * B
-        assert found.linked.sum() == found.rows_heard.sum() == found.states_heard[0].sum() == 0
-        assert (found.actor_size, found.critic_size) == (5, 7)
-        return found.states, int(found.states_heard[1, 0]), found.private_obs
+        sent = traffic(rollout, Links(states, None), changed, spec, spec, (5, 7), Ranks())
+        assert sent.rows == T * B
+        assert sent.linked.sum() == sent.rows_heard.sum() == sent.states_heard[0].sum() == 0
+        assert (sent.actor_size, sent.critic_size) == (5, 7)
+        return sent.states, int(sent.states_heard[1, 0]), sent.private_obs
 
     assert counted() == (T * B + B, B, 0)
     assert counted(shares="advantage") == (T * B + B, 0, 0)

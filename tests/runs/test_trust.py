@@ -64,9 +64,9 @@ def edited(trained: Path, out: Path, **keys: str) -> Path:
 def refused(capsys: pytest.CaptureFixture[str], file: Path, key: str, *args: str) -> None:
     """The command is refused in one line that names what would be imported, the file, the way."""
     assert main(list(args)) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == (
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
         f"ascore: {file} says {key}, which would import the module planted and run its code; "
         "if you trust the origin of the file, add --trust (trust=True in Python)\n"
     )

@@ -217,9 +217,9 @@ def refused() -> Iterator[tuple[str, bytes, str]]:
         ("a centre for many", {"layers.0.weight": [1, 12, 6], "layers.0.bias": [1, 6]},
          "1 networks of 6 outputs do not serve 3 agents"),
     ):  # fmt: skip
-        found = header(shapes=shapes)
-        values = data_of(found) if shapes else b""
-        yield name, file(json.dumps(found), values), words
+        head = header(shapes=shapes)
+        values = data_of(head) if shapes else b""
+        yield name, file(json.dumps(head), values), words
     centre = {"layers.0.weight": [1, 12, 2], "layers.0.bias": [1, 2]}
     many = header({"num_agents": "1024", "num_actions": "1"}, centre)
     yield "a centre of one action", whole(many), "do not serve 1024 agents of 1 actions"

@@ -93,8 +93,8 @@ class Forage(gymnasium.Env[Any, Any]):
             flags = self.pack([over or (self.time == 2 and i == 0) for i in range(len(self.names))])
         elif self.flags == "all":
             flags = {name: False for name in self.names} | {"__all__": over}
-        told = sum(earned) if self.reward == "one" else self.pack(earned)
-        return self.look(), told, flags, False, {}
+        reward = sum(earned) if self.reward == "one" else self.pack(earned)
+        return self.look(), reward, flags, False, {}
 
 
 # ---- the old package gym, and spaces that cannot be shown ---------------------------------------

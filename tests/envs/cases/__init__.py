@@ -91,8 +91,8 @@ def case(name: str) -> Case:
             "CONTRIBUTING.md says what is in it"
         )
         raise LookupError(message)
-    found: Case = importlib.import_module(f"cases.{module}").CASE
-    return found
+    record: Case = importlib.import_module(f"cases.{module}").CASE
+    return record
 
 
 def every(of: Callable[[Case], Any]) -> list[tuple[str, Any]]:
