@@ -434,7 +434,7 @@ def test_names_of_modules_are_recognised(package: str, name: str, message: str) 
         ),
         ("mpe9.zzz:parallel_env", "'mpe9.zzz'; mpe9 has simple_spread_v3, simple_tag_v3"),
         ("mpe9.simple_tag_v3.deep:env", "mpe9.simple_tag_v3 is a module, not a package"),
-        ("mpe8.simple_spread_v3:env", "near it: mpe9; run from the folder .* pip install mpe8"),
+        ("mpe8.simple_spread_v3:env", "near it: mpe9.*; run from the folder .* pip install mpe8"),
         ("strangers:Forge", "has no 'Forge'; near it: Forage"),
         ("strangers:qqqqq", "has no 'qqqqq'; use an existing name"),
     ],

@@ -39,11 +39,13 @@ class Several(Wrapper):
 
     Agents are called as in its Dict, else "agent_0" and on. One whose own flag says that it has
     ended leaves `agents`; until the last has, the environment is given the first action for it.
+    One that is shown nothing in its last step (mobile-env) keeps what it saw before.
     """
 
     def __init__(self, env: Any, actions: dict[Any, Any], observations: dict[Any, Any]) -> None:
         super().__init__(env, actions)
         self.action_spaces, self.observation_spaces = actions, observations
+        self._seen: dict[Any, Any] = {}
         self._named = isinstance(of_gymnasium(env.action_space), spaces.Dict)
 
     def observation_space(self, agent: Any) -> Any:
@@ -58,7 +60,8 @@ class Several(Wrapper):
         """As the environment."""
         obs, info = self.env.reset(seed=seed, options=options)
         self.agents = list(self.possible_agents)
-        return self._split("observations", obs), self._infos(info)
+        self._seen = self._split("observations", obs)
+        return self._seen, self._infos(info)
 
     def step(self, actions: Mapping[Any, Any]) -> tuple[Any, ...]:
         """As the environment, which gets one action per agent in the form of its space."""
@@ -68,8 +71,10 @@ class Several(Wrapper):
         acted = self.agents
         ended = [self._flags(flags) for flags in (terminated, truncated)]
         self.agents = [agent for agent in acted if not (ended[0][agent] or ended[1][agent])]
-        outcome = (self._split("observations", obs), self._split("rewards", rewards), *ended)
-        kept = tuple({agent: each[agent] for agent in acted} for each in outcome)
+        left = {a: self._seen[a] for a in acted if a not in self.agents and a in self._seen}
+        self._seen = {**left, **self._split("observations", obs)}
+        outcome = (self._seen, self._split("rewards", rewards), *ended)
+        kept = tuple({a: each[a] for a in acted if a in each} for each in outcome)
         return (*kept, self._infos(info))
 
     def _first(self, agent: Any) -> int:

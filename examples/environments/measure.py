@@ -1,0 +1,76 @@
+"""How many steps per second other people's environments make, with one and with two workers.
+
+    python measure.py [GAME ...] [--workers 1 2] [--out speed.csv]
+
+Random legal actions, eight copies each; the median of interleaved rounds. Nothing else should run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import ascore
+
+GAMES = ("spread", "reference", "tag", "adversary", "foraging", "archers", "pursuit", "noughts",
+         "connect_four", "cells", "signals", "cologne")  # fmt: skip
+COPIES = 8
+
+
+def rate(env: Any, rng: np.random.Generator, seconds: float) -> float:
+    """Steps of a copy per second, over all copies."""
+    spec = env.spec
+    shape = (COPIES, spec.num_agents, spec.num_actions)
+    own = np.arange(spec.num_actions) < np.array(spec.action_counts)[:, None]
+    began, steps = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        legal = own if env.legal is None else env.legal
+        env.step(np.argmax(np.where(legal, rng.random(shape), -1), axis=-1).astype(np.int32))
+        steps += COPIES
+    return steps / (time.perf_counter() - began)
+
+
+def measured(game: str, workers: list[int], rounds: int, seconds: float) -> dict[str, Any]:
+    """A row: the game, its agents, and the steps per second with each number of workers."""
+    rng = np.random.default_rng(0)
+    envs = {w: ascore.make(f"games:{game}", COPIES, env_workers=w) for w in workers}
+    rates: dict[int, list[float]] = {w: [] for w in workers}
+    for env in envs.values():
+        env.reset()
+    for _ in range(rounds):
+        for w, env in envs.items():
+            rates[w].append(rate(env, rng, seconds))
+    agents = envs[workers[0]].spec.num_agents
+    for env in envs.values():
+        env.close()
+    medians = {f"workers_{w}": f"{statistics.median(rates[w]):.0f}" for w in workers}
+    return {"game": game, "agents": agents, **medians}
+
+
+def main() -> None:
+    """Writes one row per game."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("games", nargs="*", default=GAMES)
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="per round and number of workers"
+    )
+    parser.add_argument("--out", type=Path, help="CSV file; nothing = standard output")
+    given = parser.parse_args()
+    rows = [measured(game, given.workers, given.rounds, given.seconds) for game in given.games]
+    with given.out.open("w", newline="") if given.out else sys.stdout as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
