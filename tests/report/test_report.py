@@ -218,6 +218,13 @@ def test_bytes_are_those_of_the_metrics(tmp_path: Path) -> None:
     assert row in seen.cells
 
 
+def test_who_sends_nothing_has_sent_nothing(tmp_path: Path) -> None:
+    pages.write_run(tmp_path / "run", pages.config(), pages.records(60, bytes_sent=0))
+    seen = Reader(written([tmp_path], tmp_path / "r.html").path.read_text("utf-8"))
+    assert ["A as", "nothing", "0 B", "0 B", "0 B", "0 B"] in seen.cells
+    assert "bytes" not in {chart["id"] for chart in seen.data["chapters"][0]["charts"]}
+
+
 # ---------------------------------------------------------------------- what looks wrong
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -522,7 +529,7 @@ def test_replays_are_embedded_and_what_has_none_says_why(tmp_path: Path) -> None
     )
     (image,) = [attrs for tag, attrs in seen.elements if tag == "img"]
     assert str(image["src"]).startswith("data:image/gif;base64,R0lGOD")
-    assert image["alt"] == f"First evaluation episode of {run.path}"
+    assert image["alt"] == f"First evaluation episode of {run.path}, at most 100 steps"
     assert "has no replay: " in seen.text
 
 

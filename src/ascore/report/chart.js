@@ -19,6 +19,11 @@ const short = (value) =>
   Math.abs(value) < 1e4
     ? exact(value)
     : minus(value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 }));
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+const bytes = (value) => {
+  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(value) / 3)));
+  return `${exact(Number((value / 1000 ** power).toPrecision(3)))} ${UNITS[power]}`;
+};
 const ruler = document.createElement("canvas").getContext("2d");
 // Round numbers on a logarithmic axis: 1, 2 and 5 of each power of ten, or the powers alone.
 const decades = (min, max) => {
@@ -171,6 +176,7 @@ class Chart {
           size: 30,
           space: 52,
           ...(spec.log ? { splits: (chart, number, min, max) => decades(min, max) } : {}),
+          values: (chart, splits) => splits.map((x) => (x === null ? "" : this.tick(x))),
         },
         {
           ...axis,
@@ -194,6 +200,16 @@ class Chart {
     this.chart = new uPlot(options, data, this.plot);
     this.name_it(spec);
     if (pointed) this.chart.setCursor(pointed);
+  }
+
+  tick(x) {
+    return this.spec().log ? bytes(x) : short(x);
+  }
+
+  // A place on the horizontal axis in words.
+  at(x) {
+    const { log, xlabel } = this.spec();
+    return log ? `${bytes(x)} ${xlabel.replace("bytes ", "")}` : `${exact(x)} ${xlabel}`;
   }
 
   name_it(spec) {
@@ -380,7 +396,7 @@ class Chart {
       return;
     }
     const x = this.across[nearest(this.across, chart.posToVal(left, "x"))];
-    const caption = make("caption", {}, `${exact(x)} ${this.spec().xlabel}`);
+    const caption = make("caption", {}, this.at(x));
     const body = make("tbody");
     for (const [code, label, value] of this.rows(x)) {
       const head = make("th", { scope: "row" }, [code, label].filter(Boolean).join(" "));
@@ -411,7 +427,7 @@ class Chart {
     const top = this.chart.over.clientHeight / 2;
     this.chart.setCursor({ left: this.chart.valToPos(this.place, "x"), top });
     const values = this.rows(this.place).map(([, label, value]) => `${label} ${value}`);
-    this.spoken.textContent = `${exact(this.place)} ${this.spec().xlabel}: ${values.join(", ")}`;
+    this.spoken.textContent = `${this.at(this.place)}: ${values.join(", ")}`;
   }
 
   key(event) {

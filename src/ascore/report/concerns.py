@@ -97,7 +97,7 @@ def _entropy(reading: Reading, chapter: Chapter) -> str:
     if last >= AT_UNIFORM * uniform:
         return (
             f"Entropy is at uniform: {last:.3f} of {uniform:.3f} nats over the last twentieth of "
-            "training, so the agents act at random. Raise actor_lr, or train longer."
+            "training, so the agents act almost at random. Raise actor_lr, or train longer."
         )
     gone = np.flatnonzero(course < DETERMINED * uniform)
     if len(gone) and gone[0] < EARLY * STRETCHES and not _near_best(reading, chapter):

@@ -17,6 +17,9 @@ from ascore.report.settings import Chapter, Setting
 ROOM = 1_500_000
 """Bytes of all GIFs of a page as they are embedded; a page has at most twice as many."""
 
+STEPS = 100
+"""Most steps of a replay; an episode of 300 has a megabyte."""
+
 Report = Callable[[int, int], None]
 
 
@@ -47,7 +50,7 @@ def replays(chapters: Sequence[Chapter], report: Report | None = None) -> dict[i
 def _shown(setting: Setting, gif: str) -> Markup:
     """Closed at first: nothing moves on the page before somebody asks for it."""
     run = setting.drawn[0].entry.name
-    words = text(f"First evaluation episode of {run}")
+    words = text(f"First evaluation episode of {run}, at most {STEPS} steps")
     image = Markup(f'<img src="data:image/gif;base64,{gif}" alt="{words}">')
     summary = tag("summary", "Play: ", name(setting), f", {run}")
     return tag("details", summary, image, data_key=f"replay-{setting.code}")
@@ -62,7 +65,7 @@ def _gif(env: str, folder: Path, left: int, report: Report | None) -> tuple[str,
     with tempfile.TemporaryDirectory() as place:
         out = Path(place) / "replay.gif"
         try:
-            replay(folder, out, report=report)
+            replay(folder, out, steps=STEPS, report=report)
         except (AscoreError, ValueError) as error:
             return "", str(error)
         data = base64.b64encode(out.read_bytes()).decode("ascii")

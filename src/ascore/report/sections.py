@@ -158,13 +158,14 @@ def traffic(chapter: Chapter) -> Markup:
             continue
         kinds = sorted({kind for totals in sent for kind in totals})
         updates = mean([float(reading.updates) for reading in setting.drawn])
-        per_agent = mean([mean(total) for t in sent for total in [_sum(t)]])
-        most = max((max(_sum(t), default=0.0) for t in sent), default=0.0)
+        sums = [_sum(totals) or [0.0] for totals in sent]
+        per_agent = mean([mean(total) for total in sums])
         rows.append(
             [
-                name(setting), ", ".join(kinds) or "nothing", size(per_agent), size(most),
+                name(setting), ", ".join(kinds) or "nothing", size(per_agent),
+                size(max(map(max, sums))),
                 size(per_agent / max(updates, 1.0)),
-                size(mean([sum(_sum(totals)) for totals in sent])),
+                size(mean([sum(total) for total in sums])),
             ]
         )  # fmt: skip
     if not rows:
