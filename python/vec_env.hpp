@@ -1,3 +1,4 @@
+/// @file
 /// One template that binds `ascore::VecEnv<Env>` for any environment, those of other people
 /// included:
 ///
@@ -83,6 +84,7 @@ void read_parameter(std::string_view name, py::handle from, const Allowed& allow
   }
 }
 
+/// A parameter as a Python value, enumerations by name.
 template <class T, class Allowed>
 py::object write_parameter(const T& value, const Allowed& allowed) {
   if constexpr (std::is_enum_v<T>) {
@@ -92,6 +94,7 @@ py::object write_parameter(const T& value, const Allowed& allowed) {
   }
 }
 
+/// Parameters from what a dict names, the others at their defaults; unknown names raise ValueError.
 template <class Params>
 Params params_from_dict(std::string_view env, const py::dict& given) {
   Params params;
@@ -120,6 +123,7 @@ Params params_from_dict(std::string_view env, const py::dict& given) {
   throw py::type_error("parameter names must be str");
 }
 
+/// All parameters by name.
 template <class Params>
 py::dict params_to_dict(const Params& params) {
   py::dict out;
@@ -227,6 +231,7 @@ class PythonVecEnv {
 /// older headers is then refused by name.
 inline constexpr int kInterface = 1;
 
+/// Binds VecEnv<Env> under a name, with everything that ascore.make and `ascore train` ask of it.
 template <class Env>
 py::class_<PythonVecEnv<Env>> register_vec_env(py::module_& module, const char* class_name) {
   using Self = PythonVecEnv<Env>;

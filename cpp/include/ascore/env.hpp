@@ -1,3 +1,4 @@
+/// @file
 /// What an environment is: a class with `Params`, `State`, `reset` and `step`. It inherits nothing
 /// and owns no buffer; it writes into the slices of a `StepView`.
 #pragma once
@@ -59,6 +60,7 @@ struct Spec {
   double step_ns;        ///< rough cost of a step in nanoseconds; only decides how many threads pay
   double obs_scale = 1;  ///< a network sees observations times this; 1/255 for colours in bytes
 
+  /// A, the number of actions.
   int num_actions() const noexcept { return static_cast<int>(action_names.size()); }
 };
 
@@ -99,8 +101,11 @@ using Shape = std::vector<std::size_t>;
 
 /// Accepts what `inspect` hands out and does nothing with it.
 struct IgnoredRow {
+  /// Whole numbers.
   void operator()(std::string_view, const Shape&, std::span<const std::int32_t>) const {}
+  /// Numbers.
   void operator()(std::string_view, const Shape&, std::span<const double>) const {}
+  /// Flags.
   void operator()(std::string_view, const Shape&, std::span<const std::uint8_t>) const {}
 };
 
@@ -126,25 +131,31 @@ concept Inspectable =
 /// Allowed values of a number: low <= value <= high. NaN is never inside.
 template <class T>
 struct Range {
-  T low, high;
+  T low;   ///< smallest allowed value
+  T high;  ///< largest allowed value
 
+  /// Whether the value lies within.
   bool admits(T value) const noexcept { return low <= value && value <= high; }
 };
 
+/// @cond
 template <class T>
 Range(T, T) -> Range<T>;  // for compilers that do not deduce aggregates, such as Clang 14
+/// @endcond
 
 /// Allowed values of an enumeration, by name; the enumerators count up from 0 in this order.
 template <std::size_t kCount>
 struct OneOf {
-  std::array<std::string_view, kCount> names;
+  std::array<std::string_view, kCount> names;  ///< of the enumerators, in order
 
+  /// Whether the value is one of the enumerators.
   template <class Enum>
   bool admits(Enum value) const noexcept {
     return static_cast<std::size_t>(value) < kCount;
   }
 };
 
+/// The allowed values of an enumeration from the names of its enumerators.
 template <class... Names>
 constexpr OneOf<sizeof...(Names)> one_of(Names... names) {
   return {{std::string_view(names)...}};
@@ -152,13 +163,15 @@ constexpr OneOf<sizeof...(Names)> one_of(Names... names) {
 
 /// Allowed values of a flag: both.
 struct Either {
+  /// Always true.
   bool admits(bool) const noexcept { return true; }
 };
 
 /// Allowed values of a text: whatever `check()` can make sense of.
 struct Text {
-  std::string_view meaning;
+  std::string_view meaning;  ///< what the text stands for
 
+  /// Always true.
   bool admits(const std::string&) const noexcept { return true; }
 };
 
@@ -172,6 +185,7 @@ inline std::string to_text(double value) {
   return text.data();
 }
 
+/// A whole number in decimals.
 inline std::string to_text(int value) { return std::to_string(value); }
 
 /// The text on one line; of a long one only its beginning, size and FNV-1a checksum, which is
@@ -189,11 +203,13 @@ inline std::string to_text(const std::string& value) {
   return plain ? line : line + std::to_string(hash) + ")";
 }
 
+/// What is allowed, for messages and documentation: "0..1".
 template <class T>
 std::string describe(const Range<T>& range) {
   return to_text(range.low) + ".." + to_text(range.high);
 }
 
+/// The names, quoted: "a", "b".
 template <std::size_t kCount>
 std::string describe(const OneOf<kCount>& choices) {
   std::string text;
@@ -206,8 +222,10 @@ std::string describe(const OneOf<kCount>& choices) {
   return text;
 }
 
+/// The two flags.
 inline std::string describe(const Either&) { return "false, true"; }
 
+/// What the text stands for.
 inline std::string describe(const Text& text) { return std::string(text.meaning); }
 
 /// The value of a parameter as text, enumerations by name.

@@ -1,3 +1,4 @@
+/// @file
 /// Generalised advantage estimates over whole rows of [T, B, N] arrays.
 #pragma once
 
@@ -15,7 +16,9 @@ namespace ascore {
 
 /// T steps of B environments with N agents each; every array is C-contiguous.
 struct GaeShape {
-  std::size_t steps, envs, agents;
+  std::size_t steps;   ///< T
+  std::size_t envs;    ///< B
+  std::size_t agents;  ///< N
 };
 
 /// What was collected. `final_value` is read at truncated rows only; empty means zero.

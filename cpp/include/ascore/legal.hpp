@@ -1,3 +1,4 @@
+/// @file
 /// Actions that are not legal.
 #pragma once
 

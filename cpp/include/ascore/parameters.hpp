@@ -1,3 +1,4 @@
+/// @file
 /// Parameters given as text: from the C interface, the file of a policy, or a command line.
 #pragma once
 

@@ -1,3 +1,4 @@
+/// @file
 /// A trained policy out of one file, as `ascore export` writes it, that acts without Python.
 ///
 /// Products are summed in double precision and rounded once, as the policy in Python does: the same
@@ -84,7 +85,9 @@ class Policy {
   std::size_t num_actions() const noexcept { return actions_; }  ///< A
   /// A_i of every agent; what an agent lacks has probability 0.
   const std::vector<std::size_t>& action_counts() const noexcept { return action_counts_; }
+  /// Entries that each network reads.
   std::size_t obs_size() const noexcept { return layers_.front().in; }
+  /// The first layer sees observations times this.
   float obs_scale() const noexcept { return scale_; }
   /// Whether one network draws joint actions for all.
   bool centralised() const noexcept { return networks_ < agents_; }

@@ -1,3 +1,4 @@
+/// @file
 /// Philox4x64-10, the counter-based generator behind every random number of ascore.
 ///
 /// A stream is named by (seed, environment, episode, step, domain) and by nothing else, so results
@@ -26,6 +27,7 @@ enum class Domain : std::uint64_t {
 /// block is the one of counter [1, step, episode, domain].
 class Rng {
  public:
+  /// The stream of an environment, episode and step for one purpose, from its beginning.
   Rng(std::uint64_t seed, std::uint64_t env, std::uint64_t episode, std::uint64_t step,
       Domain domain) noexcept
       : key_{seed, env}, counter_{0, step, episode, static_cast<std::uint64_t>(domain)} {}
@@ -49,6 +51,7 @@ class Rng {
     return words_;
   }
 
+  /// How many words of the block have been drawn, 0 to 4.
   std::size_t used() const noexcept { return used_; }
 
   /// Uniform on [0, 1), a multiple of 2^-53.

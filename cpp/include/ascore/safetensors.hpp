@@ -1,3 +1,4 @@
+/// @file
 /// Reads safetensors files: eight bytes of header length (little endian), a JSON header
 /// {name: {"dtype", "shape", "data_offsets"}, "__metadata__": {text: text}}, raw data.
 /// Format: https://github.com/huggingface/safetensors#format. Everything is checked before it is
@@ -31,14 +32,14 @@ class FileError : public std::runtime_error {
 
 /// One array of numbers in single precision.
 struct Tensor {
-  std::vector<std::size_t> shape;
-  std::vector<float> values;
+  std::vector<std::size_t> shape;  ///< extents, outermost first
+  std::vector<float> values;       ///< in C order
 };
 
 /// What a file holds.
 struct TensorFile {
-  std::map<std::string, std::string, std::less<>> metadata;
-  std::map<std::string, Tensor, std::less<>> tensors;
+  std::map<std::string, std::string, std::less<>> metadata;  ///< texts by name
+  std::map<std::string, Tensor, std::less<>> tensors;        ///< arrays by name
 };
 
 namespace detail {

@@ -1,3 +1,4 @@
+/// @file
 /// Threads that run one task together and block between tasks.
 #pragma once
 
@@ -60,6 +61,7 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  /// Workers, the calling thread among them.
   std::size_t num_threads() const noexcept { return threads_.size() + 1; }
 
   /// Calls task(worker) once for every worker and returns when all have finished. The task must not

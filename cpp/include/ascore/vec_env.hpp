@@ -1,3 +1,4 @@
+/// @file
 /// B copies of one environment stepped together, over one or more threads.
 #pragma once
 
@@ -31,9 +32,9 @@ namespace ascore {
 template <MultiAgentEnv Env>
 class alignas(kCacheLine) VecEnv {
  public:
-  using Params = typename Env::Params;
-  using Obs = typename Env::Obs;
-  using State = typename Env::State;
+  using Params = typename Env::Params;  ///< parameters of the environment
+  using Obs = typename Env::Obs;        ///< type of an observation's entries
+  using State = typename Env::State;    ///< all that changes in one environment
 
   /// num_threads 0 chooses: as many hardware threads as there is work for. Throws
   /// std::invalid_argument for parameters or counts out of range.
@@ -117,18 +118,20 @@ class alignas(kCacheLine) VecEnv {
 
   /// Where `rollout` puts what happens: T steps, [T, B, ...] each, C-contiguous.
   struct Record {
-    std::size_t steps;
+    std::size_t steps;                   ///< T
     std::span<Obs> obs;                  ///< [T, B, V, O], the state an action was chosen in
     std::span<std::uint8_t> neighbours;  ///< [T, B, N, N], likewise
     std::span<std::int32_t> action;      ///< [T, B, N]
     std::span<float> reward;             ///< [T, B, N]
-    std::span<std::uint8_t> terminated, truncated;  ///< [T, B]
-    std::span<double> running;  ///< [B, N], rewards of the unfinished episodes; continued
+    std::span<std::uint8_t> terminated;  ///< [T, B]
+    std::span<std::uint8_t> truncated;   ///< [T, B]
+    std::span<double> running;           ///< [B, N], rewards of the unfinished episodes; continued
   };
 
   /// An episode that ended during a rollout.
   struct Ended {
-    std::size_t step, env;
+    std::size_t step;             ///< step of the rollout, from 0
+    std::size_t env;              ///< number of the environment in the batch
     std::vector<Obs> obs;         ///< [V, O], its last state
     std::vector<double> returns;  ///< [N]
   };
@@ -311,12 +314,13 @@ class alignas(kCacheLine) VecEnv {
     });
   }
 
-  const Spec& spec() const noexcept { return spec_; }
-  const Params& params() const noexcept { return params_; }
-  std::size_t num_envs() const noexcept { return num_envs_; }
-  bool started() const noexcept { return started_ != 0; }  ///< whether there is a state to step
+  const Spec& spec() const noexcept { return spec_; }          ///< sizes and names
+  const Params& params() const noexcept { return params_; }    ///< as given
+  std::size_t num_envs() const noexcept { return num_envs_; }  ///< B
+  bool started() const noexcept { return started_ != 0; }      ///< whether there is a state to step
+  /// N
   std::size_t num_agents() const noexcept { return static_cast<std::size_t>(spec_.num_agents); }
-  std::size_t num_threads() const noexcept { return pool_->num_threads(); }
+  std::size_t num_threads() const noexcept { return pool_->num_threads(); }  ///< in use
 
   std::span<const Obs> obs() const noexcept { return obs_; }                         ///< [B, V, O]
   std::span<const Obs> final_obs() const noexcept { return final_obs_; }             ///< [B, V, O]
