@@ -115,7 +115,7 @@ def _evaluated(reading: Reading, episodes: int, trust: bool, progress: Report | 
         return reading
     try:
         result = evaluate(reading.entry.folder, episodes=episodes, trust=trust, report=progress)
-    except (AscoreError, ValueError) as error:
+    except (AscoreError, ValueError, TypeError, MemoryError) as error:
         return dataclasses.replace(reading, problem=f"not evaluated: {error}")
     return dataclasses.replace(reading, evaluation=result.to_dict())
 
