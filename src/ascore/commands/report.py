@@ -51,8 +51,8 @@ def watch(argv: list[str]) -> int:
     options = tyro.cli(WatchOptions, args=argv, prog="ascore watch")
     made = {"command": shlex.join(["ascore", "watch", *argv]), "machine": _machine()}
     with Server(Watched(options.runs, made), options.port) as server:
-        print(f"open {server.url}; Ctrl-C ends", flush=True)
         try:
+            print(f"open {server.url}; Ctrl-C ends", flush=True)
             server.serve_forever()
         except KeyboardInterrupt:  # the way to end it, and no failure
             print()
