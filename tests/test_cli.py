@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ def test_train_evaluate_resume_plot(here: Path, capsys: pytest.CaptureFixture[st
     assert status == 0
     assert "anchors: random -120, selfish -180, cooperative -60" in out
     assert "run written to runs/predation-as-s4" in out
-    assert "as: update 2/2, team return" in err
+    assert "as: update 2 of 2, team return" in err
     config = ascore.Config.load(here / "runs/predation-as-s4/config.toml")
     assert (config.seed, config.actor_hidden, config.env_params) == (4, (8,), {"num_agents": 2})
 
@@ -158,7 +157,6 @@ def test_environment_parameters_reach_the_environment(
     ("args", "message"),
     [
         (["train", "predatoin"], "unknown environment 'predatoin'; did you mean 'predation'?"),
-        (["train"], "train needs an environment"),
         (
             ["train", "predation", "--algorithm", "ppo"],
             "unknown algorithm 'ppo'; did you mean 'ippo'?",
@@ -168,7 +166,6 @@ def test_environment_parameters_reach_the_environment(
         (["train", "predation", "--gamma", "2"], "gamma = 2.0 is not allowed"),
         (["train", "predation", "--num-agents", "0"], "num_agents = 0"),
         (["train", "predation", "--env-param", "speed=3"], 'no parameter "speed"'),
-        (["train", "predation", "--env-param", "speed"], "--env-param 'speed' is not NAME=VALUE"),
         (["train", "predation", "--env-param", "mixed=neither"], '"neither" is not one of'),
         (["evaluate", "nowhere"], "nowhere is not a run folder"),
         (["evaluate", "nowhere", "--episodes", "0"], "episodes = 0"),
@@ -197,16 +194,14 @@ def test_bad_input_is_one_line_and_writes_nothing(
 @pytest.mark.parametrize(
     "args", [["train", "predation", "--gama", "1"], ["train", "predation", "--seed", "x"]]
 )
-def test_unknown_options_and_wrong_types_end_with_usage(here: Path, args: list[str]):
-    with pytest.raises(SystemExit) as ended:
-        main(args)
-    assert ended.value.code == 2
+def test_unknown_options_and_wrong_types_end_with_status_2(here: Path, args: list[str]):
+    assert main(args) == 2
 
 
 def test_unknown_command_and_help(capsys: pytest.CaptureFixture[str]):
     status, out, err = run(capsys, "trian")
     assert (status, out) == (2, "")
-    assert "unknown command 'trian'; choose from: train, resume, evaluate" in err
+    assert "unknown command 'trian'; did you mean 'train'? choose from: train, resume" in err
     status, out, _ = run(capsys, "--help")
     assert status == 0
     assert "ascore COMMAND --help" in out
@@ -225,7 +220,10 @@ def test_envs_lists_every_environment(capsys: pytest.CaptureFixture[str]):
         assert all(p["meaning"] and p["source"] for p in entry["parameters"])
     text = run(capsys, "envs")[1]
     assert all(name in text for name in ENVIRONMENTS)
-    assert "anchor cooperative" in text
+    assert "cooperative" in text
+    text = run(capsys, "envs", "exchange")[1]
+    assert "cooperative 6" in text
+    assert all(p["name"] in text for p in table["exchange-v1"]["parameters"])
 
 
 def test_envs_plays_the_anchors(capsys: pytest.CaptureFixture[str]):
@@ -267,8 +265,7 @@ def test_envs_refuses_too_few_episodes_and_unknown_names(capsys: pytest.CaptureF
     status, _, err = run(capsys, "envs", "--anchors", "harvst")
     assert status == 1
     assert "did you mean 'harvest'" in err
-    with pytest.raises(SystemExit, match="2"):
-        main(["envs", "--nothing"])
+    assert main(["envs", "--nothing"]) == 2
 
 
 def test_doctor_says_what_is_wrong(
@@ -328,11 +325,11 @@ def test_doctor_sees_a_cuda_build_and_an_old_processor(monkeypatch: pytest.Monke
 
 
 def test_without_the_training_packages_the_remedy_is_printed():
-    program = "import sys; sys.modules['tyro'] = None\nfrom ascore.cli import main\n"
+    program = "import sys; sys.modules['torch'] = None\nfrom ascore.cli import main\n"
     train = program + "sys.exit(main(['train', 'predation']))"
     process = subprocess.run([sys.executable, "-c", train], capture_output=True, text=True)
     assert process.returncode == 1
-    assert process.stderr == "ascore: tyro is not installed; pip install 'ascore[train]'\n"
+    assert process.stderr == "ascore: torch is not installed; pip install 'ascore[train]'\n"
     envs = program + "sys.exit(main(['envs']))"
     process = subprocess.run([sys.executable, "-c", envs], capture_output=True, text=True)
     assert process.returncode == 0
@@ -340,29 +337,20 @@ def test_without_the_training_packages_the_remedy_is_printed():
 
 
 @pytest.mark.parametrize(
-    "argv",
+    "line",
     [
-        ["predation", "--seed", "3"],
-        ["--seed", "3", "predation"],
-        ["--seed=3", "--no-tensorboard", "--actor-hidden", "8", "8", "predation"],
-        [
-            "--actor_hidden",
-            "8",
-            "8",
-            "--json",
-            "--algorithm",
-            "ippo",
-            "predation",
-            "--compare",
-            "as",
-        ],
+        "predation --seed 3",
+        "--seed 3 predation",
+        "--seed=3 --no-tensorboard --actor-hidden 8 8 predation",
+        "--actor_hidden 8 8 --json --algorithm ippo predation --compare as",
     ],
 )
-def test_the_environment_may_stand_anywhere(argv: list[str]) -> None:
-    from ascore.commands.training import _environment
+def test_the_environment_may_stand_anywhere(line: str) -> None:
+    from ascore.commands.options import TrainOptions
+    from ascore.commands.parser import given
 
-    assert _environment(argv) == "predation"
-    assert _environment(argv[: argv.index("predation")]) is None
+    assert given(TrainOptions, line.split())["env"] == "predation"
+    assert "env" not in given(TrainOptions, line.replace("predation", "").split())
 
 
 # ---- how commands end --------------------------------------------------------------------------
@@ -384,11 +372,13 @@ FAILURES: list[tuple[BaseException, int, str]] = [
 ]
 
 
-def fails(error: BaseException) -> Callable[[list[str]], int]:
+def fail_in(monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException) -> None:
+    """Lets a command raise an error."""
+
     def command(argv: list[str]) -> int:
         raise error
 
-    return command
+    monkeypatch.setitem(cli.COMMANDS, name, replace(cli.COMMANDS[name], run=command))
 
 
 @pytest.mark.parametrize("debug", ["", "0", "1"])
@@ -404,7 +394,7 @@ def test_every_kind_of_failure_has_its_status_and_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ASCORE_DEBUG", debug)
-    monkeypatch.setitem(cli.COMMANDS, "doctor", fails(error))
+    fail_in(monkeypatch, "doctor", error)
     assert main(["doctor"]) == status
     err = capsys.readouterr().err
     if debug == "1":
@@ -420,7 +410,7 @@ def test_every_command_shows_its_traceback_when_asked(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASCORE_DEBUG", "1")
-    monkeypatch.setitem(cli.COMMANDS, name, fails(ValueError("no")))
+    fail_in(monkeypatch, name, ValueError("no"))
     for more in ([], ["--json"]):
         assert main([name, *more]) == 1
         out, err = capsys.readouterr()
@@ -444,10 +434,10 @@ def test_a_traceback_leads_to_where_it_failed(
 
 
 def test_a_fault_of_the_package_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(cli.COMMANDS, "doctor", fails(KeyError("x")))
+    fail_in(monkeypatch, "doctor", KeyError("x"))
     with pytest.raises(KeyError):
         main(["doctor"])
-    monkeypatch.setitem(cli.COMMANDS, "doctor", fails(ModuleNotFoundError("no x", name="x")))
+    fail_in(monkeypatch, "doctor", ModuleNotFoundError("no x", name="x"))
     with pytest.raises(ModuleNotFoundError):
         main(["doctor"])
 
@@ -459,8 +449,6 @@ def test_statuses_are_those_of_the_documentation(capsys: pytest.CaptureFixture[s
                                                                   "`143`"]  # fmt: skip
     for argv in ([], ["nothing"], ["evaluate", "x", "--out="]):
         assert main(argv) == 2
-    with pytest.raises(SystemExit) as ended:
-        main(["evaluate", "x", "--episodes", "many"])
-    assert ended.value.code == 2
+    assert main(["evaluate", "x", "--episodes", "many"]) == 2
     assert main(["--version"]) == main(["--help"]) == 0
     capsys.readouterr()

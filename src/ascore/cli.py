@@ -6,71 +6,54 @@ Results go to standard output, progress and errors to standard error.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import itertools
 import signal
 import sys
+import textwrap
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from ascore.commands import embedding, envs, experiments, machine, report, runs, training
+from ascore._core import __version__
+from ascore.commands.completion import script
 from ascore.commands.exits import DONE, MISUSED, ended_by
+from ascore.commands.help import command_help, listing, width
+from ascore.commands.options import CompletionOptions
 from ascore.commands.output import reserved
+from ascore.commands.parser import given, parse
 from ascore.commands.shared import patient
-from ascore.errors import AscoreWarning, Terminated
+from ascore.commands.table import HERE, PLACES, ROWS, Command
+from ascore.errors import AscoreWarning, Terminated, UsageError
 
-USAGE = """\
-usage: ascore COMMAND ...
-
-  train ENV        train on a built-in or a Python environment, then evaluate
-  resume RUN       continue a run from its newest checkpoint
-  evaluate RUN     return of a trained policy over new episodes
-  plot RUN...      team return against episodes, as a picture
-  report RUN...    curves, agents, traffic and what looks wrong, as one page for a browser
-  watch RUN...     the same page, live while runs go on, on this machine alone
-  render RUN|ENV   an episode as an animation; without a run, of random play
-  sweep ENV        algorithms, settings and seeds in worker processes, or as a Slurm array
-  reproduce FIG    the paper's experiments: fig2 to fig7, or all
-  export RUN       the policy of a run as one file, for C++, C and Cython
-  envs             list environments, their sizes, parameters and anchors; play the anchors
-  bench            speed on this machine, as ratios to baselines timed alongside
-  check-env ENV    check whether a Python environment (MODULE:CALLABLE) can be trained on
-  doctor           what this machine offers, and problems with their remedies
-
-`ascore COMMAND --help` lists the options of a command. `ascore --cmake-dir` and `--include-dir`
-print the folders that other programs need in CMake and for the compiler.
-"""
+MORE = (
+    "`ascore COMMAND --help` lists the options of a command, and `ascore --version` prints the "
+    "version. `ascore --cmake-dir` and `--include-dir` print the folders that other programs need "
+    "in CMake and for the compiler."
+)
+HELP, VERSION = ("-h", "--help", "help"), ("-V", "--version", "version")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit status (0 success, 1 failed, 2 usage, 130 interrupted)."""
     args = sys.argv[1:] if argv is None else argv
-    if not args or args[0] in ("-h", "--help"):
-        print(USAGE, end="")
-        return DONE if args else MISUSED
-    if args[0] == "--version":
-        from ascore._core import __version__
-
-        print(f"ascore {__version__}")
-        return 0
-    if args[0] not in COMMANDS:
-        print(
-            f"ascore: unknown command {args[0]!r}; choose from: {', '.join(COMMANDS)}",
-            file=sys.stderr,
-        )
-        return MISUSED
-    if "--out=" in args or ("--out", "") in itertools.pairwise(args):
-        print("ascore: --out has an empty name; give it one, or leave it out", file=sys.stderr)
-        return MISUSED
+    name, rest = (args[0], args[1:]) if args else ("", [])
     shown = warnings.showwarning
     warnings.showwarning = _show
     try:
-        output = reserved() if _wants_json(args) else contextlib.nullcontext()
+        if name not in COMMANDS:
+            return _without_command(name, rest)
+        if "-h" in rest or "--help" in rest:
+            return _help(name, [word for word in rest if word not in ("-h", "--help")])
+        if "--out=" in rest or ("--out", "") in itertools.pairwise(rest):
+            message = "--out has an empty name; give it one, or leave it out"
+            raise UsageError(message)
+        output = reserved() if _wants_json(rest) else contextlib.nullcontext()
         with _ending_by_sigterm(), patient(), output:
-            return COMMANDS[args[0]](args[1:])
+            return COMMANDS[name].run(rest)
     except BaseException as error:
-        status = ended_by(error, args[0]) if not isinstance(error, SystemExit) else None
+        status = ended_by(error, name) if not isinstance(error, SystemExit) else None
         if status is None:
             raise
         return status
@@ -78,8 +61,63 @@ def main(argv: list[str] | None = None) -> int:
         warnings.showwarning = shown
 
 
+def _without_command(name: str, rest: list[str]) -> int:
+    """Help, the version, places of the installation; or an unknown command."""
+    if name in HELP and rest:
+        _require_command(rest[0])
+        return _help(rest[0], rest[1:])
+    if name in HELP or not name:
+        print(overview(), end="")
+        return DONE if name else MISUSED
+    if name in VERSION:
+        print(f"ascore {__version__}")
+        return DONE
+    if name in PLACES:
+        return PLACES[name]()
+    _require_command(name)
+    return MISUSED
+
+
+def _require_command(name: str) -> None:
+    """Raises UsageError if there is no such command; suggests the nearest."""
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        message = f"unknown command {name!r}; {hint}choose from: {', '.join(COMMANDS)}"
+        raise UsageError(message)
+
+
+def overview() -> str:
+    """The commands, in groups."""
+    groups: dict[str, dict[str, str]] = {}
+    for command in COMMANDS.values():
+        groups.setdefault(command.group, {})[command.options.usage] = command.summary
+    lines = ["usage: ascore COMMAND ...", *listing(groups), ""]
+    return "\n".join([*lines, *textwrap.wrap(MORE, width())]) + "\n"
+
+
+def _help(name: str, rest: Sequence[str]) -> int:
+    """Prints the help of a command, with the defaults that the rest of the line leads to."""
+    command = COMMANDS[name]
+    defaults, note = None, ""
+    if command.defaults is not None:
+        values = {}
+        with contextlib.suppress(UsageError):
+            values = given(command.options, rest)
+        defaults, note = command.defaults(values)
+    print(command_help(command.options, defaults, note), end="")
+    return DONE
+
+
+def _completion(argv: list[str]) -> int:
+    """Prints a completion script."""
+    options = parse(CompletionOptions, argv)
+    print(script(options.shell, {name: row.options for name, row in COMMANDS.items()}), end="")
+    return DONE
+
+
 def _wants_json(args: list[str]) -> bool:
-    """Whether --json is among the options; some commands take the beginning of a word."""
+    """Whether --json is among the options; the beginning of the word will do."""
     return any(len(word) > len("--") and "--json".startswith(word) for word in args)
 
 
@@ -117,21 +155,12 @@ def _show(
         print(text, end="", file=file or sys.stderr)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "train": training.train,
-    "resume": training.resume,
-    "evaluate": runs.evaluate,
-    "plot": runs.plot,
-    "report": report.report,
-    "watch": report.watch,
-    "render": runs.render,
-    "sweep": experiments.sweep,
-    "reproduce": experiments.reproduce,
-    "export": embedding.export,
-    "--cmake-dir": embedding.cmake_dir,
-    "--include-dir": embedding.include_dir,
-    "envs": envs.envs,
-    "bench": machine.bench,
-    "check-env": envs.check_env,
-    "doctor": machine.doctor,
+COMMANDS: dict[str, Command] = {
+    **ROWS,
+    "completion": Command(
+        CompletionOptions,
+        "a script with which bash, zsh or fish complete commands and options",
+        HERE,
+        _completion,
+    ),
 }

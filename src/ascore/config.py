@@ -65,6 +65,8 @@ _SHORT.maxstring = _SHORT.maxother = 200
 _SHORT.maxlong = 60
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
 
+_ALL_KEYS = "`ascore train --help` explains all keys"
+
 # Values that were called otherwise once, by key: old name -> present name.
 RENAMED: dict[str, dict[str, str]] = {"backend": {"fused": "engine"}}
 
@@ -76,7 +78,7 @@ class Config:
     Equation numbers are the paper's. A key that the paper does not have is off, or marked.
     """
 
-    # What is trained
+    # Environment and algorithm
     env: str = "predation-v1"
     """Environment name; `ascore envs` lists them. MODULE:CALLABLE for a Python environment."""
     env_params: dict[str, ParamValue] = field(default_factory=dict)
@@ -97,7 +99,7 @@ class Config:
     """Training length in episodes of the environment's horizon, rounded up to whole updates:
     `episodes` times `horizon` steps. Where episodes end earlier, more of them fit in."""
 
-    # One update: collect, then K iterations
+    # Update: collect, then iterate
     num_envs: int = 32
     """Parallel environments B."""
     rollout_steps: int = 0
@@ -107,7 +109,9 @@ class Config:
     minibatches: int = 4
     """Equal parts of the batch per iteration; 1 = full batch."""
     actor_lr: float = 5e-5
+    """Learning rate of the actors' Adam; with the paper's, 5e-5, learning is slow."""
     critic_lr: float = 1e-4
+    """Learning rate of the critics' Adam."""
     lr_decay: Literal["none", "linear"] = "none"
     """Learning rates stay as they are, or fall linearly to 0 over the `episodes` of the run."""
     adam_epsilon: float = 1e-8
@@ -115,6 +119,8 @@ class Config:
     max_grad_norm: float = 0.0
     """Gradient norm limit per agent and network kind; 0 = off (the paper)."""
     entropy_bonus: float = 0.0
+    """Weight of the policies' entropy in the objective, in the unit of the advantages; above 0 it
+    keeps agents exploring."""
     clip_epsilon: float = 0.2
     """Half-width of the trust interval of the own ratio (Table 1)."""
     ratio_reference: Literal["rollout", "iteration"] = "rollout"
@@ -123,7 +129,7 @@ class Config:
     update_order: Literal["simultaneous", "sequential"] = "simultaneous"
     """All agents step on the same messages, or one after the other (Algorithm 1 to the letter)."""
 
-    # Who speaks to whom, and when
+    # Who hears whom
     graph: Literal[
         "complete", "environment", "contacts", "chain", "ring", "random_one", "matrix", "none"
     ] = "complete"
@@ -166,21 +172,28 @@ class Config:
 
     # Targets (Eq. 17-18)
     gamma: float = 0.99
+    """Discount per step of the returns that agents learn to maximise; 1 = none."""
     gae_lambda: float = 0.98
+    """lambda of the advantages (GAE): 0 = one step and the critic's estimate, 1 = the whole return.
+    """
     time_limit: Literal["bootstrap", "terminal"] = "bootstrap"
     """The last step of an episode is closed by V of the final state, or by zero."""
     value_target: Literal["lambda_return", "monte_carlo"] = "lambda_return"
+    """What critics learn: the value plus the advantage, or the discounted return to the end."""
     value_normalization: bool = True
     """Critics learn normalised targets (PopArt), which leaves the objective as it is."""
     advantage_normalization: bool = False
+    """Advantages are shifted and scaled to mean 0 and variance 1 in every update, per agent."""
 
     # Networks (Table 2)
     actor: Literal["multihead", "separate"] = "multihead"
     """One trunk with a head per peer, or N networks per agent (the paper)."""
     actor_hidden: tuple[int, ...] = (128, 64)
+    """Units of the hidden layers of every actor."""
     critic_hidden: tuple[int, ...] = (128, 64)
+    """Units of the hidden layers of every critic."""
 
-    # Machine and bookkeeping
+    # Computing
     backend: Literal["auto", "engine", "kernel", "torch"] = "auto"
     """What computes an update: whole small networks compiled (engine), PyTorch's networks with a
     compiled loss (kernel), or PyTorch alone; auto takes the first that fits. The same up to
@@ -201,6 +214,8 @@ class Config:
     shared equally and learn compiled. They collect in their own environments either way."""
     torch_threads: int = 1
     """PyTorch threads; one is fastest for networks of this size."""
+
+    # Output
     checkpoint_every: int = 0
     """Updates between checkpoints; 0 = about twenty per run. The last update is always saved."""
     keep_checkpoints: int = 2
@@ -263,9 +278,10 @@ class Config:
         known = _hints()
         for key in values:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-                message = f"unknown key {key!r} in {origin}; {hint}"
+                near = difflib.get_close_matches(key, known, n=3)
+                where = f" in {origin}" if origin else ""
+                hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _ALL_KEYS
+                message = f"unknown key {key!r}{where}; {hint}"
                 raise ConfigError(message)
         return cls(**values)
 
@@ -276,7 +292,7 @@ class Config:
 
     @classmethod
     def load(cls, path: str | Path, *, links: bool = True) -> Config:
-        """Reads a TOML file written by `dump`.
+        """Reads a TOML file written by `dump`; keys that it leaves out have their defaults.
 
         Args:
             path: of the file.
@@ -285,12 +301,7 @@ class Config:
         Raises:
             ConfigError: it cannot be read, or a key or value is not allowed.
         """
-        try:
-            values = toml(read_regular(path, TOML_LIMIT, links=links))
-        except (OSError, ValueError) as error:
-            message = f"configuration {path} cannot be read: {error}; restore or rewrite the file"
-            raise ConfigError(message) from error
-        return cls.from_dict(values, str(path))
+        return cls.from_dict(read_config(path, links=links), str(path))
 
     def dump(self) -> str:
         """The configuration as TOML text.
@@ -319,7 +330,20 @@ class Config:
 
     def replace(self, **changes: Any) -> Config:
         """A copy with some keys changed; env_params given here replace the old ones."""
-        return Config.from_dict({**self.to_dict(), **changes}, "replace()")
+        return Config.from_dict({**self.to_dict(), **changes}, "")
+
+
+def read_config(path: str | Path, *, links: bool = True) -> dict[str, Any]:
+    """Keys and values of a TOML file, neither checked nor completed.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return toml(read_regular(path, TOML_LIMIT, links=links))
+    except (OSError, ValueError) as error:
+        message = f"configuration {path} cannot be read: {error}; restore or rewrite the file"
+        raise ConfigError(message) from error
 
 
 def _without_none(value: Any) -> Any:

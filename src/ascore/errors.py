@@ -50,6 +50,10 @@ class ConfigError(AscoreError, ValueError):
     """A configuration key is unknown, or its value is not allowed."""
 
 
+class UsageError(AscoreError, ValueError):
+    """The command line cannot be read, or something is missing on it."""
+
+
 class RunError(AscoreError, OSError):
     """A run folder cannot be created, read or written."""
 

@@ -420,7 +420,7 @@ def test_a_policy_acts_where_torch_is_missing(tmp_path: Path) -> None:
     assert run.policy.act(obs).tolist() == ours.argmax(dim=-1).tolist()
     program = (
         "import sys\n"
-        "for name in ('torch', 'safetensors', 'tyro', 'rich', 'tomli_w'):\n"
+        "for name in ('torch', 'safetensors', 'rich', 'tomli_w'):\n"
         "    sys.modules[name] = None\n"
         "import ascore\n"
         f"print(ascore.evaluate({str(run.path)!r}, episodes=3, trust=True).team_return.n)\n"

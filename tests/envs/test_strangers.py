@@ -359,7 +359,7 @@ def test_progress_is_shown_before_the_first_update(
             "--out", str(tmp_path / "run")]  # fmt: skip
     assert main(args) == 0
     err = capsys.readouterr().err
-    assert "as: step " in err.partition("update 1/1")[0]
+    assert "as: step " in err.partition("update 1 of 1")[0]
     assert "of 5 before the next update, " in err
     assert "of 4 evaluation episodes" in err
 

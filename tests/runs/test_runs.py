@@ -194,7 +194,7 @@ def test_policy_acts_like_the_networks_that_were_trained(whole: Path):
 def test_a_policy_acts_where_torch_is_missing(whole: Path):
     program = (
         "import sys\n"
-        "for name in ('torch', 'safetensors', 'tyro', 'rich', 'tomli_w'):\n"
+        "for name in ('torch', 'safetensors', 'rich', 'tomli_w'):\n"
         "    sys.modules[name] = None\n"
         "import ascore\n"
         f"print(ascore.evaluate({str(whole)!r}, episodes=3).team_return.n)\n"

@@ -157,7 +157,7 @@ def test_a_rank_alone_says_whom_it_waits_for_and_a_signal_ends_it(
 def test_a_second_signal_ends_a_wait_for_a_rank_that_does_not_answer(tmp_path: Path):
     port = free_port()
     first, second = (start(tmp_path / "run", **variables(rank, port)) for rank in (0, 1))
-    lines_until(first, "update 1/")
+    lines_until(first, "update 1 of ")
     second.send_signal(signal.SIGSTOP)
     time.sleep(1.0)  # by now the first waits for it
     begin = time.monotonic()

@@ -40,16 +40,18 @@ class Effort:
         seconds: minimum length of a sample.
         twin_envs: environments in a batch that is compared with a Python twin.
         quick: whether the measurement is short and rough.
+        most_seconds: after which no further turn begins, once there is one.
     """
 
     repeats: int
     seconds: float
     twin_envs: int
     quick: bool = False
+    most_seconds: float = math.inf
 
 
 FULL = Effort(repeats=9, seconds=0.05, twin_envs=1024)
-QUICK = Effort(repeats=5, seconds=0.03, twin_envs=64, quick=True)
+QUICK = Effort(repeats=5, seconds=0.03, twin_envs=64, quick=True, most_seconds=1.0)
 
 
 @dataclass(frozen=True)
@@ -181,11 +183,17 @@ def calibrate(call: Callable[[], object], seconds: float, clock: Clock) -> int:
 
 
 def interleave(candidate: Work, baseline: Work, effort: Effort, clock: Clock = CPU) -> Timing:
-    """Times both alternately, after calibration and one discarded sample of each."""
-    works = (candidate, baseline)
+    """Times both alternately, after calibration and one discarded sample of each.
+
+    Work that takes as long as all turns may is not warmed up by more than the calibration.
+    """
+    works, start = (candidate, baseline), time.perf_counter()
     rounds = [calibrate(work.call, effort.seconds, clock) for work in works]
     samples: tuple[list[float], list[float]] = ([], [])
-    for turn in range(-1, effort.repeats):
+    warm = time.perf_counter() - start > effort.most_seconds
+    for turn in range(0 if warm else -1, effort.repeats):
+        if turn > 0 and time.perf_counter() - start > effort.most_seconds:
+            break
         for work, count, seconds in zip(works, rounds, samples, strict=True):
             seconds_taken = sample(work.call, count, clock)
             if turn >= 0:

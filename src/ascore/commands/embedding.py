@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
+from ascore.commands.options import ExportOptions
+from ascore.commands.parser import parse
 from ascore.commands.shared import print_json
+from ascore.errors import UsageError
 
 
 def export(argv: list[str]) -> int:
     """Writes the policy of a run to one file."""
     from ascore.runs.policy import export_policy, load_policy
 
-    parser = argparse.ArgumentParser(
-        prog="ascore export",
-        description="Write the policy of a run to one file: safetensors, to be loaded by "
-        "ascore.load_policy, ascore::Policy in C++ and ascore_policy_load in C, or an ONNX graph.",
-    )
-    parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--out", type=Path, required=True, help="file to write")
-    parser.add_argument("--checkpoint", help="name of a checkpoint; default: the newest")
-    parser.add_argument("--format", choices=("safetensors", "onnx"), default="safetensors")
-    parser.add_argument("--agent", type=int, help="only this agent's policy, from 0 (onnx)")
-    parser.add_argument(
-        "--masks", action="store_true", help="an input for the legal actions (onnx)"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    options = parser.parse_args(argv)
+    options = parse(ExportOptions, argv)
     if options.format != "onnx" and (options.agent is not None or options.masks):
-        parser.error("--agent and --masks need --format onnx")
+        message = "--agent and --masks need --format onnx"
+        raise UsageError(message)
     policy = load_policy(options.run, options.checkpoint)
     if options.format == "onnx":
         from ascore.interop.onnx import export_onnx
@@ -44,7 +31,7 @@ def export(argv: list[str]) -> int:
     return 0
 
 
-def cmake_dir(argv: list[str]) -> int:
+def cmake_dir() -> int:
     """Prints the folder for CMake's `ascore_DIR`."""
     from ascore.commands.installed import cmake_dir
 
@@ -52,7 +39,7 @@ def cmake_dir(argv: list[str]) -> int:
     return 0
 
 
-def include_dir(argv: list[str]) -> int:
+def include_dir() -> int:
     """Prints the folder for a compiler's `-I`."""
     from ascore.commands.installed import include_dir
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from ascore.commands.exits import FAILED
+from ascore.commands.help import listing, width
+from ascore.commands.options import CheckEnvOptions, EnvsOptions
+from ascore.commands.parser import parse
 from ascore.commands.shared import parameters, print_json
 from ascore.envs.factory import describe
 from ascore.envs.table import ENVIRONMENTS, canonical_name
@@ -16,53 +19,66 @@ if TYPE_CHECKING:
 
 
 def envs(argv: list[str]) -> int:
-    """Lists the environments, or plays their anchors and compares the returns."""
-    from ascore.experiments.anchors import EPISODES
-
-    parser = argparse.ArgumentParser(
-        prog="ascore envs", description="The environments, their sizes, parameters and anchors."
-    )
-    parser.add_argument(
-        "--anchors",
-        nargs="?",
-        const="",
-        metavar="ENV",
-        help="play the scripted policy of every anchor (of ENV) and compare it with the table",
-    )
-    parser.add_argument(
-        "--episodes",
-        type=int,
-        default=EPISODES,
-        help="with --anchors: episodes per anchor (default: %(default)s)",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    options = parser.parse_args(argv)
-    if options.anchors is not None:
-        names = [canonical_name(options.anchors)] if options.anchors else list(ENVIRONMENTS)
+    """Lists the environments, shows one, or plays anchors and compares the returns."""
+    options = parse(EnvsOptions, argv)
+    names = [canonical_name(options.env)] if options.env else list(ENVIRONMENTS)
+    if options.anchors:
         return _anchors(names, options.episodes, options.json)
-    table = {name: describe(name) for name in ENVIRONMENTS}
+    table = {name: describe(name) for name in names}
     if options.json:
         print_json(table)
-        return 0
+    elif options.env:
+        _show(names[0], table[names[0]])
+    else:
+        _list(table)
+    return 0
+
+
+def _list(table: dict[str, Any]) -> None:
+    """Prints a line of sizes and anchors per environment, and below it what it is."""
+    print(f"{'':<13} agents actions steps  random selfish cooperative")
     for name, entry in table.items():
         spec = entry["spec"]
-        print(f"{name}: {entry['summary']}")
+        anchors = {a["label"]: f"{a['team_return']:g}" for a in entry["anchors"] if not a["given"]}
         print(
-            f"  {spec['num_agents']} agents, "
-            f"{spec['num_actions']} actions ({', '.join(spec['action_names'])}), "
-            f"observation {spec['obs_dtype']}{spec['obs_shape']}, horizon {spec['horizon']}"
+            f"{name:<13} {spec['num_agents']:>6} {spec['num_actions']:>7} {spec['horizon']:>5} "
+            f"{anchors['random']:>7} {anchors['selfish']:>7} {anchors['cooperative']:>11}"
         )
-        for shown, meaning in entry["shows"].items():
-            print(f"  shows {shown}: {meaning}")
-        for anchor in entry["anchors"]:
-            print(
-                f"  anchor {anchor['label']:<14} {anchor['team_return']:>8g}  "
-                f"({anchor['source']}){_given(anchor['given'])}"
-            )
-        for parameter in entry["parameters"]:
-            print(f"  {parameter['name']} = {parameter['default']!r}: {parameter['meaning']}")
-        print()
-    return 0
+        print(textwrap.indent(textwrap.fill(entry["summary"], width() - 2), "  "))
+    print()
+    print(
+        _filled("Anchors are team returns of scripted play. `ascore envs harvest` shows one whole.")
+    )
+
+
+def _show(name: str, entry: dict[str, Any]) -> None:
+    """Prints everything about an environment."""
+    spec = entry["spec"]
+    print(_filled(f"{name}: {entry['summary']}"))
+    print()
+    print(
+        _filled(
+            f"{spec['num_agents']} agents, {spec['num_actions']} actions "
+            f"({', '.join(spec['action_names'])}), observation "
+            f"{spec['obs_dtype']}{spec['obs_shape']}, horizon {spec['horizon']}"
+        )
+    )
+    rows: dict[str, dict[str, str]] = {
+        "Shows": dict(entry["shows"]),
+        "Anchors: team returns of scripted play": {
+            f"{a['label']} {a['team_return']:g}{_given(a['given'])}": a["source"]
+            for a in entry["anchors"]
+        },
+        "Parameters: --env-param NAME=VALUE": {
+            f"{p['name']} = {p['default']!r}": p["meaning"] for p in entry["parameters"]
+        },
+    }
+    print("\n".join(listing({title: row for title, row in rows.items() if row}, 30)))
+
+
+def _filled(text: str) -> str:
+    """A paragraph as wide as the terminal."""
+    return textwrap.fill(text, width())
 
 
 def _given(given: dict[str, Any]) -> str:
@@ -72,11 +88,13 @@ def _given(given: dict[str, Any]) -> str:
 
 def _anchors(names: list[str], episodes: int, as_json: bool) -> int:
     from ascore.experiments.anchors import recompute
+    from ascore.runtime.progress import waiting
 
     work = recompute(names, episodes)
     results = []
     for done, measure in enumerate(work, start=1):
-        measured = measure()
+        with waiting(f"playing anchor {done} of {len(work)}"):
+            measured = measure()
         results.append(measured)
         print(f"{done}/{len(work)} {measured.env} {measured.label}", file=sys.stderr)
     if as_json:
@@ -110,13 +128,10 @@ def _anchor_line(anchor: Measured) -> str:
 
 def check_env(argv: list[str]) -> int:
     """Checks whether a Python environment can be trained on."""
-    import tyro
-
-    from ascore.commands.options import CheckEnvOptions
     from ascore.interop.check import Finding, examine
     from ascore.runtime.progress import Patience
 
-    options = tyro.cli(CheckEnvOptions, args=argv, prog="ascore check-env")
+    options = parse(CheckEnvOptions, argv)
 
     findings: list[Finding] = []
 

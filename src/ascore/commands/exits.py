@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 
-from ascore.errors import EXTRAS, AscoreError, Terminated
+from ascore.errors import EXTRAS, AscoreError, Terminated, UsageError
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 """Done; failed; the command line makes no sense; stopped by Ctrl-C, or by a signal after which a
@@ -43,7 +43,7 @@ def ended_by(error: BaseException, command: str) -> int | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     print(f"ascore: {line}", file=sys.stderr)
-    return FAILED
+    return MISUSED if isinstance(error, UsageError) else FAILED
 
 
 def _line(error: BaseException, command: str) -> str | None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ascore.commands.exits import FAILED, INTERRUPTED
+from ascore.commands.options import ReproduceOptions, SweepOptions
+from ascore.commands.parser import missing, parse
 from ascore.commands.shared import (
     print_json,
     staying,
@@ -20,9 +22,9 @@ from ascore.commands.shared import (
 )
 from ascore.envs.factory import batch, is_external
 from ascore.envs.parameters import read_value
+from ascore.errors import UsageError
 
 if TYPE_CHECKING:
-    from ascore.commands.options import ReproduceOptions, SweepOptions
     from ascore.experiments.cells import Cell
     from ascore.runtime.pool import Outcome
 
@@ -32,27 +34,29 @@ SWEEP = "sweep.json"
 
 def sweep(argv: list[str]) -> int:
     """Trains every combination of algorithms, settings and seeds."""
-    import tyro
+    from ascore.runtime.progress import waiting
 
-    from ascore.commands.options import SweepOptions
-    from ascore.experiments.cells import read_list, write_list
-    from ascore.experiments.sweeps import read_command
-    from ascore.runs.files import json_text, write_atomic
-
-    options = tyro.cli(SweepOptions, args=argv, prog="ascore sweep")
+    options = parse(SweepOptions, argv)
+    with waiting("loading PyTorch"):
+        from ascore.experiments.cells import LIST, read_list, write_list
+        from ascore.experiments.sweeps import read_command
+        from ascore.runs.files import json_text, write_atomic
     if options.cell is not None:
         return _one(options)
     if options.env:
         with staying():
             cells = _combinations(options)
         write_list(options.out, cells)
+    elif options.out == SweepOptions.out and not (options.out / LIST).exists():
+        raise missing(SweepOptions)
     else:
         cells = with_trust(lambda trust: read_list(options.out, trust=trust), options.trust)
     if options.env or not (options.out / SWEEP).exists():  # `ascore reproduce` writes only a list
         text = json_text({"command": shlex.join(["ascore", "sweep", *argv])}, indent=1)
         write_atomic(options.out / SWEEP, text.encode())
     if options.slurm:
-        return _slurm(options.out, cells)
+        after = f"ascore sweep --out {shlex.quote(str(options.out))}"
+        return _slurm(options.out, cells, after + (" --trust" if _outside(cells) else ""))
     record = read_command(options.out / SWEEP)
     outcomes, status = _run(cells, options.out, options.workers, options.pin)
     _report_sweep(cells, options, outcomes, record)
@@ -62,7 +66,7 @@ def sweep(argv: list[str]) -> int:
 def _combinations(options: SweepOptions) -> list[Cell]:
     """The cells of a sweep; invalid names and values fail here, before anything is written."""
     from ascore.algorithms.contract import own_keys
-    from ascore.algorithms.table import get_algorithm
+    from ascore.algorithms.table import get_algorithm, unread
     from ascore.config import Config
     from ascore.experiments import sweeps
 
@@ -71,7 +75,7 @@ def _combinations(options: SweepOptions) -> list[Cell]:
         key, equals, text = pair.partition("=")
         if not equals:
             message = f"--set {pair!r} is not KEY=VALUE,VALUE"
-            raise ValueError(message)
+            raise UsageError(message)
         settings[key] = [read_value(part) for part in sweeps.values(text)]
     for name in options.algorithm:
         get_algorithm(name)
@@ -86,6 +90,8 @@ def _combinations(options: SweepOptions) -> list[Cell]:
         own_keys(cell.config, get_algorithm(cell.config.algorithm).keys)
         config = cell.config
         batch(config.env, config.env_params, horizon=config.horizon).close()
+    for text in dict.fromkeys(text for c in cells for text in unread(c.config, options.algorithm)):
+        print(f"ascore: {text}", file=sys.stderr)
     combinations = math.prod(len(choices) for choices in settings.values())
     combinations *= len(options.algorithm) * len(sweeps.seeds(options.seeds))
     if len(cells) < combinations:
@@ -125,24 +131,23 @@ def _report_sweep(
 
 def reproduce(argv: list[str]) -> int:
     """Repeats the paper's experiments and draws its figures."""
-    import tyro
+    from ascore.runtime.progress import waiting
 
-    from ascore.commands.options import ReproduceOptions
-    from ascore.experiments import results
-    from ascore.experiments.cells import write_list
-    from ascore.experiments.studies import PRESETS, cells
-
-    options = tyro.cli(ReproduceOptions, args=argv, prog="ascore reproduce")
+    options = parse(ReproduceOptions, argv)
+    with waiting("loading PyTorch"):
+        from ascore.experiments import results
+        from ascore.experiments.cells import write_list
+        from ascore.experiments.studies import PRESETS, cells
     if options.redraw is not None:
         drawn = []
-        for folder in results.folders(options.redraw):
-            drawn.append(_draw(results.read(folder), folder))
+        with waiting("drawing"):
+            for folder in results.folders(options.redraw):
+                drawn.append(_draw(results.read(folder), folder))
         _report_pictures(drawn, {}, options.json)
         return 0
     chosen = results.studies(options.figures)
     if not chosen:
-        message = "reproduce needs a figure, as in: ascore reproduce fig2"
-        raise ValueError(message)
+        raise missing(ReproduceOptions)
     names = [study.name for study in chosen]
     listed = [
         cell
@@ -151,7 +156,8 @@ def reproduce(argv: list[str]) -> int:
     ]
     write_list(options.out, listed)
     if options.slurm:
-        return _slurm(options.out, listed)
+        words = [word for word in argv if word != "--slurm"]
+        return _slurm(options.out, listed, shlex.join(["ascore", "reproduce", *words]))
     import matplotlib  # noqa: F401 (if it is missing, fail now and not after hours)
 
     outcomes, status = _run(listed, options.out, options.workers, options.pin)
@@ -258,15 +264,21 @@ def _one(options: SweepOptions) -> int:
     return _run([cells[number]], out, 1, False)[1]
 
 
-def _slurm(out: Path, cells: Sequence[Cell]) -> int:
+def _slurm(out: Path, cells: Sequence[Cell], after: str) -> int:
+    """Writes the script of a job array; `after` is the command for when it is done."""
     from ascore.experiments.slurm import write_script
     from ascore.runtime.pool import ENVIRONMENT
 
-    names = {name for cell in cells for name in (cell.config.env, cell.config.algorithm)}
-    trust = any(map(is_external, names))  # typed by the user, or trusted when the list was read
+    trust = _outside(cells)  # typed by the user, or trusted when the list was read
     script = write_script(out, len(cells), sys.executable, ENVIRONMENT, trust=trust)
     print(f"{len(cells)} cells; adapt the limits in the script, then: sbatch {script}")
+    print(f"when the jobs are done, for the tables and pictures: {after}")
     return 0
+
+
+def _outside(cells: Sequence[Cell]) -> bool:
+    """Whether cells name environments or algorithms to import."""
+    return any(is_external(c.config.env) or is_external(c.config.algorithm) for c in cells)
 
 
 def _provenance() -> dict[str, Any]:

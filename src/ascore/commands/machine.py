@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
 from ascore.commands.exits import FAILED
+from ascore.commands.help import width
+from ascore.commands.options import BenchOptions, DoctorOptions
+from ascore.commands.parser import parse
 from ascore.commands.shared import print_json
+from ascore.errors import UsageError
 
 
 def bench(argv: list[str]) -> int:
@@ -15,34 +17,10 @@ def bench(argv: list[str]) -> int:
     from ascore.benchmark import FULL, GROUPS, QUICK, Case, cases, run
     from ascore.benchmark.report import as_markdown, as_text
 
-    parser = argparse.ArgumentParser(
-        prog="ascore bench",
-        description="Time every part with a promised speed, alternating with its baseline. "
-        "Fails if a result differs from its baseline's, not if a bar is missed.",
-    )
-    parser.add_argument(
-        "--group",
-        nargs="+",
-        action="extend",
-        choices=list(GROUPS),
-        metavar="NAME",
-        help=f"only these groups of {', '.join(GROUPS)}",
-    )
-    parser.add_argument(
-        "--scaling",
-        action="store_true",
-        help="measure threads, processes and ranks instead, and recommend how to split the machine",
-    )
-    parser.add_argument(
-        "--picture", type=Path, default=Path("scaling.png"), help="picture that --scaling writes"
-    )
-    parser.add_argument("--quick", action="store_true", help="small batches and few repeats")
-    parser.add_argument("--strict", action="store_true", help="fail if a bar is missed")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON object")
-    form.add_argument("--markdown", action="store_true", help="print Markdown tables")
-    options = parser.parse_args(argv)
-
+    options = parse(BenchOptions, argv)
+    if options.json and options.markdown:
+        message = "--json and --markdown exclude each other; choose one"
+        raise UsageError(message)
     if options.scaling:
         return _scaling(options)
 
@@ -53,12 +31,12 @@ def bench(argv: list[str]) -> int:
     if options.json:
         print_json(bench.to_dict())
     else:
-        print(as_markdown(bench) if options.markdown else as_text(bench))
+        print(as_markdown(bench) if options.markdown else as_text(bench, width()))
     failed = bench.differing or (options.strict and bench.missed)
     return FAILED if failed else 0
 
 
-def _scaling(options: argparse.Namespace) -> int:
+def _scaling(options: BenchOptions) -> int:
     from ascore.benchmark import FULL, QUICK
     from ascore.benchmark.report import as_markdown, as_text
     from ascore.benchmark.scaling import draw, measure
@@ -69,7 +47,7 @@ def _scaling(options: argparse.Namespace) -> int:
     if options.json:
         print_json(scaling.to_dict())
     else:
-        table = as_markdown(scaling.bench) if options.markdown else as_text(scaling.bench)
+        table = as_markdown(scaling.bench) if options.markdown else as_text(scaling.bench, width())
         print(table, "", *scaling.advice, sep="\n")
     draw(scaling, options.picture)
     print(f"picture written to {options.picture}", file=sys.stderr)
@@ -80,8 +58,9 @@ def doctor(argv: list[str]) -> int:
     """Reports what this machine offers and any problems."""
     from ascore.runtime.doctor import examine, report
 
+    options = parse(DoctorOptions, argv)
     findings = examine()
-    if "--json" in argv:
+    if options.json:
         print_json(findings)
     else:
         print(report(findings))

@@ -6,19 +6,18 @@ import shlex
 from typing import Any
 
 from ascore.commands.exits import DONE
+from ascore.commands.options import ReportOptions, WatchOptions
+from ascore.commands.parser import parse
 from ascore.commands.shared import print_json
 
 
 def report(argv: list[str]) -> int:
     """Writes one page about runs and sweeps."""
-    import tyro
-
-    from ascore.commands.options import ReportOptions
     from ascore.report.build import report
     from ascore.report.html import size
     from ascore.runtime.progress import Patience
 
-    options = tyro.cli(ReportOptions, args=argv, prog="ascore report")
+    options = parse(ReportOptions, argv)
     written = report(
         options.runs,
         options.out,
@@ -43,12 +42,9 @@ def report(argv: list[str]) -> int:
 
 def watch(argv: list[str]) -> int:
     """Serves a page about runs and sweeps on this machine until it is interrupted."""
-    import tyro
-
-    from ascore.commands.options import WatchOptions
     from ascore.report.server import Server, Watched
 
-    options = tyro.cli(WatchOptions, args=argv, prog="ascore watch")
+    options = parse(WatchOptions, argv)
     made = {"command": shlex.join(["ascore", "watch", *argv]), "machine": _machine()}
     with Server(Watched(options.runs, made), options.port) as server:
         try:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from ascore.commands.options import EvaluateOptions, PlotOptions, RenderOptions
+from ascore.commands.parser import parse
 from ascore.commands.shared import interval, parameters, print_json, with_trust
 
 
 def evaluate(argv: list[str]) -> int:
     """Plays new episodes with the policy of a run and prints its returns."""
-    import tyro
-
-    from ascore.commands.options import EvaluateOptions
     from ascore.runs.evaluation import evaluate
     from ascore.runtime.progress import Patience
 
-    options = tyro.cli(EvaluateOptions, args=argv, prog="ascore evaluate")
+    options = parse(EvaluateOptions, argv)
     result = with_trust(
         lambda trust: evaluate(
             options.run,
@@ -42,26 +41,23 @@ def evaluate(argv: list[str]) -> int:
 
 def plot(argv: list[str]) -> int:
     """Draws the learning curves of runs."""
-    import tyro
+    from ascore.runtime.progress import waiting
 
-    from ascore.commands.options import PlotOptions
-    from ascore.render.plots import plot_runs
+    options = parse(PlotOptions, argv)
+    with waiting("loading matplotlib and the runs"):
+        from ascore.render.plots import plot_runs
 
-    options = tyro.cli(PlotOptions, args=argv, prog="ascore plot")
-    plot_runs(options.runs, options.out, options.against)
+        plot_runs(options.runs, options.out, options.against)
     print(f"picture written to {options.out}")
     return 0
 
 
 def render(argv: list[str]) -> int:
     """Draws an episode of a run or of a scripted policy."""
-    import tyro
-
-    from ascore.commands.options import RenderOptions
     from ascore.render.replay import replay
     from ascore.runtime.progress import Patience
 
-    options = tyro.cli(RenderOptions, args=argv, prog="ascore render")
+    options = parse(RenderOptions, argv)
     params = parameters(options.env_param)
     if options.num_agents is not None:
         params["num_agents"] = options.num_agents

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ascore.commands.output import standard_output
 from ascore.envs.adapters.foreign import listening
 from ascore.envs.parameters import read_value
-from ascore.errors import Terminated, TrustError
+from ascore.errors import Terminated, TrustError, UsageError
 from ascore.runs.files import json_text
 
 if TYPE_CHECKING:
@@ -91,14 +91,14 @@ def parameters(pairs: tuple[str, ...], option: str = "--env-param") -> dict[str,
     """Parses the NAME=VALUE pairs of an option.
 
     Raises:
-        ValueError: a pair has no equals sign.
+        UsageError: a pair has no equals sign.
     """
     values: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
             message = f"{option} {pair!r} is not NAME=VALUE"
-            raise ValueError(message)
+            raise UsageError(message)
         values[key] = read_value(text)
     return values
 

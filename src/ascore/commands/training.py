@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from ascore.commands.exits import INTERRUPTED
+from ascore.commands.options import ResumeOptions, TrainOptions
+from ascore.commands.parser import given, missing, parse
 from ascore.commands.shared import (
     interval,
     outcome,
@@ -17,64 +21,90 @@ from ascore.commands.shared import (
     stop_on_signal,
     with_trust,
 )
+from ascore.config import Config, ParamValue, read_config
 from ascore.envs.factory import anchor_values, batch, is_external
-from ascore.envs.table import ENVIRONMENTS
-from ascore.errors import ConfigError
+from ascore.errors import AscoreError, ConfigError
+from ascore.runs.trust import require_trust
 
 if TYPE_CHECKING:
-    from ascore.config import Config, ParamValue
     from ascore.runs.evaluation import Evaluation
     from ascore.runs.session import Run
 
 
 def train(argv: list[str]) -> int:
     """Trains, evaluates, and prints the returns with the anchors."""
-    import tyro
-
-    from ascore.commands.options import TrainOptions
-    from ascore.config import Config
-
-    env, preset, algorithm = _scan(argv)
-    wants_help = any(word in ("-h", "--help") for word in argv)
-    if env is None and not wants_help:
-        message = f"train needs an environment, as in: ascore train {next(iter(ENVIRONMENTS))}"
-        raise ValueError(message)
-    if env is None:
-        default = Config()
-    elif is_external(env) and preset is None:
-        default = Config(env=env, algorithm=algorithm, env_workers=-1)
-    else:
-        default = Config.preset(env, algorithm=algorithm, preset=preset or "tuned")
-
-    given = tyro.cli(
-        TrainOptions,
-        args=_present_names(argv),
-        prog="ascore train",
-        default=TrainOptions(**vars(default)),
-    )
-    params: dict[str, ParamValue] = {**given.env_params, **parameters(given.env_param)}
-    if given.num_agents is not None:
-        params["num_agents"] = given.num_agents
-    own = parameters(given.algorithm_param, "--algorithm-param")
+    line = given(TrainOptions, argv)
+    start, _ = with_trust(lambda trust: _start(line, trust), bool(line.get("trust")))
+    options = TrainOptions(**{**vars(start), **line})
+    params: dict[str, ParamValue] = {**start.env_params, **parameters(options.env_param)}
+    if options.num_agents is not None:
+        params["num_agents"] = options.num_agents
+    own = {
+        **start.algorithm_params,
+        **parameters(options.algorithm_param, "--algorithm-param"),
+    }
     keys = Config.names() - {"env", "env_params", "algorithm_params"}
-    config = default.replace(
-        env_params=params, algorithm_params=own, **{key: getattr(given, key) for key in keys}
+    config = start.replace(
+        env_params=params, algorithm_params=own, **{key: getattr(options, key) for key in keys}
     )
-    names = list(dict.fromkeys([config.algorithm, *given.compare]))
-    return _train_and_show(config, names, given.out, given.evaluate, given.json)
+    names = list(dict.fromkeys([config.algorithm, *options.compare]))
+    return _train_and_show(config, names, options.out, options.evaluate, options.json)
+
+
+def defaults(line: Mapping[str, Any]) -> tuple[object, str]:
+    """The defaults that a line leads to, and a sentence that says whose they are."""
+    if "env" not in line and "config" not in line:
+        note = (
+            "Defaults are those of a Python environment. Those of a built-in one are its preset's: "
+            "`ascore train exchange --help` shows them."
+        )
+        return Config(env_workers=-1), note
+    config, origin = _start(line, trust=True)  # nothing is imported here
+    return config, f"Defaults are those of {origin}."
+
+
+def _start(line: Mapping[str, Any], trust: bool) -> tuple[Config, str]:
+    """The configuration that a line starts from, and where it is from: preset and --config.
+
+    Raises:
+        UsageError: neither the line nor the file names an environment.
+        ConfigError: there is no such preset, or the file has a key that there is none of.
+        TrustError: the file names code to import, and `trust` is False.
+    """
+    file = line.get("config")
+    values = {} if file is None else read_config(file)
+    Config.from_dict(values, str(file))  # names and types of its keys
+    untyped = [key for key in ("env", "algorithm") if key in values and key not in line]
+    if file is not None:
+        require_trust({key: values[key] for key in untyped}, file, trust)
+    env = line.get("env", values.get("env"))
+    if env is None:
+        raise missing(TrainOptions)
+    preset = line.get("preset_name")
+    if is_external(env) and preset is None:
+        start, origin = Config(env=env, env_workers=-1), f"a Python environment, {env}"
+    else:
+        start = Config.preset(env, preset=preset or "tuned")
+        origin = f"{start.env}, preset {preset or 'tuned'}"
+    params = {**start.env_params, **values.get("env_params", {})}
+    start = start.replace(**{**values, "env": start.env, "env_params": params})
+    if "algorithm" in line:
+        start = start.replace(algorithm=line["algorithm"])
+    return start, origin if file is None else f"{file}, then {origin}"
 
 
 def _train_and_show(
     config: Config, names: list[str], out: Path | None, episodes: int, as_json: bool
 ) -> int:
-    from ascore.algorithms.contract import own_keys
-    from ascore.algorithms.table import get_algorithm
-    from ascore.runs.compare import for_algorithm, train_side_by_side
-    from ascore.runs.evaluation import evaluate
-    from ascore.runs.folder import new_folder
-    from ascore.runs.session import train
-    from ascore.runtime.progress import Patience, Progress
-    from ascore.runtime.ranks import joined, restarts
+    from ascore.runtime.progress import Progress, waiting
+
+    with waiting("loading PyTorch"):
+        from ascore.algorithms.contract import own_keys
+        from ascore.algorithms.table import get_algorithm
+        from ascore.runs.compare import for_algorithm, train_side_by_side
+        from ascore.runs.folder import new_folder
+        from ascore.runs.session import train
+        from ascore.runtime.ranks import joined, restarts
 
     with staying() as here:  # invalid names and parameters fail here, before anything is written
         for name in names:
@@ -88,9 +118,11 @@ def _train_and_show(
             raise ConfigError(message)
         if len(names) > 1:
             folder = new_folder(config, out, names)
+            progress.expect(names)
             runs = train_side_by_side(config, names, folder, progress, stop)
         else:
             name = names[0]
+            progress.expect([name])
             run = train(
                 config,
                 out,
@@ -106,34 +138,64 @@ def _train_and_show(
     runs = [replace(run, path=here / run.path) for run in runs]  # evaluation may go elsewhere too
     if not all(run.finished for run in runs):
         return _interrupted([_shown(run, out, here) for run in runs])
-    patience = Patience("evaluation episodes")
-    played = [
-        evaluate(run, episodes=episodes, report=patience.update) if episodes else None
-        for run in runs
-    ]
+    played = [_evaluation(run, episodes) for run in runs]
+    anchors = anchors or _random_play(config, episodes)
     results = [(_shown(run, out, here), result) for run, result in zip(runs, played, strict=True)]
     if as_json:
-        print_json({"runs": [outcome(run, evaluation) for run, evaluation in results]})
+        listed = [outcome(run, evaluation) for run, evaluation in results]
+        print_json({"runs": listed, "anchors": dict(anchors)})
     else:
         _show_results(config.env, anchors, results)
+    _warn_if_uniform(results)
     return 0
+
+
+def _random_play(config: Config, episodes: int) -> list[tuple[str, float]]:
+    """The anchor of an environment that has none: what random play earns, measured."""
+    from ascore.runs.uniform import random_return
+    from ascore.runtime.progress import Patience
+
+    if episodes == 0:
+        return []
+    report = Patience("episodes of random play").update
+    return [("random", round(random_return(config, episodes, report).mean, 2))]
+
+
+def _warn_if_uniform(results: list[tuple[Run, Evaluation | None]]) -> None:
+    """Says so if policies still play at random after training, and what to try."""
+    from ascore.runs.uniform import still_uniform
+
+    for run, evaluation in results:
+        text = still_uniform(run.config, evaluation) if evaluation is not None else None
+        if text is not None:
+            print(f"ascore: {text}", file=sys.stderr)
+
+
+def _evaluation(run: Run, episodes: int) -> Evaluation | None:
+    """New episodes of a finished run; None if none are wanted."""
+    from ascore.runs.evaluation import evaluate
+    from ascore.runtime.progress import Patience
+
+    patience = Patience("evaluation episodes")
+    return evaluate(run, episodes=episodes, report=patience.update) if episodes else None
 
 
 def resume(argv: list[str]) -> int:
     """Continues a run from its newest checkpoint."""
-    import tyro
+    from ascore.runtime.progress import Progress, waiting
 
-    from ascore.commands.options import ResumeOptions
-    from ascore.runs.session import resume
-    from ascore.runtime.progress import Progress
-    from ascore.runtime.ranks import joined
+    options = parse(ResumeOptions, argv)
+    with waiting("loading PyTorch"):
+        from ascore.runs.session import resume
+        from ascore.runtime.ranks import joined
 
-    options = tyro.cli(ResumeOptions, args=argv, prog="ascore resume")
     changes = parameters(options.set, "--set")
     if options.device is not None:
         changes["device"] = options.device
     stop = stop_on_signal()
-    with joined(stop) as ranks, Progress(quiet=not ranks.lead) as progress:
+    name = _name_of(options.run)
+    with staying() as here, joined(stop) as ranks, Progress(quiet=not ranks.lead) as progress:
+        progress.expect([name], "continuing")
         run = with_trust(
             lambda trust: resume(
                 options.run,
@@ -141,8 +203,8 @@ def resume(argv: list[str]) -> int:
                 checkpoint_name=options.checkpoint,
                 set=changes,
                 new_log=options.new_log,
-                report=lambda *u: progress.update(options.run.name, *u),
-                watch=lambda *u: progress.step(options.run.name, *u),
+                report=lambda *u: progress.update(name, *u),
+                watch=lambda *u: progress.step(name, *u),
                 stop=stop,
                 ranks=ranks,
                 trust=trust,
@@ -153,11 +215,27 @@ def resume(argv: list[str]) -> int:
         return 0
     if not run.finished:
         return _interrupted([run])
+    evaluation = _evaluation(replace(run, path=here / run.path), options.evaluate)
     if options.json:
-        print_json(outcome(run, None))
+        print_json(outcome(run, evaluation))
     else:
-        print(f"run written to {run.path}")
+        anchors = anchor_values(run.config.env, run.config.env_params)
+        anchors = anchors or _random_play(run.config, options.evaluate)
+        _show_results(run.config.env, anchors, [(run, evaluation)])
+    _warn_if_uniform([(run, evaluation)])
     return 0
+
+
+def _name_of(folder: Path) -> str:
+    """What progress calls a run that is continued: its algorithm, if that can be read."""
+    from ascore.runs.session import Run
+
+    try:
+        with warnings.catch_warnings():  # `resume` warns of values that are renamed
+            warnings.simplefilter("ignore", FutureWarning)
+            return Run.open(folder).config.algorithm
+    except AscoreError:  # `resume` says what is wrong, or does without
+        return folder.name
 
 
 def _shown(run: Run, out: Path | None, here: Path) -> Run:
@@ -178,7 +256,7 @@ def _interrupted(runs: list[Run]) -> int:
 
 
 def _show_results(
-    env: str, anchors: list[tuple[str, float]], results: list[tuple[Any, Evaluation | None]]
+    env: str, anchors: list[tuple[str, float]], results: list[tuple[Run, Evaluation | None]]
 ) -> None:
     values = ", ".join(f"{label} {value:g}" for label, value in anchors)
     print(f"\nteam return per episode on {env}" + (f" (anchors: {values})" if values else ""))
@@ -197,53 +275,3 @@ def _show_results(
         print(f"  {summary['algorithm']:<6} {shown}   ({work})")
     for run, _ in results:
         print(f"run written to {run.path}")
-
-
-def _present_names(argv: list[str]) -> list[str]:
-    """The options, with renamed values replaced by their present names."""
-    from ascore.config import RENAMED, present_name
-
-    words = list(argv)
-    for key, names in RENAMED.items():
-        option = "--" + key.replace("_", "-")
-        for index, word in enumerate(words):
-            name, equals, value = word.partition("=")
-            if name == option and equals:
-                words[index] = f"{option}={present_name(key, value, names)}"
-            elif name == option and index + 1 < len(words):
-                words[index + 1] = present_name(key, words[index + 1], names)
-    return words
-
-
-def _scan(argv: list[str]) -> tuple[str | None, str | None, str]:
-    """Reads ENV, --preset and --algorithm, which set the defaults, before options are parsed."""
-    options = {"--preset": "", "--algorithm": "as"}
-    for index, word in enumerate(argv):
-        key, _, value = word.partition("=")
-        if key in options:
-            options[key] = value or (argv[index + 1] if index + 1 < len(argv) else "")
-    return _environment(argv), options["--preset"] or None, options["--algorithm"]
-
-
-def _environment(argv: list[str]) -> str | None:
-    """The first word that is neither an option nor the value of one."""
-    from ascore.commands.options import TrainOptions
-
-    hints = get_type_hints(TrainOptions)
-    flags = {f"--{name}" for name, hint in hints.items() if hint is bool}
-    flags |= {f"--no_{name[2:]}" for name in flags}
-    lists = {f"--{name}" for name, hint in hints.items() if hint == tuple[int, ...]}
-    index = 0
-    while index < len(argv):
-        word = argv[index]
-        if not word.startswith("-"):
-            return word
-        index += 1
-        option, equals, _ = word.partition("=")
-        option = f"--{option.lstrip('-').replace('-', '_')}"
-        if equals or option in flags:
-            continue
-        index += 1
-        while option in lists and index < len(argv) and argv[index].isdigit():
-            index += 1
-    return None

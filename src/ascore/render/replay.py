@@ -21,6 +21,7 @@ from ascore.errors import RunError
 from ascore.render.canvas import to_palette
 from ascore.render.frames import Moment, moment, picture
 from ascore.runs.files import unwritable, write_atomic
+from ascore.runs.folder import no_run, runs_below
 from ascore.runs.policy import load_policy
 from ascore.scripted import scripts
 from ascore.streams import FIRST_EVALUATION_ENV
@@ -253,6 +254,8 @@ def _cast(
         try:
             name = canonical_name(str(target))
         except ValueError as error:
+            if runs_below(Path(target)):
+                raise RunError(no_run(Path(target))) from error
             message = (
                 f"{target} is neither a folder written by `ascore train` nor an environment; "
                 f"choose from: {', '.join(ENVIRONMENTS)}"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ascore.errors import CheckpointError
 from ascore.runs import manifest, tensorfile
 from ascore.runs.files import sync, sync_folder, unwritable
-from ascore.runs.folder import CONFIG, resume_command
+from ascore.runs.folder import CONFIG, no_run, resume_command
 from ascore.runs.tensorfile import parse
 
 FOLDER, MANIFEST, TENSORS = "checkpoints", "manifest.json", "state.safetensors"
@@ -171,20 +171,17 @@ def find(run: Path, name: str | None = None) -> Path:
         CheckpointError: there is no such checkpoint.
     """
     run = Path(run)
-    if not run.is_dir():
-        message = f"{run} is not a run folder; give the folder printed by `ascore train`"
-        raise CheckpointError(message)
     paths = folders(run)
+    if not paths and not (run / CONFIG).exists():
+        raise CheckpointError(no_run(run))
     if name is not None:
         paths = [p for p in paths if p.name == name.zfill(8)]
     if not paths:
         which = f"checkpoint {name}" if name else "checkpoints"
         there = [p.name for p in folders(run)]
-        remedy = "give a folder written by `ascore train`"
+        remedy = f"begin it again from its config.toml with `{resume_command(run)}`"
         if there:
             remedy = f"choose from: {', '.join(there)}"
-        elif (run / CONFIG).exists():
-            remedy = f"begin it again from its config.toml with `{resume_command(run)}`"
         message = f"{run} holds no {which}; {remedy}"
         raise CheckpointError(message)
     return paths[-1]

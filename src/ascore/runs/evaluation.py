@@ -59,7 +59,8 @@ class Evaluation:
         agent_return: mean per agent.
         episode_length: mean number of steps.
         entropy: mean entropy of the policies along the way, nats.
-        entropy_uniform: entropy of uniform play among all actions, for comparison.
+        entropy_uniform: entropy of uniform play among the legal actions along the way, for
+            comparison.
         greedy: whether agents took their most probable action instead of sampling.
         milestones: per event of the environment, how often and how soon it happened.
         team_returns: f64 [n], one per episode.
@@ -146,6 +147,7 @@ def play(
     ) as env:
         policy.require(env.spec)
         env.reset()
+        masked = env.legal is not None
         for start in range(0, episodes, copies):
             if start > 0:
                 env.renumber(first + start)
@@ -167,7 +169,9 @@ def play(
         agent_return=returns.mean(axis=0).tolist(),
         episode_length=float(length.mean()),
         entropy=sum(each.entropy_sum for each in rounds) / float(length.sum()),
-        entropy_uniform=_entropy_uniform(env.spec.action_counts),
+        entropy_uniform=sum(each.uniform_sum for each in rounds) / float(length.sum())
+        if masked
+        else _entropy_uniform(env.spec.action_counts),
         greedy=greedy,
         milestones={
             name: MilestoneTiming(
@@ -204,12 +208,14 @@ class _Round:
         length: f64 [E], number of steps.
         returns: f64 [E, N].
         entropy_sum: over all steps, of the mean entropy of the agents.
+        uniform_sum: the same of uniform play among legal actions; 0 where all are.
         reached: per milestone i64 [E], as `Watch.first`.
     """
 
     length: npt.NDArray[np.float64]
     returns: npt.NDArray[np.float64]
     entropy_sum: float
+    uniform_sum: float
     reached: dict[str, npt.NDArray[np.int64]]
 
 
@@ -222,11 +228,14 @@ def _play_round(
     running = np.arange(b) < episodes
     returns = np.zeros((b, n))
     length = np.zeros(b)
-    entropy_sum = 0.0
+    entropy_sum = uniform_sum = 0.0
     watch = Watch(env)
     while running.any():
         log_probs = policy.log_probs(env.obs, env.legal)
         entropy_sum += float(policy.entropy(log_probs).mean(axis=1)[running].sum())
+        if env.legal is not None:
+            most = np.log(env.legal.sum(axis=-1, dtype=np.int64))
+            uniform_sum += float(most.mean(axis=1)[running].sum())
         env.uniforms(uniform)
         action = policy.choose(log_probs, None if greedy else uniform)
         watch.step(action, running)
@@ -236,7 +245,7 @@ def _play_round(
         running &= ~(terminated | truncated)
         ended(episodes - int(running.sum()))
     reached = {name: step[:episodes] for name, step in watch.first.items()}
-    return _Round(length[:episodes], returns[:episodes], entropy_sum, reached)
+    return _Round(length[:episodes], returns[:episodes], entropy_sum, uniform_sum, reached)
 
 
 def _interval(values: npt.NDArray[np.float64]) -> Interval:

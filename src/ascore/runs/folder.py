@@ -15,6 +15,10 @@ from ascore.runs.lock import LOCK
 
 HOME = "runs"
 CONFIG = "config.toml"
+DEEPEST = 6
+"""Levels below a folder in which runs are looked for; a sweep's lie in up to five."""
+SHOWN = 6
+"""Runs of a folder that a message names."""
 
 # What a run that was killed before it had written its configuration may leave.
 _TRACES = {LOCK, f".{CONFIG}.part"}
@@ -106,6 +110,31 @@ def as_given(folder: Path, out: str | Path | None, start: Path) -> Path:
     if out is not None and Path(out).is_absolute():
         return folder
     return folder.relative_to(start) if Path.cwd() == start else folder
+
+
+def runs_below(folder: Path, depth: int = DEEPEST) -> list[Path]:
+    """The run folders in a folder, such as that of `--compare` or of a sweep; not behind links."""
+    if (folder / CONFIG).is_file():
+        return [folder]
+    try:
+        inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
+    except OSError:
+        return []
+    return [run for each in inner for run in runs_below(each, depth - 1)] if depth > 0 else []
+
+
+def no_run(folder: Path) -> str:
+    """Says that a folder holds no run of its own, and where runs are instead."""
+    if not folder.is_dir():
+        return f"{folder} is not a run folder; give the folder printed by `ascore train`"
+    runs = runs_below(folder)
+    if not runs:
+        return f"{folder} holds no run; give a folder written by `ascore train`"
+    names = [str(run.relative_to(folder)) for run in runs]
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    several = f"{len(names)} runs" if len(names) > 1 else "a run"
+    listed = f"{', '.join(names[:SHOWN])}{rest}"
+    return f"{folder} holds {several}: {listed}; choose one, as in {runs[0]}"
 
 
 def resume_command(folder: Path) -> str:

@@ -29,7 +29,7 @@ from ascore.learning.rollout import Collector
 from ascore.reading import JSON_LIMIT, read_regular
 from ascore.runs import changes, checkpoint, opening
 from ascore.runs.files import json_text, write_atomic
-from ascore.runs.folder import CONFIG, as_given, named, resume_command
+from ascore.runs.folder import CONFIG, as_given, named, no_run, resume_command
 from ascore.runs.logs import METRICS, Log, MetricsLog, read_records
 from ascore.runs.policy import Policy, load_policy
 from ascore.runs.trust import ours, require_trust
@@ -65,8 +65,10 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
-        """Opens an existing run folder."""
+        """Opens an existing run folder; RunError names the runs in a folder that holds several."""
         folder = Path(path)
+        if not (folder / CONFIG).exists():
+            raise RunError(no_run(folder))
         return cls(folder, Config.load(folder / CONFIG, links=False))
 
     @cached_property

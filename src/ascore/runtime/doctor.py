@@ -5,12 +5,24 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from pathlib import Path
 from typing import Any
 
 from ascore._core import __version__
 from ascore.runtime.processors import usable_processors
 
-TRAINING_PACKAGES = ("torch", "numba", "tyro", "rich", "safetensors", "tomli_w")
+TRAINING_PACKAGES = ("torch", "numba", "rich", "safetensors", "tomli_w")
+
+# What each of the other extras installs, and what for.
+EXTRAS = {
+    "plot": (("matplotlib",), "pictures of runs and sweeps"),
+    "render": (("pillow",), "replays"),
+    "tensorboard": (("tensorboard",), "event files"),
+    "pettingzoo": (("pettingzoo", "gymnasium"), "Python environments"),
+    "onnx": (("onnx",), "export of ONNX graphs"),
+    "torchrl": (("torchrl", "tensordict"), "TorchRL environments"),
+}
+GPUS = Path("/proc/driver/nvidia/gpus")
 FLAGS = ("avx2", "fma", "avx512f")
 
 
@@ -37,6 +49,12 @@ def examine() -> dict[str, Any]:
             f"torch {torch_version} is a CUDA build, but there is no NVIDIA device; "
             "the CPU build is gigabytes smaller"
         )
+    gpus = _gpus()
+    if gpus and torch_version is not None and "+cpu" in torch_version:
+        problems.append(
+            f"torch {torch_version} is a CPU build and cannot use {gpus[0]}; --device cuda needs a "
+            "CUDA build"
+        )
     policy = os.environ.get("OMP_WAIT_POLICY", "").lower()
     if policy != "passive":
         problems.append(f"OMP_WAIT_POLICY is {policy!r}; unset it, waiting threads should not spin")
@@ -50,7 +68,11 @@ def examine() -> dict[str, Any]:
         "platform": platform.platform(),
         "cores": usable,
         "cpu_flags": flags,
+        "gpus": gpus,
         "packages": packages,
+        "extras": {
+            extra: {name: _version(name) for name in names} for extra, (names, _) in EXTRAS.items()
+        },
         "problems": problems,
     }
 
@@ -79,6 +101,18 @@ def _count(variable: str) -> int:
     return int(text) if text.isdigit() else 1
 
 
+def _gpus() -> list[str]:
+    """Models of the NVIDIA GPUs that the driver shows."""
+    models = []
+    for path in sorted(GPUS.glob("*/information")):
+        try:
+            lines = path.read_text("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        models += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+    return models
+
+
 def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
@@ -102,7 +136,14 @@ def report(findings: dict[str, Any]) -> str:
         f"ascore {findings['ascore']}, Python {findings['python']}, {findings['platform']}",
         f"cores usable: {findings['cores']}  "
         + "  ".join(f"{k}: {'yes' if v else 'no'}" for k, v in findings["cpu_flags"].items()),
+        "GPU: " + (", ".join(findings["gpus"]) or "none that the NVIDIA driver shows"),
         "packages: " + ", ".join(f"{k} {v or 'missing'}" for k, v in findings["packages"].items()),
+        "extras:",
     ]
+    for extra, packages in findings["extras"].items():
+        missing = [name for name, version in packages.items() if version is None]
+        state = ", ".join(f"{name} {version or 'missing'}" for name, version in packages.items())
+        remedy = f": pip install 'ascore[{extra}]'" if missing else ""
+        lines.append(f"  {extra:<12} {EXTRAS[extra][1]}: {state}{remedy}")
     lines += [f"problem: {p}" for p in findings["problems"]] or ["no problems found"]
     return "\n".join(lines)

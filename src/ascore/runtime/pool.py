@@ -142,7 +142,8 @@ def run(
                 slots.append(worker.slot)
                 outcome = _close(connection, worker)
                 outcomes[outcome.name] = outcome
-                progress.end(outcome.name, _ending(outcome, ended))
+                counted = outcome.status in ("done", "failed")
+                progress.end(outcome.name, _ending(outcome, ended), counted)
             if not stopping and stop():
                 stopping = True
                 for connection in running:

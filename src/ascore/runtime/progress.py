@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +16,8 @@ LINE_SECONDS = 5.0
 SPARSE_SECONDS = 60.0
 PATIENCE_SECONDS = 2.0
 FIRST_SECONDS = 1.0  # nobody should wait longer for a first sign
+SOON = 0.6  # early enough for that, and late enough for nothing to be said of what is quick
+NARROW, WIDE = 90, 110  # columns below which a bar is short, and from which it is long
 
 
 class Progress:
@@ -25,31 +31,38 @@ class Progress:
 
     def __init__(self, *, quiet: bool = False, total: int = 0) -> None:
         self.quiet, self.total = quiet, total
-        self.ended = 0
-        self.live = sys.stderr.isatty() and not quiet
+        self.ended = self.skipped = 0
+        self.live = not quiet and sys.stderr.isatty() and os.environ.get("TERM", "") != "dumb"
         self._rich: Any = None
         self._tasks: dict[str, Any] = {}
         self._last: dict[str, float] = {}
         self._steps: dict[str, tuple[float, float]] = {}  # first step of the update, last line
+        self._first: dict[str, tuple[int, float]] = {}  # updates done when first seen, and when
+        self._pending: Callable[[], None] | None = None
+        self._timer: threading.Timer | None = None
         self._start = time.monotonic()
 
     def __enter__(self) -> Progress:
         if self.live:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as RichProgress
+            from rich.table import Column
 
+            console = Console(stderr=True)
             self._rich = RichProgress(
-                TextColumn("[bold]{task.description:<14}"),
-                BarColumn(bar_width=28),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[detail]}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
+                TextColumn("[bold]{task.description}", table_column=Column(no_wrap=True)),
+                BarColumn(8 if console.width < NARROW else 16 if console.width < WIDE else 28),
+                TextColumn(
+                    "{task.fields[detail]}",
+                    markup=False,
+                    table_column=Column(no_wrap=True, overflow="ellipsis"),
+                ),
+                console=console,
             )
             self._rich.start()
-            if self.total:
-                self._tasks[""] = self._rich.add_task("runs", total=self.total, detail="")
+        if self.total:
+            self._count()
         return self
 
     def __exit__(
@@ -58,19 +71,48 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._pending = None
+        if self._timer is not None:
+            self._timer.cancel()
         if self._rich is not None:
             self._rich.stop()
+
+    def expect(self, names: Sequence[str], text: str = "starting") -> None:
+        """Shows runs of which nothing can be reported yet, unless they fail at once."""
+        if self.quiet or self.total:
+            return
+
+        def show() -> None:
+            if self._rich is None:
+                print(f"{', '.join(names)}: {text}", file=sys.stderr, flush=True)
+            for name in names:
+                self._show(name, None, None, text)
+
+        self._pending = show
+        self._timer = threading.Timer(SOON, self._show_expected)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _show_expected(self) -> None:
+        """Shows what is expected, if that has not been done."""
+        show, self._pending = self._pending, None
+        if show is not None:
+            show()
 
     def update(self, name: str, done: int, total: int, record: dict[str, Any] | None) -> None:
         """Shows that `done` of `total` updates of run `name` are finished."""
         if self._rich is not None:
-            if name not in self._tasks:
-                self._tasks[name] = self._rich.add_task(name, total=total, detail="")
-            self._rich.update(
-                self._tasks[name], completed=done, total=total, detail=_detail(record)
-            )
-            return
+            self._show_expected()  # the rows keep their order
+        self._pending = None
         now = time.monotonic()
+        first, since = self._first.setdefault(name, (done, now))
+        if done >= total:
+            time_left = f"in {words(now - self._start)}"
+        else:
+            time_left = left(done - first, total - first, now - since)
+        if self._rich is not None:
+            self._show(name, done, total, f"{done} of {total} updates", time_left, *_detail(record))
+            return
         if self.total and name not in self._last:
             self._last[name] = now
         pause = SPARSE_SECONDS if self.total else LINE_SECONDS
@@ -78,7 +120,8 @@ class Progress:
         first_or_last = not self.total and (name not in self._last or done == total)
         if not self.quiet and (due or (first_or_last and done > 0)) and record is not None:
             self._last[name] = now if done < total else math.inf
-            line = f"{name}: update {done}/{total}, {_detail(record)}, {now - self._start:.0f} s"
+            parts = [f"update {done} of {total}", *_detail(record), time_left]
+            line = f"{name}: {', '.join(filter(None, parts))}"
             print(line, file=sys.stderr, flush=True)
 
     def step(self, name: str, done: int, total: int) -> None:
@@ -99,35 +142,70 @@ class Progress:
         text = f"step {done} of {total} before the next update, {rate:.1f} steps/s"
         if self._rich is None:
             print(f"{name}: {text}", file=sys.stderr, flush=True)
-            return
-        if name not in self._tasks:
-            self._tasks[name] = self._rich.add_task(name, total=None, detail="")
-        self._rich.update(self._tasks[name], detail=text)
+        self._show(name, None, None, text)
 
-    def end(self, name: str, text: str) -> None:
-        """Shows how run `name` ended and removes it from the view; does nothing without a total."""
+    def end(self, name: str, text: str, counted: bool = True) -> None:
+        """Shows how run `name` ended and removes it from the view; does nothing without a total.
+
+        Args:
+            name: of the run.
+            text: how it ended.
+            counted: False if it is to be continued.
+        """
         if not self.total or self.quiet:
             return
-        self.ended += 1
+        self.ended += counted
         line = f"{self.ended}/{self.total} {name}: {text}"
         if self._rich is None:
             print(f"{line}, {time.monotonic() - self._start:.0f} s", file=sys.stderr, flush=True)
             return
         self._rich.console.print(line, highlight=False, markup=False)
-        self._rich.update(self._tasks[""], completed=self.ended)
+        self._count()
         if name in self._tasks:
             self._rich.remove_task(self._tasks.pop(name))
 
     def skip(self, count: int) -> None:
         """Counts runs that were finished before."""
         self.ended += count
+        self.skipped += count
         if count and not self.quiet:
             text = f"{count} of {self.total} runs were already done"
             if self._rich is None:
                 print(text, file=sys.stderr, flush=True)
             else:
                 self._rich.console.print(text, highlight=False)
-                self._rich.update(self._tasks[""], completed=self.ended)
+                self._count()
+
+    def _count(self) -> None:
+        """Shows how many runs have ended."""
+        if self._rich is None:
+            if not self.quiet:
+                print(f"{self.total} runs: starting", file=sys.stderr, flush=True)
+            return
+        mine, seconds = self.ended - self.skipped, time.monotonic() - self._start
+        time_left = left(mine, self.total - self.skipped, seconds)
+        self._show("runs", self.ended, self.total, f"{self.ended} of {self.total}", time_left)
+
+    def _show(self, name: str, done: int | None, total: int | None, *parts: str) -> None:
+        """Shows a row of the live view, with as many of the parts as fit."""
+        if self._rich is None:
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._rich.add_task(name, total=None, detail="")
+        width = self._rich.console.width
+        bar = 8 if width < NARROW else 16 if width < WIDE else 28
+        room = width - max(map(len, self._tasks)) - bar - 2
+        shown = ""
+        for part in filter(None, parts):
+            longer = f"{shown}, {part}" if shown else part
+            if shown and len(longer) > room:
+                break
+            shown = longer
+        task = self._tasks[name]
+        if total is None:
+            self._rich.update(task, detail=shown)
+        else:
+            self._rich.update(task, completed=done, total=total, detail=shown)
 
 
 class Patience:
@@ -147,10 +225,42 @@ class Patience:
             print(f"{done} of {total} {self.what}", file=sys.stderr, flush=True)
 
 
-def _detail(record: dict[str, Any] | None) -> str:
-    if not record:
+@contextmanager
+def waiting(what: str, seconds: float = SOON) -> Iterator[None]:
+    """Says what is waited for, if that takes longer than `seconds`."""
+
+    def say() -> None:
+        print(f"ascore: {what}", file=sys.stderr, flush=True)
+
+    timer = threading.Timer(seconds, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def left(done: int, total: int, seconds: float) -> str:
+    """The time that is left in words, as "about 3 min left"; "" while nothing is known."""
+    if done <= 0 or seconds <= 0 or done >= total:
         return ""
+    rest = seconds * (total - done) / done
+    return f"about {words(rest)} left" if rest >= 10 else "seconds left"
+
+
+def words(seconds: float) -> str:
+    """A time in words: seconds up to a minute and a half, minutes up to an hour and a half, ..."""
+    for size, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def _detail(record: dict[str, Any] | None) -> list[str]:
+    if not record:
+        return []
     value = record["team_return"]
     shown = "no episode yet" if value is None or math.isnan(value) else f"team return {value:.2f}"
     entropy = sum(record["entropy"]) / len(record["entropy"])
-    return f"{shown}, entropy {entropy:.2f}"
+    return [shown, f"entropy {entropy:.2f}"]

@@ -1,0 +1,109 @@
+"""Scripts with which shells complete commands, options and their values.
+
+They are written out in full, so that a shell need not start Python for every key.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+from ascore.commands.parser import Line, Option, options_of
+from ascore.envs.table import ENVIRONMENTS
+
+Kinds = Mapping[str, type[Line]]
+"""By command: its options."""
+
+ALGORITHM_NAMES = ("as", "ippo", "cppo", "vps", "vs", "ps", "team", "ia")
+"""Those of `ascore.algorithms.table`, which needs PyTorch."""
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def script(shell: str, kinds: Kinds) -> str:
+    """The script for a shell.
+
+    Args:
+        shell: one of `SHELLS`.
+        kinds: the commands.
+    """
+    if shell == "fish":
+        return "\n".join(_fish(kinds)) + "\n"
+    bash = "\n".join(_bash(kinds)) + "\n"
+    # zsh reads bash's script after this; compinit must have run.
+    return "autoload -U +X bashcompinit && bashcompinit\n" + bash if shell == "zsh" else bash
+
+
+def _values(option: Option) -> tuple[str, ...]:
+    """What may stand for a value, if that is known."""
+    if option.key in ("algorithm", "compare"):
+        return ALGORITHM_NAMES
+    if option.mark.positional and option.key in ("env", "target"):
+        return tuple(name.rsplit("-v", 1)[0] for name in ENVIRONMENTS)
+    return option.choices
+
+
+def _names(kind: type[Line]) -> list[str]:
+    """The options of a command, as typed."""
+    return [o.name for o in options_of(kind) if not o.mark.positional] + ["--help"]
+
+
+def _bash(kinds: Kinds) -> Iterator[str]:
+    yield "_ascore() {"
+    yield "    local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} options= words="
+    yield "    local before=${COMP_WORDS[COMP_CWORD-1]}"
+    yield "    COMPREPLY=()"
+    yield '    if [ "$COMP_CWORD" -eq 1 ]; then'
+    every = " ".join([*kinds, "help", "version", "--help", "--version"])
+    yield f'        COMPREPLY=($(compgen -W "{every}" -- "$current"))'
+    yield "        return"
+    yield "    fi"
+    yield '    case "$command $before" in'
+    for command, kind in kinds.items():
+        for option in options_of(kind):
+            if option.mark.positional or option.flag:
+                continue
+            words = " ".join(_values(option))
+            # Without known values the shell completes the names of files.
+            reply = f'COMPREPLY=($(compgen -W "{words}" -- "$current")); ' if words else ""
+            yield f'    "{command} {option.name}") {reply}return ;;'
+    yield "    esac"
+    yield '    case "$command" in'
+    for command, kind in kinds.items():
+        places = [word for o in options_of(kind) if o.mark.positional for word in _values(o)]
+        options, words = " ".join(_names(kind)), " ".join(places)
+        yield f'    {command}) options="{options}" words="{words}" ;;'
+    yield f'    help) words="{" ".join(kinds)}" ;;'
+    yield "    esac"
+    yield '    case "$current" in'
+    yield '    -*) COMPREPLY=($(compgen -W "$options" -- "$current")) ;;'
+    yield '    *) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;'
+    yield "    esac"
+    yield "}"
+    yield "complete -o bashdefault -o default -F _ascore ascore"
+
+
+def _fish(kinds: Kinds) -> Iterator[str]:
+    begin = "complete -c ascore"
+    for command in [*kinds, "help", "version"]:
+        text = shlex.quote(_sentence((kinds[command].__doc__ or "") if command in kinds else ""))
+        yield f"{begin} -n __fish_use_subcommand -f -a {command} -d {text}"
+    for command, kind in kinds.items():
+        there = f"{begin} -n '__fish_seen_subcommand_from {command}'"
+        for option in options_of(kind):
+            words = " ".join(_values(option))
+            if option.mark.positional:
+                if words:
+                    yield f"{there} -a {shlex.quote(words)}"
+                continue
+            takes = "" if option.flag else f" -x -a {shlex.quote(words)}" if words else " -r"
+            text = shlex.quote(_sentence(option.text))
+            yield f"{there} -l {option.name[2:]}{takes} -d {text}"
+
+
+def _sentence(text: str) -> str:
+    """The beginning of a text, to its first full stop or semicolon, for a list of choices."""
+    words = " ".join(text.split())
+    for mark in (". ", "; "):
+        words = words.partition(mark)[0]
+    return words.rstrip(".")

@@ -1,0 +1,62 @@
+"""Uniformly random play: what it earns, and whether trained policies still play so."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ascore.config import Config
+from ascore.envs.factory import batch
+from ascore.runs.evaluation import Evaluation, Interval, Report, play
+from ascore.runs.policy import Policy
+
+NEAR = 0.99
+"""Share of the entropy of uniform play from which policies count as uniform."""
+
+
+def uniform_policy(config: Config) -> Policy:
+    """The policy under which all legal actions are equally probable, for a configuration."""
+    with batch(config.env, config.env_params, horizon=config.horizon) as env:
+        spec = env.spec
+    n, a = spec.num_agents, spec.num_actions
+    zeros = np.zeros((n, math.prod(spec.obs_shape), a), np.float32), np.zeros((n, a), np.float32)
+    return Policy(
+        env=config.env,
+        env_params=config.env_params,
+        layers=[zeros],
+        config=config.to_dict(),
+        obs_scale=1.0,
+        num_agents=n,
+        num_actions=a,
+        horizon=config.horizon,
+        action_counts=spec.action_counts,
+    )
+
+
+def random_return(config: Config, episodes: int, report: Report | None = None) -> Interval:
+    """Team return of uniformly random play, over the episodes that `evaluate` plays.
+
+    Args:
+        config: environment, its parameters and the seed.
+        episodes: number of episodes, at least 1.
+        report: as in `evaluate`.
+    """
+    return play(uniform_policy(config), episodes, config.seed, False, report).team_return
+
+
+def still_uniform(config: Config, evaluation: Evaluation) -> str | None:
+    """A sentence if policies play all but uniformly after training, with what to try; else None."""
+    most = evaluation.entropy_uniform
+    if most <= 0 or evaluation.greedy or evaluation.entropy < NEAR * most:
+        return None
+    tries = [f"more --episodes (now {config.episodes:,})"]
+    if config.actor_lr < 1e-3:
+        rates = f"now {config.actor_lr:g} and {config.critic_lr:g}"
+        tries.insert(0, f"--actor-lr 1e-3 --critic-lr 2e-3 ({rates})")
+    if config.entropy_bonus > 0:
+        tries.append(f"a lower --entropy-bonus (now {config.entropy_bonus:g})")
+    return (
+        f"{config.algorithm} still plays at random: entropy {evaluation.entropy:.3f} of at most "
+        f"{most:.3f}; try {', '.join(tries)}, and look whether actions change the rewards"
+    )
