@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from ascore.algorithms.table import ALGORITHMS
+from ascore.benchmark import GROUPS
 from ascore.cli import COMMANDS, main
 from ascore.commands.completion import ALGORITHM_NAMES, SHELLS
+from ascore.commands.options import Group
 
 CASES = [
     (["tr"], {"train"}),
@@ -62,6 +65,10 @@ def test_every_command_and_option_is_in_the_script(
 
 def test_the_algorithms_are_those_of_the_table() -> None:
     assert list(ALGORITHM_NAMES) == list(ALGORITHMS)
+
+
+def test_the_groups_of_cases_are_those_of_the_suite() -> None:
+    assert list(get_args(Group)) == list(GROUPS)
 
 
 def test_a_shell_that_there_is_no_script_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,6 +145,15 @@ def test_the_view_counts_what_ended(capsys: pytest.CaptureFixture[str]):
     assert lines[2].startswith("3/3 y: failed: seed = -1 is not allowed, ")
 
 
+def test_a_run_that_is_to_be_continued_has_not_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    """After Ctrl-C the view and the last line count the same."""
+    with Progress(total=3) as progress:
+        pool.run({"x": "fine", "y": "user"}, misbehave, 1, progress, stop=lambda: True)
+        progress.end("z", "stopped", counted=False)
+    assert "1/3 x: done" in capsys.readouterr().err
+    assert progress.ended == 1
+
+
 # ---------------------------------------------------------------------- cells
 
 

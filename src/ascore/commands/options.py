@@ -11,6 +11,10 @@ from ascore.config import Config, ParamValue
 
 Pairs: TypeAlias = Annotated[tuple[str, ...], Mark(repeated=True, shown="NAME=VALUE")]
 Settings: TypeAlias = Annotated[tuple[str, ...], Mark(repeated=True, shown="KEY=VALUE")]
+Group: TypeAlias = Literal[
+    "twin", "bound", "threads", "call", "gae", "update", "loss", "networks", "training", "others"
+]
+"""Those of `ascore.benchmark.suite`, which needs what it measures."""
 RunFolder: TypeAlias = Annotated[Path, Mark(positional=True, shown="RUN")]
 RunFolders: TypeAlias = Annotated[tuple[Path, ...], Mark(positional=True, shown="RUN")]
 
@@ -368,14 +372,7 @@ class BenchOptions(Line):
     usage: ClassVar[str] = "bench"
     example: ClassVar[str] = "bench --quick"
 
-    group: Repeated[
-        tuple[
-            Literal[
-                "twin", "bound", "threads", "call", "gae", "update", "loss", "networks", "training"
-            ],
-            ...,
-        ]
-    ] = ()
+    group: Repeated[tuple[Group, ...]] = ()
     """Only these groups of cases; may be repeated."""
     quick: bool = False
     """Small batches and few repeats, in about a minute."""

@@ -63,6 +63,7 @@ class Progress:
             self._rich.start()
         if self.total:
             self._count()
+            self._soon(self._say_begun)
         return self
 
     def __exit__(
@@ -88,6 +89,15 @@ class Progress:
             for name in names:
                 self._show(name, None, None, text)
 
+        self._soon(show)
+
+    def _say_begun(self) -> None:
+        """Says how many runs there are, where no view shows it."""
+        if self._rich is None and not self.quiet:
+            print(f"{self.total} runs: starting", file=sys.stderr, flush=True)
+
+    def _soon(self, show: Callable[[], None]) -> None:
+        """Calls `show` unless there is something better to show before it is due."""
         self._pending = show
         self._timer = threading.Timer(SOON, self._show_expected)
         self._timer.daemon = True
@@ -102,8 +112,9 @@ class Progress:
     def update(self, name: str, done: int, total: int, record: dict[str, Any] | None) -> None:
         """Shows that `done` of `total` updates of run `name` are finished."""
         if self._rich is not None:
-            self._show_expected()  # the rows keep their order
-        self._pending = None
+            self._show_expected()  # so that rows keep their order
+        if not self.total:
+            self._pending = None
         now = time.monotonic()
         first, since = self._first.setdefault(name, (done, now))
         if done >= total:
@@ -155,6 +166,7 @@ class Progress:
         if not self.total or self.quiet:
             return
         self.ended += counted
+        self._pending = None
         line = f"{self.ended}/{self.total} {name}: {text}"
         if self._rich is None:
             print(f"{line}, {time.monotonic() - self._start:.0f} s", file=sys.stderr, flush=True)
@@ -169,6 +181,7 @@ class Progress:
         self.ended += count
         self.skipped += count
         if count and not self.quiet:
+            self._pending = None
             text = f"{count} of {self.total} runs were already done"
             if self._rich is None:
                 print(text, file=sys.stderr, flush=True)
@@ -179,8 +192,6 @@ class Progress:
     def _count(self) -> None:
         """Shows how many runs have ended."""
         if self._rich is None:
-            if not self.quiet:
-                print(f"{self.total} runs: starting", file=sys.stderr, flush=True)
             return
         mine, seconds = self.ended - self.skipped, time.monotonic() - self._start
         time_left = left(mine, self.total - self.skipped, seconds)
