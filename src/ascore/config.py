@@ -65,8 +65,6 @@ _SHORT.maxstring = _SHORT.maxother = 200
 _SHORT.maxlong = 60
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
 
-_ALL_KEYS = "`ascore train --help` explains all keys"
-
 # Values that were called otherwise once, by key: old name -> present name.
 RENAMED: dict[str, dict[str, str]] = {"backend": {"fused": "engine"}}
 
@@ -119,8 +117,7 @@ class Config:
     max_grad_norm: float = 0.0
     """Gradient norm limit per agent and network kind; 0 = off (the paper)."""
     entropy_bonus: float = 0.0
-    """Weight of the policies' entropy in the objective, in the unit of the advantages; above 0 it
-    keeps agents exploring."""
+    """Weight of the policies' entropy in the objective; above 0 it keeps agents exploring."""
     clip_epsilon: float = 0.2
     """Half-width of the trust interval of the own ratio (Table 1)."""
     ratio_reference: Literal["rollout", "iteration"] = "rollout"
@@ -174,8 +171,7 @@ class Config:
     gamma: float = 0.99
     """Discount per step of the returns that agents learn to maximise; 1 = none."""
     gae_lambda: float = 0.98
-    """lambda of the advantages (GAE): 0 = one step and the critic's estimate, 1 = the whole return.
-    """
+    """lambda of the advantages (GAE): 0 = one step and the critic, 1 = the whole return."""
     time_limit: Literal["bootstrap", "terminal"] = "bootstrap"
     """The last step of an episode is closed by V of the final state, or by zero."""
     value_target: Literal["lambda_return", "monte_carlo"] = "lambda_return"
@@ -196,8 +192,7 @@ class Config:
     # Computing
     backend: Literal["auto", "engine", "kernel", "torch"] = "auto"
     """What computes an update: whole small networks compiled (engine), PyTorch's networks with a
-    compiled loss (kernel), or PyTorch alone; auto takes the first that fits. The same up to
-    rounding."""
+    compiled loss (kernel), or PyTorch alone; auto = the first that fits. Equal up to rounding."""
     device: str = "cpu"
     """Where PyTorch computes updates: cpu, cuda or cuda:N. Away from the CPU backend is torch."""
     num_threads: int = 0
@@ -276,13 +271,12 @@ class Config:
     def from_dict(cls, values: dict[str, Any], origin: str = "configuration") -> Config:
         """Checked construction; an unknown key is an error that suggests the nearest."""
         known = _hints()
-        for key in values:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=3)
-                where = f" in {origin}" if origin else ""
-                hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _ALL_KEYS
-                message = f"unknown key {key!r}{where}; {hint}"
-                raise ConfigError(message)
+        for key in (key for key in values if key not in known):
+            near = difflib.get_close_matches(key, known, n=3)
+            hint = "`ascore train --help` explains all keys"
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else hint
+            message = f"unknown key {key!r}{origin and f' in {origin}'}; {hint}"
+            raise ConfigError(message)
         return cls(**values)
 
     @classmethod
@@ -334,11 +328,7 @@ class Config:
 
 
 def read_config(path: str | Path, *, links: bool = True) -> dict[str, Any]:
-    """Keys and values of a TOML file, neither checked nor completed.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
+    """Keys and values of a TOML file as they stand there; ConfigError if it cannot be read."""
     try:
         return toml(read_regular(path, TOML_LIMIT, links=links))
     except (OSError, ValueError) as error:

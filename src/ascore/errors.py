@@ -8,7 +8,6 @@ from pathlib import Path
 EXTRAS = {
     "torch": "train",
     "numba": "train",
-    "tyro": "train",
     "rich": "train",
     "safetensors": "train",
     "tomli_w": "train",
