@@ -174,7 +174,7 @@ class Chart {
           label: spec.xlabel,
           labelSize: 18,
           size: 30,
-          space: 52,
+          space: 44,
           ...(spec.log ? { splits: (chart, number, min, max) => decades(min, max) } : {}),
           values: (chart, splits) => splits.map((x) => (x === null ? "" : this.tick(x))),
         },

@@ -99,6 +99,10 @@ def team_curves(chapter: Chapter, most: int) -> list[dict[str, Any]]:
     charts = [_chart("return", "Team return", "per episode", by_episodes, marks=chapter.anchors)]
     if any(curve["x"] for curve in by_bytes):
         chart = _chart("bytes", "Team return for bytes sent", "per episode", by_bytes)
+        pairs = zip(chapter.settings, by_bytes, strict=True)
+        silent = [setting.code for setting, curve in pairs if setting.drawn and not curve["x"]]
+        if silent:
+            chart["note"] = f"Not drawn, as nothing is sent: {', '.join(silent)}."
         charts.append(chart | {"log": True, "xlabel": "bytes sent by all agents so far"})
     return charts
 

@@ -42,12 +42,12 @@ def summary(chapter: Chapter) -> Markup:
         uniform = mean([reading.entropy_uniform for reading in setting.drawn])
         rows.append(
             [
-                name(setting), str(len(returns)), interval(middle, ends), over,
+                name(setting), interval(middle, ends), over,
                 decimal(min(returns)), decimal(max(returns)),
                 f"{decimal(entropy, 3)} of {decimal(uniform, 3)}",
             ]
         )  # fmt: skip
-    heads = ["setting", "runs", "team return", "over", "worst run", "best run", "entropy, nats"]
+    heads = ["setting", "team return", "over", "worst run", "best run", "entropy, nats"]
     parts = [table(heads, rows, "Team return per episode at the end")]
     if chapter.anchors:
         anchors = ", ".join(f"{label} {decimal(value)}" for label, value in chapter.anchors)
@@ -74,7 +74,8 @@ def _outcome(setting: Setting) -> tuple[float, tuple[float, float] | None, str]:
     value = setting.team_return
     assert value is not None
     if not setting.evaluated:
-        return value.iqm, value.ci95, f"{value.n} runs, training" if value.n > 1 else "training"
+        runs = "1 run" if value.n == 1 else f"{value.n} runs"
+        return value.iqm, value.ci95, f"{runs}, training"
     if value.n > 1:
         return value.iqm, value.ci95, f"{value.n} runs"
     only = next(r.final for r in setting.drawn if r.final.team_return == r.final.team_return)
