@@ -175,9 +175,9 @@ def test_seeds_of_one_setting_belong_together_outside_sweeps_too(tmp_path: Path)
 
 def test_environments_have_a_section_each(tmp_path: Path) -> None:
     pages.write_sweep(tmp_path, 1, settings={"env.num_agents": [2, 3]})
-    found = read(tmp_path)
-    assert [chapter.params for chapter in found] == [{"num_agents": 2}, {"num_agents": 3}]
-    assert [dict(chapter.anchors)["cooperative"] for chapter in found] == [-60.0, -90.0]
+    both = read(tmp_path)
+    assert [chapter.params for chapter in both] == [{"num_agents": 2}, {"num_agents": 3}]
+    assert [dict(chapter.anchors)["cooperative"] for chapter in both] == [-60.0, -90.0]
     seen = Reader(written([tmp_path], tmp_path / "r.html").path.read_text("utf-8"))
     links = [attrs["href"] for tag, attrs in seen.elements if tag == "a"]
     assert links == ["#main", "#chapter-0", "#chapter-1"]

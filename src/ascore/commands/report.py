@@ -36,7 +36,8 @@ def report(argv: list[str]) -> int:
         return DONE
     for concern in written.concerns:
         print(f"{concern.run}: {concern.sentence}")
-    print(f"page about {written.runs} runs written to {written.path} ({size(written.size)})")
+    runs = "1 run" if written.runs == 1 else f"{written.runs} runs"
+    print(f"page about {runs} written to {written.path} ({size(written.size)})")
     return DONE
 
 
