@@ -26,6 +26,7 @@ ParamValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | 
 _AT_LEAST: dict[str, float] = {
     "seed": 0,
     "horizon": 0,
+    "action_bins": 0,
     "episodes": 1,
     "num_envs": 1,
     "rollout_steps": 0,
@@ -56,6 +57,7 @@ _AT_MOST: dict[str, float] = {
     "gae_lambda": 1.0,
     "seed": 2**64 - 1,
     "env_workers": 1024,
+    "action_bins": 256,
 }
 
 
@@ -90,7 +92,11 @@ class Config:
     """Values of keys that the algorithm alone has, such as alpha of ia."""
     horizon: int = 0
     """Steps after which an episode is truncated; 0 = as the environment says. For Python
-    environments that do not say; a compiled one has a parameter of this name, which it sets."""
+    environments that do not say, where 0 = as random play tells, which is written into the run; a
+    compiled one has a parameter of this name, which it sets."""
+    action_bins: int = 0
+    """Values among which each entry of a continuous action (Box) of a Python environment is chosen,
+    equally spaced from its low to its high; 0 = continuous actions are refused."""
     seed: int = 0
     """Keys every random stream: environments, actions, initial weights, minibatches."""
     episodes: int = 10_000
@@ -230,6 +236,8 @@ class Config:
             _require(key, getattr(self, key), getattr(self, key) > bound, f"above {bound}")
         for key, bound in _AT_MOST.items():
             _require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound}")
+        rule = "0 (off) or at least 2"
+        _require("action_bins", self.action_bins, self.action_bins != 1, rule)
         if self.horizon > 0 and ":" not in self.env:
             params = {**self.env_params, "horizon": self.horizon}
             object.__setattr__(self, "env_params", params)

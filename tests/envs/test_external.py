@@ -534,16 +534,24 @@ def test_an_array_of_neighbours_is_heard() -> None:
         (
             "python_envs:Broken",
             {"how": "no horizon"},
-            "neither horizon nor max_cycles, .*; give it",
+            "neither horizon nor max_cycles, .* went on after 2,000 steps; give it",
         ),
         (
             "python_envs:Broken",
             {"how": "bad horizon"},
             "horizon = 0; set it to the number of steps",
         ),
-        ("python_envs:Broken", {"how": "box"}, r"'cow_0' has the action space Box.*Discrete\(n\)"),
+        (
+            "python_envs:Broken",
+            {"how": "box"},
+            r"'cow_0' has the action space Box.*--action-bins K",
+        ),
         ("python_envs:Broken", {"how": "action_space"}, r"action_space\('cow_0'\) fails: KeyError"),
-        ("python_envs:Broken", {"how": "text"}, "no fixed number of entries above 0; use Box"),
+        (
+            "python_envs:Broken",
+            {"how": "text"},
+            r"Sequence.*, a sequence of any length, .*; pad it",
+        ),
     ],
 )
 def test_environments_that_do_not_fit(target: str, params: dict[str, Any], message: str) -> None:

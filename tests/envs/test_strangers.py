@@ -13,6 +13,7 @@ import pytest
 import strangers
 from gymnasium import spaces
 from gymnasium.spaces.utils import flatten
+from halls import OBSERVATIONS, Hall
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,12 +21,17 @@ import ascore
 from ascore.cli import main
 from ascore.config import Config
 from ascore.envs.adapters.horizon import find_horizon
-from ascore.envs.adapters.spaces import of_gymnasium, reader, size_of
+from ascore.envs.adapters.spaces import of_gymnasium, reader, size_of, unreadable
 from ascore.envs.factory import batch
-from ascore.errors import EnvError
+from ascore.errors import AscoreWarning, EnvError
 from ascore.interop import trial
 from ascore.interop.check import examine
 from ascore.streams import episode_seed
+
+
+def refused(name: str) -> bool:
+    return unreadable(OBSERVATIONS[name]) is not None
+
 
 QUICK: dict[str, Any] = {
     "episodes": 8,
@@ -77,7 +83,7 @@ def test_outer_wrappers_are_asked_first() -> None:
 @pytest.mark.parametrize("value", [None, "many", 0, 2.5, True, -1])
 def test_other_peoples_words_that_are_no_horizon_are_passed_over(value: Any) -> None:
     with pytest.raises(EnvError, match=r"neither horizon nor max_cycles.* --horizon N"):
-        ascore.make("strangers:Wrapped", place="max_steps", value=value)
+        find_horizon(strangers.Wrapped("max_steps", value))
 
 
 def test_wrappers_that_hold_each_other_end() -> None:
@@ -97,8 +103,8 @@ def test_a_horizon_can_be_given(tmp_path: Path) -> None:
     exported = ascore.export_policy(run.path, tmp_path / "policy.safetensors")
     assert ascore.evaluate(exported, episodes=3, trust=True).episode_length == 3
     assert ascore.resume(run.path, episodes=12).config.horizon == 3
-    with pytest.raises(EnvError, match="neither horizon"):
-        ascore.make("strangers:Wrapped", **params)
+    with pytest.warns(AscoreWarning, match="after 5 steps each, so horizon = 5;"):
+        assert ascore.make("strangers:Wrapped", **params).spec.horizon == 5
     assert batch("strangers:Wrapped", params, horizon=3).spec.horizon == 3
     result = examine("strangers:Wrapped", params, steps=20, horizon=3)
     assert result.trainable
@@ -266,6 +272,28 @@ def shapes(draw: st.DrawFn, depth: int = 2) -> spaces.Space[Any]:
     return spaces.Dict({f"k{9 - i}": part for i, part in enumerate(parts)})
 
 
+@pytest.mark.parametrize("name", [name for name in OBSERVATIONS if not refused(name)])
+def test_every_space_is_trained_on(name: str, tmp_path: Path) -> None:
+    """For an update, with another agent whose observations are of another size."""
+    params = {"act": ["two", "two", "two"], "see": [name, "box", name]}
+    env, copy = ascore.make("halls:Hall", 1, seed=3, **params), Hall(**params)
+    seen, _ = copy.reset(seed=episode_seed(3, 0, 0))
+    env.reset()
+    space = copy.observation_space("guest_0")
+    row = np.asarray(flatten(space, seen["guest_0"]), dtype=np.float32)
+    assert env.spec.obs_shape == (max(row.size, 3),)
+    np.testing.assert_array_equal(env.obs[0, 0, : row.size], row)
+    np.testing.assert_array_equal(env.obs[0, 0, row.size :], 0)
+    config = Config(env="halls:Hall", env_params=params, algorithm="as", **QUICK)
+    run = ascore.train(config, tmp_path / "run")
+    assert run.finished
+    assert ascore.evaluate(run, episodes=2).episode_length == 4
+    result = examine("halls:Hall", params, steps=12)
+    assert result.trainable
+    (sizes,) = (f.found for f in result.findings if f.topic == "observations" and "once" in f.found)
+    assert "as gymnasium flattens" in sizes or "different sizes" in sizes or row.size == 3
+
+
 @given(shapes(), st.integers(0, 1000))
 def test_rows_are_what_gymnasium_flattens(space: spaces.Space[Any], seed: int) -> None:
     space.seed(seed)
@@ -346,9 +374,10 @@ def test_memory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_sides_are_told() -> None:
-    topics = findings("Chase")
-    assert any("mostly gains when cow_2 loses" in text for text in topics["advice: rewards"])
-    assert "good: rewards" in findings("Camera")
+    (text,) = findings("Chase")["advice: interests"]
+    assert "mostly gains when cow_2 loses" in text
+    assert "AS maximises the sum of all rewards" in text
+    assert "good: interests" in findings("Camera")
 
 
 def test_progress_is_shown_before_the_first_update(

@@ -53,6 +53,49 @@ def test_agents_that_may_act_at_once_do() -> None:
     assert ascore.make("python_envs:turns", 2).spec.num_agents == len(meadow.possible_agents)
 
 
+@pytest.mark.parametrize("where", ["obs", "info", "none"])
+def test_turns_that_pettingzoo_has_wrapped_are_still_turns(where: str, tmp_path: Path) -> None:
+    """Its wrapper does not say that whoever waits has no choice."""
+    wrapped = ascore.make("halls:turns_at_once", 2, seed=3, where=where)
+    plain = ascore.make(QUEUE, 2, seed=3, where=where)
+    assert wrapped.spec.horizon == plain.spec.horizon
+    rng = np.random.default_rng(0)
+    for env in (wrapped, plain):
+        env.reset()
+    for _ in range(30):
+        assert wrapped.legal is not None
+        np.testing.assert_array_equal(wrapped.legal, plain.legal)
+        np.testing.assert_array_equal(wrapped.obs, plain.obs)
+        rows = wrapped.legal.reshape(-1, 3)
+        action = [rng.choice(np.flatnonzero(row)) for row in rows]
+        for env in (wrapped, plain):
+            env.step(np.array(action, np.int32).reshape(2, 2))
+        np.testing.assert_array_equal(wrapped.reward, plain.reward)
+    report = examine("halls:turns_at_once", {"where": where}, steps=30)
+    assert "turns" in [finding.topic for finding in report.findings]
+
+
+def test_what_pettingzoo_has_turned_around_twice_is_trained_on(tmp_path: Path) -> None:
+    there_and_back, plain = (
+        ascore.make("halls:at_once", 2, seed=3),
+        ascore.make("python_envs:Meadow", 2, 3),
+    )
+    for env in (there_and_back, plain):
+        env.reset()
+    for k in range(12):
+        for env in (there_and_back, plain):
+            env.step(np.full((2, 2), k % 2, np.int32))
+        np.testing.assert_array_equal(there_and_back.obs, plain.obs)
+        np.testing.assert_array_equal(there_and_back.reward, plain.reward)
+        np.testing.assert_array_equal(there_and_back.truncated, plain.truncated)
+    config = ascore.Config("halls:at_once", num_envs=2, episodes=4)
+    assert ascore.train(config, out=tmp_path / "run").finished
+    report = examine("halls:at_once", steps=30)
+    assert report.trainable
+    (turns,) = [finding for finding in report.findings if finding.topic == "turns"]
+    assert "aec_to_parallel" in turns.found
+
+
 def test_a_waiting_agent_learns_nothing_from_waiting(tmp_path: Path) -> None:
     """Its policy is certain where it waits, so its entropy counts only its own turns."""
     config = ascore.Config(

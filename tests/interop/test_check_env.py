@@ -48,12 +48,13 @@ TOPICS = ["loading", "agents", "actions", "horizon", "observations", "memory", "
 
 
 def test_a_sound_environment(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run(capsys, "check-env", "python_envs:Meadow", "--env-param", "cows=3")
+    here = ["check-env", "python_envs:Meadow", "--env-workers", "0"]
+    status, out, err = run(capsys, *here, "--env-param", "cows=3")
     assert (status, err) == (0, "")
     assert "good     agents        3: cow_0, cow_1, cow_2" in out
     assert "->" not in out
     assert out.endswith("trained on: ascore train python_envs:Meadow --env-param cows=3\n")
-    status, out, _ = run(capsys, "check-env", "python_envs:Meadow", "--json", "--steps", "20")
+    status, out, _ = run(capsys, *here, "--json", "--steps", "20")
     report = json.loads(out)
     assert status == 0
     assert report["trainable"] is True
@@ -75,9 +76,9 @@ def test_our_own_environments_are_sound() -> None:
 
 def test_a_game_of_pettingzoo() -> None:
     texts = verdicts("pettingzoo.classic.rps.rps:parallel_env")
-    assert set(texts) == {"advice: pickling", "advice: rewards"}
+    assert set(texts) == {"advice: pickling", "advice: interests"}
     assert "raw_env is an EzPickle" in texts["advice: pickling"].pop()
-    assert "have the same sum: one gains what others lose" in texts["advice: rewards"].pop()
+    assert "have the same sum: one gains what others lose" in texts["advice: interests"].pop()
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,56 @@ def test_what_cannot_be_trained_on(
 def test_all_problems_are_reported_at_once() -> None:
     texts = verdicts("python_envs:Hopeless")
     assert set(texts) == {"problem: actions", "problem: observations", "problem: horizon"}
+
+
+@pytest.mark.parametrize(
+    ("target", "text", "remedy"),
+    [
+        ("Same", "all agents got the same reward in each of 60 random steps", "sends nothing"),
+        ("Rivals", "agents compete: in every step the agents' rewards have the same sum", "ippo"),
+    ],
+)
+def test_it_says_where_sharing_brings_nothing(target: str, text: str, remedy: str) -> None:
+    report = examine(f"halls:{target}", steps=60)
+    (interests,) = (f for f in report.findings if f.topic == "interests")
+    assert interests.verdict == "advice"
+    assert text in interests.found
+    assert remedy in interests.remedy
+
+
+def test_it_says_that_interests_conflict() -> None:
+    report = examine("python_envs:Meadow", steps=60)
+    (interests,) = (f for f in report.findings if f.topic == "interests")
+    assert interests.verdict == "good"
+    assert "the correlation between agents is" in interests.found
+    few = examine("python_envs:Meadow", steps=20)
+    assert "interests" not in [f.topic for f in few.findings]
+    alone = examine("python_envs:Meadow", {"cows": 1}, steps=60)
+    assert "interests" not in [f.topic for f in alone.findings]
+
+
+def test_it_measures_all_cores_too(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["check-env", "python_envs:Meadow", "--env-workers", "2", "--steps", "40"]
+    status, out, _ = run(capsys, *args, "--json")
+    costs = json.loads(out)["costs"]
+    assert status == 0
+    assert costs["steps_per_second"] > 0
+    assert costs["steps_per_second_of_workers"] > 0
+    fastest = max(costs["steps_per_second"], costs["steps_per_second_of_workers"])
+    assert costs["seconds_per_update"] == pytest.approx(32 * 5 / fastest)
+    status, out, _ = run(capsys, *args)
+    assert re.search(r"[\d,]+ steps per second on one core, [\d,]+ on 2 \(--env-workers 2\)", out)
+
+
+def test_workers_that_fail_are_advice(tmp_path: Path) -> None:
+    """There is room for two copies, which is enough for all that is tried in one process."""
+    params = {"log": str(tmp_path / "log"), "room": 2}
+    report = examine("python_envs:Barn", params, steps=40, env_workers=2)
+    assert report.trainable
+    failure, _ = (f for f in report.findings if f.topic == "speed")
+    assert "8 copies in 2 worker processes fail" in failure.found
+    assert "there is room for 2" in failure.found
+    assert "--env-workers 0" in failure.remedy
 
 
 def test_the_check_refuses_what_makes_no_sense(capsys: pytest.CaptureFixture[str]) -> None:

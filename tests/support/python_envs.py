@@ -186,7 +186,7 @@ class Broken(Meadow):
             self.possible_agents = []
         elif how == "twice":
             self.possible_agents = ["cow_0", "cow_0"]
-        elif how == "no horizon":
+        elif how == "no horizon":  # nor an end, so none can be learned
             del self.horizon
         elif how == "bad horizon":
             self.horizon = 0
@@ -215,6 +215,11 @@ class Broken(Meadow):
         return obs, infos
 
     def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
+        if self.how == "no horizon":
+            self.horizon = 10**9
+            results = super().step(actions)
+            del self.horizon
+            return results
         obs, reward, out, late, infos = super().step(actions)
         if self.time < 2:
             return obs, reward, out, late, infos
@@ -258,6 +263,7 @@ class Queue(AECEnv):
     """Two agents take up to two of seven loaves in turn; the masks forbid more than are left."""
 
     metadata: ClassVar[dict[str, Any]] = {"name": "queue"}
+    render_mode = None
     horizon = 12
 
     def __init__(self, where: str = "obs") -> None:

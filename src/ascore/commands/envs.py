@@ -129,6 +129,7 @@ def _anchor_line(anchor: Measured) -> str:
 def check_env(argv: list[str]) -> int:
     """Checks whether a Python environment can be trained on."""
     from ascore.interop.check import Finding, examine
+    from ascore.runtime.processors import usable_processors
     from ascore.runtime.progress import Patience
 
     options = parse(CheckEnvOptions, argv)
@@ -146,6 +147,8 @@ def check_env(argv: list[str]) -> int:
         options.steps,
         options.seed,
         horizon=options.horizon,
+        action_bins=options.action_bins,
+        env_workers=usable_processors() if options.env_workers < 0 else options.env_workers,
         on_finding=tell,
         progress=Patience("random steps").update,
     )

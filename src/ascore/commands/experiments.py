@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from ascore.commands.shared import (
     stop_on_signal,
     with_trust,
 )
-from ascore.envs.factory import batch, is_external
+from ascore.envs.factory import is_external
 from ascore.envs.parameters import read_value
 from ascore.errors import UsageError
 
@@ -69,6 +70,7 @@ def _combinations(options: SweepOptions) -> list[Cell]:
     from ascore.algorithms.table import get_algorithm, unread
     from ascore.config import Config
     from ascore.experiments import sweeps
+    from ascore.runs.settled import settled
 
     settings = {}
     for pair in options.set:
@@ -86,10 +88,14 @@ def _combinations(options: SweepOptions) -> list[Cell]:
     cells = sweeps.grid(
         base, options.algorithm, settings, sweeps.seeds(options.seeds), options.evaluate
     )
-    for cell in cells:
-        own_keys(cell.config, get_algorithm(cell.config.algorithm).keys)
+    horizons: dict[str, int] = {}  # learned once, where they have to be
+    for number, cell in enumerate(cells):
         config = cell.config
-        batch(config.env, config.env_params, horizon=config.horizon).close()
+        own_keys(config, get_algorithm(config.algorithm).keys)
+        key = repr((config.env_params, config.horizon, config.action_bins))
+        if key not in horizons:
+            horizons[key] = settled(config).horizon
+        cells[number] = replace(cell, config=config.replace(horizon=horizons[key]))
     for text in dict.fromkeys(text for c in cells for text in unread(c.config, options.algorithm)):
         print(f"ascore: {text}", file=sys.stderr)
     combinations = math.prod(len(choices) for choices in settings.values())

@@ -136,7 +136,12 @@ class CheckEnvOptions(Line):
     env_param: Pairs = ()
     """A keyword argument; may be repeated."""
     horizon: int = 0
-    """Steps after which episodes are truncated; 0 = as the environment says."""
+    """Steps after which episodes are truncated; 0 = as the environment says, or else as random play
+    tells."""
+    action_bins: int = 0
+    """Values among which each entry of a continuous action (Box) is chosen; 0 = none."""
+    env_workers: int = -1
+    """Worker processes whose speed is measured beside that of one; -1 = one per core, 0 = none."""
     steps: int = 300
     """Random steps to take."""
     seed: int = 0

@@ -22,7 +22,7 @@ from ascore.commands.shared import (
     with_trust,
 )
 from ascore.config import Config, ParamValue, read_config
-from ascore.envs.factory import anchor_values, batch, is_external
+from ascore.envs.factory import anchor_values, is_external
 from ascore.errors import AscoreError, ConfigError
 from ascore.runs.trust import require_trust
 
@@ -104,12 +104,13 @@ def _train_and_show(
         from ascore.runs.compare import for_algorithm, train_side_by_side
         from ascore.runs.folder import new_folder
         from ascore.runs.session import train
+        from ascore.runs.settled import settled
         from ascore.runtime.ranks import joined, restarts
 
     with staying() as here:  # invalid names and parameters fail here, before anything is written
         for name in names:
             own_keys(for_algorithm(config, name, names), get_algorithm(name).keys)
-        batch(config.env, config.env_params, horizon=config.horizon).close()
+        config = settled(config)
         anchors = anchor_values(config.env, config.env_params)
     stop = stop_on_signal()
     with joined(stop) as ranks, Progress(quiet=not ranks.lead) as progress:

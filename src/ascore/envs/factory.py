@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ascore.envs.table import ENVIRONMENTS, canonical_name
-from ascore.envs.vec_env import VecEnv, check_place, check_workers
+from ascore.envs.vec_env import VecEnv, check_bins, check_place, check_workers
 from ascore.errors import AscoreWarning, EnvError
 from ascore.runtime.processors import usable_processors
 
@@ -43,6 +43,7 @@ def make(
     *,
     env_workers: int = 1,
     env_timeout: float = 0.0,
+    action_bins: int = 0,
     **params: Any,
 ) -> VecEnv:
     """Creates a batch of environments.
@@ -61,6 +62,9 @@ def make(
             Compiled environments have threads instead and refuse more than 1.
         env_timeout: seconds that one copy of a Python environment may take for a step, for which a
             worker process steps it in any case; 0 = any time.
+        action_bins: values among which each entry of a continuous action (`Box`) of a Python
+            environment is chosen, equally spaced; actions are numbered, the last entry changing
+            fastest. 0 = continuous actions are refused.
         params: parameters of the environment, as listed by `ascore envs`; for a Python environment
             the keyword arguments of the callable.
 
@@ -80,6 +84,7 @@ def make(
         first_env,
         env_workers=env_workers,
         env_timeout=env_timeout,
+        action_bins=action_bins,
     )
 
 
@@ -93,6 +98,7 @@ def batch(
     horizon: int = 0,
     env_workers: int = 1,
     env_timeout: float = 0.0,
+    action_bins: int = 0,
 ) -> VecEnv:
     """As `make`, with the parameters in a mapping, so that one may be called `name` or `seed`.
 
@@ -103,16 +109,20 @@ def batch(
         seed: as in `make`.
         num_threads: as in `make`.
         first_env: as in `make`.
-        horizon: steps after which an episode is truncated; 0 = as the environment says.
+        horizon: steps after which an episode is truncated; 0 = as the environment says, and where
+            a Python environment does not, as random play tells.
         env_workers: as in `make`.
         env_timeout: as in `make`.
+        action_bins: as in `make`.
     """
     full = name if is_external(name) else canonical_name(name)
     limited = {"horizon": horizon} if horizon > 0 else {}
     check_place(num_envs, seed, first_env, num_threads)
     check_workers(env_workers, env_timeout)
+    check_bins(action_bins)
     if not is_external(name):
         _refuse_workers(full, env_workers, env_timeout)
+        _refuse_bins(full, action_bins)
         params = {**params, **limited}
         core = ENVIRONMENTS[full].core(num_envs, seed, first_env, num_threads, params)
         return VecEnv(core, full)
@@ -121,6 +131,7 @@ def batch(
     create = load(name)
     if is_compiled(create):
         _refuse_workers(name, env_workers, env_timeout)
+        _refuse_bins(name, action_bins)
         params = {**params, **limited}
         core = build_compiled(create, name, params, num_envs, seed, num_threads, first_env)
         return VecEnv(core, name)
@@ -132,14 +143,46 @@ def batch(
             remedy="leave it at 0, and set env_workers instead",
         )
     workers = _num_workers(name, num_envs, env_workers, env_timeout)
-    if workers == 0:
-        from ascore.envs.adapters.external import PythonCore
+    place = (name, num_envs, seed, first_env, params)
 
-        return VecEnv(PythonCore(name, num_envs, seed, first_env, params, horizon), name)
-    from ascore.envs.adapters.workers import WorkersCore
+    def made(steps: int) -> VecEnv:
+        if workers == 0:
+            from ascore.envs.adapters.external import PythonCore
 
-    python = WorkersCore(name, num_envs, seed, first_env, params, horizon, workers, env_timeout)
-    return VecEnv(python, name)
+            return VecEnv(PythonCore(*place, steps, action_bins=action_bins), name)
+        from ascore.envs.adapters.workers import WorkersCore
+
+        return VecEnv(WorkersCore(*place, steps, workers, env_timeout, action_bins), name)
+
+    from ascore.envs.adapters.horizon import UNSTATED
+
+    try:
+        return made(horizon)
+    except EnvError as error:
+        if error.found != UNSTATED:
+            raise
+    from ascore.envs.adapters.probe import learn_horizon
+
+    learned = learn_horizon(name, params, action_bins)
+    message = (
+        f"{name} does not say how long its episodes are: {learned}, so horizon = "
+        f"{learned.horizon}; set another with --horizon N, or give it an attribute `horizon`"
+    )
+    warnings.warn(message, AscoreWarning, stacklevel=3)
+    env = made(learned.horizon)
+    env.learned_horizon = learned.horizon
+    return env
+
+
+def _refuse_bins(name: str, action_bins: int) -> None:
+    """Raises EnvError if continuous actions are to be divided that are none."""
+    if action_bins:
+        raise EnvError(
+            topic="actions",
+            found=f"action_bins = {action_bins}, but {name} is compiled, and its actions are "
+            "numbered",
+            remedy="leave action_bins out",
+        )
 
 
 def _refuse_workers(name: str, env_workers: int, env_timeout: float) -> None:

@@ -38,6 +38,20 @@ def joint(legal: U8, action_counts: Sequence[int]) -> U8:
     return functools.reduce(combine, [legal[:, i, :count] for i, count in enumerate(action_counts)])
 
 
+def drawn(legal: U8, uniform: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """One of the legal actions u8 [B, N, A] each, as likely as any, i32 [B, N].
+
+    Args:
+        legal: as in `VecEnv.legal`.
+        uniform: numbers in [0, 1), f32 [B, N].
+    """
+    place = (uniform * legal.sum(axis=-1)).astype(np.int64)  # among the legal ones
+    chosen: npt.NDArray[np.int32] = (legal.cumsum(axis=-1) <= place[..., None]).sum(
+        axis=-1, dtype=np.int32
+    )
+    return chosen
+
+
 def require_legal(action: npt.NDArray[Any], legal: U8, name: str) -> None:
     """Refuses actions [B, N] that are not legal, u8 [B, N, A].
 

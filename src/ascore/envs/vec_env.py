@@ -88,7 +88,10 @@ class VecEnv:
         truncated: bool [B], whether the episode ended by its time limit.
         episode: u64 [B], number of the running episode.
         time: i32 [B], steps taken in it.
+        learned_horizon: the horizon, where random play told it because nothing says it; else 0.
     """
+
+    learned_horizon: int = 0
 
     def __init__(self, core: _core.CoreVecEnv, name: str) -> None:
         self._core = core
@@ -361,6 +364,14 @@ def check_workers(env_workers: int, env_timeout: float) -> None:
     _check_count("env_workers", env_workers, -1024, 1024)
     if not 0 <= env_timeout < 1e9:
         message = f"env_timeout = {env_timeout} is outside 0..1e9 seconds"
+        raise ValueError(message)
+
+
+def check_bins(action_bins: int) -> None:
+    """Checks the number of values that an entry of a continuous action can have."""
+    _check_count("action_bins", action_bins, 0, 256)
+    if action_bins == 1:
+        message = "action_bins = 1 leaves nothing to choose; set 0 (none) or at least 2"
         raise ValueError(message)
 
 

@@ -14,14 +14,16 @@ from gymnasium import spaces
 from ascore.envs.adapters import loading
 from ascore.envs.adapters.external import PythonCore
 from ascore.envs.adapters.foreign import FAILURES, class_name, crash
-from ascore.envs.adapters.horizon import find_horizon
+from ascore.envs.adapters.horizon import UNSTATED, find_horizon
 from ascore.envs.adapters.loading import Layout, build, close, layout
 from ascore.envs.adapters.locate import build_compiled, is_compiled, load
 from ascore.envs.adapters.masks import MASK, given_mask, read_mask
-from ascore.envs.adapters.turns import Turns
-from ascore.envs.vec_env import Spec, VecEnv
-from ascore.interop import trial
+from ascore.envs.adapters.probe import learn_horizon
+from ascore.envs.vec_env import Spec, VecEnv, check_bins
+from ascore.errors import EnvError
+from ascore.interop import adapted, costs, trial
 from ascore.interop.findings import Finding, Report, report
+from ascore.interop.interests import interests
 
 __all__ = ["Finding", "Report", "examine", "report"]
 
@@ -33,6 +35,8 @@ def examine(
     seed: int = 0,
     *,
     horizon: int = 0,
+    action_bins: int = 0,
+    env_workers: int = 0,
     on_finding: Callable[[Finding], None] = lambda finding: None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
@@ -43,7 +47,10 @@ def examine(
         params: keyword arguments of the callable.
         steps: number of random steps to take, at least 1.
         seed: seed of the steps and of the environment.
-        horizon: steps after which episodes are truncated; 0 = as the environment says.
+        horizon: steps after which episodes are truncated; 0 = as the environment says, or else as
+            random play tells.
+        action_bins: values that each entry of a continuous action can have; 0 = none.
+        env_workers: number of worker processes whose speed together is measured too; 0 = none.
         on_finding: called with each finding, the sizes first.
         progress: called with the steps taken and their number while it is played.
 
@@ -54,44 +61,47 @@ def examine(
         if value < least:
             message = f"{name} = {value} is not allowed; it must be at least {least}"
             raise ValueError(message)
+    check_bins(action_bins)
     params = dict(params or {})
-    result = Report(target, params, horizon, on_finding=on_finding)
+    result = Report(target, params, horizon, action_bins, on_finding=on_finding)
     shape: Layout | None = None
     with result.asking():
         create = load(target)
         if is_compiled(create):
             _compiled(result, create, steps, seed)
             return result
-        with _made(create, target, params) as env:
+        with _made(result, create) as env:
             shape = _sizes(result, env)
     if shape is None:
         return result
 
     def batch(num_envs: int) -> VecEnv:
-        return VecEnv(PythonCore(target, num_envs, seed, 0, params, horizon), target)
+        place = (target, num_envs, seed, 0, params, result.horizon)
+        return VecEnv(PythonCore(*place, action_bins=action_bins), target)
 
     with result.asking():
         with batch(1) as env:
             spec = env.spec
             trace = trial.play(env, steps, progress=progress)
-        trial.speed(result, spec, trace)
+        costs.speed(result, spec, trace.steps_per_second, env_workers)
         trial.rewards(result, shape, trace)
+        interests(result, shape.agents, trace.reward)
         trial.masks(result, shape, trace)
-        with _made(create, target, params) as raw:
+        with _made(result, create) as raw:
             _raw_episodes(result, raw, shape, steps, seed)
         with batch(2) as env:
             trial.determinism(result, env, trace)
         with batch(1) as env:
             trial.pickling(result, env, steps)
-        with _made(create, target, params) as raw:
+        with _made(result, create) as raw:
             _own_check(result, raw, steps)
     return result
 
 
 @contextlib.contextmanager
-def _made(create: Callable[..., Any], target: str, params: Mapping[str, Any]) -> Iterator[Any]:
-    """One environment as it is, closed at the end."""
-    env = build(create, target, params)
+def _made(result: Report, create: Callable[..., Any]) -> Iterator[Any]:
+    """One environment, closed at the end."""
+    env = build(create, result.env, result.env_params, result.action_bins)
     try:
         yield env
     finally:
@@ -140,30 +150,20 @@ def _compiled(result: Report, create: Callable[..., Any], steps: int, seed: int)
 def _sizes(result: Report, env: Any) -> Layout | None:
     """Checks every part of the layout separately, so that all problems are reported at once."""
     result.add("loading", "good", f"{class_name(env)} created; it has reset, step and spaces")
-    if isinstance(env, Turns):
-        result.add(
-            "turns",
-            "good",
-            "every step is the turn of one agent; the others wait, with one legal action that is "
-            "not read",
-        )
+    adapted.interface(result, env)
     with result.asking():
         agents = loading.agent_names(env)
         result.add("agents", "good", f"{len(agents)}: {_listed(agents)}")
         with result.asking():
-            counts, _ = loading.action_range(env, agents)
-            _action_counts(result, agents, counts)
+            counts, _ = loading.action_range(env, agents, result.action_bins)
+            adapted.actions(result, env, agents, counts)
         with result.asking():
             loading.observation_spaces(env, agents)
     with result.asking():
-        if result.horizon:
-            result.add("horizon", "good", f"{result.horizon} steps, as given")
-        else:
-            steps, place = find_horizon(env)
-            result.add("horizon", "good", f"{steps} steps ({place})")
+        _horizon(result, env)
     if not result.trainable:
         return None
-    shape = layout(env, result.horizon)
+    shape = layout(env, result.horizon, result.action_bins)
     if loading.of_old_gym(env, shape.agents):
         result.add(
             "API",
@@ -171,18 +171,7 @@ def _sizes(result: Report, env: Any) -> Layout | None:
             "its spaces are of the old package gym; they are read as gymnasium's",
             "make them gymnasium.spaces, which other libraries insist on",
         )
-    sizes, longest = shape.obs_sizes, max(shape.obs_sizes)
-    kind = "bytes" if shape.obs_dtype == "uint8" else "numbers"
-    if min(sizes) == longest:
-        result.add("observations", "good", f"{longest:,} {kind} per agent once flattened")
-    else:
-        text = ", ".join(f"{a!r} {s}" for a, s in zip(shape.agents, sizes, strict=True))
-        result.add(
-            "observations",
-            "advice",
-            f"different sizes once flattened: {text}; shorter ones are padded to {longest}",
-            "none needed, unless one is much longer than the others",
-        )
+    adapted.observations(result, shape)
     if len(shape.agents) == 1:
         result.add(
             "agents",
@@ -190,25 +179,34 @@ def _sizes(result: Report, env: Any) -> Layout | None:
             "a single agent has no one to hear",
             "train it with --algorithm ippo",
         )
-    n = len(shape.agents)
-    trial.memory(
+    n, size = len(shape.agents), max(shape.obs_sizes)
+    costs.memory(
         result,
-        Spec(result.env, n, shape.num_actions, (longest,), shape.obs_dtype, shape.horizon, n, ()),
+        Spec(result.env, n, shape.num_actions, (size,), shape.obs_dtype, shape.horizon, n, ()),
     )
     return shape
 
 
-def _action_counts(result: Report, agents: tuple[Any, ...], counts: tuple[int, ...]) -> None:
-    most = max(counts)
-    if min(counts) == most:
-        result.add("actions", "good", f"Discrete({most}) for every agent")
+def _horizon(result: Report, env: Any) -> None:
+    """Where the horizon comes from; one that has to be learned is taken from here on."""
+    if result.horizon:
+        result.add("horizon", "good", f"{result.horizon} steps, as given")
         return
-    text = ", ".join(f"{agent!r} has {count}" for agent, count in zip(agents, counts, strict=True))
+    try:
+        steps, place = find_horizon(env)
+    except EnvError as error:
+        if error.found != UNSTATED or not result.trainable:  # what cannot be played teaches nothing
+            raise
+    else:
+        result.add("horizon", "good", f"{steps} steps ({place})")
+        return
+    learned = learn_horizon(result.env, result.env_params, result.action_bins)
+    result.horizon = learned.horizon
     result.add(
-        "actions",
-        "good",
-        f"different numbers of actions: {text}; networks have {most} outputs for every agent, and "
-        "what an agent lacks has probability 0 and is sent to nobody",
+        "horizon",
+        "advice",
+        f"{learned.horizon} steps, learned: nothing says how long an episode is, and {learned}",
+        "none needed, or give it an attribute `horizon`, or --horizon N",
     )
 
 

@@ -25,8 +25,8 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        topic: loading, turns, API, agents, actions, observations, memory, rewards, horizon, speed,
-            determinism, pickling.
+        topic: loading, turns, API, agents, actions, observations, memory, rewards, interests,
+            horizon, speed, determinism, pickling.
         verdict: problem = prevents training; advice = training works, with a reservation.
         found: what was observed.
         remedy: what to do; empty when good.
@@ -49,15 +49,19 @@ class Report:
     Attributes:
         env: MODULE:CALLABLE.
         env_params: keyword arguments of the callable.
-        horizon: steps after which episodes are truncated; 0 = as the environment says.
+        horizon: steps after which episodes are truncated, given or learned; 0 = as the environment
+            says.
+        action_bins: values that each entry of a continuous action can have; 0 = none.
         findings: in the order of the checks.
-        costs: of training with the defaults: steps_per_second of one copy, bytes_per_update,
-            seconds_per_update and seconds_per_run, learning not counted; empty if unknown.
+        costs: of training with the defaults: steps_per_second of one copy, if measured
+            steps_per_second_of_workers together, bytes_per_update, seconds_per_update and
+            seconds_per_run, learning not counted; empty if unknown.
     """
 
     env: str
     env_params: dict[str, Any] = field(default_factory=dict)
     horizon: int = 0
+    action_bins: int = 0
     findings: list[Finding] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=dict)
     on_finding: Callable[[Finding], None] = field(default=lambda finding: None, repr=False)
@@ -72,8 +76,9 @@ class Report:
         """Whether it can be trained on, and by which command."""
         if not self.trainable:
             return "cannot be trained on until the problems are fixed"
-        horizon = f" --horizon {self.horizon}" if self.horizon else ""
-        command = f"ascore train {shlex.quote(self.env)}{as_options(self.env_params)}{horizon}"
+        keys = {"horizon": self.horizon, "action-bins": self.action_bins}
+        more = "".join(f" --{key} {value}" for key, value in keys.items() if value)
+        command = f"ascore train {shlex.quote(self.env)}{as_options(self.env_params)}{more}"
         return f"{WHERE_IT_HELPS}\ncan be trained on: {command}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,6 +87,7 @@ class Report:
             "env": self.env,
             "env_params": self.env_params,
             "horizon": self.horizon,
+            "action_bins": self.action_bins,
             "findings": [asdict(finding) for finding in self.findings],
             "costs": self.costs,
             "trainable": self.trainable,

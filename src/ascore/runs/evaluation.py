@@ -144,6 +144,7 @@ def play(
         policy.horizon,
         env_workers=policy.config.get("env_workers", 1),
         env_timeout=policy.config.get("env_timeout", 0.0),
+        action_bins=policy.action_bins,
     ) as env:
         policy.require(env.spec)
         env.reset()

@@ -28,7 +28,7 @@ U8 = npt.NDArray[np.uint8]
 
 # Name of the file format, and the version of its layout.
 FORMAT_NAME, FORMAT = "ascore.policy", 1
-PARAM, HORIZON, COUNTS = "env_param.", "horizon", "action_counts"
+PARAM, HORIZON, BINS, COUNTS = "env_param.", "horizon", "action_bins", "action_counts"
 _LARGEST = float(np.finfo(np.float32).max)
 MOST_AGENTS, MOST_ACTIONS = 1024, 2**20
 
@@ -49,6 +49,7 @@ class Policy:
             the file is trusted; None = it may be.
         horizon: steps after which an episode is truncated; 0 = as the environment says.
         action_counts: A_i of every agent; all A unless given.
+        action_bins: values among which each entry of a continuous action is chosen; 0 = none is.
     """
 
     env: str
@@ -61,6 +62,7 @@ class Policy:
     source: Path | None = None
     horizon: int = 0
     action_counts: tuple[int, ...] = ()
+    action_bins: int = 0
 
     def __post_init__(self) -> None:
         counts = self.action_counts or (self.num_actions,) * self.num_agents
@@ -208,8 +210,8 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
 
     The file holds `layers.l.weight` f32 [K, in, out] and `layers.l.bias` f32 [K, out] for each
     layer l, and as metadata strings: format, version, env, env_param.NAME, obs_scale, num_agents,
-    num_actions, ascore; horizon where the run was given one, and action_counts, such as 3,2, where
-    agents have different numbers of actions.
+    num_actions, ascore; horizon and action_bins where the run has them, and action_counts, such as
+    3,2, where agents have different numbers of actions.
 
     Args:
         policy: a policy, or a run folder, of which the newest checkpoint is exported.
@@ -232,6 +234,7 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
         "num_agents": str(policy.num_agents),
         "num_actions": str(policy.num_actions),
         **({HORIZON: str(policy.horizon)} if policy.horizon else {}),
+        **({BINS: str(policy.action_bins)} if policy.action_bins else {}),
         **({COUNTS: ",".join(map(str, counts))} if len(set(counts)) > 1 else {}),
         **{f"{PARAM}{key}": texts.as_text(value) for key, value in policy.env_params.items()},
     }
@@ -299,6 +302,7 @@ def from_bytes(data: bytes, source: Path | None) -> Policy:
         source=source,
         horizon=texts.whole(about, HORIZON, 2**31 - 1) if HORIZON in about else 0,
         action_counts=texts.wholes(about, COUNTS, MOST_ACTIONS) if COUNTS in about else (),
+        action_bins=texts.whole(about, BINS, 256) if BINS in about else 0,
     )
     require_sound(policy)
     return policy
@@ -380,6 +384,7 @@ def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
             source=saved.path / checkpoint.MANIFEST,
             horizon=int(saved.config.get("horizon", 0)),
             action_counts=tuple(saved.spec.get("action_counts", ())),
+            action_bins=int(saved.config.get("action_bins", 0)),
         )
         require_sound(policy)
     except (KeyError, ValueError, IndexError, OverflowError) as error:

@@ -163,6 +163,7 @@ def train(
     restarted = ranks.any(restarted)
     with ExitStack() as held:
         session = held.enter_context(_Session(config, ranks))
+        config = session.config  # with a horizon that was learned
         for message in unread(config, [config.algorithm]) if ranks.lead else []:
             warnings.warn(message, AscoreWarning, stacklevel=2)
         start = ranks.from_lead(lambda: opening.begin(config, out, restarted, here, held))
@@ -261,6 +262,10 @@ class _Session:
         ranks.require_same("configuration", config.dump().encode(), "start all by one command")
         outside = self._batch(ranks.rank * share, share, config.num_threads)
         opened.callback(outside.close)
+        if outside.learned_horizon:
+            horizon = outside.learned_horizon
+            ranks.require_same("horizon", str(horizon).encode(), "set it: --horizon N")
+            self.config = config = config.replace(horizon=horizon)
         limit = max(1, usable_processors() // ranks.neighbours)
         if config.num_threads == 0 and outside.num_threads > limit:
             outside = self._batch(ranks.rank * share, share, limit)
@@ -297,6 +302,7 @@ class _Session:
             horizon,
             env_workers=workers,
             env_timeout=config.env_timeout,
+            action_bins=config.action_bins,
         )
 
     def start(self, saved: checkpoint.Checkpoint | None) -> dict[str, int] | None:

@@ -212,7 +212,7 @@ class Buffers(ArrayCore):
         self._require_whole(first, count)
         try:
             with np.load(io.BytesIO(state.tobytes()), allow_pickle=False) as file:
-                arrays = {"_legal": self._everything()}  # unless a mask was saved
+                arrays = {"_legal": self.everything()}  # unless a mask was saved
                 wanted = (*self._fields, "copies", "about")
                 arrays |= {key: file[key] for key in wanted if key not in arrays or key in file}
             about = json.loads(arrays.pop("about").tobytes())
@@ -245,7 +245,8 @@ class Buffers(ArrayCore):
             )
             self.begin_all()
 
-    def _everything(self) -> U8:
+    def everything(self) -> U8:
+        """All actions that agents have, u8 [B, N, A]."""
         return np.broadcast_to(self._own, self._legal.shape).astype(np.uint8)
 
     def _require_whole(self, first: int, count: int | None) -> None:

@@ -44,6 +44,7 @@ class Copies:
         count: B, at least 1.
         horizon: steps after which episodes are to be truncated; 0 = as they say.
         first: number of the first copy in messages.
+        action_bins: values that each entry of a continuous action can have; 0 = none.
 
     Attributes:
         layout: what training must know of them; the same for all.
@@ -60,6 +61,7 @@ class Copies:
         count: int,
         horizon: int = 0,
         first: int = 0,
+        action_bins: int = 0,
     ) -> None:
         self._name = name
         self._envs: list[Any] = []
@@ -68,8 +70,10 @@ class Copies:
         try:
             with waiting_for(f"the constructor of {name} ({count} copies)"):
                 for _ in range(count):
-                    self._envs.append(build(create, name, params))
-            self.layout = _common_layout(self._envs, name, horizon, first)
+                    self._envs.append(build(create, name, params, action_bins))
+                    if len(self._envs) == 1:  # what is refused is refused before all are made
+                        layout(self._envs[0], horizon, action_bins)
+            self.layout = _common_layout(self._envs, name, horizon, first, action_bins)
         except BaseException:
             self.close()
             raise
@@ -146,7 +150,9 @@ def _close(envs: list[Any], owner: int) -> None:
             close(env)
 
 
-def _common_layout(envs: list[Any], name: str, horizon: int, number: int) -> Layout:
+def _common_layout(
+    envs: list[Any], name: str, horizon: int, number: int, action_bins: int
+) -> Layout:
     """The common layout of all copies; raises EnvError if they differ."""
     if len({id(env) for env in envs}) < len(envs):
         raise EnvError(
@@ -154,10 +160,10 @@ def _common_layout(envs: list[Any], name: str, horizon: int, number: int) -> Lay
             found=f"{name} returns the same object every time",
             remedy="return a new one in each call",
         )
-    first = layout(envs[0], horizon)
+    first = layout(envs[0], horizon, action_bins)
     for b, env in enumerate(envs[1:], number + 1):
         with asking(f"comparing copy {b} of {name} with copy {number}", "loading"):
-            require_alike(name, number, first, b, layout(env, horizon))
+            require_alike(name, number, first, b, layout(env, horizon, action_bins))
     return first
 
 

@@ -49,6 +49,7 @@ class PythonCore(Buffers):
         params: keyword arguments of the callable.
         horizon: steps after which episodes are truncated; 0 = as the environment says.
         first_copy: number of the first copy in messages.
+        action_bins: values that each entry of a continuous action can have; 0 = none.
 
     Attributes:
         at: i64 [1], number of the copy whose code runs; a worker shares it with its parent.
@@ -66,9 +67,11 @@ class PythonCore(Buffers):
         params: Mapping[str, Any],
         horizon: int = 0,
         first_copy: int = 0,
+        action_bins: int = 0,
     ) -> None:
         super().__init__(name, params, num_envs, seed, first_env, first_copy)
-        self._envs = Copies(load(name), name, params, num_envs, horizon, first_copy)
+        create = load(name)
+        self._envs = Copies(create, name, params, num_envs, horizon, first_copy, action_bins)
         self.layout = self._envs.layout
         self._take(self.layout.sizes)
         fields = self._fields | self._derived

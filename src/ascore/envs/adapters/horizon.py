@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ascore.envs.adapters.choices import Numbered
 from ascore.envs.adapters.foreign import FAILURES, shown
 from ascore.errors import EnvError
 
@@ -25,16 +26,26 @@ INNER = ("env", "unwrapped", "aec_env", "par_env", "parallel_env", "raw_env", "_
 
 MOST_OBJECTS = 64
 
+UNSTATED = (
+    f"the environment has neither {' nor '.join(OURS)}, nor another attribute that says how long "
+    "its episodes are"
+)
+REMEDY = (
+    "give it an attribute `horizon`, the number of steps of the longest episode, or say so with "
+    "--horizon N"
+)
+
 
 def find_horizon(env: Any) -> tuple[int, str]:
     """Maximum number of steps of an episode, and the attribute that says so.
 
-    Outer wrappers are asked before what they wrap.
+    Outer wrappers are asked before what they wrap; the one that numbers actions is ours and knows
+    nothing.
 
     Raises:
         EnvError: no attribute says so, or one of ours is no number of steps.
     """
-    for place, holder in _nested(env):
+    for place, holder in _nested(env.env if isinstance(env, Numbered) else env):
         ours = OURS if place in ("", "unwrapped.") else ()  # further in it may be another's word
         for name in (*OURS, *OTHERS):
             value = _attribute(holder, name)
@@ -49,13 +60,7 @@ def find_horizon(env: Any) -> tuple[int, str]:
                     found=f"{place}{name} = {shown(value)}",
                     remedy=f"set it to the number of steps of the longest episode, 1..{LONGEST}",
                 )
-    raise EnvError(
-        topic="horizon",
-        found=f"the environment has neither {' nor '.join(OURS)}, nor another attribute that says "
-        "how long its episodes are",
-        remedy="give it an attribute `horizon`, the number of steps of the longest episode, or "
-        "say so with --horizon N",
-    )
+    raise EnvError(topic="horizon", found=UNSTATED, remedy=REMEDY)
 
 
 def _nested(env: Any) -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gymnasium import spaces
 
+from ascore.envs.adapters.choices import numbered, refusal
 from ascore.envs.adapters.foreign import FAILURES, asking, class_name, crash, shown, waiting_for
 from ascore.envs.adapters.horizon import find_horizon
 from ascore.envs.adapters.masks import has_mask, without_mask
@@ -20,6 +21,7 @@ from ascore.envs.adapters.spaces import (
     of_gymnasium,
     scale_of_bytes,
     size_of,
+    unreadable,
 )
 from ascore.errors import AscoreWarning, EnvError
 
@@ -82,10 +84,19 @@ class Layout:
         return None
 
 
-def build(create: Callable[..., Any], target: str, params: Mapping[str, Any]) -> Any:
+def build(
+    create: Callable[..., Any], target: str, params: Mapping[str, Any], action_bins: int = 0
+) -> Any:
     """Creates an environment and checks that it has the methods that training calls.
 
-    One of gymnasium with a space per agent is made to look like a ParallelEnv.
+    One of gymnasium with a space per agent, or whose agents take turns, is made to look like a
+    ParallelEnv, and actions that consist of several choices are numbered.
+
+    Args:
+        create: the callable.
+        target: MODULE:CALLABLE, for messages.
+        params: its keyword arguments.
+        action_bins: values that each entry of a continuous action can have; 0 = none.
 
     Raises:
         EnvError: the callable fails or returns something else.
@@ -96,13 +107,13 @@ def build(create: Callable[..., Any], target: str, params: Mapping[str, Any]) ->
         env = create(**params)
     try:
         with asking(f"looking at what {call} returns", "API"):
-            return _as_parallel(env, call)
+            return numbered(_as_parallel(env, call, action_bins), action_bins)
     except BaseException:
         close(env)
         raise
 
 
-def _as_parallel(env: Any, call: str) -> Any:
+def _as_parallel(env: Any, call: str, action_bins: int) -> Any:
     """An object with the methods of a ParallelEnv; raises EnvError if it cannot be one."""
     with warnings.catch_warnings():
         # Gymnasium's wrappers before 1.0 warn where somebody looks inside.
@@ -112,9 +123,11 @@ def _as_parallel(env: Any, call: str) -> Any:
     if turns:
         from ascore.envs.adapters.turns import taking_turns
 
-        return taking_turns(env)
+        return taking_turns(env, action_bins)
     if not missing:
-        return env
+        from ascore.envs.adapters.turns import all_at_once
+
+        return all_at_once(env, action_bins)
     from ascore.envs.adapters.several import several
 
     wrapped = several(env)
@@ -139,18 +152,19 @@ def close(env: Any) -> None:
         warnings.warn(message, AscoreWarning, stacklevel=2)
 
 
-def layout(env: Any, horizon: int = 0) -> Layout:
+def layout(env: Any, horizon: int = 0, action_bins: int = 0) -> Layout:
     """Reads the layout of an environment.
 
     Args:
-        env: the environment.
+        env: the environment, from `build`.
         horizon: steps after which its episodes are to be truncated; 0 = as it says.
+        action_bins: as in `build`.
 
     Raises:
         EnvError: a property is missing or not supported; names the first one.
     """
     agents = agent_names(env)
-    action_counts, first_action = action_range(env, agents)
+    action_counts, first_action = action_range(env, agents, action_bins)
     seen = observation_spaces(env, agents)
     obs_spaces = tuple(without_mask(space) for space in seen)
     return Layout(
@@ -183,15 +197,20 @@ def agent_names(env: Any) -> tuple[Any, ...]:
         return tuple(names)
 
 
-def action_range(env: Any, agents: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def action_range(
+    env: Any, agents: tuple[Any, ...], action_bins: int = 0
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Number of actions of every agent, and the number of its first action."""
     spaces_of = {agent: _space(env, "action_space", agent) for agent in agents}
     for agent, space in spaces_of.items():
-        if not isinstance(space, spaces.Discrete):
+        with asking(f"reading the action space of agent {agent!r}", "actions"):
+            refused = refusal(space, action_bins)
+        if refused is not None:
+            why, remedy = refused
             raise EnvError(
                 topic="actions",
-                found=f"agent {agent!r} has the action space {shown(space)}",
-                remedy="make it gymnasium.spaces.Discrete(n): a choice among n actions",
+                found=f"agent {agent!r} has the action space {shown(space)}{why}",
+                remedy=remedy,
             )
     counts = tuple(int(space.n) for space in spaces_of.values())
     return counts, tuple(int(space.start) for space in spaces_of.values())
@@ -201,13 +220,14 @@ def observation_spaces(env: Any, agents: tuple[Any, ...]) -> tuple[Space, ...]:
     """Observation space of each agent, checked to be flattenable but for its action_mask."""
     obs_spaces = tuple(_space(env, "observation_space", agent) for agent in agents)
     for agent, space in zip(agents, obs_spaces, strict=True):
-        if not isinstance(space, spaces.Space) or size_of(without_mask(space)) < 1:
+        with asking(f"reading the observation space of agent {agent!r}", "observations"):
+            problem = unreadable(without_mask(space))
+        if problem is not None:
+            why, remedy = problem
             raise EnvError(
                 topic="observations",
-                found=f"agent {agent!r} has the observation space {shown(space)}, which has no "
-                "fixed number of entries above 0",
-                remedy="use Box, Discrete, MultiDiscrete, MultiBinary, or Dict and Tuple of them, "
-                "of gymnasium",
+                found=f"agent {agent!r} has the observation space {shown(space)}{why}",
+                remedy=remedy,
             )
     return obs_spaces
 

@@ -47,7 +47,11 @@ def read_mask(value: Any, count: int) -> npt.NDArray[np.bool_]:
     Raises:
         ValueError: something else; the message says what.
     """
-    entries = np.asarray(value)
+    try:
+        entries = np.asarray(value)
+    except ValueError:
+        message = "whose entries differ in length"
+        raise ValueError(message) from None
     if entries.dtype.kind not in "biuf" or entries.size != count:
         message = f"of type {entries.dtype} and shape {entries.shape}"
         raise ValueError(message)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from ascore.envs.adapters.choices import FEWEST_BINS, combinations
 from ascore.envs.adapters.foreign import shown
 from ascore.envs.adapters.spaces import of_gymnasium
 from ascore.envs.adapters.wrapper import Wrapper
@@ -65,7 +66,10 @@ class Several(Wrapper):
 
     def step(self, actions: Mapping[Any, Any]) -> tuple[Any, ...]:
         """As the environment, which gets one action per agent in the form of its space."""
-        chosen = {agent: actions.get(agent, self._first(agent)) for agent in self.possible_agents}
+        chosen = {
+            agent: actions[agent] if agent in actions else self._first(agent)
+            for agent in self.possible_agents
+        }
         results = self.env.step(chosen if self._named else tuple(chosen.values()))
         obs, rewards, terminated, truncated, info = results
         acted = self.agents
@@ -77,8 +81,11 @@ class Several(Wrapper):
         kept = tuple({a: each[a] for a in acted if a in each} for each in outcome)
         return (*kept, self._infos(info))
 
-    def _first(self, agent: Any) -> int:
-        return int(getattr(self.action_spaces[agent], "start", 0))
+    def _first(self, agent: Any) -> Any:
+        """What the environment is given for an agent that has left."""
+        space = of_gymnasium(self.action_spaces[agent])
+        several = None if space is None else combinations(space, FEWEST_BINS)
+        return int(getattr(space, "start", 0)) if several is None else several[0]
 
     def _split(self, kind: str, values: Any) -> dict[Any, Any]:
         """One entry per agent, by name."""

@@ -6,7 +6,7 @@ O entries of the observation of one agent.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,35 @@ from ascore.envs.adapters.foreign import FAILURES
 Space = spaces.Space[Any]
 
 BYTE = 255
+
+KNOWN = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+"""Spaces without parts that become numbers."""
+
+ANYTHING = (
+    "use Box, Discrete, MultiDiscrete, MultiBinary, or Dict and Tuple of them, of gymnasium.spaces"
+)
+
+UNREAD = {
+    "Text": (
+        "a text, which networks cannot read",
+        "give its characters, or what it means, as numbers: MultiDiscrete with one entry per place",
+    ),
+    "Sequence": (
+        "a sequence of any length, while networks need a fixed number of entries",
+        "pad it: a Tuple or Box of the longest, with a MultiBinary that says which are there",
+    ),
+    "Graph": (
+        "a graph of any size, while networks need a fixed number of entries",
+        "pad it: a Box of node features and a MultiBinary of which nodes are linked, for the "
+        "largest graph",
+    ),
+    "OneOf": (
+        "one of several spaces, while networks need the same entries every time",
+        "give a Dict of all of them, zeros where they do not hold, and a Discrete that says which "
+        "does",
+    ),
+}
+"""Spaces that are refused, by name: what each is, and what to do."""
 
 
 def of_gymnasium(space: Any) -> Space | None:
@@ -54,24 +83,43 @@ def _required(space: Space | None) -> Space:
     return space
 
 
-def leaves(space: Space) -> list[Space] | None:
-    """The parts of a space in the order of its entries; None if one has no fixed size."""
-    if isinstance(space, (spaces.Dict, spaces.Tuple)):
-        parts = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
-        flat: list[Space] = []
-        for part in parts:
-            inner = leaves(part)
-            if inner is None:
-                return None
-            flat += inner
-        return flat
-    known = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-    return [space] if isinstance(space, known) else None
+def leaves(space: Space) -> list[Space]:
+    """The parts of a space in the order of its entries."""
+    return [leaf for _, leaf in _places(space)]
+
+
+def _places(space: Space, place: str = "") -> Iterator[tuple[str, Space]]:
+    """Each part that has no parts itself, and where it is, such as "['eyes'][0]"."""
+    if isinstance(space, spaces.Dict):
+        for key, part in space.spaces.items():
+            yield from _places(part, f"{place}[{key!r}]")
+    elif isinstance(space, spaces.Tuple):
+        for k, part in enumerate(space.spaces):
+            yield from _places(part, f"{place}[{k}]")
+    else:
+        yield place, space
+
+
+def unreadable(space: Any) -> tuple[str, str] | None:
+    """Why a space cannot be made a row of numbers, to follow "has the observation space ...".
+
+    Returns:
+        That and the remedy; None if it can be.
+    """
+    for place, leaf in _places(space):
+        if isinstance(leaf, KNOWN):
+            continue
+        kind = type(leaf).__name__
+        why, remedy = UNREAD.get(kind, ("no space of gymnasium.spaces that is read", ANYTHING))
+        return f", whose part {place} is {why}" if place else f", {why}", remedy
+    if size_of(space) < 1:
+        return ", which has no entries", "give the agent something to see, such as a constant"
+    return None
 
 
 def size_of(space: Space) -> int:
-    """O; 0 for a space whose observations have no fixed number of entries."""
-    return sum(_size(leaf) for leaf in leaves(space) or [])
+    """O."""
+    return sum(_size(leaf) for leaf in leaves(space))
 
 
 def _size(leaf: Space) -> int:
@@ -84,16 +132,12 @@ def _size(leaf: Space) -> int:
 
 def holds_bytes(space: Space) -> bool:
     """Whether every entry of an observation is a byte, as in pictures."""
-    return all(
-        isinstance(leaf, spaces.Box) and leaf.dtype == np.uint8 for leaf in leaves(space) or []
-    )
+    return all(isinstance(leaf, spaces.Box) and leaf.dtype == np.uint8 for leaf in leaves(space))
 
 
 def scale_of_bytes(space: Space) -> float:
     """What bytes are multiplied by: 1/255 where they go up to 255, else 1."""
-    highest = max(
-        int(leaf.high.max()) for leaf in leaves(space) or [] if isinstance(leaf, spaces.Box)
-    )
+    highest = max(int(leaf.high.max()) for leaf in leaves(space) if isinstance(leaf, spaces.Box))
     return 1 / BYTE if highest == BYTE else 1.0
 
 

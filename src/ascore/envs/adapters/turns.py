@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from ascore.envs.adapters.choices import combinations
 from ascore.envs.adapters.masks import MASK
 from ascore.envs.adapters.spaces import of_gymnasium
 from ascore.envs.adapters.wrapper import Wrapper
 
+TURNS_MADE_PARALLEL = "turn_based_aec_to_parallel_wrapper"
+"""PettingZoo's own wrapper; it does not say that whoever waits has no choice."""
 
-def taking_turns(env: Any) -> Any:
+
+def taking_turns(env: Any, action_bins: int = 0) -> Any:
     """The environment as a ParallelEnv.
 
     One that says in `metadata["is_parallelizable"]` that its agents may act at once is converted
@@ -23,7 +27,13 @@ def taking_turns(env: Any) -> Any:
 
     if dict(getattr(env, "metadata", None) or {}).get("is_parallelizable", False):
         return aec_to_parallel(env)
-    return Turns(env)
+    return Turns(env, action_bins)
+
+
+def all_at_once(env: Any, action_bins: int = 0) -> Any:
+    """A ParallelEnv as it is, or the environment of turns that PettingZoo has wrapped as one."""
+    wrapped = type(env).__name__ == TURNS_MADE_PARALLEL
+    return Turns(env.aec_env, action_bins) if wrapped else env
 
 
 class Turns(Wrapper):
@@ -32,8 +42,9 @@ class Turns(Wrapper):
     What a turn earns, for whomever, is the reward of that step.
     """
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self, env: Any, action_bins: int = 0) -> None:
         super().__init__(env, env.possible_agents)
+        self._action_bins = action_bins
 
     def observation_space(self, agent: Any) -> Any:
         """That of the agent."""
@@ -84,4 +95,7 @@ class Turns(Wrapper):
 
     def _count(self, agent: Any) -> int:
         space = of_gymnasium(self.env.action_space(agent))
-        return int(space.n) if isinstance(space, spaces.Discrete) else 1
+        if isinstance(space, spaces.Discrete):
+            return int(space.n)
+        several = None if space is None else combinations(space, self._action_bins)
+        return 1 if several is None else several.count

@@ -49,6 +49,7 @@ class WorkersCore(Buffers):
         horizon: steps after which episodes are truncated; 0 = as the environment says.
         workers: W, 1..B.
         timeout: seconds that one copy may take for a step or a reset; 0 = any time.
+        action_bins: values that each entry of a continuous action can have; 0 = none.
 
     Raises:
         EnvError: the environment cannot be trained on, or not in other processes.
@@ -64,6 +65,7 @@ class WorkersCore(Buffers):
         horizon: int,
         workers: int,
         timeout: float = 0.0,
+        action_bins: int = 0,
     ) -> None:
         super().__init__(name, params, num_envs, seed, first_env)
         self._workers: list[WorkerProcess] = []
@@ -72,7 +74,7 @@ class WorkersCore(Buffers):
         self._timeout = timeout
         self._bounds = [num_envs * k // workers for k in range(workers + 1)]
         self._at = np.full(workers, -1)
-        orders = self._build_orders(horizon)
+        orders = self._build_orders(horizon, action_bins)
         memory = unnamed_file()
         try:
             for _ in range(workers):
@@ -92,12 +94,13 @@ class WorkersCore(Buffers):
         """W; 0 once they are closed."""
         return len(self._workers)
 
-    def _build_orders(self, horizon: int) -> list[dict[str, Any]]:
+    def _build_orders(self, horizon: int, action_bins: int) -> list[dict[str, Any]]:
         torch = sys.modules.get("torch")
         order = {
             "name": self._name,
             "params": self.params,
             "horizon": horizon,
+            "action_bins": action_bins,
             "seed": self._seed,
             "threads": None if torch is None else torch.get_num_threads(),
         }
