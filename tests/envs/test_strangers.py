@@ -512,7 +512,7 @@ def test_a_slow_import_is_named(
 
 
 def test_what_is_quick_is_not_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["check-env", "strangers:Late", "--steps", "2"])
+    main(["check-env", "strangers:Late", "--steps", "2", "--env-workers", "0"])
     assert "waiting" not in capsys.readouterr().err
 
 

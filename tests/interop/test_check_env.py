@@ -154,6 +154,38 @@ def test_all_problems_are_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "params", "lines"),
+    [
+        ("strangers:Forage", {}, ["API gymnasium's interface with a space per agent"]),
+        (
+            "strangers:Camera",
+            {},
+            ["observations 192 bytes per agent once flattened; networks see them times 1/255"],
+        ),
+        (
+            "halls:Hall",
+            {"see": ["dict", "tuple"], "act": ["binary", "two"]},
+            [
+                "actions different numbers of actions: 'guest_0' has 8, 'guest_1' has 2; networks",
+                "actions MultiBinary(3) is a choice among 8 numbered combinations; the last entry",
+            ],
+        ),
+        (
+            "halls:Hall",
+            {"see": ["nested", "nested"]},
+            ["observations 7 numbers per agent once flattened as gymnasium flattens Dict"],
+        ),
+    ],
+)
+def test_it_says_what_is_adapted(target: str, params: dict[str, Any], lines: list[str]) -> None:
+    report = examine(target, params, steps=30)
+    assert report.trainable
+    texts = [f"{f.topic} {f.found}" for f in report.findings]
+    for line in lines:
+        assert any(text.startswith(line) for text in texts), texts
+
+
+@pytest.mark.parametrize(
     ("target", "text", "remedy"),
     [
         ("Same", "all agents got the same reward in each of 60 random steps", "sends nothing"),

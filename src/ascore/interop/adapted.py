@@ -89,10 +89,10 @@ def observations(result: Report, shape: Layout) -> None:
     """Sizes of the rows that networks see, and how they come about."""
     sizes, longest = shape.obs_sizes, max(shape.obs_sizes)
     kind = "bytes" if shape.obs_dtype == "uint8" else "numbers"
-    if shape.obs_scale != 1.0:
-        kind += f", which networks see times 1/{round(1 / shape.obs_scale)}"
     if min(sizes) == longest:
         how = _how(shape.obs_spaces)
+        if shape.obs_scale != 1.0:
+            how += f"; networks see them times 1/{round(1 / shape.obs_scale)}"
         result.add("observations", "good", f"{longest:,} {kind} per agent once flattened{how}")
         return
     text = ", ".join(f"{a!r} {s}" for a, s in zip(shape.agents, sizes, strict=True))
