@@ -8,6 +8,7 @@ import numpy as np
 
 from ascore.config import Config
 from ascore.envs.factory import batch
+from ascore.envs.legal import ILLEGAL, padding
 from ascore.runs.evaluation import Evaluation, Interval, Report, play
 from ascore.runs.policy import Policy
 
@@ -17,20 +18,23 @@ NEAR = 0.99
 
 def uniform_policy(config: Config) -> Policy:
     """The policy under which all legal actions are equally probable, for a configuration."""
-    with batch(config.env, config.env_params, horizon=config.horizon) as env:
+    bins, horizon = config.action_bins, config.horizon
+    with batch(config.env, config.env_params, horizon=horizon, action_bins=bins) as env:
         spec = env.spec
     n, a = spec.num_agents, spec.num_actions
-    zeros = np.zeros((n, math.prod(spec.obs_shape), a), np.float32), np.zeros((n, a), np.float32)
+    weight, bias = np.zeros((n, math.prod(spec.obs_shape), a)), np.zeros((n, a))
+    bias[padding(spec.action_counts, a)] = ILLEGAL
     return Policy(
         env=config.env,
         env_params=config.env_params,
-        layers=[zeros],
+        layers=[(weight.astype(np.float32), bias.astype(np.float32))],
         config=config.to_dict(),
         obs_scale=1.0,
         num_agents=n,
         num_actions=a,
-        horizon=config.horizon,
+        horizon=horizon,
         action_counts=spec.action_counts,
+        action_bins=bins,
     )
 
 
