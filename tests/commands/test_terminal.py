@@ -142,9 +142,10 @@ def test_a_training_on_a_narrow_terminal(tmp_path: Path) -> None:
     assert seen.status == 0
     assert any("of 160 updates" in line for lines in seen.screens for line in lines)
     assert "-:-" not in seen.raw
-    text = "\n".join(seen.last)
-    assert "team return per episode on predation-v1 (anchors" in text.replace("\n", "")
-    assert "run written to run" in text
+    assert "team return per episode on predation-v1" in seen.last
+    assert "  anchors: random -120, selfish -180, cooperative -60" in seen.last
+    assert any(line.endswith("over 4 episodes") for line in seen.last)
+    assert "run written to run" in seen.last
 
 
 def test_errors_are_one_line_on_a_terminal_too(tmp_path: Path) -> None:

@@ -25,6 +25,11 @@ def width() -> int:
     return max(NARROWEST, min(shutil.get_terminal_size((80, 24)).columns, WIDEST))
 
 
+def fits(line: str) -> bool:
+    """Whether a line of results is not too long for the terminal; without one, any is."""
+    return len(line) <= shutil.get_terminal_size((len(line), 24)).columns
+
+
 def command_help(
     kind: type[Line], defaults: object | None = None, note: str = "", columns: int = 0
 ) -> str:

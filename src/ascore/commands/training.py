@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ascore.commands.exits import INTERRUPTED
+from ascore.commands.help import fits
 from ascore.commands.options import ResumeOptions, TrainOptions
 from ascore.commands.parser import given, missing, parse
 from ascore.commands.shared import (
@@ -159,7 +160,7 @@ def _random_play(config: Config, episodes: int) -> list[tuple[str, float]]:
     if episodes == 0:
         return []
     report = Patience("episodes of random play").update
-    return [("random", round(random_return(config, episodes, report).mean, 2))]
+    return [("random", float(f"{random_return(config, episodes, report).mean:.4g}"))]
 
 
 def _warn_if_uniform(results: list[tuple[Run, Evaluation | None]]) -> None:
@@ -260,7 +261,12 @@ def _show_results(
     env: str, anchors: list[tuple[str, float]], results: list[tuple[Run, Evaluation | None]]
 ) -> None:
     values = ", ".join(f"{label} {value:g}" for label, value in anchors)
-    print(f"\nteam return per episode on {env}" + (f" (anchors: {values})" if values else ""))
+    about = f"anchors: {values}" if values else ""
+    title = f"\nteam return per episode on {env}"
+    if not values or fits(f"{title} ({about})"):
+        print(title + (f" ({about})" if values else ""))
+    else:
+        print(title, f"  {about}", sep="\n")
     for run, evaluation in results:
         summary = run.summary
         work = (
@@ -273,6 +279,7 @@ def _show_results(
             shown = f"{summary['team_return']:9.2f} in training"
         else:
             shown = interval(evaluation.team_return, width=9)
-        print(f"  {summary['algorithm']:<6} {shown}   ({work})")
+        row = f"  {summary['algorithm']:<6} {shown}"
+        print(row, f"({work})", sep="   " if fits(f"{row}   ({work})") else "\n    ")
     for run, _ in results:
         print(f"run written to {run.path}")
