@@ -55,8 +55,7 @@ def test_stopped_and_resumed_equals_undisturbed(
 def test_a_trained_policy_keeps_to_the_mask(tmp_path: Path, algorithm: str) -> None:
     run = ascore.train(Config(**QUICK, algorithm=algorithm), tmp_path / "run")
     result = ascore.evaluate(run, episodes=7)  # the shop asserts that actions are legal
-    assert result.entropy_uniform == pytest.approx((np.log(3) + np.log(2)) / 2)
-    assert 0 < result.entropy < result.entropy_uniform
+    assert 0 < result.entropy < result.entropy_uniform < (np.log(3) + np.log(2)) / 2
     file = export_policy(run.path, tmp_path / "actor.safetensors")
     assert metadata(read_regular(file))[COUNTS] == "3,2"
     policy, again = run.policy, load_policy(file)

@@ -269,7 +269,7 @@ def test_metrics_shorter_than_the_checkpoint_are_refused(whole: Path, tmp_path: 
 
 
 def test_a_folder_without_checkpoints(tmp_path: Path):
-    with pytest.raises(CheckpointError, match="holds no checkpoints"):
+    with pytest.raises(CheckpointError, match="holds no run; give a folder"):
         ascore.evaluate(tmp_path)
     with pytest.raises(CheckpointError, match="is not a run folder"):
         ascore.resume(tmp_path / "nowhere")
