@@ -573,6 +573,7 @@ def test_environments_that_do_not_fit(target: str, params: dict[str, Any], messa
         ("infinite", "reward of agent 'cow_1' is inf in step 2 of episode 0"),
         ("large", r"reward of agent 'cow_1' is 1e\+39 in step 2 .* below 3.4e38"),
         ("words", "reward of agent 'cow_1' is 'much' in step 2"),
+        ("objectives", r"reward of agent 'cow_1' is .* in step 2 .*; return .* their weighted sum"),
         ("silent", "no entry for agent 'cow_1' in the reward dictionary in step 2"),
         ("blind", "no entry for agent 'cow_1' in the observation dictionary in step 2"),
         ("flags", "no entry for agent 'cow_1' in the truncations dictionary in step 2"),

@@ -242,6 +242,8 @@ class Broken(Meadow):
             reward[last] = 1e39
         elif self.how == "words":
             reward[last] = "much"
+        elif self.how == "objectives":
+            reward[last] = np.array([1.0, 2.0])
         elif self.how == "silent":
             del reward[last]
         elif self.how == "blind":

@@ -260,7 +260,7 @@ class PythonCore(Buffers):
                     b,
                     "rewards",
                     f"the reward of agent {agents[i]!r} is {shown(value)}",
-                    "return a number below 3.4e38",
+                    "return a number below 3.4e38; of several objectives, their weighted sum",
                 ) from error
             if not np.isfinite(row[i]):
                 raise self._fault(
