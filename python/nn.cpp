@@ -109,7 +109,8 @@ class PythonEngine {
   }
 
   void set_batch(py::handle obs, float scale, py::handle action, py::handle advantage,
-                 py::handle advantage_scale, py::handle target, py::handle legal) {
+                 py::handle advantage_scale, py::handle target, py::handle legal,
+                 py::handle present) {
     std::vector<py::array> kept;
     nn::Samples samples;
     samples.obs = observations(obs, scale, kept, samples.rows);
@@ -126,6 +127,9 @@ class PythonEngine {
     samples.advantage = input<float>("advantage", advantage, {n_, rows}, kept);
     samples.advantage_scale = input<float>("advantage_scale", advantage_scale, {n_}, kept);
     samples.target = input<float>("target", target, {n_, rows}, kept);
+    if (!present.is_none()) {
+      samples.present = input<std::uint8_t>("present", present, {rows, n_}, kept);
+    }
     samples_ = samples;
     batch_arrays_ = std::move(kept);
     message_arrays_.clear();
@@ -204,27 +208,35 @@ class PythonEngine {
 
   /// What some rows of a minibatch of `total` contribute to its gradients and sums f64 [n, sums].
   void gradient(const nn::Objective& objective, int first, int last, py::handle index,
-                std::int64_t total, py::handle sums) {
+                py::handle totals, py::handle sums) {
     check_step(objective, first, last);
     const Chosen chosen = rows_of(index);
-    if (total < std::max<std::int64_t>(1, chosen.count)) {
-      throw py::value_error("a minibatch of " + std::to_string(total) + " rows cannot hold " +
-                            std::to_string(chosen.count));
+    const std::vector<std::int64_t> all = totals_of(totals, first, last);
+    for (int k = 0; k < last - first; ++k) {
+      const std::int64_t total = all[static_cast<std::size_t>(k)];
+      const std::int64_t here = rows_of_agent(chosen, first + k);
+      if (total < std::max<std::int64_t>(samples_.present == nullptr ? 1 : 0, here)) {
+        throw py::value_error("a minibatch of " + std::to_string(total) + " rows cannot hold " +
+                              std::to_string(here));
+      }
     }
     double* to = sums_of(sums, first, last, Use::kOutput);
     const py::gil_scoped_release unlocked;
-    engine_->gradient(samples_, objective, first, last, chosen.rows, chosen.count, total, to);
+    engine_->gradient(samples_, objective, first, last, chosen.rows, chosen.count, all.data(), to);
   }
 
   /// The rest of the step, with gradients and sums as they are now; results as `minibatch`.
-  py::object finish(const nn::Objective& objective, int first, int last, std::int64_t total,
+  py::object finish(const nn::Objective& objective, int first, int last, py::handle totals,
                     py::handle sums, py::handle statistics) {
     check_step(objective, first, last);
-    if (total < 1) throw py::value_error("a minibatch needs a row");
+    const std::vector<std::int64_t> all = totals_of(totals, first, last);
+    if (samples_.present == nullptr && std::ranges::min(all) < 1) {
+      throw py::value_error("a minibatch needs a row");
+    }
     const double* from = sums_of(sums, first, last, Use::kInput);
     nn::Statistics* to = statistics_of(statistics);
     return failure_of(
-        [&] { return engine_->finish(samples_, objective, first, last, total, from, to); });
+        [&] { return engine_->finish(samples_, objective, first, last, all.data(), from, to); });
   }
 
   void set_rates(float actor, float critic) { engine_->set_rates(actor, critic); }
@@ -249,6 +261,28 @@ class PythonEngine {
     if (objective.kind != nn::Objective::kOwnHead && actors_.heads != actors_.agents) {
       throw py::value_error("this objective needs a head per agent");
     }
+  }
+
+  /// How many of the chosen rows are an agent's.
+  std::int64_t rows_of_agent(const Chosen& chosen, int agent) const {
+    if (samples_.present == nullptr) return chosen.count;
+    std::int64_t count = 0;
+    for (std::int64_t m = 0; m < chosen.count; ++m) {
+      const std::int64_t row = chosen.rows != nullptr ? chosen.rows[m] : m;
+      count += samples_.present[row * actors_.agents + agent] != 0 ? 1 : 0;
+    }
+    return count;
+  }
+
+  /// How many rows every owner has in a minibatch, int64 [last - first]; copied, likewise.
+  static std::vector<std::int64_t> totals_of(py::handle totals, int first, int last) {
+    const py::array array = require_array<std::int64_t>("totals", totals);
+    require_shape("totals", array, {static_cast<std::size_t>(last - first)});
+    const std::span<const std::int64_t> given = read<std::int64_t>(array);
+    for (const std::int64_t total : given) {
+      if (total < 0) throw py::value_error("totals holds " + std::to_string(total));
+    }
+    return {given.begin(), given.end()};
   }
 
   /// Rows are copied before they are checked: others may write to the array meanwhile.
@@ -385,7 +419,7 @@ void register_nn(py::module_& module) {
            py::arg("threads"), py::arg("instruction_set") = "")
       .def("set_batch", &PythonEngine::set_batch, py::arg("obs"), py::arg("scale"),
            py::arg("action"), py::arg("advantage"), py::arg("advantage_scale"), py::arg("target"),
-           py::arg("legal") = py::none())
+           py::arg("legal") = py::none(), py::arg("present") = py::none())
       .def("set_messages", &PythonEngine::set_messages, py::arg("old"), py::arg("sent"),
            py::arg("heard"))
       .def("log_probs", &PythonEngine::log_probs, py::arg("obs"), py::arg("scale"),
@@ -397,10 +431,10 @@ void register_nn(py::module_& module) {
            py::arg("last"), py::arg("index").none(true), py::arg("statistics"),
            "One gradient step; returns (owner, quantity, value) of what was not finite, or None.")
       .def("gradient", &PythonEngine::gradient, py::arg("objective"), py::arg("first"),
-           py::arg("last"), py::arg("index").none(true), py::arg("total"), py::arg("sums"),
+           py::arg("last"), py::arg("index").none(true), py::arg("totals"), py::arg("sums"),
            "What some rows of a minibatch contribute: gradients in place, sums float64 [n, sums].")
       .def("finish", &PythonEngine::finish, py::arg("objective"), py::arg("first"), py::arg("last"),
-           py::arg("total"), py::arg("sums"), py::arg("statistics"),
+           py::arg("totals"), py::arg("sums"), py::arg("statistics"),
            "The rest of the step on gradients and sums of the whole minibatch; as `minibatch`.")
       .def_property_readonly_static(
           "num_sums", [](py::handle) { return static_cast<int>(nn::Engine::kColumns); })

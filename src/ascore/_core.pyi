@@ -158,6 +158,7 @@ class Engine:
         advantage_scale: npt.NDArray[np.float32],
         target: npt.NDArray[np.float32],
         legal: npt.NDArray[np.uint8] | None = None,
+        present: npt.NDArray[np.uint8] | None = None,
     ) -> None: ...
     def set_messages(
         self,
@@ -197,7 +198,7 @@ class Engine:
         first: int,
         last: int,
         index: npt.NDArray[np.int64] | None,
-        total: int,
+        totals: npt.NDArray[np.int64],
         sums: npt.NDArray[np.float64],
     ) -> None: ...
     def finish(
@@ -205,7 +206,7 @@ class Engine:
         objective: Objective,
         first: int,
         last: int,
-        total: int,
+        totals: npt.NDArray[np.int64],
         sums: npt.NDArray[np.float64],
         statistics: npt.NDArray[np.float64],
     ) -> tuple[int, int, float] | None: ...

@@ -45,6 +45,11 @@ KEYS: dict[str, Any] = {
     "critic_lr": 1e-3,
     "seed": 3,
 }
+LEAVING: dict[str, Any] = {
+    "env": "comers:Inn",
+    "env_params": {"guests": 3, "again": True},
+    "rank_split": "environments",
+}
 CASES: dict[str, dict[str, Any]] = {
     "as": {},
     "as, kernel": {"backend": "kernel"},
@@ -77,6 +82,12 @@ CASES: dict[str, dict[str, Any]] = {
     "vps": {"algorithm": "vps"},
     "vps, links that change": {"algorithm": "vps", "env": "exchange-v1", "graph": "environment"},
     "ps": {"algorithm": "ps"},
+    "as, agents that leave": LEAVING,
+    "as, agents that leave, tiny minibatches": {**LEAVING, "minibatches": 60, "iterations": 1},
+    "as, agents that leave, torch": {**LEAVING, "minibatches": 20, "backend": "torch"},
+    "vs, agents that leave": {**LEAVING, "algorithm": "vs", "advantage_normalization": True},
+    "vps, agents that leave": {**LEAVING, "algorithm": "vps", "backend": "kernel"},
+    "cppo, agents that leave": {**LEAVING, "algorithm": "cppo"},
 }
 FOUR = {"env_params": {"num_agents": 4}}
 SPLIT: dict[str, dict[str, Any]] = {
@@ -99,6 +110,16 @@ SPLIT: dict[str, dict[str, Any]] = {
     "split, as, bytes": {"env": "cleanup-v1", "env_params": {}},
     "split, ippo": {**FOUR, "algorithm": "ippo"},
     "split, vs": {**FOUR, "algorithm": "vs"},
+    "split, as, agents that leave": {
+        "env": "comers:Inn",
+        "env_params": {"guests": 3, "again": True, "never": 1},
+        "advantage_normalization": True,
+    },
+    "split, vs, agents that leave": {
+        "env": "comers:Inn",
+        "env_params": {"guests": 4},
+        "algorithm": "vs",
+    },
 }
 """Cases whose agents can be shared equally, so that every rank trains its own."""
 UPDATES = 3

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ascore.algorithms import ippo
 from ascore.algorithms.contract import Algorithm, Compiled, View
 from ascore.algorithms.ledger import I64, Traffic
@@ -12,10 +10,9 @@ from ascore.envs.joint import joint_env, joint_spec
 
 def sends(traffic: Traffic) -> dict[str, I64]:
     """Every agent sends the centre its rewards, and its observation if only it has that."""
-    sent = {"reward": np.full(traffic.senders, traffic.rows, dtype=np.int64)}
+    sent = {"reward": traffic.rows_there}
     if traffic.private_obs:
-        entries = traffic.states * traffic.private_obs
-        sent["observation"] = np.full(traffic.senders, entries, dtype=np.int64)
+        sent["observation"] = traffic.states_there * traffic.private_obs
     return sent
 
 

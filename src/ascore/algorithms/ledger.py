@@ -24,6 +24,8 @@ class Traffic:
     Attributes:
         rows: S = T*B, joint actions of the batch.
         states: rows, and the states whose value closes an unfinished sum of rewards.
+        rows_there: i64 [senders], rows at which an agent was there.
+        states_there: i64 [senders], likewise of the states.
         rows_heard: i64 [N, N], rows for which i heard j.
         states_heard: i64 [N, N], states for which i heard j.
         rounds: sendings of action distributions.
@@ -38,6 +40,8 @@ class Traffic:
 
     rows: int
     states: int
+    rows_there: I64
+    states_there: I64
     rows_heard: I64
     states_heard: I64
     rounds: int

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ascore.algorithms import graph
 from ascore.config import Config
+from ascore.envs.presence import TERMINATED
 
 U8 = npt.NDArray[np.uint8]
 
@@ -27,10 +28,12 @@ class Links:
         states: bool [T+1, B, N, N], at every state of a rollout and after its last step. A graph
             that does not change is a broadcast view.
         fixed: bool [N, N] if the graph is the same at every state, else None.
+        gone: bool [T, B, N], who was terminated with a step; None = only all at once.
     """
 
     states: npt.NDArray[np.bool_]
     fixed: npt.NDArray[np.bool_] | None
+    gone: npt.NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, seen: U8, last: U8, ended: U8, config: Config, number: int) -> Links:
@@ -54,6 +57,20 @@ class Links:
         update = number if redrawn else 0
         shape = steps + 1, b, n, n
         return _still(config.graph, config.graph_matrix, config.seed, update, shape)
+
+    def among(self, present: U8, left: U8) -> Links:
+        """Those of agents that are there: present u8 [T+1, B, N], left u8 [T, B, N]."""
+        there = present != 0
+        states = self.states & there[..., :, None] & there[..., None, :]
+        return Links(states, None, left == TERMINATED)
+
+    @property
+    def closing(self) -> npt.NDArray[np.bool_]:
+        """Whom i hears about the state after a step that was its last, bool [T, B, N, N].
+
+        Those it heard before; not those that the same step has terminated.
+        """
+        return self.rows if self.gone is None else self.rows & ~self.gone[..., None, :]
 
     @property
     def rows(self) -> npt.NDArray[np.bool_]:

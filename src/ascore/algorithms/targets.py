@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ascore import _core
 
 F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 
 
@@ -30,8 +31,9 @@ def gae(
     Args:
         reward: f32 [T, B, N].
         value: f32 [T+1, B, N]; value[T] belongs to the observation after the last step.
-        terminated: u8 or bool [T, B]; the next value is 0 and the sum is cut.
-        truncated: u8 or bool [T, B]; the next value is `final_value`, and the sum is cut.
+        terminated: u8 or bool [T, B], or [T, B, N] where agents end one by one; the next value is 0
+            and the sum is cut.
+        truncated: likewise; the next value is `final_value`, and the sum is cut.
         final_value: f32 [T, B, N], V of the last observation of an episode, read only where
             truncated; None closes truncated episodes with 0.
         gamma: discount factor.
@@ -46,6 +48,18 @@ def gae(
 
     Source: Schulman et al. 2016; Eq. 17.
     """
+    if isinstance(terminated, np.ndarray) and terminated.ndim == 3:
+        # To the recursion, every agent is an environment of its own.
+        alone = gae(
+            reward.reshape(len(reward), -1, 1),
+            value.reshape(len(value), -1, 1),
+            terminated.reshape(len(terminated), -1),
+            truncated.reshape(len(truncated), -1),
+            final_value=None if final_value is None else final_value.reshape(len(reward), -1, 1),
+            gamma=gamma,
+            gae_lambda=gae_lambda,
+        )
+        return alone[0].reshape(reward.shape), alone[1].reshape(reward.shape)
     advantage = np.empty_like(reward)
     returns = np.empty_like(reward)
     terminated, truncated = (
@@ -102,7 +116,7 @@ def compute_targets(
     return Targets(advantage, returns, value[:-1])
 
 
-def moments(returns: F32) -> npt.NDArray[np.float64]:
+def moments(returns: F32) -> F64:
     """Mean and mean square of targets f32 [T, B, N], f64 [2, N]."""
     flat = returns.reshape(-1, returns.shape[-1]).astype(np.float64)
     return np.stack([flat.mean(axis=0), np.square(flat).mean(axis=0)])
@@ -111,38 +125,47 @@ def moments(returns: F32) -> npt.NDArray[np.float64]:
 class ValueNormalizer:
     """Running mean and deviation of the targets, per agent (PopArt, van Hasselt et al. 2016).
 
-    Exponential averages with bias correction, so that the first batch counts in full.
+    Exponential averages with bias correction, so that the first batch of an agent counts in full.
 
     Attributes:
-        mean, std: f64 [N], units of reward.
+        mean, std: f64 [N], units of reward; 0 and 1 before an agent's first batch.
+        weight: f64 [N], sum of the weights of an agent's batches.
     """
 
     DECAY = 0.98  # about fifty updates: follows returns that change as the policies learn
     SMALLEST_STD = 1e-3  # reward units; below it, targets are constant for all purposes
 
     def __init__(self, num_agents: int) -> None:
-        self.weight = np.zeros(1)
+        self.weight = np.zeros(num_agents)
         self.sums = np.zeros((2, num_agents))
         self.mean = np.zeros(num_agents)
         self.std = np.ones(num_agents)
 
-    def update(self, of_batch: npt.NDArray[np.float64]) -> None:
-        """Takes in the `moments` f64 [2, N] of one update's targets."""
-        self.weight = self.DECAY * self.weight + (1 - self.DECAY)
-        self.sums = self.DECAY * self.sums + (1 - self.DECAY) * of_batch
+    def update(self, of_batch: F64, who: npt.NDArray[np.bool_] | None = None) -> None:
+        """Takes in the `moments` f64 [2, N] of one update's targets.
+
+        Args:
+            of_batch: the moments.
+            who: bool [N], which agents had any; the others' stay as they are. None = all.
+        """
+        who = np.ones(self.weight.shape, dtype=np.bool_) if who is None else who
+        self.weight = np.where(who, self.DECAY * self.weight + (1 - self.DECAY), self.weight)
+        self.sums = np.where(who, self.DECAY * self.sums + (1 - self.DECAY) * of_batch, self.sums)
         self._refresh()
 
     def _refresh(self) -> None:
-        mean, square = self.sums / self.weight
-        self.mean = mean
-        self.std = np.maximum(np.sqrt(np.maximum(square - mean * mean, 0.0)), self.SMALLEST_STD)
+        known = self.weight > 0
+        mean, square = self.sums / np.where(known, self.weight, 1.0)
+        std = np.maximum(np.sqrt(np.maximum(square - mean * mean, 0.0)), self.SMALLEST_STD)
+        self.mean, self.std = mean, np.where(known, std, 1.0)
 
-    def state(self) -> dict[str, npt.NDArray[np.float64]]:
-        """What a checkpoint keeps."""
-        return {"weight": self.weight, "sums": self.sums}
+    def state(self) -> dict[str, F64]:
+        """What a checkpoint keeps: the largest weight f64 [1], and all where they differ."""
+        kept = {"weight": self.weight.max(keepdims=True), "sums": self.sums}
+        return kept if (self.weight == self.weight[0]).all() else {**kept, "weights": self.weight}
 
-    def load_state(self, state: dict[str, npt.NDArray[np.float64]]) -> None:
+    def load_state(self, state: dict[str, F64]) -> None:
         """Restores `state()`."""
-        self.weight, self.sums = state["weight"].copy(), state["sums"].copy()
-        if self.weight[0] > 0:
-            self._refresh()
+        self.sums = state["sums"].copy()
+        self.weight = np.broadcast_to(state.get("weights", state["weight"]), self.mean.shape).copy()
+        self._refresh()

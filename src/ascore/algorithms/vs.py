@@ -28,14 +28,15 @@ def advantages(
     """Eq. 17 with an agent's own rewards and the mean value of those it hears.
 
     Each critic regresses on its own agent's return. With `shares = advantage` it is the advantages
-    that are averaged. The value of an episode's last state counts whom i heard in the state before.
+    that are averaged. The value of an episode's last state counts whom i heard in the state before,
+    without those that are terminated in it.
     """
     own = estimate(value, final_value)
     if links is None:
         return own
     if config.shares == "advantage":
         return dataclasses.replace(own, advantage=average(own.advantage, links.rows))
-    pooled = estimate(average(value, links.states), average(final_value, links.rows))
+    pooled = estimate(average(value, links.states), average(final_value, links.closing))
     return dataclasses.replace(own, advantage=pooled.advantage)
 
 

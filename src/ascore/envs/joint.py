@@ -114,6 +114,11 @@ class JointCore(ArrayCore):
         self._env.reward.sum(axis=1, keepdims=True, out=self.reward)
 
     @property
+    def members(self) -> U8 | None:
+        """Who of the agents is there, u8 [B, N]; None where all are. The centre always is."""
+        return self._env.present
+
+    @property
     def legal(self) -> U8 | None:
         """Legal joint actions u8 [B, 1, J]: those of actions that are all legal; None = all."""
         legal = self._env.legal

@@ -195,11 +195,37 @@ class VecEnv:
     def legal(self) -> U8 | None:
         """The actions that are legal in the current state, u8 [B, N, A]; None = all are.
 
-        An agent's own actions are meant: what it lacks (`spec.action_counts`) is never legal.
+        An agent's own actions are meant: what it lacks (`spec.action_counts`) is never legal. One
+        that is not there has one legal action, its first; whatever is chosen for it is ignored.
         Compiled environments have no illegal actions.
         """
         legal: U8 | None = getattr(self._core, "legal", None)
         return legal
+
+    @property
+    def present(self) -> U8 | None:
+        """Who is there in the current state, u8 [B, N]; None = all are.
+
+        An agent of a Python environment may leave before the others, or enter after them.
+        """
+        present: U8 | None = getattr(self._core, "present", None)
+        return present
+
+    @property
+    def left(self) -> U8 | None:
+        """How agents left in the last step, u8 [B, N]: 1 = terminated, 2 = truncated, 0 = not.
+
+        The last observation of one that was truncated is its row of `final_obs`. None = agents
+        never leave but with the end of their episode.
+        """
+        left: U8 | None = getattr(self._core, "left", None)
+        return left
+
+    @property
+    def members(self) -> U8 | None:
+        """As `present`, but of the agents outside where one centre acts for all of them."""
+        members: U8 | None = getattr(self._core, "members", self.present)
+        return members
 
     @property
     def compiled(self) -> bool:

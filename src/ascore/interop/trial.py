@@ -89,7 +89,8 @@ def play(
         env.uniforms(uniform)
         start = time.perf_counter()
         legal = np.broadcast_to(own, (env.num_envs, *own.shape)) if env.legal is None else env.legal
-        illegal += 1 - legal[0].sum(axis=-1) / own.sum(axis=-1)
+        there = 1 if env.present is None else env.present[0]
+        illegal += there * (1 - legal[0].sum(axis=-1) / own.sum(axis=-1))
         env.step(drawn(legal, uniform))
         seconds += time.perf_counter() - start
         reward.append(env.reward[0].copy())

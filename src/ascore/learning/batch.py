@@ -19,6 +19,7 @@ from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
 from ascore.config import Config
 from ascore.errors import ConfigError
+from ascore.learning.presence import Presence
 from ascore.learning.rollout import Rollout, per_agent_view
 from ascore.runtime.ranks import Ranks
 
@@ -39,6 +40,7 @@ class Rows:
     neighbours: Tensor | None  # bool [N, S or 1, N]; None when no policy is sent in this update
     weights: Tensor | None  # f32 [N, N], consensus; None when no parameter is sent
     legal: npt.NDArray[np.uint8] | None = None  # [S, N, A], legal actions; None = all
+    presence: Presence | None = None  # which rows are whose; None = all rows are everybody's
     critic_view: CriticView | None = None  # what critics see of `raw`; None = what actors see
 
     @cached_property
@@ -76,6 +78,7 @@ def rows_of(
     algorithm: Algorithm,
     config: Config,
     ranks: Ranks,
+    presence: Presence | None = None,
 ) -> Rows:
     """The batch of an update.
 
@@ -88,6 +91,7 @@ def rows_of(
         algorithm: what is sent over the links.
         config: normalisation and minibatches.
         ranks: whose batches count together.
+        presence: which rows are whose; None = all rows are everybody's.
 
     Raises:
         ConfigError: fewer rows than minibatches.
@@ -103,8 +107,8 @@ def rows_of(
     mean, std = moments
     advantage = torch.from_numpy(targets.advantage.reshape(rows, n)).T.contiguous()
     if config.advantage_normalization:
-        advantage = normalized(advantage, ranks)
-    scale = advantage_scale(advantage, config.advantage_scale, ranks)
+        advantage = normalized(advantage, ranks, presence)
+    scale = advantage_scale(advantage, config.advantage_scale, ranks, presence)
     returns = torch.from_numpy(targets.returns.reshape(rows, n)).T.to(mean.device)
     neighbours = weights = None
     if links is not None and algorithm.sends_policies:
@@ -121,12 +125,19 @@ def rows_of(
         neighbours=neighbours,
         weights=weights,
         legal=rollout.legal.reshape(rows, n, -1) if rollout.legal is not None else None,
+        presence=presence,
         critic_view=algorithm.critic_view,
     )
 
 
-def normalized(advantage: Tensor, ranks: Ranks) -> Tensor:
+def normalized(advantage: Tensor, ranks: Ranks, presence: Presence | None = None) -> Tensor:
     """Advantages f32 [N, S] with mean 0 and deviation 1 per agent over the rows of all ranks."""
+    if presence is not None:
+        own = advantage - torch.from_numpy(presence.mean(advantage.numpy()))[:, None]
+        variance = torch.from_numpy(presence.mean(own.square().numpy()))
+        count = torch.from_numpy(presence.counts())
+        deviation = (variance * (count / (count - 1).clamp(min=1))).sqrt().float()
+        return own / (deviation[:, None] + 1e-8)
     total = advantage.shape[1] * ranks.size
     centre = ranks.mean(advantage.mean(dim=1).numpy())
     centred = advantage - torch.from_numpy(centre)[:, None]
@@ -135,20 +146,27 @@ def normalized(advantage: Tensor, ranks: Ranks) -> Tensor:
     return centred / (spread[:, None] + 1e-8)
 
 
-def advantage_scale(advantage: Tensor, rule: str, ranks: Ranks) -> Tensor:
+def advantage_scale(
+    advantage: Tensor, rule: str, ranks: Ranks, presence: Presence | None = None
+) -> Tensor:
     """Kappa of every agent over the batches of all ranks.
 
     Args:
         advantage: f32 [N, S], of this rank.
         rule: "mean" or "max" of the absolute advantages, or "unit".
         ranks: the processes of the run.
+        presence: which rows are whose; None = all rows are everybody's.
 
     Returns:
-        f32 [N], units of reward.
+        f32 [N], units of reward; 0 for an agent without a row, unless it is "unit".
     """
     size = advantage.abs()
     if rule == "unit":
         return torch.ones(len(size))
+    if rule == "mean" and presence is not None:
+        return torch.from_numpy(presence.mean(size.numpy()))
     if rule == "mean":
         return torch.from_numpy(ranks.mean(size.mean(dim=1).numpy()))
+    if presence is not None:
+        size = size * torch.from_numpy(presence.here.T)
     return torch.from_numpy(ranks.largest(size.amax(dim=1).numpy()))

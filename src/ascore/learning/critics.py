@@ -13,8 +13,10 @@ from ascore.algorithms.contract import Algorithm
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets, ValueNormalizer, compute_targets, moments
 from ascore.config import Config
+from ascore.envs.presence import TERMINATED, TRUNCATED
 from ascore.learning.backends.contract import Backend
 from ascore.learning.networks import Critic
+from ascore.learning.presence import Presence
 from ascore.learning.rollout import Rollout
 from ascore.runtime.ranks import Ranks
 
@@ -49,27 +51,40 @@ class Valuation:
         return (self.backend.values(obs) * std + mean).cpu()
 
     @torch.no_grad()
-    def targets(self, rollout: Rollout, algorithm: Algorithm, links: Links | None) -> Targets:
+    def targets(
+        self,
+        rollout: Rollout,
+        algorithm: Algorithm,
+        links: Links | None,
+        presence: Presence | None = None,
+    ) -> Targets:
         """Computes advantages and returns in reward units; updates the normaliser.
 
         Args:
             rollout: the collected batch.
             algorithm: determines whose rewards and values are used.
             links: links over which rewards and values may be sent; None = nothing is sent.
+            presence: which rows are whose; None = all rows are everybody's.
         """
         config = self.config
         over = rollout.terminated | rollout.truncated
         reward = algorithm.rewards(rollout.reward, over, links, config)
         steps, b, n = rollout.reward.shape
-        ended = [obs for _, _, obs in rollout.final]
+        closing = [*rollout.final, *rollout.cut]
+        ended = [obs for _, _, obs in closing]
         parts = [rollout.obs.reshape(steps * b, *rollout.obs.shape[2:]), rollout.last_obs, *ended]
         values = self.values(np.concatenate(parts)).T.numpy()
         value = np.ascontiguousarray(values[: (steps + 1) * b].reshape(steps + 1, b, n))
         final_value = np.zeros((steps, b, n), dtype=np.float32)
         at = (steps + 1) * b
-        for t, envs, obs in rollout.final:
+        for t, envs, obs in closing:
             final_value[t, envs] = values[at : at + len(obs)]
             at += len(obs)
+        terminated, truncated = rollout.terminated, rollout.truncated
+        if rollout.left is not None:  # every agent is closed at its own end
+            terminated, truncated = (
+                (rollout.left == how).view(np.uint8) for how in (TERMINATED, TRUNCATED)
+            )
 
         def estimate(
             value: npt.NDArray[np.float32], final_value: npt.NDArray[np.float32]
@@ -77,8 +92,8 @@ class Valuation:
             return compute_targets(
                 reward,
                 value,
-                rollout.terminated,
-                rollout.truncated,
+                terminated,
+                truncated,
                 final_value,
                 gamma=config.gamma,
                 gae_lambda=config.gae_lambda,
@@ -88,18 +103,23 @@ class Valuation:
 
         targets = algorithm.advantages(estimate, value, final_value, links, config)
         if config.value_normalization:
-            self._renormalize(targets)
+            self._renormalize(targets, presence)
         return targets
 
-    def _renormalize(self, targets: Targets) -> None:
+    def _renormalize(self, targets: Targets, presence: Presence | None) -> None:
         """Updates the moments and rescales the last layer, which keeps V in reward units."""
-        first = self.normalizer.weight[0] == 0
-        mean, std = self.normalizer.mean, self.normalizer.std
-        self.normalizer.update(self.ranks.mean(moments(targets.returns)))
-        if first:
+        normalizer, first = self.normalizer, self.normalizer.weight == 0
+        mean, std = normalizer.mean, normalizer.std
+        if presence is None:
+            normalizer.update(self.ranks.mean(moments(targets.returns)))
+        else:
+            returns = targets.returns.reshape(-1, len(mean)).T.astype(np.float64)
+            both = presence.mean(returns), presence.mean(np.square(returns))
+            normalizer.update(np.stack(both), presence.counts() > 0)
+        if first.all():
             return  # an untrained critic starts at the mean of the targets instead
-        ratio = self._there(std / self.normalizer.std)
-        shift = self._there((mean - self.normalizer.mean) / self.normalizer.std)
+        ratio = self._there(np.where(first, 1.0, std / normalizer.std))
+        shift = self._there(np.where(first, 0.0, (mean - normalizer.mean) / normalizer.std))
         weight, bias = self.critic.net.layers[-1]
         weight.mul_(ratio[:, None, None])
         bias.mul_(ratio[:, None]).add_(shift[:, None])

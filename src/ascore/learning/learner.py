@@ -33,6 +33,7 @@ from ascore.learning.memory import require_memory
 from ascore.learning.metrics import Metrics
 from ascore.learning.networks import ALL, Actor, Critic
 from ascore.learning.optimizer import AgentAdam
+from ascore.learning.presence import I64, Presence
 from ascore.learning.rollout import Rollout
 from ascore.learning.rows import whole
 from ascore.runtime.ranks import Ranks
@@ -157,7 +158,7 @@ class Learner:
         return {
             **metrics.returns(rollout, self.ranks),
             "advantage_scale": rows.advantage_scale.tolist(),
-            **metrics.explained_variance(targets, self.ranks),
+            **metrics.explained_variance(targets, self.ranks, rows.presence),
             **{key: value.tolist() for key, value in statistics.items()},
             "action_probs": mean_probs.tolist(),
             **ledger.entries(sent, self.outside.num_agents, rollout.obs.dtype.itemsize),
@@ -174,11 +175,20 @@ class Learner:
             links = Links.of(
                 rollout.neighbours, rollout.last_neighbours, ended, self.config, number
             )
-        targets = self.valuation.targets(rollout, self.algorithm, links)
+            if rollout.present is not None and rollout.left is not None:
+                links = links.among(rollout.present, rollout.left)
+        presence = Presence.of(rollout, self.ranks)
+        targets = self.valuation.targets(rollout, self.algorithm, links, presence)
         self.guards.targets(rollout, targets)
-        return links, targets, self.rows(rollout, targets, links)
+        return links, targets, self.rows(rollout, targets, links, presence)
 
-    def rows(self, rollout: Rollout, targets: Targets, links: Links | None) -> Rows:
+    def rows(
+        self,
+        rollout: Rollout,
+        targets: Targets,
+        links: Links | None,
+        presence: Presence | None = None,
+    ) -> Rows:
         """The batch as tensors."""
         return rows_of(
             rollout,
@@ -189,6 +199,7 @@ class Learner:
             self.algorithm,
             self.config,
             self.ranks,
+            presence,
         )
 
     def iterate(self, rows: Rows, number: int) -> tuple[Tensor, Metrics]:
@@ -206,8 +217,11 @@ class Learner:
         groups = [slice(i, i + 1) for i in range(self.spec.num_agents)] if sequential else [ALL]
         backend.begin(rows)
         log_probs = self.exchange.reply(backend.log_probs())
-        own = own_policy(log_probs, self._agents).exp().mean(dim=1)
-        mean_probs = torch.from_numpy(self.ranks.mean(own.cpu().numpy()))
+        own = own_policy(log_probs, self._agents).exp()
+        if rows.presence is None:
+            mean_probs = torch.from_numpy(self.ranks.mean(own.mean(dim=1).cpu().numpy()))
+        else:
+            mean_probs = torch.from_numpy(rows.presence.mean(own.cpu().numpy()))
         old = taken(log_probs, rows.action, self._agents)
         messages = self.exchange.messages(log_probs, old, rows.neighbours)
         backend.refer(old, messages)
@@ -228,7 +242,9 @@ class Learner:
                 backend.refer(old, messages)
             backend.clear()
             for position, owners in enumerate(groups):
-                for part, total in self.minibatches(rows.action.shape[0], number, iteration):
+                for part, total in self.minibatches(
+                    rows.action.shape[0], number, iteration, rows.presence
+                ):
                     backend.step(owners, part, total)
                     if rows.weights is not None and not sequential:
                         self._mix(rows.weights)
@@ -243,28 +259,29 @@ class Learner:
         return mean_probs, anticipated
 
     def minibatches(
-        self, rows: int, number: int, iteration: int
-    ) -> Iterator[tuple[Tensor | None, int]]:
+        self, rows: int, number: int, iteration: int, presence: Presence | None = None
+    ) -> Iterator[tuple[Tensor | None, int | I64]]:
         """The parts of an iteration over the batch of all ranks, the same for any number of them.
 
         Args:
             rows: S, of this rank.
             number: of the update.
             iteration: 0..K-1.
+            presence: which rows are whose; None = all rows are everybody's.
 
         Yields:
             This rank's rows of a part i64 [m], None for all in place; how many rows the part has in
-            all, on this rank and the others.
+            all, on this rank and the others: where not all are everybody's, of each agent, i64 [N].
         """
         ranks, config = self.ranks, self.config
         total = rows * ranks.size
         if config.minibatches == 1:
-            yield None, total
+            yield None, total if presence is None else presence.counts()
             return
         order = generator(config.seed, STREAM_MINIBATCH, number, iteration).permutation(total)
         for part in np.array_split(order, config.minibatches):
             mine = torch.from_numpy(ranks.own_rows(part, config.num_envs))
-            yield mine.to(self.device), len(part)
+            yield mine.to(self.device), len(part) if presence is None else presence.counts(part)
 
     @torch.no_grad()
     def _mix(self, weights: Tensor) -> None:
@@ -313,8 +330,9 @@ class Learner:
         self.critic.net.flat.copy_(tensors["critic"])
         for name, adam in (("actor", self.actor_adam), ("critic", self.critic_adam)):
             adam.load_state({k: tensors[f"{name}.{k}"] for k in ("exp_avg", "exp_avg_sq", "step")})
+        kept = {key.partition(".")[::2]: value for key, value in tensors.items()}
         self.valuation.normalizer.load_state(
-            {k: tensors[f"normalizer.{k}"].numpy() for k in ("weight", "sums")}
+            {key: value.numpy() for (part, key), value in kept.items() if part == "normalizer"}
         )
 
 

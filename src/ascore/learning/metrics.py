@@ -8,14 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ascore.algorithms import ledger
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
 from ascore.config import Config
+from ascore.envs.presence import TRUNCATED
 from ascore.envs.vec_env import Spec
+from ascore.learning.presence import Presence
 from ascore.learning.rollout import Rollout
 from ascore.runtime.ranks import Ranks
+
+F64 = npt.NDArray[np.float64]
 
 Metrics = dict[str, Any]
 """Plain values for JSON; per-agent quantities are lists of N floats."""
@@ -30,14 +35,26 @@ def returns(rollout: Rollout, ranks: Ranks) -> Metrics:
     return {"team_return": float(mean.sum()), "return": mean.tolist()}
 
 
-def explained_variance(targets: Targets, ranks: Ranks) -> Metrics:
-    """1 - Var(returns - V) / Var(returns) per agent."""
+def explained_variance(targets: Targets, ranks: Ranks, presence: Presence | None = None) -> Metrics:
+    """1 - Var(returns - V) / Var(returns) per agent; NaN for one without a row."""
     n = targets.returns.shape[-1]
     both = np.stack([targets.returns - targets.value, targets.returns]).reshape(2, -1, n)
     both = both.astype(np.float64)
+    if presence is not None:
+        residual, spread = (_variance(x.T, presence) for x in both)
+        explained = 1.0 - residual / np.maximum(spread, 1e-12)
+        explained[presence.counts() == 0] = np.nan
+        return {"explained_variance": explained.tolist()}
     centre = ranks.mean(both.mean(axis=1))
     residual, spread = ranks.mean(np.square(both - centre[:, None]).mean(axis=1))
     return {"explained_variance": (1.0 - residual / np.maximum(spread, 1e-12)).tolist()}
+
+
+def _variance(values: F64, presence: Presence) -> F64:
+    """Of every agent's rows: f64 [N, S] -> f64 [N]."""
+    centred = values - presence.mean(values)[:, None]
+    variance: F64 = presence.mean(np.square(centred))
+    return variance
 
 
 def traffic(
@@ -63,7 +80,8 @@ def traffic(
     n = spec.num_agents
     steps, b, _ = rollout.reward.shape
     # States whose value replaces the rewards after the end of the batch or the time limit.
-    closing = np.logical_and(rollout.truncated, config.time_limit == "bootstrap")
+    bootstrap = config.time_limit == "bootstrap"
+    closing = np.logical_and(rollout.truncated, bootstrap)
     running = ~np.logical_or(rollout.truncated[-1], rollout.terminated[-1])
     rows_heard = states_heard = np.zeros((n, n), dtype=np.int64)
     linked = np.zeros((n, n), dtype=np.bool_)
@@ -71,16 +89,28 @@ def traffic(
         rows_heard, linked = links.heard, links.linked
         states_heard = rows_heard
         if config.shares == "value":
-            states_heard = rows_heard + ledger.listeners(links.rows[closing])
+            last = links.rows[closing]
+            if rollout.left is not None:  # those who are truncated hear the others once more
+                last = links.closing & (bootstrap & (rollout.left == TRUNCATED))[..., None]
+            states_heard = rows_heard + ledger.listeners(last)
             states_heard = states_heard + ledger.listeners(links.states[-1][running])
-    closed = np.full((n, n), closing.sum() + running.sum())
-    counted = np.stack([rows_heard, states_heard, linked.astype(np.int64), closed])
-    rows_heard, states_heard, linked_at, closed = ranks.total(counted)
-    rows = steps * b * ranks.size
+    rows = steps * b
+    whole = np.array([rows, rows + closing.sum() + running.sum()])
+    there = np.repeat(whole[:, None], outside.num_agents, axis=1)
+    if rollout.members is not None:
+        members = rollout.members.astype(np.int64)
+        there[0] = members[:-1].sum(axis=(0, 1))
+        last = members[:-1][closing].sum(axis=0) + members[-1][running].sum(axis=0)
+        there[1] = there[0] + last
+    counted = np.stack([rows_heard, states_heard, linked.astype(np.int64)])
+    rows_heard, states_heard, linked_at = ranks.total(counted)
+    whole, there = ranks.total(whole), ranks.total(there)
     parts = 1 if config.update_order == "sequential" else config.minibatches
     return ledger.Traffic(
-        rows=rows,
-        states=rows + int(closed[0, 0]),
+        rows=int(whole[0]),
+        states=int(whole[1]),
+        rows_there=there[0],
+        states_there=there[1],
         rows_heard=rows_heard,
         states_heard=states_heard,
         rounds=config.iterations,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -60,13 +62,20 @@ class AgentAdam:
         norms: Tensor = torch.linalg.vector_norm(self.gradients[owners], dim=1)
         return norms
 
-    def step(self, owners: slice, norms: Tensor) -> None:
-        """Takes one step of the owners' rows with the gradients in the buffer."""
+    def step(self, owners: slice, norms: Tensor, who: Sequence[bool] | None = None) -> None:
+        """Takes one step of the owners' rows with the gradients in the buffer.
+
+        Args:
+            owners: which agents.
+            norms: of their gradients, f32 [n].
+            who: bool [N], which of them take it; the others' moments and counts stay as they are,
+                too. None = all.
+        """
         if self.max_norm > 0:
             scale = (self.max_norm / (norms + 1e-12)).clamp(max=1.0)
             self.gradients[owners] *= scale.unsqueeze(1)
         adam = self._made()
-        chosen = range(len(self._rows))[owners]
+        chosen = [i for i in range(len(self._rows))[owners] if who is None or who[i]]
         for index, row in enumerate(self._rows):
             row.grad = self.gradients[index] if index in chosen else None
         adam.step()

@@ -14,6 +14,7 @@ import torch
 
 from ascore import _core
 from ascore.envs.legal import ILLEGAL
+from ascore.envs.presence import TRUNCATED, together
 from ascore.envs.vec_env import VecEnv
 from ascore.learning.networks import LARGEST, Actor, forward
 
@@ -24,6 +25,11 @@ class Rollout:
 
     Observations keep the environment's dtype; `final` lists (t, environments, observations) of
     the finished episodes.
+
+    Where an agent has left before the others, entered after them or ended otherwise than they did,
+    `present` and `left` say so. `cut` lists, like `final`, the states at which an agent was
+    truncated while its episode went on: with the last observation of those that were, and the
+    current one of the others.
     """
 
     obs: npt.NDArray[Any]  # [T, B, V, O]
@@ -35,7 +41,12 @@ class Rollout:
     terminated: npt.NDArray[np.uint8]  # [T, B]
     truncated: npt.NDArray[np.uint8]  # [T, B]
     legal: npt.NDArray[np.uint8] | None = None  # [T, B, N, A], legal actions; None = all
+    present: npt.NDArray[np.uint8] | None = None  # [T+1, B, N], who was there; None = always all
+    left: npt.NDArray[np.uint8] | None = None  # [T, B, N], how agents left; None with `present`
+    members: npt.NDArray[np.uint8] | None = None  # as `present`, of the agents behind a centre
+    may_leave: bool = False  # whether agents of these environments may leave alone, or enter later
     final: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]] = field(default_factory=list)
+    cut: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]] = field(default_factory=list)
     episode_returns: list[npt.NDArray[np.float64]] = field(default_factory=list)  # [ended, N] each
 
     @classmethod
@@ -52,6 +63,7 @@ class Rollout:
             last_neighbours=np.empty((b, n, n), dtype=np.uint8),
             terminated=np.empty((steps, b), dtype=np.uint8),
             truncated=np.empty((steps, b), dtype=np.uint8),
+            may_leave=env.left is not None,
         )
 
     def set_ended(
@@ -69,12 +81,18 @@ class Rollout:
             last: [E, V, O], observation of the final state.
             returns: f64 [E, N].
         """
-        self.final.clear()
-        self.episode_returns.clear()
-        first = np.flatnonzero(np.diff(step, prepend=-1)).tolist()
-        for begin, end in itertools.pairwise([*first, len(step)]):
-            self.final.append((int(step[begin]), where[begin:end], last[begin:end]))
-            self.episode_returns.append(returns[begin:end])
+        self.final[:] = by_step(step, where, last)
+        counts = [len(at) for _, at, _ in self.final]
+        self.episode_returns[:] = np.split(returns, np.cumsum(counts)[:-1]) if counts else []
+
+
+def by_step(
+    step: npt.NDArray[np.int64], where: npt.NDArray[np.intp], obs: npt.NDArray[Any]
+) -> list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]]:
+    """States [E], [E], [E, V, O] in the order of their steps, as one entry (t, ...) per step."""
+    first = np.flatnonzero(np.diff(step, prepend=-1)).tolist()
+    bounds = itertools.pairwise([*first, len(step)])
+    return [(int(step[begin]), where[begin:end], obs[begin:end]) for begin, end in bounds]
 
 
 class Collector:
@@ -95,6 +113,7 @@ class Collector:
         self.running_return = np.zeros((env.num_envs, env.spec.num_agents))
         self._uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
         self._legal: npt.NDArray[np.uint8] | None = None  # kept where masks have been seen
+        self._stays = Stays(env, self.rollout)
 
     @torch.no_grad()
     def collect(self, actor: Actor) -> Rollout:
@@ -112,9 +131,11 @@ class Collector:
         rollout.final.clear()
         rollout.episode_returns.clear()
         rollout.legal = None
+        self._stays.begin()
         for t in range(rollout.obs.shape[0]):
             rollout.obs[t] = env.obs
             rollout.neighbours[t] = env.neighbours
+            self._stays.before(t)
             env.uniforms(self._uniform)
             logits = forward(layers, per_agent_view(obs_torch[t], env.spec.obs_scale))
             legal = self._record_legal(t)
@@ -128,6 +149,7 @@ class Collector:
             rollout.reward[t] = env.reward
             rollout.terminated[t] = env.terminated
             rollout.truncated[t] = env.truncated
+            self._stays.after(t)
             self.running_return += env.reward
             ended = np.flatnonzero(rollout.terminated[t] | rollout.truncated[t])
             if ended.size:
@@ -136,6 +158,7 @@ class Collector:
                 self.running_return[ended] = 0.0
             if self.watch is not None:
                 self.watch(t + 1, len(rollout.obs))
+        self._stays.end()
         rollout.last_obs[...] = env.obs
         rollout.last_neighbours[...] = env.neighbours
         return rollout
@@ -175,6 +198,72 @@ class Collector:
         rollout.last_obs[...] = env.obs
         rollout.last_neighbours[...] = env.neighbours
         return rollout
+
+
+class Stays:
+    """Writes down who is there in a rollout, and how agents leave.
+
+    Args:
+        env: the batch.
+        rollout: where to; what is None there is what needs no saying.
+    """
+
+    def __init__(self, env: VecEnv, rollout: Rollout) -> None:
+        self._env, self._rollout = env, rollout
+        shape = (len(rollout.obs) + 1, env.num_envs)
+        if rollout.may_leave:
+            self._present = np.empty((*shape, env.spec.num_agents), dtype=np.uint8)
+            self._left = np.empty_like(self._present[1:])
+        self._members: npt.NDArray[np.uint8] | None = None
+
+    def begin(self) -> None:
+        """Forgets the last rollout."""
+        rollout = self._rollout
+        rollout.present = rollout.left = rollout.members = None
+        rollout.cut.clear()
+        self._seen = False
+
+    def before(self, t: int) -> None:
+        """Writes down who is there at step t, or, at T, after the last one."""
+        env, rollout = self._env, self._rollout
+        if rollout.may_leave:
+            present = env.present
+            self._seen |= present is not None
+            self._present[t] = 1 if present is None else present
+            return
+        members = env.members
+        if members is not None and rollout.members is None:
+            if self._members is None:
+                self._members = np.empty((len(rollout.obs) + 1, *members.shape), dtype=np.uint8)
+            self._members[:t] = 1
+            rollout.members = self._members
+        if rollout.members is not None:
+            rollout.members[t] = 1 if members is None else members
+
+    def after(self, t: int) -> None:
+        """Writes down who has left with step t."""
+        env, rollout = self._env, self._rollout
+        if env.left is None:
+            return
+        self._left[t] = env.left
+        if not np.count_nonzero(env.left):
+            return
+        alone = env.left != together(rollout.terminated[t], rollout.truncated[t], env.left.shape[1])
+        if not alone.any():
+            return
+        self._seen = True
+        going_on = (rollout.terminated[t] | rollout.truncated[t]) == 0
+        cut = (env.left == TRUNCATED) & going_on[:, None]
+        where = np.flatnonzero(cut.any(axis=1))
+        if where.size:
+            last = np.where(cut[where][..., None], env.final_obs[where], env.obs[where])
+            rollout.cut.append((t, where, last))
+
+    def end(self) -> None:
+        """Hands over what is worth saying."""
+        self.before(len(self._rollout.obs))
+        if self._seen:
+            self._rollout.present, self._rollout.left = self._present, self._left
 
 
 def per_agent_view(obs: torch.Tensor, scale: float) -> torch.Tensor:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ascore.learning.rollout import Rollout
+from ascore.envs.presence import together
+from ascore.learning.rollout import Rollout, by_step
 from ascore.runtime.ranks import Ranks
 
 BY_STEP = ("obs", "action", "reward", "neighbours", "terminated", "truncated")
@@ -18,8 +19,12 @@ BY_STEP = ("obs", "action", "reward", "neighbours", "terminated", "truncated")
 AT_END = ("last_obs", "last_neighbours")
 """Arrays [B, ...] of a rollout."""
 
+MAYBE = ("legal", "present", "left", "members")
+"""Arrays [T, B, ...] or [T+1, B, ...] that a rollout may lack."""
+
 Ends = tuple[npt.NDArray[Any], ...]
-"""E finished episodes: step i64 [E], environment i64 [E], observation, returns."""
+"""E finished episodes: step i64 [E], environment i64 [E], observation, returns. Then C states at
+which agents were truncated alone: step i64 [C], environment i64 [C], observation."""
 
 
 def whole(ranks: Ranks, rollout: Rollout) -> Rollout:
@@ -34,10 +39,6 @@ def whole(ranks: Ranks, rollout: Rollout) -> Rollout:
     """
     unpacked = [_unpacked(content, rollout) for content in ranks.everywhere(_packed(rollout))]
     parts, ends = zip(*unpacked, strict=True)
-    masks = [part.legal for part in parts if part.legal is not None]
-    for part in parts if masks else []:
-        if part.legal is None:  # a rank whose environments have forbidden nothing
-            part.legal = np.ones_like(masks[0])
 
     def joined(name: str, axis: int) -> Any:
         return np.concatenate([getattr(part, name) for part in parts], axis=axis)
@@ -45,32 +46,55 @@ def whole(ranks: Ranks, rollout: Rollout) -> Rollout:
     merged = Rollout(
         **{name: joined(name, 1) for name in BY_STEP},
         **{name: joined(name, 0) for name in AT_END},
-        legal=joined("legal", 1) if masks else None,
+        may_leave=rollout.may_leave,
     )
+    for name in MAYBE:
+        given = [x for x in (getattr(part, name) for part in parts) if x is not None]
+        for part in parts if given else []:
+            if getattr(part, name) is None:  # a rank where there was nothing to say
+                setattr(part, name, _usual(part, name, given[0]))
+        if given:
+            setattr(merged, name, joined(name, 1))
     _merge_ends(merged, ends, rollout.action.shape[1])
     return merged
 
 
+def _usual(rollout: Rollout, name: str, like: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """What an array says that is not there: all is legal, all agents stay to the end."""
+    if name == "left":
+        return together(rollout.terminated, rollout.truncated, rollout.action.shape[2])
+    return np.ones_like(like)
+
+
 def _ends(rollout: Rollout) -> Ends:
-    """The finished episodes, in the order of their steps."""
-    views = rollout.last_obs.shape[1:]
+    """The finished episodes, in the order of their steps, and where agents were truncated alone."""
     agents = rollout.action.shape[2]
-    steps = [np.full(len(where), t, dtype=np.int64) for t, where, _ in rollout.final]
+    returns = np.concatenate([np.empty((0, agents)), *rollout.episode_returns])
+    return (*_states(rollout, rollout.final), returns, *_states(rollout, rollout.cut))
+
+
+def _states(rollout: Rollout, states: list[Any]) -> Ends:
+    """Lists (t, environments, observations) as one array each."""
+    views = rollout.last_obs.shape[1:]
+    steps = [np.full(len(where), t, dtype=np.int64) for t, where, _ in states]
     return (
         np.concatenate([np.zeros(0, np.int64), *steps]),
-        np.concatenate([np.zeros(0, np.int64), *(where for _, where, _ in rollout.final)]),
-        np.concatenate([np.empty((0, *views), rollout.obs.dtype), *(o for *_, o in rollout.final)]),
-        np.concatenate([np.empty((0, agents)), *rollout.episode_returns]),
+        np.concatenate([np.zeros(0, np.int64), *(where for _, where, _ in states)]),
+        np.concatenate([np.empty((0, *views), rollout.obs.dtype), *(obs for *_, obs in states)]),
     )
 
 
 def _packed(rollout: Rollout) -> npt.NDArray[np.uint8]:
     arrays = [getattr(rollout, name) for name in (*BY_STEP, *AT_END)]
-    legal = (
-        np.zeros((*rollout.action.shape, 0), np.uint8) if rollout.legal is None else rollout.legal
-    )
-    width = np.array([legal.shape[-1]], dtype=np.int64)
-    return np.concatenate([_bytes(x) for x in (*arrays, width, legal, *_ends(rollout))])
+    maybe = [getattr(rollout, name) for name in MAYBE]
+    shapes = np.zeros((len(MAYBE), 4), dtype=np.int64)  # all 0 where there is none
+    for shape, x in zip(shapes, maybe, strict=True):
+        if x is not None:
+            shape[: x.ndim] = x.shape
+    ends = _ends(rollout)
+    counts = np.array([len(x) for x in ends], dtype=np.int64)
+    given = [x for x in maybe if x is not None]
+    return np.concatenate([_bytes(x) for x in (*arrays, shapes, *given, counts, *ends)])
 
 
 def _unpacked(content: npt.NDArray[np.uint8], like: Rollout) -> tuple[Rollout, Ends]:
@@ -88,23 +112,32 @@ def _unpacked(content: npt.NDArray[np.uint8], like: Rollout) -> tuple[Rollout, E
     for name in (*BY_STEP, *AT_END):
         own = getattr(like, name)
         fixed[name] = take(own.shape, own.dtype)
-    width = int(take((1,), np.int64)[0])  # A; 0 where there is no mask
-    legal = take((*like.action.shape, width), np.uint8)
-    if width:
-        fixed["legal"] = legal
+    for name, shape in zip(MAYBE, take((len(MAYBE), 4), np.int64).tolist(), strict=True):
+        if shape[0]:
+            fixed[name] = take(tuple(size for size in shape if size), np.uint8)
     own_ends = _ends(like)
-    row_bytes = sum(x.dtype.itemsize * int(np.prod(x.shape[1:])) for x in own_ends)
-    count = (len(content) - at) // row_bytes
-    return Rollout(**fixed), tuple(take((count, *x.shape[1:]), x.dtype) for x in own_ends)
+    counts = take((len(own_ends),), np.int64).tolist()
+    ends = zip(counts, own_ends, strict=True)
+    unpacked = Rollout(**fixed, may_leave=like.may_leave)
+    return unpacked, tuple(take((count, *x.shape[1:]), x.dtype) for count, x in ends)
 
 
 def _merge_ends(whole: Rollout, ends: tuple[Ends, ...], share: int) -> None:
     """Merges the finished episodes, in the order in which a single process would record them."""
-    step, where, obs, returns = (np.concatenate(x) for x in zip(*ends, strict=True))
-    counts = [len(one[0]) for one in ends]
-    where = where + np.repeat(np.arange(len(ends)) * share, counts)
+    columns = list(zip(*ends, strict=True))
+    step, where, obs, order = _merged(columns[:3], share)
+    whole.set_ended(step, where, obs, np.concatenate(columns[3])[order])
+    step, where, obs, _ = _merged(columns[4:], share)
+    whole.cut[:] = by_step(step, where, obs)
+
+
+def _merged(columns: list[Any], share: int) -> tuple[Any, Any, Any, Any]:
+    """States of all ranks in the order of one process, and that order."""
+    counts = [len(step) for step in columns[0]]
+    step, where, obs = (np.concatenate(x) for x in columns)
+    where = where + np.repeat(np.arange(len(counts)) * share, counts)
     order = np.lexsort((where, step))
-    whole.set_ended(step[order], where[order], obs[order], returns[order])
+    return step[order], where[order], obs[order], order
 
 
 def _bytes(x: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -56,9 +56,10 @@ class Evaluation:
 
     Attributes:
         team_return: sum over agents and steps, per episode.
-        agent_return: mean per agent.
+        agent_return: mean per agent of what it earned while it was there; 0 in an episode that it
+            never entered.
         episode_length: mean number of steps.
-        entropy: mean entropy of the policies along the way, nats.
+        entropy: mean entropy along the way of the policies of those who were there, nats.
         entropy_uniform: entropy of uniform play among the legal actions along the way, for
             comparison.
         greedy: whether agents took their most probable action instead of sampling.
@@ -148,7 +149,6 @@ def play(
     ) as env:
         policy.require(env.spec)
         env.reset()
-        masked = env.legal is not None
         for start in range(0, episodes, copies):
             if start > 0:
                 env.renumber(first + start)
@@ -171,7 +171,7 @@ def play(
         episode_length=float(length.mean()),
         entropy=sum(each.entropy_sum for each in rounds) / float(length.sum()),
         entropy_uniform=sum(each.uniform_sum for each in rounds) / float(length.sum())
-        if masked
+        if any(each.masked for each in rounds)
         else _entropy_uniform(env.spec.action_counts),
         greedy=greedy,
         milestones={
@@ -209,7 +209,8 @@ class _Round:
         length: f64 [E], number of steps.
         returns: f64 [E, N].
         entropy_sum: over all steps, of the mean entropy of the agents.
-        uniform_sum: the same of uniform play among legal actions; 0 where all are.
+        uniform_sum: the same of uniform play among legal actions.
+        masked: whether some action was not legal, ever.
         reached: per milestone i64 [E], as `Watch.first`.
     """
 
@@ -217,6 +218,7 @@ class _Round:
     returns: npt.NDArray[np.float64]
     entropy_sum: float
     uniform_sum: float
+    masked: bool
     reached: dict[str, npt.NDArray[np.int64]]
 
 
@@ -230,13 +232,18 @@ def _play_round(
     returns = np.zeros((b, n))
     length = np.zeros(b)
     entropy_sum = uniform_sum = 0.0
+    masked, uniform_entropy = False, _entropy_uniform(env.spec.action_counts)
     watch = Watch(env)
     while running.any():
-        log_probs = policy.log_probs(env.obs, env.legal)
-        entropy_sum += float(policy.entropy(log_probs).mean(axis=1)[running].sum())
-        if env.legal is not None:
-            most = np.log(env.legal.sum(axis=-1, dtype=np.int64))
-            uniform_sum += float(most.mean(axis=1)[running].sum())
+        legal = env.legal
+        log_probs = policy.log_probs(env.obs, legal)
+        entropy_sum += float(_mean(policy.entropy(log_probs), env.present)[running].sum())
+        if legal is None:
+            uniform_sum += uniform_entropy * int(running.sum())
+        else:
+            masked = True
+            most = np.log(legal.sum(axis=-1, dtype=np.int64))
+            uniform_sum += float(_mean(most, env.present)[running].sum())
         env.uniforms(uniform)
         action = policy.choose(log_probs, None if greedy else uniform)
         watch.step(action, running)
@@ -246,7 +253,13 @@ def _play_round(
         running &= ~(terminated | truncated)
         ended(episodes - int(running.sum()))
     reached = {name: step[:episodes] for name, step in watch.first.items()}
-    return _Round(length[:episodes], returns[:episodes], entropy_sum, uniform_sum, reached)
+    sums = entropy_sum, uniform_sum, masked
+    return _Round(length[:episodes], returns[:episodes], *sums, reached)
+
+
+def _mean(values: npt.NDArray[Any], present: npt.NDArray[np.uint8] | None) -> Any:
+    """Mean [B] of [B, N] over the agents that are there; at least one is, others have 0."""
+    return values.mean(axis=1) if present is None else values.sum(axis=1) / present.sum(axis=1)
 
 
 def _interval(values: npt.NDArray[np.float64]) -> Interval:

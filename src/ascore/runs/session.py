@@ -483,10 +483,16 @@ class _Session:
             "env_steps": self.done * self.steps * self.config.num_envs,
             "seconds": self.seconds,
             "team_return": float(np.mean(means)) if means else None,
-            "entropy": float(np.mean([r["entropy"] for r in tail])) if tail else None,
+            "entropy": float(_mean([r["entropy"] for r in tail])) if tail else None,
             "bytes_sent": sum(sum(units["bytes"]) for units in self.sent.values()),
             "sent": self.sent,
         }
+
+
+def _mean(values: list[list[float | None]]) -> Any:
+    """Over updates and agents, without those that had no row."""
+    table = np.array(values, dtype=np.float64)
+    return np.nanmean(table) if np.isnan(table).any() else table.mean()
 
 
 def slice_name(rank: int) -> str:

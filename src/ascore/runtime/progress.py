@@ -273,5 +273,5 @@ def _detail(record: dict[str, Any] | None) -> list[str]:
         return []
     value = record["team_return"]
     shown = "no episode yet" if value is None or math.isnan(value) else f"team return {value:.2f}"
-    entropy = sum(record["entropy"]) / len(record["entropy"])
-    return [shown, f"entropy {entropy:.2f}"]
+    known = [value for value in record["entropy"] if value is not None and not math.isnan(value)]
+    return [shown, f"entropy {sum(known) / len(known):.2f}"]

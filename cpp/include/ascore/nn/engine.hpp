@@ -150,23 +150,30 @@ class Engine {
 
   /// One gradient step of the owners first..last-1 on some rows of the batch: `index` [count], or
   /// null for rows 0..count-1. Adds what happened to `statistics` [N].
+  ///
+  /// Where not all rows are everybody's (`Samples::present`), each owner's loss is a mean over its
+  /// own ones among them; an owner that has none takes no step.
   Failure minibatch(const Samples& samples, const Objective& objective, int first, int last,
                     const std::int64_t* index, std::int64_t count, Statistics* statistics) {
-    const std::int64_t chunks = differentiate(samples, objective, first, last, index, count, count);
+    share_out(samples, first, last, index, count, nullptr);
+    const std::int64_t chunks = differentiate(samples, objective, first, last);
     norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
     each(last - first, touched(last - first, chunks), [&](int k, float*) {
       add_up(first + k, k, chunks);
       measure(first + k, k);
     });
-    return take(samples, objective, first, last, chunks, count, statistics);
+    return take(samples, objective, first, last, chunks, statistics);
   }
 
-  /// The first half of a step whose minibatch, `total` rows in all, lies with several processes:
-  /// what `count` rows here (0 is allowed) contribute to the gradients and, f64 [last - first,
-  /// kSums + 1], to the sums. All that is left is to add up over the processes.
+  /// The first half of a step whose minibatch, `totals` [last - first] rows of each owner in all,
+  /// lies with several processes: what `count` rows here (0 is allowed) contribute to the gradients
+  /// and, f64 [last - first, kSums + 1], to the sums. All that is left is to add up over the
+  /// processes.
   void gradient(const Samples& samples, const Objective& objective, int first, int last,
-                const std::int64_t* index, std::int64_t count, std::int64_t total, double* sums) {
-    const std::int64_t chunks = differentiate(samples, objective, first, last, index, count, total);
+                const std::int64_t* index, std::int64_t count, const std::int64_t* totals,
+                double* sums) {
+    share_out(samples, first, last, index, count, totals);
+    const std::int64_t chunks = differentiate(samples, objective, first, last);
     each(last - first, touched(last - first, chunks), [&](int k, float*) {
       add_up(first + k, k, chunks);
       std::copy_n(sums_.data() + k * chunks * kColumns, kColumns, sums + k * kColumns);
@@ -175,11 +182,13 @@ class Engine {
 
   /// The second half: limit and Adam on gradients and sums over all processes.
   Failure finish(const Samples& samples, const Objective& objective, int first, int last,
-                 std::int64_t total, const double* sums, Statistics* statistics) {
+                 const std::int64_t* totals, const double* sums, Statistics* statistics) {
+    parts_.resize(static_cast<std::size_t>(last - first));
+    for (int k = 0; k < last - first; ++k) part_of(k) = {nullptr, 0, totals[k]};
     sums_.assign(sums, sums + (last - first) * kColumns);
     norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
     each(last - first, touched(last - first), [&](int k, float*) { measure(first + k, k); });
-    return take(samples, objective, first, last, 1, total, statistics);
+    return take(samples, objective, first, last, 1, statistics);
   }
 
   /// Sums per owner: those of the actor, and the critic's squared error.
@@ -226,39 +235,75 @@ class Engine {
     return kept != nullptr ? kept + row / sizes_.block * sizes_.kept : nullptr;
   }
 
+  /// An owner's part of a minibatch: rows here, `index` [count] or null for the first `count`, and
+  /// how many it has in all.
+  struct Part {
+    const std::int64_t* index = nullptr;
+    std::int64_t count = 0, total = 0;
+  };
+
+  Part& part_of(int k) { return parts_[static_cast<std::size_t>(k)]; }
+
+  /// Gives every owner its own rows of a minibatch; `totals` is null where all of it is here.
+  void share_out(const Samples& samples, int first, int last, const std::int64_t* index,
+                 std::int64_t count, const std::int64_t* totals) {
+    parts_.assign(static_cast<std::size_t>(last - first), Part{index, count, count});
+    if (samples.present != nullptr) {
+      own_rows_.resize(parts_.size());
+      for (int k = 0; k < last - first; ++k) {
+        std::vector<std::int64_t>& own = own_rows_[static_cast<std::size_t>(k)];
+        own.clear();
+        for (std::int64_t m = 0; m < count; ++m) {
+          const std::int64_t row = index != nullptr ? index[m] : m;
+          if (samples.present[row * actors_.agents + first + k] != 0) own.push_back(row);
+        }
+        const std::int64_t rows = std::ssize(own);
+        if (rows < count) part_of(k) = {own.data(), rows, rows};
+      }
+    }
+    if (totals == nullptr) return;
+    for (int k = 0; k < last - first; ++k) part_of(k).total = totals[k];
+  }
+
   std::ptrdiff_t partial_size() const noexcept {
     return actors_.trunks * sizes_.gradient_actor + sizes_.gradient_critic;
   }
 
-  /// Gradients and sums of every chunk of rows, for a minibatch of `total`; returns the chunks.
+  /// Gradients and sums of every chunk of the owners' parts; returns the chunks.
   std::int64_t differentiate(const Samples& samples, const Objective& objective, int first,
-                             int last, const std::int64_t* index, std::int64_t count,
-                             std::int64_t total) {
-    if (index != nullptr || count != kept_rows_) forget(first, last);
+                             int last) {
+    std::int64_t most = 0, all = 0;
+    for (int k = 0; k < last - first; ++k) {
+      const Part& part = part_of(k);
+      if (part.index != nullptr || part.count != kept_rows_) forget(first + k, first + k + 1);
+      most = std::max(most, part.count);
+      all += part.count;
+    }
     // What was kept was computed with the actors packed as they are.
     const bool packed = std::all_of(kept_of_.begin() + first, kept_of_.begin() + last,
                                     [](const float* kept) { return kept != nullptr; });
     if (!packed) pack_actors(first, last);
     pack_critics(first, last);
     const int owners = last - first;
-    const std::int64_t chunks = std::max<std::int64_t>(1, (count + kChunk - 1) / kChunk);
+    const std::int64_t chunks = std::max<std::int64_t>(1, (most + kChunk - 1) / kChunk);
     const std::ptrdiff_t actor_share = actors_.trunks * sizes_.gradient_actor;
     const std::ptrdiff_t size = partial_size();
     partial_.resize(static_cast<std::size_t>(owners * chunks * size));
     sums_.assign(static_cast<std::size_t>(owners * chunks * kColumns), 0.0);
     // Forward, and backward to weights and to inputs.
-    const std::int64_t work = 3 * owners * count * (actor_size() + critic_.size);
+    const std::int64_t work = 3 * all * (actor_size() + critic_.size);
     each(owners * chunks, work, [&](std::int64_t k, float* scratch) {
       const int owner = first + static_cast<int>(k / chunks);
-      const std::int64_t from = k % chunks * kChunk, part = std::min(kChunk, count - from);
+      const Part& own = part_of(static_cast<int>(k / chunks));
+      const std::int64_t from = k % chunks * kChunk, part = std::min(kChunk, own.count - from);
       float* gradient = partial_.data() + k * size;
       double* sums = sums_.data() + k * kColumns;
       std::fill_n(gradient, size, 0.0f);
-      if (part == 0) return;
-      const std::int64_t* rows = index != nullptr ? index + from : nullptr;
-      passes_.actor(actor_.layers, actors_, samples, objective, owner, rows, from, part, total,
+      if (part <= 0) return;
+      const std::int64_t* rows = own.index != nullptr ? own.index + from : nullptr;
+      passes_.actor(actor_.layers, actors_, samples, objective, owner, rows, from, part, own.total,
                     actor_of(owner), kept_at(owner, from), gradient, sums, scratch);
-      passes_.critic(critic_.layers, samples, owner, rows, from, part, total, critic_of(owner),
+      passes_.critic(critic_.layers, samples, owner, rows, from, part, own.total, critic_of(owner),
                      gradient + actor_share, sums + kSums, scratch);
     });
     forget(first, last);
@@ -292,18 +337,20 @@ class Engine {
         std::sqrt(passes_.square_norm(critic_.gradient + owner * critic_.size, critic_.size));
   }
 
-  /// Limit, Adam and what happened, unless something is not finite.
+  /// Limit, Adam and what happened, unless something is not finite; for owners that have rows.
   Failure take(const Samples& samples, const Objective& objective, int first, int last,
-               std::int64_t chunks, std::int64_t count, Statistics* statistics) {
-    const Failure failure = check(samples, objective, first, last, chunks, count);
+               std::int64_t chunks, Statistics* statistics) {
+    const Failure failure = check(samples, objective, first, last, chunks);
     if (failure.owner >= 0) return failure;
     each(last - first, touched(last - first), [&](std::int64_t k, float*) {
+      if (part_of(static_cast<int>(k)).total == 0) return;
       const int owner = first + static_cast<int>(k);
       advance(actor_, owner, actors_.trunks, norms_[static_cast<std::size_t>(2 * k)]);
       advance(critic_, owner, 1, norms_[static_cast<std::size_t>(2 * k + 1)]);
     });
     for (int k = 0; k < last - first; ++k) {
-      collect(statistics[first + k], sums_.data() + k * chunks * kColumns, k, count);
+      if (part_of(k).total == 0) continue;
+      collect(statistics[first + k], sums_.data() + k * chunks * kColumns, k, part_of(k).total);
     }
     return {};
   }
@@ -333,11 +380,12 @@ class Engine {
   }
 
   Failure check(const Samples& samples, const Objective& objective, int first, int last,
-                std::int64_t chunks, std::int64_t count) const {
-    const auto rows = static_cast<double>(count);
+                std::int64_t chunks) const {
     for (int quantity = 0; quantity < 4; ++quantity) {
       for (int owner = first; owner < last; ++owner) {
         const auto k = static_cast<std::size_t>(owner - first);
+        if (parts_[k].total == 0) continue;
+        const auto rows = static_cast<double>(parts_[k].total);
         const double* sums = sums_.data() + static_cast<std::ptrdiff_t>(k) * chunks * (kSums + 1);
         const double scale = samples.advantage_scale != nullptr
                                  ? static_cast<double>(samples.advantage_scale[owner])
@@ -401,6 +449,8 @@ class Engine {
   std::int64_t kept_rows_ = 0;
   std::vector<Floats> scratch_;
   std::vector<double> sums_, norms_;
+  std::vector<Part> parts_;                          ///< of the owners of a step
+  std::vector<std::vector<std::int64_t>> own_rows_;  ///< what their indices point into
 };
 
 }  // namespace ascore::nn

@@ -62,6 +62,7 @@ struct Samples {
   const float* sent = nullptr;          ///< [N, S, N, A], log pi^{ij} as last sent
   const std::uint8_t* heard = nullptr;  ///< [S, N, N], or [N, N] with heard_row = 0
   std::int64_t heard_row = 0;           ///< bytes from one row's links to the next one's
+  const std::uint8_t* present = nullptr;  ///< [S, N], whose row it is; null: everybody's
 };
 
 /// Sums over the rows of a minibatch, per owner.

@@ -19,6 +19,7 @@ from ascore.envs.adapters.copies import Part
 from ascore.envs.adapters.sizes import Fields, Sizes
 from ascore.envs.array_core import ArrayCore
 from ascore.envs.legal import padding, require_legal
+from ascore.envs.presence import together
 from ascore.envs.vec_env import check_actions
 from ascore.errors import EnvError
 from ascore.streams import action_uniforms
@@ -27,6 +28,8 @@ U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
 _INT32 = np.dtype(np.int32)
+_OPTIONAL = ("_legal", "left")
+"""Arrays that are not saved where they say nothing."""
 
 
 class Buffers(ArrayCore):
@@ -44,6 +47,7 @@ class Buffers(ArrayCore):
     """
 
     action_counts: tuple[int, ...]
+    left: U8
     _legal: U8
     _forbids: npt.NDArray[np.bool_]
     _alive: npt.NDArray[np.bool_]
@@ -92,11 +96,28 @@ class Buffers(ArrayCore):
 
     @property
     def legal(self) -> U8 | None:
-        """Legal actions u8 [B, N, A] of the current states; None where all that exist are."""
-        return self._legal if np.count_nonzero(self._forbids) else None
+        """Legal actions u8 [B, N, A] of the current states; None where all that exist are.
+
+        An agent that is not there has one, its first.
+        """
+        if np.count_nonzero(self._alive) == self._alive.size:
+            return self._legal if np.count_nonzero(self._forbids) else None
+        legal = self._legal.copy()
+        legal[~self._alive] = 0
+        legal[~self._alive, 0] = 1
+        return legal
+
+    @property
+    def present(self) -> U8 | None:
+        """Who is there, u8 [B, N]; None where all are."""
+        everybody = np.count_nonzero(self._alive) == self._alive.size
+        return None if everybody else self._alive.view(np.uint8)
 
     def check(self, action: npt.NDArray[np.int32]) -> None:
-        """Refuses actions that are no int32 [B, N], that an agent lacks or that are not legal."""
+        """Refuses actions that are no int32 [B, N], that an agent lacks or that are not legal.
+
+        What is chosen for an agent that is not there does not matter.
+        """
         if not self._allows(action):  # these find out why, or allow it after all
             check_actions(action, self.reward.shape, self.action_counts, self._name)
             require_legal(action, self._legal, self._name)
@@ -191,8 +212,10 @@ class Buffers(ArrayCore):
         if len(parts) > 1:
             about["parts"] = [[copies, len(data)] for copies, data in parts]
         arrays = {key: getattr(self, key) for key in self._fields}
-        if self.legal is None:  # states without masks are as they were before there were any
+        if not np.count_nonzero(self._forbids):  # states without masks are as before there were any
             del arrays["_legal"]
+        if (self.left == self._together(arrays)).all():  # nor those without agents that left alone
+            del arrays["left"]
         data = b"".join(data for _, data in parts)
         arrays["copies"] = np.frombuffer(data, dtype=np.uint8)
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
@@ -212,9 +235,10 @@ class Buffers(ArrayCore):
         self._require_whole(first, count)
         try:
             with np.load(io.BytesIO(state.tobytes()), allow_pickle=False) as file:
-                arrays = {"_legal": self.everything()}  # unless a mask was saved
                 wanted = (*self._fields, "copies", "about")
-                arrays |= {key: file[key] for key in wanted if key not in arrays or key in file}
+                arrays = {key: file[key] for key in wanted if key not in _OPTIONAL or key in file}
+            arrays.setdefault("_legal", self.everything())
+            arrays.setdefault("left", self._together(arrays))
             about = json.loads(arrays.pop("about").tobytes())
             saved_copies = _parts(about, arrays["copies"].tobytes())
         except Exception as error:
@@ -244,6 +268,9 @@ class Buffers(ArrayCore):
                 stacklevel=2,
             )
             self.begin_all()
+
+    def _together(self, arrays: Mapping[str, npt.NDArray[Any]]) -> U8:
+        return together(arrays["terminated"], arrays["truncated"], self.num_agents)
 
     def everything(self) -> U8:
         """All actions that agents have, u8 [B, N, A]."""

@@ -19,6 +19,7 @@ from ascore.envs.adapters.locate import load
 from ascore.envs.adapters.masks import MASK, given_mask, read_mask
 from ascore.envs.adapters.neighbours import read_neighbours
 from ascore.envs.adapters.spaces import plain_shape, reader
+from ascore.envs.presence import TERMINATED, TRUNCATED
 from ascore.errors import EnvError
 from ascore.streams import episode_seed
 
@@ -35,9 +36,11 @@ class PythonCore(Buffers):
     Episode e of environment b starts with `reset(seed=episode_seed(seed, b, e))`.
 
     An agent that has left the episode, or not entered it yet, observes zeros, gets reward 0, and
-    hears and is heard by no agent; its action is ignored, so all of its own are legal. An episode
-    ends when the last agent leaves: truncated if one of the last to leave was truncated and not
-    terminated, else terminated. An episode that continues after `horizon` steps is truncated there.
+    hears and is heard by no agent; its action is ignored. `left` says how agents have left: one
+    that is neither terminated nor truncated and stands in `agents` no more counts as terminated. An
+    episode ends when the last agent leaves: truncated if one of the last to leave was truncated and
+    not terminated, else terminated. An episode that continues after `horizon` steps is truncated
+    there.
 
     What is given as usual takes short ways; all else takes the long ones, which name what is wrong.
 
@@ -95,6 +98,7 @@ class PythonCore(Buffers):
         self.reward[:] = 0
         self.terminated[:] = 0
         self.truncated[:] = 0
+        self.left[:] = 0
         with waiting_for(f"reset() of {self._name} ({self.num_envs} copies)"):
             self.begin_all()
 
@@ -163,12 +167,26 @@ class PythonCore(Buffers):
         present = self._listed(b)
         if terminated or truncated:
             present = [i for i in present if i not in terminated and i not in truncated]
+        if len(acted) < self.num_agents:  # one that ended long ago may still be listed
+            flags = [each for each in (terminations, truncations) if isinstance(each, Mapping)]
+            ended = {i for i in present if any(each.get(agents[i]) for each in flags)}
+            present = [i for i in present if i in acted or i not in ended]
+        going_on = bool(present) and time < self.horizon
+        gone = [i for i in acted if i not in present] if going_on else acted
+        cut = [i for i in gone if i in present or i in truncated - terminated]
+        self.left[b] = 0
+        self.left[b, gone] = TERMINATED
+        self.left[b, cut] = TRUNCATED
         self.terminated[b] = self.truncated[b] = 0
-        if present and time < self.horizon:
+        if going_on:
+            if cut:  # the others' rows stay those of the latest episode
+                last = np.empty_like(self.final_obs[b])
+                self._observe(b, obs, cut, last)
+                self.final_obs[b, cut] = last[cut]
             self._take_in(b, obs, infos, present)
             return
-        cut = bool(present) or not truncated <= terminated
-        self.truncated[b], self.terminated[b] = cut, not cut
+        late = bool(present) or not truncated <= terminated
+        self.truncated[b], self.terminated[b] = late, not late
         self._observe(b, obs, sorted({*acted, *present}), self.final_obs[b])
         self._begin(b)
 

@@ -50,5 +50,6 @@ class Sizes:
             "time": ((b,), "int32"),
             "_legal": ((b, n, self.num_actions), "uint8"),
             "_alive": ((b, n), "bool"),
+            "left": ((b, n), "uint8"),
             "_next_episode": ((b,), "uint64"),
         }

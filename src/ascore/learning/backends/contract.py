@@ -19,6 +19,7 @@ from ascore.algorithms.terms import Messages
 from ascore.learning.batch import Rows
 from ascore.learning.networks import ALL, Actor, Critic
 from ascore.learning.optimizer import AgentAdam
+from ascore.learning.presence import I64
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,17 @@ class Backend(ABC):
         """Forgets the statistics of earlier steps."""
 
     @abstractmethod
-    def step(self, owners: slice, part: Tensor | None, total: int) -> None:
+    def step(self, owners: slice, part: Tensor | None, total: int | I64) -> None:
         """One gradient step of some owners on one minibatch.
+
+        Where not all rows are everybody's (`Rows.presence`), each owner's loss is a mean over its
+        own rows of the minibatch. One that has none takes no step.
 
         Args:
             owners: which agents.
             part: the minibatch's rows on this rank, i64 [m]; None = all rows in their order.
-            total: how many rows the minibatch has on all ranks.
+            total: how many rows the minibatch has on all ranks; where not all are everybody's, of
+                each agent, i64 [N].
 
         Raises:
             NonFiniteError: a loss or gradient is not finite; no parameter has moved.
@@ -78,7 +83,10 @@ class Backend(ABC):
 
     @abstractmethod
     def statistics(self) -> dict[str, Tensor]:
-        """Averages over the minibatches since `clear`, f32 [N] each, by the name of the metric."""
+        """Averages over the minibatches since `clear`, f32 [N] each, by the name of the metric.
+
+        Those in which an agent had no row do not count; NaN if it had none in any.
+        """
 
     @abstractmethod
     def set_rates(self, actor_lr: float, critic_lr: float) -> None:

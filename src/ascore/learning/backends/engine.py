@@ -25,6 +25,7 @@ from ascore.learning.gradients import Gradients
 from ascore.learning.guards import Guards
 from ascore.learning.networks import ALL, LARGEST, Actor, Critic
 from ascore.learning.optimizer import AgentAdam
+from ascore.learning.presence import I64
 
 COLUMNS = len(_core.Engine.statistics)
 SUMS: int = _core.Engine.num_sums
@@ -84,6 +85,7 @@ class EngineBackend(Backend):
         self._without = _objective(config, alone)
         n, trunks = actor.num_agents, actor.networks_per_agent
         self._statistics = np.zeros((n, COLUMNS))
+        self._parts: I64 | None = None  # minibatches in which an agent had a row, [N]
         self.engine = _core.Engine(
             n,
             trunks,
@@ -115,6 +117,7 @@ class EngineBackend(Backend):
             rows.advantage_scale.numpy(),
             rows.normalized_return.numpy(),
             rows.legal,
+            None if rows.presence is None else rows.presence.here.view(np.uint8),
         )
 
     def log_probs(self, owners: slice = ALL) -> Tensor:
@@ -142,33 +145,43 @@ class EngineBackend(Backend):
     def clear(self) -> None:
         """Zeroes the sums."""
         self._statistics[:] = 0.0
+        self._parts = None
 
-    def step(self, owners: slice, part: Tensor | None, total: int) -> None:
+    def step(self, owners: slice, part: Tensor | None, total: int | I64) -> None:
         """In one call; with several ranks in two, and the sums of all ranks in between."""
         first, last = self._range(owners)
         chosen = part.numpy() if part is not None else None
+        totals = np.full(last - first, total) if isinstance(total, int) else total[first:last]
+        if not isinstance(total, int):
+            if not totals.any():
+                return  # none of the owners has a row
+            if self._parts is None:
+                self._parts = np.zeros(len(self._statistics), dtype=np.int64)
+            self._parts[first:last] += totals > 0
         if self.gradients.ranks.size == 1:
             failure = self.engine.minibatch(
                 self._objective(), first, last, chosen, self._statistics
             )
         else:
             own = np.empty((last - first, SUMS))
-            self.engine.gradient(self._objective(), first, last, chosen, total, own)
+            self.engine.gradient(self._objective(), first, last, chosen, totals, own)
             sums = self.gradients.sums[owners, :SUMS]
             sums.copy_(torch.from_numpy(own))
             self.gradients.add_up(owners)
             failure = self.engine.finish(
-                self._objective(), first, last, total, sums.double().numpy(), self._statistics
+                self._objective(), first, last, totals, sums.double().numpy(), self._statistics
             )
         if failure is not None:
             agent, quantity, value = failure
             self.guards.fail(_core.Engine.quantities[quantity], agent, value)
 
     def statistics(self) -> dict[str, Tensor]:
-        """Sums divided by the number of minibatches."""
+        """Sums divided by the number of minibatches in which an agent had a row."""
         first, last = self._range(ALL)
-        sums = self._all_agents(torch.from_numpy(self._statistics[first:last])).numpy()
-        mean = sums.T / self.config.minibatches
+        parts = self.config.minibatches if self._parts is None else self._parts[first:last, None]
+        with np.errstate(invalid="ignore"):  # 0 / 0 where it had none
+            mine = self._statistics[first:last] / parts
+        mean = self._all_agents(torch.from_numpy(mine)).numpy().T
         weighted = mean[_PENALTY] * self.config.penalty_weight
         mean[_PENALTY] = weighted * self.rows.advantage_scale.numpy()
         left_out = ("",) if self._has_messages else ("", *_MESSAGES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from ascore.learning.exchange import MessageExchange
 from ascore.learning.gradients import Gradients
 from ascore.learning.guards import Guards
 from ascore.learning.networks import ALL
+from ascore.learning.presence import I64
 from ascore.learning.rollout import per_agent_view
 
 PER_LINK = ("active_anticipation", "active_own", "discrepancy")
@@ -58,6 +60,7 @@ class PyTorchBackend(Backend):
         self._places = [place for net in nets for layer in net.gradients for place in layer]
         self._names: list[str] = []
         self._totals = torch.zeros(0)
+        self._parts: Tensor | None = None  # minibatches in which an agent had a row, f32 [N]
 
     def values(self, obs: npt.NDArray[Any]) -> Tensor:
         """All critics at once."""
@@ -85,12 +88,19 @@ class PyTorchBackend(Backend):
 
     def clear(self) -> None:
         """Statistics have as many columns as the next step names."""
-        self._names = []
+        self._names, self._parts = [], None
 
-    def step(self, owners: slice, part: Tensor | None, total: int) -> None:
+    def step(self, owners: slice, part: Tensor | None, total: int | I64) -> None:
         """Gradients of this rank's rows, added up over the ranks, then a step of the optimisers."""
         sums = self.gradients.sums[owners]
-        names = self.differentiate(owners, part, total, sums)
+        who = None
+        if isinstance(total, np.ndarray):
+            who = (total > 0).tolist()
+            names = self._one_by_one(owners, part, total, sums)
+            if not names:
+                return  # none of the owners has a row
+        else:
+            names = self.differentiate(owners, part, total, sums)
         self.gradients.add_up(owners)
         values = dict(zip(names, sums.T, strict=False))
         links = values.pop("links").clamp(min=1.0)
@@ -108,23 +118,45 @@ class PyTorchBackend(Backend):
                 "value gradient": critic_norm,
             },
         )
-        actor_adam.step(owners, actor_norm)
-        critic_adam.step(owners, critic_norm)
+        actor_adam.step(owners, actor_norm, who)
+        critic_adam.step(owners, critic_norm, who)
         values |= {"policy_grad_norm": actor_norm, "value_grad_norm": critic_norm}
         if not self._names:
             self._names = list(values)
             self._totals = torch.zeros(len(values), len(self._agents), device=self.device)
         self._totals[:, owners] += torch.stack(list(values.values())) / self.config.minibatches
+        if who is not None:
+            if self._parts is None:
+                self._parts = torch.zeros(len(self._agents), device=self.device)
+            self._parts[owners] += torch.tensor(who, device=self.device)[owners]
 
     def set_rates(self, actor_lr: float, critic_lr: float) -> None:
         """Nothing to do: the optimisers are PyTorch's."""
 
     def statistics(self) -> dict[str, Tensor]:
         """One row per name."""
-        return dict(zip(self._names, self._totals, strict=True))
+        if self._parts is None:
+            return dict(zip(self._names, self._totals, strict=True))
+        means = self._totals * (self.config.minibatches / self._parts)
+        return dict(zip(self._names, means, strict=True))
+
+    def _one_by_one(
+        self, owners: slice, part: Tensor | None, totals: I64, sums: Tensor
+    ) -> list[str]:
+        """As `differentiate`, each owner on its own rows; nothing of one that has none."""
+        presence, names = self.rows.presence, []
+        sums.zero_()
+        for place in self._places:
+            place.zero_()
+        for k, i in enumerate(range(len(self._agents))[owners]):
+            if totals[i] > 0 and presence is not None:
+                own = presence.rows(i, part)
+                alone = slice(i, i + 1)
+                names = self.differentiate(alone, own, int(totals[i]), sums[k : k + 1], add=True)
+        return names
 
     def differentiate(
-        self, owners: slice, part: Tensor | None, total: int, sums: Tensor
+        self, owners: slice, part: Tensor | None, total: int, sums: Tensor, *, add: bool = False
     ) -> list[str]:
         """What this rank's rows contribute to gradients, left in place, and to the sums of a step.
 
@@ -134,6 +166,7 @@ class PyTorchBackend(Backend):
             total: rows of the minibatch on all ranks.
             sums: out, f32 [n, columns]: the loss, its terms and statistics, each times this rank's
                 share of the rows; those of PER_LINK times its number of `links`.
+            add: whether gradients are added to those in place.
 
         Returns:
             Names of the columns.
@@ -182,7 +215,7 @@ class PyTorchBackend(Backend):
         loss = (actor_loss.sum() + value_loss.sum()) * share
         gradients = torch.autograd.grad(loss, self._leaves)
         for place, gradient in zip(self._places, gradients, strict=True):
-            place.copy_(gradient)
+            place.copy_(place + gradient if add else gradient)
         values = {
             "loss": actor_loss,
             "policy_loss": terms.policy,
