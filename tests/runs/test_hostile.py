@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -170,9 +172,8 @@ def test_a_manifest_with_a_value_of_another_kind_is_refused_by_name(
         (("extra", "actor", "sizes"), [2, 2**63 - 1]),
         (("extra", "actor", "heads"), 10**9),
         (("extra", "actor", "agents"), 1),
-        (("spec", "num_agents"), 10**8),
-        (("spec", "num_agents"), 10**18),
-        (("spec", "num_actions"), 10**18),
+        (("spec", "num_agents"), manifest.MOST),
+        (("spec", "num_actions"), manifest.MOST),
     ],
 )
 def test_absurd_sizes_are_refused_before_anything_is_allocated(
@@ -185,10 +186,30 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated(
 
 def test_a_centre_for_many_agents_is_refused_at_once(run: Path) -> None:
     values = {key: manifest.read(file(run))[key] for key in KEPT}
-    values["spec"] |= {"num_agents": 10**8, "num_actions": 5}
+    values["spec"] |= {"num_agents": manifest.MOST, "num_actions": 5}
     values["extra"]["actor"] |= {"agents": 1}
     rewrite(run, values)
     refused_in_little_memory(run)
+
+
+@pytest.mark.parametrize("key", ["num_agents", "num_actions"])
+@pytest.mark.parametrize("value", [manifest.MOST + 1, 10**8, 10**18])
+def test_more_agents_than_there_can_be_are_refused_before_anything_is_loaded(
+    key: str, value: int, run: Path
+) -> None:
+    values = {key: manifest.read(file(run))[key] for key in KEPT}
+    rewrite(run, changed(values, ("spec", key), lambda table, key: table.update({key: value})))
+    (file(run).parent / checkpoint.TENSORS).unlink()
+    refused(run, rf"manifest.json: spec has {key} = {value}\)")
+    script = (
+        "import sys\nfrom ascore.cli import main\n"
+        f"status = main(['resume', {str(run)!r}])\n"
+        "print(status, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "1 False\n", done.stderr
+    assert f"spec has {key} = {value})" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

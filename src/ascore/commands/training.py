@@ -184,9 +184,11 @@ def _evaluation(run: Run, episodes: int) -> Evaluation | None:
 
 def resume(argv: list[str]) -> int:
     """Continues a run from its newest checkpoint."""
+    from ascore.runs import checkpoint
     from ascore.runtime.progress import Progress, waiting
 
     options = parse(ResumeOptions, argv)
+    checkpoint.require_manifest(options.run, options.checkpoint)  # before PyTorch is loaded
     with waiting("loading PyTorch"):
         from ascore.runs.session import resume
         from ascore.runtime.ranks import joined

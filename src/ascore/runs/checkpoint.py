@@ -187,14 +187,18 @@ def find(run: Path, name: str | None = None) -> Path:
     return paths[-1]
 
 
-def load(run: Path, name: str | None = None) -> Checkpoint:
-    """Reads the newest checkpoint of a run, or the one called `name` ("00000120" or "120").
+def require_manifest(run: Path, name: str | None = None) -> None:
+    """Refuses a checkpoint whose manifest `load` would refuse, before anything is loaded for it.
 
     Raises:
-        CheckpointError: the checkpoint is missing, damaged (checksum, format, missing file) or of
-            a newer format; the message names the file and an older checkpoint to load instead.
+        CheckpointError: as `load`; no error if the run has no checkpoint yet.
     """
-    run = Path(run)
+    if folders(run):
+        _described(run, name)
+
+
+def _described(run: Path, name: str | None) -> tuple[Path, dict[str, Any], str]:
+    """The newest checkpoint or the one called `name`, its manifest, and what to do without it."""
     path = find(run, name)
     others = [p.name for p in folders(run) if p != path]
     remedy = (
@@ -203,10 +207,24 @@ def load(run: Path, name: str | None = None) -> Checkpoint:
         else "there is no older checkpoint; train again from the start"
     )
     try:
-        values = manifest.read(path / MANIFEST)
-        data = tensorfile.read(path / TENSORS)
+        return path, manifest.read(path / MANIFEST), remedy
     except CheckpointError:
         raise
+    except (OSError, ValueError) as error:
+        message = f"checkpoint {path} is damaged ({error}); {remedy}"
+        raise CheckpointError(message) from error
+
+
+def load(run: Path, name: str | None = None) -> Checkpoint:
+    """Reads the newest checkpoint of a run, or the one called `name` ("00000120" or "120").
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged (checksum, format, missing file) or of
+            a newer format; the message names the file and an older checkpoint to load instead.
+    """
+    path, values, remedy = _described(Path(run), name)
+    try:
+        data = tensorfile.read(path / TENSORS)
     except (OSError, ValueError) as error:
         message = f"checkpoint {path} is damaged ({error}); {remedy}"
         raise CheckpointError(message) from error

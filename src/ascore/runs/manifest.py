@@ -17,6 +17,8 @@ from ascore.runs.files import json_text
 
 FORMAT = 1
 CHECKSUM = "checksum"
+MOST = 2**24
+"""Agents or actions that a manifest may speak of; far more than can be trained."""
 _BLANK = "0" * 64  # stands for the checksum while it is computed
 _KEYS = {"format", "ascore", "update", "sha256", "spec", "extra", "config"}
 
@@ -102,8 +104,8 @@ _MANIFEST: dict[str, Any] = {
     "ascore": is_text,
     "sha256": is_text,
     "spec": {
-        "num_agents": _whole(1),
-        "num_actions": _whole(1),
+        "num_agents": _whole(1, MOST),
+        "num_actions": _whole(1, MOST),
         "obs_scale?": is_number,
         "action_counts?": _list_of(_whole(1), at_least=1),
     },
