@@ -31,7 +31,7 @@ def memory(result: Report, spec: Spec) -> None:
     result.costs["bytes_per_update"] = needed
     free = free_bytes()
     observation = (
-        f"at least {in_words(needed)} for an update with the defaults "
+        f"about {in_words(needed)} for an update with the defaults "
         f"({config.num_envs} copies, {spec.horizon} steps)"
     )
     if free is None or needed < free:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ascore.algorithms.contract import Algorithm
 from ascore.config import Config
+from ascore.envs.factory import is_external
 from ascore.envs.vec_env import Spec
 from ascore.errors import ConfigError
 from ascore.learning.networks import LARGEST
@@ -22,12 +23,31 @@ REMEDIES = {
     "observations": "lower num_envs or rollout_steps",
     "networks": "lower actor_hidden and critic_hidden, or use fewer agents",
     "messages": "lower num_envs or rollout_steps, or use fewer agents",
+    "targets": "lower num_envs or rollout_steps, or use fewer agents",
+    "passes": "raise minibatches, or lower num_envs, rollout_steps, actor_hidden or critic_hidden",
 }
 """Remedies, by the part that needs most memory."""
 
+CHUNK = 768
+"""Rows for which the engine keeps one gradient per network (`kChunk` in C++)."""
+
+KEPT_BYTES = 4 * 2**20
+"""What the engine keeps of hidden layers between two passes, at most (`kMostKept` in C++)."""
+
+TARGET_BYTES = 80
+"""Per row and agent, beside the rollout: values, sums in double precision, normalised advantages,
+indices of actions, and copies between them."""
+
+TORCH_BYTES, NUMBA_BYTES = 100_000_000, 250_000_000
+"""What PyTorch's compiler takes, which its optimisers load in their first step, and Numba's."""
+
 
 def bytes_needed(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int) -> dict[str, int]:
-    """Lower bound of the bytes that one process allocates, by part.
+    """About how many bytes one process allocates until its first update is done, by part.
+
+    What exists at different times is counted as if it existed together, so that a run that is let
+    through does not fail later for want of memory. The process as it is, threads and checkpoints
+    are not counted.
 
     Args:
         spec: sizes as the learner sees them.
@@ -38,24 +58,68 @@ def bytes_needed(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int
     n, a, o = spec.num_agents, spec.num_actions, math.prod(spec.obs_shape)
     heads = n if algorithm.head_per_agent else 1
     rows = (config.rollout_steps or spec.horizon) * num_envs
+    part = -(-rows // config.minibatches)
     entry = np.dtype(spec.obs_dtype).itemsize
     # Per row: observation, neighbours, two flags; and per agent action, reward, value, advantage,
     # return and normalised return.
     rollout = rows * (spec.views * o * entry + n * n + 2 + n * 6 * 4)
     trunks = heads if config.actor == "separate" else 1
-    actor = n * trunks * _parameters((o, *config.actor_hidden, heads // trunks * a))
+    one_actor = trunks * _parameters((o, *config.actor_hidden, heads // trunks * a))
     seen = o if algorithm.critic_view is None else algorithm.critic_view.size(spec)
-    critic = n * _parameters((seen, *config.critic_hidden, 1))
+    one_critic = _parameters((seen, *config.critic_hidden, 1))
+    actor, critic = n * one_actor, n * one_critic
     # Critics are asked about a copy with the last states; PyTorch turns bytes into float32.
     floats = config.backend in ("torch", "kernel") or algorithm.compiled is None
     floats = floats or max(actor, critic) > n * LARGEST  # the engine refuses them
     width = entry + (4 if floats and entry < 4 else 0)
+    masked = is_external(spec.name)  # any of these may give masks, kept as they are and as flags
+    if masked:
+        rollout += rows * n * a * (3 if floats else 1)
+    if floats:
+        passes = _by_pytorch(config, n, trunks, rows, part)
+        passes += 4 * part * n * heads * 12 * (a + 1)  # the objective with its graph
+        passes += 4 * spec.views * o * (2 * rows + part * (1 + heads * (trunks > 1)))  # inputs
+        passes += TORCH_BYTES
+        passes += NUMBA_BYTES * (algorithm.compiled is not None and config.backend != "torch")
+    else:
+        passes = 4 * (-(-part // CHUNK) + 1) * (_padded(actor) + _padded(critic)) + KEPT_BYTES
+        widths = sum((*config.actor_hidden, *config.critic_hidden))
+        passes += 2 * 4 * CHUNK * widths * config.torch_threads  # layers of a chunk, one per thread
+    copies = 2 + algorithm.sends_policies + 2 * (config.anticipation == "correction")
+    copies += floats * (1 + masked)
+    messages = rows * n * heads * (4 * a * copies + 16)
     return {
         "rollout": rollout,
         "observations": rows * spec.views * o * width,
         "networks": 4 * 4 * (actor + critic),  # parameters, gradients and two moments
-        "messages": 4 * n * rows * heads * a,
+        "messages": messages,
+        "targets": TARGET_BYTES * rows * n,
+        "passes": passes,
     }
+
+
+def _by_pytorch(config: Config, n: int, trunks: int, rows: int, part: int) -> int:
+    """Bytes of hidden layers, kept for the gradients of a minibatch or passed through by all rows.
+
+    Args:
+        config: widths of the layers.
+        n: number of agents.
+        trunks: networks of an agent's actor.
+        rows: of the batch.
+        part: of a minibatch.
+    """
+    widths = [
+        [n * trunks * size for size in config.actor_hidden],
+        [n * size for size in config.critic_hidden],
+    ]
+    widest = max((size for layers in widths for size in layers), default=0)
+    kept = sum(map(sum, widths)) + 3 * widest
+    return 4 * max(part * kept, rows * 2 * widest)
+
+
+def _padded(parameters: int) -> int:
+    """Parameters as vector registers hold them: rows are filled up."""
+    return parameters * 3 // 2
 
 
 def require_memory(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int) -> None:
@@ -71,7 +135,7 @@ def require_memory(spec: Spec, config: Config, algorithm: Algorithm, num_envs: i
     parts = ", ".join(f"{part} {in_words(size)}" for part, size in needed.items())
     most = max(needed, key=lambda part: needed[part])
     message = (
-        f"this run needs at least {in_words(total)} of memory ({parts}) but only {in_words(free)} "
+        f"this run needs about {in_words(total)} of memory ({parts}) but only {in_words(free)} "
         f"are free; {REMEDIES[most]}"
     )
     raise ConfigError(message)

@@ -46,7 +46,10 @@ class Channel:
         Raises:
             OSError: the other end is gone.
         """
-        data = b"" if content is None else pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
+        if content is None:
+            self._sock.sendall(_HEAD.pack(kind, 0))
+            return
+        data = pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
         self._sock.sendall(_HEAD.pack(kind, len(data)) + data)
 
     def receive(self, idle: Callable[[], None] = lambda: None) -> tuple[bytes, Any]:
