@@ -17,7 +17,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,8 @@ MODULES = [
     "pettingzoo.classic.rps_v2",
     *(f"momaland.envs.{name}" for name in MOMA),
 ]
+
+COLUMNS = ("environment", "as shipped", "remedy followed", "with it")
 
 # What a refusal is about -> the configuration that follows its remedy.
 REMEDIES: dict[str, dict[str, Any]] = {
@@ -89,8 +90,7 @@ def attempt(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def tried(settings: dict[str, Any]) -> dict[str, Any]:
-    """As `attempt`, in a process of its own, with the seconds it took."""
-    began = time.perf_counter()
+    """As `attempt`, in a process of its own."""
     command = [sys.executable, __file__, "--attempt", json.dumps(settings)]
     environment = {**os.environ, "SDL_VIDEODRIVER": "dummy", "PYTHONWARNINGS": "ignore"}
     try:
@@ -98,20 +98,35 @@ def tried(settings: dict[str, Any]) -> dict[str, Any]:
             command, capture_output=True, text=True, timeout=SECONDS, env=environment
         )
     except subprocess.TimeoutExpired:
-        return {"trained": False, "says": f"not done after {SECONDS:.0f} s", "seconds": SECONDS}
+        return {"trained": False, "says": f"not done after {SECONDS:.0f} s"}
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines:
         reason = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        result: dict[str, Any] = {"trained": False, "says": f"status {done.returncode}: {reason}"}
-    else:
-        result = json.loads(lines[-1])
-    return {**result, "seconds": time.perf_counter() - began}
+        return {"trained": False, "says": f"status {done.returncode}: {reason}"}
+    result: dict[str, Any] = json.loads(lines[-1])
+    return result
+
+
+def short(module: str) -> str:
+    """The name of an environment in the table."""
+    return module.removeprefix("pettingzoo.").removeprefix("momaland.envs.")
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Markdown: what was trained as it ships, and what needed which remedy."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in rows:
+        key = ("trained", "") if each["as shipped"] == "trained" else (
+            f"refused; with {each['remedy followed']}", each["with it"])  # fmt: skip
+        groups.setdefault(key, []).append(f"`{each['environment']}`")
+    lines = ["| environments | as they ship | then |", "|---|---|---|"]
+    lines += [f"| {', '.join(names)} | {key[0]} | {key[1]} |" for key, names in groups.items()]
+    return "\n".join(lines)
 
 
 def row(module: str) -> dict[str, Any]:
     """Tries an environment as it ships, then with one remedy after the other."""
     settings: dict[str, Any] = {**SMALL, "env": f"{module}:parallel_env"}
-    name = module.removeprefix("pettingzoo.").removeprefix("momaland.envs.")
     shipped = outcome = tried(settings)
     followed: list[str] = []
     while not outcome["trained"] and len(followed) < len(REMEDIES):
@@ -124,13 +139,20 @@ def row(module: str) -> dict[str, Any]:
             settings["env_params"] = {"module": module}
         outcome = tried(settings)
     return {
-        "environment": name,
-        "as shipped": "trained" if shipped["trained"] else shipped["says"],
+        "environment": short(module),
+        "as shipped": "trained" if shipped["trained"] else shipped["says"].partition(";")[0],
         "remedy followed": " and ".join(followed),
         "with it": ("trained" if outcome["trained"] else outcome["says"]) if followed else "",
-        "seconds": f"{outcome['seconds']:.0f}",
         "fine": shipped["trained"] or outcome["trained"],
     }
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes the rows as CSV."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def main() -> int:
@@ -149,12 +171,8 @@ def main() -> int:
         rows.append(row(module))
         words = [rows[-1][key] for key in ("as shipped", "remedy followed", "with it")]
         print(f"{rows[-1]['environment']}: {'; '.join(w for w in words if w)}", flush=True)
-    if given.out:
-        with given.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, [key for key in rows[0] if key != "fine"],
-                                    extrasaction="ignore", lineterminator="\n")  # fmt: skip
-            writer.writeheader()
-            writer.writerows(rows)
+        if given.out:
+            write(given.out, rows)
     fine = sum(each["fine"] for each in rows)
     shipped = sum(each["as shipped"] == "trained" for each in rows)
     print(f"{shipped} of {len(rows)} trained as they ship, {fine} with the remedies named")

@@ -47,6 +47,7 @@ SHARED: dict[str, Any] = {
 GAMES: dict[str, dict[str, Any]] = {
     "reference": {"episodes": 1200},
     "beach": {"episodes": 3000},
+    "foraging": {"episodes": 400},
 }
 """What each game has of its own; `episodes` is what some ten seconds of a core are enough for."""
 

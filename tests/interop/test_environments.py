@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import csv
 import importlib.util
 import math
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,6 +15,7 @@ import ascore
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "environments"
+RESULTS = ROOT / "docs" / "environments"
 
 # Game -> what it needs, agents, numbers of actions.
 GAMES = {
@@ -36,6 +39,16 @@ SMALL = {"num_envs": 2, "rollout_steps": 8, "iterations": 1, "minibatches": 1, "
 
 def has(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
+
+
+def module(name: str) -> ModuleType:
+    """A program of the folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"environments_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
 def constructors() -> dict[str, ast.FunctionDef]:
@@ -99,3 +112,30 @@ def test_what_shows_nothing_at_its_end_keeps_what_it_showed_before() -> None:
     seen = [env.step({"a": 0, "b": 0})[0] for _ in range(3)]
     assert seen == [{"a": [t], "b": [t]} for t in (1, 2, 2)]
     assert env.agents == []
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with (RESULTS / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_page_has_the_returns_of_all_runs() -> None:
+    study = module("study")
+    runs = rows("returns")
+    seeds: dict[tuple[str, str], set[str]] = {}
+    for row in runs:
+        seeds.setdefault((row["game"], row["algorithm"]), set()).add(row["seed"])
+        assert row["settings"] == study.settings(row["game"])
+    assert all(each == set("01234") for each in seeds.values())
+    assert study.table(runs) in (ROOT / "docs" / "environments.md").read_text()
+
+
+def test_the_page_has_what_the_registry_came_to() -> None:
+    registry = module("registry")
+    tried = rows("registry")
+    assert {registry.short(name) for name in registry.MODULES} >= {
+        row["environment"] for row in tried
+    }
+    trained = [row for row in tried if "trained" in (row["as shipped"], row["with it"])]
+    assert len(trained) >= 26
+    assert registry.table(tried) in (ROOT / "docs" / "environments.md").read_text()
