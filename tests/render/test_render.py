@@ -108,7 +108,7 @@ def cleanup(
 ) -> Moment:
     return Moment(
         env="cleanup-v1",
-        params={"beam_length": 3, "profile": profile},
+        params={"beam_length": 3, "profile": profile, "move_frame": "profile"},
         state=state,
         time=5,
         horizon=100,

@@ -78,5 +78,7 @@ def render(argv: list[str]) -> int:
         print_json({**vars(result), "path": str(result.path)})
     else:
         print(f"{result.steps} steps, team return {result.team_return:.2f}")
+        if result.shortened:
+            print("the rest of the episode is waiting; --steps N draws it too")
         print(f"picture written to {result.path}")
     return 0

@@ -81,6 +81,7 @@ class Environment:
         bounds: bounds of float observations; None for uint8.
         milestones: events whose time is measured, since returns do not show speed.
         meanings: meanings of actions that depend on the state.
+        over: when nothing is left to do but to wait for the end; a replay need not show that.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Environment:
     bounds: Bounds | None = None
     milestones: Mapping[str, Event] = field(default_factory=dict)
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
+    over: Event | None = None
 
     @property
     def core(self) -> type[_core.CoreVecEnv]:

@@ -98,7 +98,8 @@ def frame(env: VecEnv, index: int = 0) -> npt.NDArray[np.uint8]:
 def picture(now: Moment) -> Image.Image:
     """Draws a moment as an RGB image; all images of an episode have one size."""
     scene = scene_of(now.env, now.params, now.state)
-    table = _Table(now)
+    names = [scene.words.get(name, name) for name in now.action_names]
+    table = _Table(len(now.state["agents"]), names)
     beside = scene.width < WIDE * scene.height
     if beside:
         rows = max(1, (scene.height - ROW_HEIGHT) // ROW_HEIGHT)
@@ -119,9 +120,9 @@ def picture(now: Moment) -> Image.Image:
     acts = None if now.action is None else [now.action_names[a] for a in now.action]
     scene.draw(canvas, MARGIN, TITLE_HEIGHT, now.state, acts)
     if beside:
-        table.draw(canvas, MARGIN + scene.width + 2 * MARGIN, TITLE_HEIGHT, now, acts)
+        table.draw(canvas, MARGIN + scene.width + 2 * MARGIN, TITLE_HEIGHT, now)
     else:
-        table.draw(canvas, MARGIN, TITLE_HEIGHT + scene.height + MARGIN, now, acts)
+        table.draw(canvas, MARGIN, TITLE_HEIGHT + scene.height + MARGIN, now)
     canvas.line([(MARGIN, legend_top - 6), (MARGIN + inner, legend_top - 6)], LINE)
     for x, row, entry in legend:
         top = legend_top + LEGEND_ROW * row + (LEGEND_ROW - ICON) / 2
@@ -184,10 +185,10 @@ class _Table:
 
     number, figure = 28, 62
 
-    def __init__(self, now: Moment) -> None:
-        self.count = len(now.state["agents"])
-        names = ["last action", *now.action_names]
-        self.action = math.ceil(max(text_width(name, TEXT_SIZE) for name in names)) + 6
+    def __init__(self, agents: int, action_names: Sequence[str]) -> None:
+        self.count, self.names = agents, action_names
+        widest = max(text_width(name, TEXT_SIZE) for name in ["last action", *action_names])
+        self.action = math.ceil(widest) + 6
         self.column = self.number + self.action + 2 * self.figure
         self.rows = self.columns = 1
 
@@ -207,9 +208,7 @@ class _Table:
     def height(self) -> int:
         return (self.rows + 1) * ROW_HEIGHT
 
-    def draw(
-        self, canvas: Canvas, left: float, top: float, now: Moment, acts: Sequence[str] | None
-    ) -> None:
+    def draw(self, canvas: Canvas, left: float, top: float, now: Moment) -> None:
         """Draws the table; unknown values are shown as a dash."""
         for column in range(self.columns):
             x = left + column * (self.column + COLUMN_GAP)
@@ -221,7 +220,7 @@ class _Table:
             y = top + (row + 1.5) * ROW_HEIGHT
             draw_agent(canvas, x + 10, y, 9.5, agent)
             words = (
-                "-" if acts is None else acts[agent],
+                "-" if now.action is None else self.names[now.action[agent]],
                 "-" if now.reward is None else _number(float(now.reward[agent])),
                 "-" if now.returns is None else _number(float(now.returns[agent])),
             )

@@ -36,6 +36,8 @@ LONGEST_GIF = 1_000
 SLOWEST, FASTEST = 0.1, 50.0
 LAST_FRAME_SECONDS = 2.0
 
+AFTERWARDS = 6  # steps shown once nothing is left to do
+
 SUPPORTED = ".gif (the episode), .png (its end) or no suffix (a folder with one PNG per step)"
 
 
@@ -48,12 +50,14 @@ class Replay:
         frames: number of pictures written.
         steps: number of steps played.
         team_return: sum of the rewards over agents and steps.
+        shortened: whether it ends before the episode does, since nothing was left to do.
     """
 
     path: Path
     frames: int
     steps: int
     team_return: float
+    shortened: bool = False
 
 
 def moments(
@@ -64,6 +68,7 @@ def moments(
     steps: int | None = None,
     episode: int | None = None,
     note: str = "",
+    to_the_end: bool = True,
 ) -> Iterator[Moment]:
     """Plays the next episode of a batch and yields the moments of environment `index`.
 
@@ -74,6 +79,7 @@ def moments(
         steps: maximum number of steps; None = to the end of the episode.
         episode: episode number to show; None = that of the environment.
         note: short description of the policy.
+        to_the_end: whether to go on when nothing is left to do but to wait for the end.
 
     Yields:
         The start, then one moment per step. The last one is the end of the episode, not the new
@@ -85,6 +91,8 @@ def moments(
     now = replace(now, episode=number, returns=np.zeros(env.spec.num_agents), note=note)
     yield now
     returns = np.zeros(env.spec.num_agents)
+    over = None if to_the_end else ENVIRONMENTS[env.spec.name].over
+    waited = 0
     for time in range(1, (env.spec.horizon if steps is None else steps) + 1):
         action = act(obs)
         state = env.inspect(index, action)
@@ -98,7 +106,8 @@ def moments(
             reward=reward[index].copy(),
             returns=returns,
         )
-        if terminated[index] or truncated[index]:
+        waited += over is not None and over(state)
+        if terminated[index] or truncated[index] or waited > AFTERWARDS:
             return
 
 
@@ -129,7 +138,8 @@ def replay(
         seed: seed of the environment; None = the training seed, or 0.
         greedy: take the most probable action instead of sampling.
         checkpoint: name of a checkpoint; None = the newest.
-        steps: maximum number of steps; None = the whole episode.
+        steps: maximum number of steps; None = the whole episode, or until nothing is left to do (in
+            Exchange, when all food is eaten).
         fps: steps per second of a GIF.
         env_params: parameters of an environment given by name; a run has its own.
         report: called with the number of frames drawn and their maximum, as the episode may end
@@ -159,8 +169,10 @@ def replay(
             "or for a folder of PNGs"
         )
         raise ValueError(message)
-    played = moments(env, act, steps=most, episode=episode, note=note)
-    return save(played, out, fps=fps, total=most + 1, report=report)
+    played = moments(env, act, steps=most, episode=episode, note=note, to_the_end=steps is not None)
+    result = save(played, out, fps=fps, total=most + 1, report=report)
+    ended = bool(env.terminated[0] or env.truncated[0])
+    return replace(result, shortened=steps is None and not ended)
 
 
 def save(

@@ -52,4 +52,5 @@ RECORD = Environment(
     scene="ascore.render.scenes.square:ExchangeScene",
     bounds=_bounds,
     milestones={"boxes_open": lambda held: bool((held["food"] > 0).all())},
+    over=lambda held: bool((held["food"] == 2).all()),
 )

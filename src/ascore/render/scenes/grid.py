@@ -58,6 +58,15 @@ def draw_beam(canvas: Canvas, left: float, top: float, side: float) -> None:
     canvas.rectangle(left + inset, top + inset, width, width, mix(BEAM, PAPER, 0.5), None, 0, inset)
 
 
+# Moves of agents that turn are relative to where they face.
+RELATIVE = {
+    "up": "forward",
+    "down": "back",
+    "turn_clockwise": "turn right",
+    "turn_counterclockwise": "turn left",
+}
+
+
 class GridScene:
     """A map of walls and grounds, with apples, waste, and agents facing one of four ways."""
 
@@ -76,6 +85,9 @@ class GridScene:
         self.width, self.height = self.cells.width, self.cells.height
         self.present = [g for g in self.grounds if g[0] in state and state[g[0]].any()]
         self.has_waste = "waste" in state
+        frame = params.get("move_frame", "profile")
+        relative = frame == "ego" or (frame == "profile" and params.get("profile") != "features")
+        self.words: Mapping[str, str] = RELATIVE if relative else {}
 
     def legend(self) -> list[Entry]:
         """Legend of the things on this map."""

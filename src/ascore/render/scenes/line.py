@@ -36,6 +36,7 @@ class PredationScene:
 
     def __init__(self, params: Mapping[str, Any], state: State) -> None:
         count = len(state["agents"])
+        self.words: Mapping[str, str] = {}
         self.length = float(params["length"])
         self.track = max(17.0, min(44.0, 400 / count))
         self.width = 620

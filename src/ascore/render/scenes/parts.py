@@ -46,6 +46,8 @@ class Scene(Protocol):
 
     width: int
     height: int
+    words: Mapping[str, str]
+    """What actions are called on the picture, where their name would mislead."""
 
     def legend(self) -> list[Entry]:
         """Legend entries of all kinds of things in the scene."""

@@ -74,6 +74,7 @@ class SquareBoard:
     named: tuple[tuple[str, Icon], ...]
 
     def __init__(self, params: Mapping[str, Any], state: State) -> None:
+        self.words: Mapping[str, str] = {}
         self.cells = Cells(params["size"], params["size"], len(state["agents"]))
         self.width, self.height = self.cells.width, self.cells.height
 
