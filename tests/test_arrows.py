@@ -16,14 +16,15 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "ascore"
 # Room: the rooms whose modules it may import, for types only or at first use included. A file at
 # the root is a room of its own, and "" is the package itself.
 ARROWS = {
-    "": "_core algorithms config envs errors interop runs",
+    "": "_core algorithms config envs errors interop render runs",
     "__main__": "cli",
     "algorithms": "_core config envs errors streams",
     "benchmark": "_core algorithms config envs errors interop learning reference runtime",
     "cli": "_core commands errors",
     "commands": "_core algorithms benchmark config envs errors experiments interop render report"
     " runs runtime",
-    "config": "envs errors reading",
+    "config": "display envs errors reading",
+    "display": "",
     "envs": "_core errors runtime streams",
     "errors": "",
     "experiments": "algorithms config envs errors reading render runs runtime scripted streams",
@@ -33,7 +34,7 @@ ARROWS = {
     "reference": "",
     "render": "envs errors runs scripted streams",
     "report": "config envs errors experiments render runs",
-    "runs": "_core algorithms config envs errors learning reading runtime streams",
+    "runs": "_core algorithms config display envs errors learning reading runtime streams",
     "runtime": "_core errors",
     "scripted": "envs",
     "streams": "",

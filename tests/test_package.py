@@ -220,6 +220,7 @@ def test_the_compiled_core_knows_no_algorithm() -> None:
     [
         ("train", "torch", "train"),
         ("parallel_env", "pettingzoo", "pettingzoo"),
+        ("plot", "matplotlib", "plot"),
         ("vector_env", "gymnasium", "pettingzoo"),
         ("torchrl_env", "tensordict", "torchrl"),
     ],

@@ -20,6 +20,17 @@ from ascore.envs.factory import make
 from ascore.envs.table import ENVIRONMENTS
 from ascore.envs.vec_env import Spec, VecEnv
 from ascore.errors import EXTRAS as _EXTRAS
+from ascore.errors import (
+    AscoreError,
+    AscoreWarning,
+    CheckpointError,
+    ConfigError,
+    EnvError,
+    NonFiniteError,
+    RankError,
+    RunError,
+    TrustError,
+)
 
 if TYPE_CHECKING:
     from ascore.algorithms.contract import Algorithm, Compiled
@@ -27,51 +38,81 @@ if TYPE_CHECKING:
     from ascore.config import Config
     from ascore.interop.pettingzoo import parallel_env
     from ascore.interop.torchrl import torchrl_env
+    from ascore.interop.trackers import mlflow_report, wandb_report
     from ascore.interop.vector import vector_env
+    from ascore.render.plots import plot
+    from ascore.runs.comparison import Comparison, compare
     from ascore.runs.evaluation import Evaluation, evaluate
     from ascore.runs.policy import Policy, export_policy, load_policy
-    from ascore.runs.session import Run, resume, train
+    from ascore.runs.record import METRICS, Record, Report
+    from ascore.runs.run import Run
+    from ascore.runs.session import resume, train
 
 _LAZY = {
     "Algorithm": "algorithms.contract",
     "Compiled": "algorithms.contract",
     "register_algorithm": "algorithms.table",
+    "Comparison": "runs.comparison",
+    "compare": "runs.comparison",
     "Config": "config",
     "Evaluation": "runs.evaluation",
     "evaluate": "runs.evaluation",
     "export_policy": "runs.policy",
+    "METRICS": "runs.record",
+    "Record": "runs.record",
+    "Report": "runs.record",
+    "mlflow_report": "interop.trackers",
+    "wandb_report": "interop.trackers",
     "parallel_env": "interop.pettingzoo",
+    "plot": "render.plots",
     "torchrl_env": "interop.torchrl",
     "vector_env": "interop.vector",
     "Policy": "runs.policy",
     "load_policy": "runs.policy",
-    "Run": "runs.session",
+    "Run": "runs.run",
     "resume": "runs.session",
     "train": "runs.session",
 }
 
 __all__ = [
     "ENVIRONMENTS",
+    "METRICS",
     "Algorithm",
+    "AscoreError",
+    "AscoreWarning",
+    "CheckpointError",
+    "Comparison",
     "Compiled",
     "Config",
+    "ConfigError",
+    "EnvError",
     "Evaluation",
+    "NonFiniteError",
     "Policy",
+    "RankError",
+    "Record",
+    "Report",
     "Run",
+    "RunError",
     "Spec",
+    "TrustError",
     "VecEnv",
     "__version__",
+    "compare",
     "evaluate",
     "export_policy",
     "gae",
     "load_policy",
     "make",
+    "mlflow_report",
     "parallel_env",
+    "plot",
     "register_algorithm",
     "resume",
     "torchrl_env",
     "train",
     "vector_env",
+    "wandb_report",
 ]
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
+from ascore.display import html_table
 from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
 from ascore.reading import DEEPEST_KEY, TOML_LIMIT, read_regular, require_few_keys, toml
@@ -71,7 +72,7 @@ _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
 RENAMED: dict[str, dict[str, str]] = {"backend": {"fused": "engine"}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """Every key of a training run, with the defaults of the algorithm specification.
 
@@ -329,6 +330,48 @@ class Config:
         """Plain values (lists for tuples), as TOML and JSON hold them."""
         values = dataclasses.asdict(self)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def differences(self) -> tuple[str, dict[str, Any]]:
+        """The preset that is nearest, and what differs from it.
+
+        Returns:
+            Name of a preset of the environment, "" for the defaults; keys and values that differ
+            from it, the environment and the algorithm not counted.
+        """
+        presets = [] if ":" in self.env else [p for e, p in preset_names() if self._is(e)]
+        bases = {name: _read_preset(self.env, name) for name in sorted(presets, reverse=True)}
+        nearest, fewest = "", self._changes({})
+        for name, values in bases.items():
+            changes = self._changes(values)
+            if len(changes) < len(fewest) or not nearest:
+                nearest, fewest = name, changes
+        return nearest, fewest
+
+    def _is(self, env: str) -> bool:
+        return self.env.startswith(f"{env}-v")
+
+    def _changes(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Keys whose value is neither the one given here nor, where none is, the default."""
+        base = Config(**{**values, "env": self.env, "algorithm": self.algorithm}).to_dict()
+        own = self.to_dict()
+        return {key: own[key] for key in own if own[key] != base[key]}
+
+    def __repr__(self) -> str:
+        preset, changes = self.differences()
+        name = f"Config.preset({self.env!r}" if preset else f"Config(env={self.env!r}"
+        given = {"algorithm": self.algorithm}
+        if preset not in ("", "tuned"):
+            given["preset"] = preset
+        text = "".join(f", {key}={value!r}" for key, value in {**given, **changes}.items())
+        return f"{name}{text})"
+
+    def _repr_html_(self) -> str:
+        preset, changes = self.differences()
+        base = f"preset {preset}" if preset else "defaults"
+        rows = [(key, str(value)) for key, value in changes.items()]
+        title = f"{self.algorithm} on {self.env}"
+        notes = [f"All else as in the {base}." if rows else f"Everything as in the {base}."]
+        return html_table(title, (), rows, notes)
 
     def replace(self, **changes: Any) -> Config:
         """A copy with some keys changed; env_params given here replace the old ones."""

@@ -361,12 +361,36 @@ def test_a_sweep_is_every_combination(tmp_path: Path, capsys: pytest.CaptureFixt
     line = next(x for x in output.splitlines() if x.startswith("| as/actor_hidden=4 |"))
     assert f"| 2 | {np.mean(returns):.2f} [" in line
     assert json.loads((tmp_path / "sweep.json").read_text())["command"].startswith("ascore sweep")
-    assert (tmp_path / "sweep.md").read_text().startswith("```sh\nascore sweep predation")
+    page = (tmp_path / "sweep.md").read_text()
+    assert page.startswith("```sh\nascore sweep predation")
+    assert "![Learning curves by setting](sweep.png)" in page
+    assert f"picture written to {tmp_path / 'sweep.png'}" in output
+    with Image.open(tmp_path / "sweep.png") as picture:
+        assert min(picture.size) > 400
+    assert run(capsys, "plot", str(tmp_path), "--out", str(tmp_path / "again.png"))[0] == 0
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "sweep.png").read_bytes()
 
     again = json.loads(run(capsys, "sweep", "--out", str(tmp_path), "--json")[1])
     assert [cell["team_return"] for cell in again["cells"]] == pytest.approx(
         [float(row["team_return"]) for row in rows], rel=1e-5
     )
+    assert again["picture"] == str(tmp_path / "sweep.png")
+
+
+def test_a_sweep_without_matplotlib_has_its_tables_and_says_how_to_get_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in ("ascore.render.plots", "ascore.render.charts"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    status, output, err = run(capsys, *SWEEP, "--seeds", "0", "--out", str(tmp_path))
+    assert status == 0
+    assert "tables written to" in output
+    assert "picture written" not in output
+    assert "no picture, since matplotlib is missing; pip install 'ascore[plot]', then: " in err
+    assert f"ascore plot {tmp_path}" in err
+    assert (tmp_path / "sweep.md").exists()
+    assert not (tmp_path / "sweep.png").exists()
 
 
 def test_the_same_list_runs_as_a_job_array(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

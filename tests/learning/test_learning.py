@@ -10,7 +10,7 @@ from typing import Any
 
 import ascore
 from ascore.config import Config
-from ascore.experiments.statistics import Estimate, estimate
+from ascore.runs.statistics import Estimate, estimate
 
 SEEDS = 5
 # Halfway between random play and full cooperation. Measured with intervals: AS -74.6 [-76.2,

@@ -19,9 +19,9 @@ from ascore.cli import main
 from ascore.errors import RunError
 from ascore.experiments import sweeps
 from ascore.experiments.cells import read_list
-from ascore.experiments.statistics import band, estimate
+from ascore.runs.statistics import band, estimate
 from ascore.experiments.tables import shown
-from ascore.render.plots import smoothed
+from ascore.runs.course import smoothed
 from ascore.report import curves, html, page
 from ascore.report.build import Written, report
 from ascore.report.concerns import concerns

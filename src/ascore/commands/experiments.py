@@ -23,14 +23,14 @@ from ascore.commands.shared import (
 )
 from ascore.envs.factory import is_external
 from ascore.envs.parameters import read_value
-from ascore.errors import UsageError
+from ascore.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from ascore.experiments.cells import Cell
     from ascore.runtime.pool import Outcome
 
 RUNS = "runs"
-SWEEP = "sweep.json"
+SWEEP, PICTURE = "sweep.json", "sweep.png"
 
 
 def sweep(argv: list[str]) -> int:
@@ -120,19 +120,49 @@ def _report_sweep(
     from ascore.runs.files import json_text, write_atomic
 
     table = sweeps.rows(cells, options.out / RUNS)
+    picture: Path | None = None
     if table:
         record = record | _provenance()
         text = sweeps.as_markdown(table)
         write_atomic(options.out / "sweep.csv", as_csv(table).encode())
         write_atomic(options.out / SWEEP, json_text(record, indent=1).encode())
-        page = f"```sh\n{record['command']}\n```\n\n{text}"
+        picture = _picture(options.out)
+        image = f"![Learning curves by setting]({picture.name})\n\n" if picture else ""
+        page = f"```sh\n{record['command']}\n```\n\n{image}{text}"
         write_atomic(options.out / "sweep.md", page.encode())
     if options.json:
         failures = {o.name: o.reason for o in outcomes if o.status == "failed"}
-        print_json({"out": str(options.out), "cells": table, "failures": failures})
+        shown = str(picture) if picture else None
+        print_json(
+            {"out": str(options.out), "picture": shown, "cells": table, "failures": failures}
+        )
     elif table:
         print(text, end="")
         print(f"tables written to {options.out / 'sweep.md'} and {options.out / 'sweep.csv'}")
+        if picture:
+            print(f"picture written to {picture}")
+
+
+def _picture(out: Path) -> Path | None:
+    """Draws the finished runs of a sweep; None, and a line that says why, where that is impossible.
+
+    The tables are there in any case: hours of training should not end in an error.
+    """
+    try:
+        from ascore.render.plots import plot_runs
+
+        plot_runs([out / RUNS], out / PICTURE)
+    except ModuleNotFoundError as error:
+        print(
+            f"ascore: no picture, since {error.name} is missing; pip install 'ascore[plot]', then: "
+            f"ascore plot {shlex.quote(str(out))}",
+            file=sys.stderr,
+        )
+        return None
+    except RunError as error:
+        print(f"ascore: no picture: {error}", file=sys.stderr)
+        return None
+    return out / PICTURE
 
 
 def reproduce(argv: list[str]) -> int:

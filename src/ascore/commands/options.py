@@ -152,18 +152,21 @@ class CheckEnvOptions(Line):
 
 @dataclass(frozen=True)
 class PlotOptions(Line):
-    """Plot team return against training episodes and bytes sent, one curve per run."""
+    """Plot team return by setting: mean over seeds with a 95% band, number of runs, anchors.
+
+    Runs that differ in nothing but their seed make one curve.
+    """
 
     usage: ClassVar[str] = "plot RUN..."
     needs: ClassVar[str] = "a run folder"
     example: ClassVar[str] = "plot runs/exchange-as-s0"
 
     runs: RunFolders
-    """Run folders, or folders of runs."""
+    """Run folders, or folders of runs, such as that of a sweep."""
     out: Path = Path("ascore.png")
-    """Picture to write; the ending chooses the format."""
-    against: Literal["both", "episodes", "bytes"] = "both"
-    """Quantity on the horizontal axis."""
+    """Picture to write; the ending chooses the format: .png, .pdf or .svg."""
+    against: Literal["auto", "both", "episodes", "bytes"] = "auto"
+    """Quantity on the horizontal axis; auto = both, or episodes if nothing was sent."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from ascore.runs.trust import require_trust
 
 if TYPE_CHECKING:
     from ascore.runs.evaluation import Evaluation
-    from ascore.runs.session import Run
+    from ascore.runs.run import Run
 
 
 def train(argv: list[str]) -> int:

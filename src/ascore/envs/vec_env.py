@@ -21,7 +21,7 @@ Flags = npt.NDArray[np.bool_]
 LARGEST_SEED = 2**64 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Spec:
     """Sizes and names of an environment.
 
@@ -65,6 +65,18 @@ class Spec:
     def padded(self) -> bool:
         """Whether some agent has fewer actions than another."""
         return min(self.action_counts) < self.num_actions
+
+    def __repr__(self) -> str:
+        return f"Spec({self.in_words()})"
+
+    def in_words(self) -> str:
+        """Name and sizes on one line."""
+        counts = self.action_counts
+        few = f"{min(counts)} to {max(counts)}" if self.padded else str(self.num_actions)
+        return (
+            f"{self.name!r}, {self.num_agents} agents, {few} actions, obs {self.obs_dtype} "
+            f"{[self.views, *self.obs_shape]}, horizon {self.horizon}"
+        )
 
 
 class VecEnv:
@@ -179,6 +191,9 @@ class VecEnv:
             raise ValueError(message)
         self._renumber(first_env)
         return self.obs, self._info
+
+    def __repr__(self) -> str:
+        return f"VecEnv({self.num_envs} x {self.spec.in_words()})"
 
     def close(self) -> None:
         """Closes the copies of a Python environment; does nothing for compiled ones."""

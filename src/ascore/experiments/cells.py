@@ -15,7 +15,8 @@ from ascore.reading import JSON_LIMIT, read_regular, strict_json
 from ascore.runs.evaluation import evaluate
 from ascore.runs.files import json_text, unwritable, write_atomic
 from ascore.runs.lock import alone
-from ascore.runs.session import Run, resume, train
+from ascore.runs.run import Run
+from ascore.runs.session import resume, train
 from ascore.runs.trust import ours, require_trust
 from ascore.runtime import pool
 from ascore.runtime.progress import Progress

@@ -13,11 +13,11 @@ from ascore.config import Config
 from ascore.errors import ConfigError, RunError
 from ascore.experiments import cells as cell_files
 from ascore.experiments.cells import Cell, one_thread
-from ascore.experiments.statistics import FEW, estimate
 from ascore.experiments.tables import few_runs, shown
 from ascore.reading import JSON_LIMIT, read_regular, strict_json
 from ascore.runs.compare import for_algorithm
 from ascore.runs.manifest import is_text, require
+from ascore.runs.statistics import FEW, estimate
 
 PARAM, OWN = "env.", "algorithm."
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ascore.experiments.results import Findings
-from ascore.experiments.statistics import FEW, Estimate, estimate
+from ascore.runs.statistics import FEW, Estimate, estimate
 
 
 def as_markdown(findings: Findings) -> str:

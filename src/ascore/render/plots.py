@@ -1,148 +1,121 @@
-"""Plots of runs: learning curves with the anchors, such as selfish and cooperative play."""
+"""Pictures of runs: learning curves by setting, with the anchors, such as selfish play."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, Literal, cast
 
 from ascore.envs.factory import anchor_values
 from ascore.errors import AscoreWarning, RunError
-from ascore.runs.files import unwritable
-from ascore.runs.session import Run
+from ascore.render import charts
+from ascore.render.charts import Look, Picture
+from ascore.runs.course import Course, Quantity, course, width_of, with_returns
+from ascore.runs.groups import Source, by_environment, by_setting, open_runs
+from ascore.runs.run import Run
+from ascore.runs.statistics import FEW
 
-# Okabe-Ito palette, for colour-blind readers.
-COLOURS = {
-    "as": "#0072B2",
-    "ippo": "#D55E00",
-    "cppo": "#000000",
-    "vps": "#E69F00",
-    "vs": "#CC79A7",
-    "ps": "#009E73",
-}
-OTHER = "#56B4E9"
-SMOOTHING = 0.02  # width of the moving average as a share of a run's updates
+Against = Literal["auto", "both", "episodes", "bytes"]
 
-Against = Literal["both", "episodes", "bytes"]
+MOST_ENVIRONMENTS = 12
 
 
-def plot_runs(paths: Sequence[str | Path], out: str | Path, against: Against = "both") -> None:
-    """Draws team return against training episodes and against bytes sent, with the anchors.
+def plot(*runs: Source, against: Against = "auto") -> Picture:
+    """Draws team return by setting: interquartile mean over seeds with its 95% band, and anchors.
 
-    One curve per run. A run that sends nothing cannot be drawn on a logarithmic axis of bytes; a
-    dotted line shows its final return.
+    Runs that differ in nothing but their seed make one curve, named by its algorithm and by what
+    tells it from the others. Curves are smoothed by a moving average over 2% of the updates; the
+    picture says so. Each environment has its own panel, as wide as a printed column (3.3 inches).
 
-    Runs that have no finished episode in their log are left out with a warning.
+    It leaves pyplot and its backend alone, so a notebook keeps showing other plots.
 
     Args:
-        paths: run folders, or folders of runs.
-        out: picture to write; its suffix sets the format.
-        against: quantity on the horizontal axis; "both" draws two panels.
+        runs: runs, run folders, or folders of runs such as a sweep's.
+        against: quantity on the horizontal axis: episodes, bytes (sent by all agents) or both side
+            by side; auto = both if anything was sent and there is one environment, else episodes.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `savefig("curves.pdf")` writes it, and a notebook shows it.
 
     Raises:
-        RunError: a path holds no run, runs of different environments are mixed, no run has anything
-            to draw, or the picture cannot be written.
+        RunError: there is no run, no run has anything to draw, or there are more than 12
+            environments.
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    runs = _with_returns([run for path in paths for run in _runs(Path(path))])
-    names = {(run.config.env, tuple(sorted(run.config.env_params.items()))) for run in runs}
-    if len(names) != 1:
+    drawn, empty = with_returns(open_runs(runs))
+    _mention(drawn, empty)
+    panels = [_panel(members) for members in by_environment(drawn)]
+    if len(panels) > MOST_ENVIRONMENTS:
         message = (
-            "runs of different environments cannot be plotted together: "
-            f"{sorted(n for n, _ in names)}"
+            f"{len(panels)} environments do not fit on one picture; give the runs of at most "
+            f"{MOST_ENVIRONMENTS}"
         )
         raise RunError(message)
-    kinds = ["episodes", "bytes"] if against == "both" else [against]
-    figure, panels = plt.subplots(
-        1, len(kinds), figsize=(5.2 * len(kinds) + 2, 4.2), layout="constrained", squeeze=False,
-        sharey=True,
-    )  # fmt: skip
-    for axes, kind in zip(panels[0], kinds, strict=True):
-        _panel(axes, runs, kind)
-    panels[0, 0].set_ylabel("team return per episode")
-    panels[0, -1].legend(loc="best", framealpha=1.0, edgecolor="white")
+    if against == "auto":
+        both = len(panels) == 1 and any(line.sends for line in panels[0].bytes)
+        against = "both" if both else "episodes"
+    if len(panels) == 1 or against == "both":
+        quantities = ["episodes", "bytes"] if against == "both" else [against]
+        layout = [[(panel, cast(Quantity, q)) for q in quantities] for panel in panels]
+    else:
+        cells = [(panel, against) for panel in panels]
+        layout = [cells[k : k + 2] for k in range(0, len(cells), 2)]
+    return _draw(layout, panels)
+
+
+def plot_runs(paths: Sequence[str | Path], out: str | Path, against: Against = "auto") -> None:
+    """Writes the picture of `plot`; the suffix of `out` sets the format (.png, .pdf, .svg).
+
+    Raises:
+        RunError: as `plot`, or the picture cannot be written.
+    """
+    charts.save(plot(*paths, against=against), Path(out))
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """What is known about the runs of one environment.
+
+    Attributes:
+        title: environment and number of agents.
+        anchors: returns by label.
+        episodes: courses against training episodes, one per setting.
+        bytes: the same against bytes sent.
+        looks: one per setting.
+        updates: of the runs, fewest and most.
+    """
+
+    title: str
+    anchors: dict[str, float]
+    episodes: list[Course]
+    bytes: list[Course]
+    looks: list[Look]
+    updates: tuple[int, int]
+
+    def courses(self, quantity: Quantity) -> list[Course]:
+        return self.episodes if quantity == "episodes" else self.bytes
+
+
+def _panel(runs: Sequence[Run]) -> _Panel:
+    groups = by_setting(runs)
+    config = groups[0].config
     agents = len(runs[0].metrics[0]["bytes_sent"])
-    figure.suptitle(f"{runs[0].config.env}, {agents} agents", fontsize=12)
-    try:
-        figure.savefig(out, dpi=150)
-    except OSError as error:
-        raise unwritable(Path(out), error) from error
-    except ValueError as error:  # no such format
-        message = f"cannot write {out}: {error}; choose an ending such as .png, .pdf or .svg"
-        raise RunError(message) from error
-    finally:
-        plt.close(figure)
-
-
-def _panel(axes: Any, runs: Sequence[Run], kind: str) -> None:
-    labelled: set[str] = set()
-    for run in runs:
-        algorithm = run.config.algorithm
-        smooth = smoothed(_team_returns(run))
-        label = None if algorithm in labelled else algorithm.upper()
-        labelled.add(algorithm)
-        style = {"color": COLOURS.get(algorithm, OTHER), "label": label, "alpha": 0.85}
-        if kind == "episodes":
-            x = np.array([r["episodes"] for r in run.metrics], dtype=np.float64)
-        else:
-            x = np.cumsum([float(sum(r["bytes_sent"])) for r in run.metrics])
-        known = np.isfinite(smooth)
-        if kind == "bytes" and x[-1] == 0:
-            axes.axhline(smooth[known][-1], linestyle=":", linewidth=1.6, **style)
-        else:
-            axes.plot(x[known], smooth[known], linewidth=1.6, **style)
-    config = runs[0].config
-    for label, value in anchor_values(config.env, config.env_params):
-        axes.axhline(value, color="0.45", linewidth=0.9, linestyle="--")
-        axes.annotate(
-            f"{label} {value:g}",
-            (1.0, value),
-            xycoords=("axes fraction", "data"),
-            xytext=(-4, 3),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            color="0.3",
-        )
-    axes.set_xlabel(
-        "training episodes" if kind == "episodes" else "cumulative bytes sent by all agents"
+    lengths = [len(run.metrics) for group in groups for run in group.runs]
+    given = {k: v for k, v in config.env_params.items() if k != "num_agents"}
+    return _Panel(
+        title=", ".join([config.env, f"{agents} agents", *(f"{k} {v}" for k, v in given.items())]),
+        anchors=dict(anchor_values(config.env, config.env_params)),
+        episodes=[course(group, "episodes") for group in groups],
+        bytes=[course(group, "bytes") for group in groups],
+        looks=charts.looks([group.config.algorithm for group in groups]),
+        updates=(min(lengths), max(lengths)),
     )
-    if kind == "bytes" and any(
-        sum(map(sum, (r["bytes_sent"] for r in run.metrics))) for run in runs
-    ):
-        axes.set_xscale("log")
-    axes.grid(alpha=0.25)
-    axes.margins(y=0.09)
 
 
-def _runs(path: Path) -> list[Run]:
-    if (path / "metrics.jsonl").exists():
-        return [Run.open(path)]
-    inner = sorted(p.parent for p in path.glob("*/metrics.jsonl"))
-    if not inner:
-        message = f"{path} holds no run; give a folder written by `ascore train`"
-        raise RunError(message)
-    return [Run.open(p) for p in inner]
-
-
-def _team_returns(run: Run) -> npt.NDArray[np.float64]:
-    """Team return of every update; NaN where no episode ended."""
-    returns = [record["team_return"] for record in run.metrics]
-    return np.array([np.nan if value is None else value for value in returns], dtype=np.float64)
-
-
-def _with_returns(runs: Sequence[Run]) -> list[Run]:
-    """The runs in which at least one episode ended; says which ones are left out."""
-    drawn = [run for run in runs if np.isfinite(_team_returns(run)).any()]
-    names = ", ".join(str(run.path) for run in runs if run not in drawn)
+def _mention(drawn: Sequence[Run], empty: Sequence[Run]) -> None:
+    """Says which runs are left out."""
+    names = ", ".join(str(run.path) for run in empty)
     if names and not drawn:
         message = (
             f"there is nothing to draw: no episode has ended in {names}; train longer, or use "
@@ -152,17 +125,81 @@ def _with_returns(runs: Sequence[Run]) -> list[Run]:
     if names:
         message = f"left out, since no episode has ended there: {names}"
         warnings.warn(message, AscoreWarning, stacklevel=3)
-    return drawn
 
 
-def smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Mean over the last few updates; those in which no episode ended do not count."""
-    width = max(1, int(len(values) * SMOOTHING))
-    known = np.isfinite(values)
-    padded = np.concatenate([np.full(width - 1, values[0]), values])
-    counted = np.isfinite(padded)
-    ones = np.ones(width)
-    total = np.convolve(np.where(counted, padded, 0.0), ones, mode="valid")
-    count = np.convolve(counted, ones, mode="valid")
-    smooth: npt.NDArray[np.float64] = np.where(known, total / np.maximum(count, 1.0), np.nan)
-    return smooth
+def _draw(layout: Sequence[Sequence[tuple[_Panel, Quantity]]], panels: Sequence[_Panel]) -> Picture:
+    labels = max(len(panel.episodes) + len(panel.anchors) for panel in panels)
+    height = charts.height_of(labels)
+    same = len(panels) == 1
+    figure, grid = charts.figure(
+        len(layout), len(layout[0]), len(layout) * height + 0.45, sharey=same
+    )
+    for axes, row in zip(grid, layout, strict=True):
+        for place, (panel, quantity) in enumerate(row):
+            last = place == len(row) - 1 or row[place + 1][0] is not panel
+            _curves(axes[place], panel, quantity, height - 0.55, named=last)
+            charts.name_axes(axes[place], quantity, left=place == 0 or not same)
+            if place == 0 or row[place - 1][0] is not panel:
+                axes[place].set_title(panel.title, fontsize=charts.LARGE, loc="left")
+        for unused in axes[len(row) :]:
+            unused.axis("off")
+    charts.caption(figure, _caption(panels))
+    return figure
+
+
+def _curves(axes: Any, panel: _Panel, quantity: Quantity, height: float, *, named: bool) -> None:
+    courses = panel.courses(quantity)
+    if quantity == "bytes" and any(line.sends for line in courses):
+        axes.set_xscale("log")
+    for index, (line, look) in enumerate(zip(courses, panel.looks, strict=True)):
+        place = index, len(courses)
+        if quantity == "bytes" and not line.sends:
+            _silent(axes, line, look)
+        else:
+            charts.draw_curve(
+                axes, line.x, (line.middle, line.low, line.high), look, place, line.label
+            )
+    anchors = charts.show_what_counts(axes, [line.middle for line in panel.episodes], panel.anchors)
+    counts = {line.n for line in courses}
+    names = [line.label if len(counts) == 1 else f"{line.label} (n = {line.n})" for line in courses]
+    ends = [
+        (float(line.middle[-1]), name, look)
+        for line, name, look in zip(courses, names, panel.looks, strict=True)
+    ]
+    charts.label_right(axes, ends if named else [], anchors if named else {}, height)
+    if not named:
+        for value in anchors.values():
+            axes.axhline(value, color="0.5", linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
+
+
+def _silent(axes: Any, line: Course, look: Look) -> None:
+    """A run that sends nothing has no place on a logarithmic axis: a marker at its left end."""
+    axes.plot(
+        0.0, line.middle[-1], look.marker, color=look.colour, markersize=4.5, zorder=4,
+        markerfacecolor="white", clip_on=False, transform=axes.get_yaxis_transform(),
+    )  # fmt: skip
+    axes.annotate(
+        "sends nothing", (0.0, line.middle[-1]), (4, 3), xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points", fontsize=charts.SMALL, color=look.colour,
+    )  # fmt: skip
+
+
+def _caption(panels: Sequence[_Panel]) -> str:
+    """How the curves were made: runs, band, smoothing, and where a curve is not complete."""
+    courses = [line for panel in panels for line in panel.episodes]
+    fewest, most = min(line.n for line in courses), max(line.n for line in courses)
+    short, long = (pick(w for panel in panels for w in panel.updates) for pick in (min, max))
+    widths = sorted({width_of(short), width_of(long)})
+    updates = " to ".join(map(str, widths)) + (" updates" if widths[-1] > 1 else " update")
+    average = f"moving average over {updates} (2%)" if widths[-1] > 1 else "not smoothed"
+    if most == 1:
+        text = f"One run per curve; {average}."
+    else:
+        n = f"n = {fewest}" if fewest == most else f"n = {fewest} to {most}"
+        text = f"Interquartile mean over seeds, {n}, with 95% bootstrap band; {average}."
+        if fewest < FEW:
+            text += f" Bands from fewer than {FEW} runs are too narrow."
+    early = [line.label for line in courses if line.ends_early]
+    if early:
+        text += f" Ends with its shortest run: {'; '.join(early)}."
+    return text

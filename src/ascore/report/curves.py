@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ascore.experiments.statistics import band, iqm
-from ascore.render.plots import smoothed
+from ascore.runs.statistics import band, iqm
+from ascore.runs.course import smoothed
 from ascore.report.settings import Chapter, Setting
 from ascore.report.sources import SENT, Reading
 from ascore.report.values import F64

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from ascore.render.plots import COLOURS, OTHER
+from ascore.render.colours import COLOURS, OTHER
 from ascore.report import curves, sections
 from ascore.report.html import Markup, data, join, tag, text
 from ascore.report.settings import Chapter, Setting

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ascore.experiments.statistics import FEW
+from ascore.runs.statistics import FEW
 from ascore.experiments.tables import few_runs
 from ascore.report.concerns import CHECKED, FEWEST_UPDATES, concerns, too_short
 from ascore.report.configuration import command, differences

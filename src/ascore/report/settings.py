@@ -12,7 +12,7 @@ from typing import Any
 from ascore.config import Config
 from ascore.envs.factory import batch, is_external
 from ascore.envs.table import ENVIRONMENTS
-from ascore.experiments.statistics import Estimate, estimate
+from ascore.runs.statistics import Estimate, estimate
 from ascore.report.sources import MACHINE, Listing, Reading
 from ascore.report.values import mean
 

@@ -11,7 +11,8 @@ from ascore.algorithms.contract import own_names
 from ascore.algorithms.table import get_algorithm, unread
 from ascore.config import Config
 from ascore.errors import AscoreError, AscoreWarning
-from ascore.runs.session import Run, train
+from ascore.runs.run import Run
+from ascore.runs.session import train
 from ascore.runs.trust import ours
 from ascore.runtime import pool
 from ascore.runtime.processors import usable_processors

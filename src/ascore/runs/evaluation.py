@@ -19,7 +19,7 @@ from ascore.runs.trust import require_trust
 from ascore.streams import FIRST_EVALUATION_ENV
 
 if TYPE_CHECKING:
-    from ascore.runs.session import Run
+    from ascore.runs.run import Run
 
 Report = Callable[[int, int], None]
 """(episodes that have ended, number of episodes) -> None."""
@@ -50,7 +50,7 @@ class MilestoneTiming:
     steps: Interval
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Result of `evaluate`.
 
@@ -75,6 +75,14 @@ class Evaluation:
     greedy: bool
     milestones: dict[str, MilestoneTiming]
     team_returns: npt.NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        team = self.team_return
+        agents = ", ".join(f"{value:.2f}" for value in self.agent_return)
+        return (
+            f"Evaluation(team return {team.mean:.2f} [{team.ci95[0]:.2f}, {team.ci95[1]:.2f}] over "
+            f"{team.n} episodes; per agent {agents})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -33,7 +33,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 MOST_AGENTS, MOST_ACTIONS = 1024, 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Policy:
     """The own policies pi^{ii} of N agents, or one central policy that acts for all agents.
 
@@ -67,6 +67,16 @@ class Policy:
     def __post_init__(self) -> None:
         counts = self.action_counts or (self.num_actions,) * self.num_agents
         object.__setattr__(self, "action_counts", tuple(counts))
+
+    def __repr__(self) -> str:
+        first, last = self.layers[0][0], self.layers[-1][0]
+        sizes = "-".join(
+            str(size) for size in [*(w.shape[1] for w, _ in self.layers), last.shape[2]]
+        )
+        return (
+            f"Policy({self.env!r}, {self.num_agents} agents, {_counts_text(self.action_counts)} "
+            f"actions, {len(first)} networks {sizes})"
+        )
 
     @property
     def centralised(self) -> bool:

@@ -9,8 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -22,22 +21,20 @@ from ascore.algorithms.table import unread
 from ascore.config import Config
 from ascore.envs.factory import batch
 from ascore.envs.vec_env import Spec, VecEnv
-from ascore.errors import AscoreWarning, CheckpointError, EnvError, NonFiniteError, RunError
+from ascore.errors import AscoreWarning, CheckpointError, EnvError, NonFiniteError
 from ascore.learning.learner import Learner
 from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Collector
-from ascore.reading import JSON_LIMIT, read_regular
 from ascore.runs import changes, checkpoint, opening
 from ascore.runs.files import json_text, write_atomic
-from ascore.runs.folder import CONFIG, as_given, named, no_run, resume_command
-from ascore.runs.logs import METRICS, Log, MetricsLog, read_records
-from ascore.runs.policy import Policy, load_policy
+from ascore.runs.folder import CONFIG, as_given, named
+from ascore.runs.logs import Log, MetricsLog
+from ascore.runs.record import Report as Report
+from ascore.runs.run import Run as Run
+from ascore.runs.showing import showing
 from ascore.runs.trust import ours, require_trust
 from ascore.runtime.processors import usable_processors
 from ascore.runtime.ranks import Ranks
-
-Report = Callable[[int, int, dict[str, Any]], None]
-"""(updates done, total updates, metrics of the last update) -> None, called after every update."""
 
 Watch = Callable[[int, int], None]
 """(steps taken, steps of the update) -> None."""
@@ -54,60 +51,6 @@ SUMMARY_SHARE = 0.1
 
 # Episodes that end this many times sooner than they might are worth a word on how they are counted.
 SHORT = 4
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run folder: config.toml, metrics.jsonl, metrics.csv, summary.json, checkpoints/."""
-
-    path: Path
-    config: Config
-
-    @classmethod
-    def open(cls, path: str | Path) -> Run:
-        """Opens an existing run folder; RunError names the runs in a folder that holds several."""
-        folder = Path(path)
-        if not (folder / CONFIG).exists():
-            raise RunError(no_run(folder))
-        return cls(folder, Config.load(folder / CONFIG, links=False))
-
-    @cached_property
-    def metrics(self) -> list[dict[str, Any]]:
-        """One record per update.
-
-        Raises:
-            RunError: metrics.jsonl is missing or damaged.
-        """
-        return read_records(self.path / METRICS)
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """Summary of a finished run.
-
-        Raises:
-            RunError: summary.json is missing, as it is until the run has finished, or damaged.
-        """
-        path = self.path / "summary.json"
-        try:
-            values = json.loads(read_regular(path, JSON_LIMIT))
-        except (OSError, ValueError, RecursionError) as error:
-            message = f"{path} cannot be read: {error}; `{resume_command(self.path)}` writes it"
-            raise RunError(message) from error
-        if not isinstance(values, dict):
-            message = f"{path} holds no summary; `{resume_command(self.path)}` writes it anew"
-            raise RunError(message)
-        return values
-
-    @property
-    def finished(self) -> bool:
-        """Whether all updates are done."""
-        return (self.path / "summary.json").exists()
-
-    @property
-    def policy(self) -> Policy:
-        """Policy of the newest checkpoint."""
-        return load_policy(self.path)
-
 
 P = ParamSpec("P")
 
@@ -136,19 +79,21 @@ def train(
     ranks: Ranks | None = None,
     restarted: bool = False,
     watch: Watch | None = None,
+    progress: bool = False,
 ) -> Run:
     """Trains from scratch; sets the number of PyTorch threads of this process.
 
     Args:
         config: configuration of the run.
         out: a new folder; None = `runs/<env>-<algorithm>-s<seed>`, numbered if that exists.
-        report: called after every update, on rank 0.
+        report: called after every update, on rank 0, with what METRICS of `ascore` lists.
         stop: called after every update; True on any rank saves a checkpoint and returns early.
         ranks: the ranks that share the environments, from `ascore.runtime.ranks.joined`; None =
             this process alone. All ranks must pass the same arguments.
         restarted: whether an earlier attempt at the same run may have left a folder, on any rank;
             if so, training continues from its newest checkpoint.
         watch: called after every step of Python environments, on rank 0.
+        progress: show a bar, in notebooks too, or lines where standard error is no terminal.
 
     Returns:
         The run; `ascore.resume(run.path)` continues it if it was stopped.
@@ -175,6 +120,8 @@ def train(
         if ranks.lead:
             opening.usable_logs(folder, positions, session.every)
             opening.clear(folder, session.done)
+        shown = progress and ranks.lead
+        report = held.enter_context(showing(config.algorithm, report, progress=shown))
         session.run(folder, positions, report, stop)
     return Run(as_given(folder, out, here), config)
 
@@ -192,6 +139,7 @@ def resume(
     ranks: Ranks | None = None,
     trust: bool = False,
     watch: Watch | None = None,
+    progress: bool = False,
 ) -> Run:
     """Continues a run from a checkpoint, bit for bit as if it had never stopped.
 
@@ -214,6 +162,7 @@ def resume(
         trust: whether an environment MODULE:CALLABLE and an algorithm MODULE:NAME that the
             checkpoint names may be imported; what this process has trained itself always may.
         watch: as in `train`.
+        progress: as in `train`.
 
     Raises:
         TrustError: something would have to be imported, and `trust` is False.
@@ -243,6 +192,8 @@ def resume(
             positions = opening.usable_logs(folder, positions, session.every, new_log)
             opening.clear(folder, session.done)
             changes.write(folder, config, listed)
+        shown = progress and ranks.lead
+        report = held.enter_context(showing(folder.name, report, progress=shown))
         session.run(folder, positions, report, stop)
     return Run(as_given(folder, path, here), config)
 
@@ -334,7 +285,8 @@ class _Session:
             while self.done < self.total:
                 record = self._update(folder)
                 self.seconds = before + time.perf_counter() - start
-                log.write({**record, "seconds": self.seconds})
+                record["seconds"] = self.seconds
+                log.write(record)
                 stopping = self.ranks.any(stop is not None and stop())
                 if self.done % self.every == 0 or self.done == self.total or stopping:
                     self._save(folder, log)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from ascore.experiments.statistics import band, estimate, iqm
+from ascore.runs.statistics import band, estimate, iqm
 
 
 def slow_iqm(values: list[float]) -> float:

@@ -1,0 +1,156 @@
+"""Runs by setting: runs that differ in nothing but their seed belong together."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ascore.algorithms.table import OWNED, effective
+from ascore.config import Config
+from ascore.envs.factory import is_external
+from ascore.errors import AscoreWarning, RunError
+from ascore.runs.logs import METRICS
+from ascore.runs.run import Run
+
+Source: TypeAlias = "Run | str | Path"
+"""A run, its folder, or a folder of runs such as a sweep."""
+
+DEEPEST = 6  # folders below the one that is given; a sweep's runs are at most four below
+# Keys that say where and how fast a run is computed; what it learns does not depend on them.
+MACHINE = {
+    "backend", "device", "num_threads", "env_workers", "env_timeout", "rank_split",
+    "torch_threads", "checkpoint_every", "keep_checkpoints", "tensorboard",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one setting, one per seed.
+
+    Attributes:
+        label: algorithm and what tells the setting from the others, as in "AS, penalty_weight 3".
+        runs: at least one.
+    """
+
+    label: str
+    runs: tuple[Run, ...]
+
+    @property
+    def config(self) -> Config:
+        """Configuration of the first run; the others differ in the seed."""
+        return self.runs[0].config
+
+
+def open_runs(sources: Iterable[Source]) -> list[Run]:
+    """Opens runs and all runs within folders, in the order of the names; each run once.
+
+    Raises:
+        RunError: there is none, or a path holds none.
+    """
+    runs: dict[Path, Run] = {}
+    for source in sources:
+        if isinstance(source, Run):
+            runs.setdefault(source.path.resolve(), source)
+            continue
+        folders = run_folders(Path(source))
+        if not folders:
+            message = f"{source} holds no run; give a folder written by `ascore train` or `sweep`"
+            raise RunError(message)
+        for folder in folders:
+            runs.setdefault(folder.resolve(), Run.open(folder))
+    if not runs:
+        message = "there is no run to look at; give a folder written by `ascore train` or `sweep`"
+        raise RunError(message)
+    return list(runs.values())
+
+
+def run_folders(path: Path) -> list[Path]:
+    """The run folders at or below a path, in the order of their names; links are not followed."""
+    folders = []
+    for place, names, files in os.walk(path):
+        depth = len(Path(place).relative_to(path).parts)
+        if METRICS in files:
+            folders.append(Path(place))
+            names.clear()  # a run holds no runs
+        if depth >= DEEPEST:
+            names.clear()
+        names.sort()
+    return folders
+
+
+def by_environment(runs: Iterable[Run]) -> list[list[Run]]:
+    """Runs of the same environment with the same parameters, in order of appearance."""
+    places: dict[str, list[Run]] = {}
+    for run in runs:
+        config = run.config
+        key = json.dumps([config.env, config.horizon, config.env_params], sort_keys=True)
+        places.setdefault(key, []).append(run)
+    return list(places.values())
+
+
+def by_setting(runs: Sequence[Run]) -> list[Group]:
+    """Groups the runs of one environment by setting, in order of appearance.
+
+    Keys that an algorithm does not read make no setting, and neither do those that only say where
+    a run is computed. Of two runs that differ in nothing, one is left out with a warning.
+    """
+    seen: dict[str, Run] = {}
+    groups: dict[str, list[Run]] = {}
+    settings: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        setting = setting_of(run.config)
+        key = json.dumps(setting, sort_keys=True)
+        first = seen.setdefault(f"{key} {run.config.seed}", run)
+        if first is not run:
+            message = f"left out {run.path}: it is the same run as {first.path}"
+            warnings.warn(message, AscoreWarning, stacklevel=3)
+            continue
+        groups.setdefault(key, []).append(run)
+        settings[key] = setting
+    labels = _labels(list(settings.values()))
+    return [
+        Group(label, tuple(sorted(members, key=lambda run: run.config.seed)))
+        for label, members in zip(labels, groups.values(), strict=True)
+    ]
+
+
+def setting_of(config: Config) -> dict[str, Any]:
+    """What a run depends on besides its environment and seed: keys and their values."""
+    read = config if is_external(config.algorithm) else effective(config)
+    values = read.to_dict()
+    own = values.pop("algorithm_params")
+    for key in ("seed", "env", "env_params", "horizon", *MACHINE):
+        del values[key]
+    return {**values, **own}
+
+
+def algorithm_label(name: str) -> str:
+    """Short name of an algorithm: AS, IPPO, or the NAME of MODULE:NAME."""
+    return name.rpartition(":")[2] if is_external(name) else name.upper()
+
+
+def _labels(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """The algorithm of each setting, and the keys that tell it from the others."""
+    labels = []
+    for setting in settings:
+        name = setting["algorithm"]
+        alike = [other for other in settings if other["algorithm"] == name]
+        shown = [algorithm_label(name)]
+        for key, value in setting.items():
+            # A key of other algorithms tells nothing about this one; a common key always does.
+            against = alike if key in OWNED else settings
+            if key != "algorithm" and any(key in s and s[key] != value for s in against):
+                shown.append(f"{key} {_text(value)}")
+        labels.append(", ".join(shown))
+    return labels
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ",".join(map(_text, value)) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
