@@ -19,15 +19,15 @@ from ascore.cli import main
 from ascore.errors import RunError
 from ascore.experiments import sweeps
 from ascore.experiments.cells import read_list
-from ascore.runs.statistics import band, estimate
 from ascore.experiments.tables import shown
-from ascore.runs.course import smoothed
 from ascore.report import curves, html, page
 from ascore.report.build import Written, report
 from ascore.report.concerns import concerns
 from ascore.report.configuration import command, differences
 from ascore.report.settings import chapters
 from ascore.report.sources import Shelf, entries
+from ascore.runs.course import smoothed
+from ascore.runs.statistics import band, estimate
 
 MACHINE = {"cpu": "some processor", "cores": 2}
 

@@ -47,6 +47,8 @@ def draw(findings: Findings, folder: Path) -> Path:
         )
     charts.caption(figure, text)
     out = folder / f"{record['figure']}.png"
+    figure.draw_without_rendering()  # finds the places of all things, once for both files
+    figure.set_layout_engine("none")
     for suffix in (".pdf", ".png"):  # never through a link that lies there
         write_atomic(out.with_suffix(suffix), charts.encoded(figure, suffix))
     return out

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ascore.runs.statistics import band, iqm
-from ascore.runs.course import smoothed
 from ascore.report.settings import Chapter, Setting
 from ascore.report.sources import SENT, Reading
 from ascore.report.values import F64
+from ascore.runs.course import smoothed
+from ascore.runs.statistics import band, iqm
 
 MOST_POINTS, FEWEST_POINTS = 200, 40
 ALL_POINTS = 48_000

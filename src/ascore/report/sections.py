@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ascore.runs.statistics import FEW
 from ascore.experiments.tables import few_runs
 from ascore.report.concerns import CHECKED, FEWEST_UPDATES, concerns, too_short
 from ascore.report.configuration import command, differences
@@ -16,6 +15,7 @@ from ascore.report.html import Markup, decimal, interval, join, size, table, tag
 from ascore.report.settings import Chapter, Setting, agent_means, spread
 from ascore.report.sources import Reading
 from ascore.report.values import mean
+from ascore.runs.statistics import FEW
 
 COLUMNS_OF_AGENTS = 8
 """With more agents, a table shows the lowest, the middle and the highest return."""

@@ -12,9 +12,9 @@ from typing import Any
 from ascore.config import Config
 from ascore.envs.factory import batch, is_external
 from ascore.envs.table import ENVIRONMENTS
-from ascore.runs.statistics import Estimate, estimate
 from ascore.report.sources import MACHINE, Listing, Reading
 from ascore.report.values import mean
+from ascore.runs.statistics import Estimate, estimate
 
 CHAPTER = ("env", "env_params", "horizon")
 
