@@ -44,8 +44,8 @@ def test_lines_on_standard_error_and_the_callback_too(
     ascore.train(CONFIG, tmp_path / "run", progress=True, report=lambda done, *_: seen.append(done))
     assert seen == [1, 2, 3]
     err = capsys.readouterr().err
-    assert "as: update 1/3, team return -" in err
-    assert "as: update 3/3" in err
+    assert "as: update 1 of 3, team return -" in err
+    assert "as: update 3 of 3" in err
 
 
 def test_nothing_is_shown_unless_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,4 +79,4 @@ def test_an_ipython_shell_without_a_kernel_gets_lines(
         monkeypatch.setitem(sys.modules, name, module)
     ascore.train(CONFIG, tmp_path / "run", progress=True)
     assert cell.pages == []
-    assert "update 3/3" in capsys.readouterr().err
+    assert "update 3 of 3" in capsys.readouterr().err
