@@ -109,6 +109,7 @@ class EngineBackend(Backend):
     def begin(self, rows: Rows) -> None:
         """Passes the arrays to the engine; nothing is copied."""
         self.rows = rows
+        whose = {} if rows.presence is None else {"present": rows.presence.here.view(np.uint8)}
         self.engine.set_batch(
             rows.raw,
             rows.scale,
@@ -117,7 +118,7 @@ class EngineBackend(Backend):
             rows.advantage_scale.numpy(),
             rows.normalized_return.numpy(),
             rows.legal,
-            None if rows.presence is None else rows.presence.here.view(np.uint8),
+            **whose,
         )
 
     def log_probs(self, owners: slice = ALL) -> Tensor:
