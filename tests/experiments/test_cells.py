@@ -136,7 +136,7 @@ def having(**values: Any) -> Callable[[list[dict[str, Any]]], str]:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words"),
     [
         (nested, "nested too deeply"),
         (lambda _: "{}", "holds no list of cells"),
