@@ -16,6 +16,7 @@ import pytest
 
 import ascore
 from ascore.cli import main
+from ascore.envs.factory import anchor_values
 from ascore.errors import RunError
 from ascore.experiments import sweeps
 from ascore.experiments.cells import read_list
@@ -26,8 +27,9 @@ from ascore.report.concerns import concerns
 from ascore.report.configuration import command, differences
 from ascore.report.settings import chapters
 from ascore.report.sources import Shelf, entries
-from ascore.runs.course import smoothed
-from ascore.runs.statistics import band, estimate
+from ascore.runs.course import Quantity, course, smoothed
+from ascore.runs.groups import by_setting, open_runs
+from ascore.runs.statistics import estimate
 
 MACHINE = {"cpu": "some processor", "cores": 2}
 
@@ -110,21 +112,26 @@ def test_numbers_of_a_sweep_are_those_of_its_table(tmp_path: Path) -> None:
         assert row[4] == html.decimal(max(returns))
 
 
-def test_curves_of_a_sweep_are_those_of_the_picture(tmp_path: Path) -> None:
-    cells = pages.write_sweep(tmp_path, algorithms=("as",), updates=120)
+@pytest.mark.parametrize("updates", [120, 700])
+def test_curves_of_a_sweep_are_those_of_the_picture(tmp_path: Path, updates: int) -> None:
+    pages.write_sweep(tmp_path, 3, updates=updates)
     seen = Reader(written([tmp_path], tmp_path / "r.html").path.read_text("utf-8"))
-    (chapter,) = seen.data["chapters"]
-    chart = next(chart for chart in chapter["charts"] if chart["id"] == "return")
-    runs = [ascore.Run.open(tmp_path / "runs" / cell.name) for cell in cells]
-    lines = np.array([smoothed(np.array([r["team_return"] for r in run.metrics])) for run in runs])
-    (curve,) = chart["curves"]
-    assert curve["x"] == [record["episodes"] for record in runs[0].metrics]
-    for key, values in zip(("mid", "low", "high"), band(lines), strict=True):
-        np.testing.assert_allclose(curve[key], values, rtol=1e-5)  # six digits are kept
-    anchors = dict(ascore.envs.factory.anchor_values("predation-v1", {"num_agents": 2}))
-    assert dict(chart["marks"]) == anchors == {
-        "random": -120.0, "selfish": -180.0, "cooperative": -60.0,
-    }  # fmt: skip
+    charts = {chart["id"]: chart for chart in seen.data["chapters"][0]["charts"]}
+    groups = by_setting(open_runs([tmp_path]))
+    assert [group.label for group in groups] == ["AS", "IPPO"]
+    quantities: dict[str, Quantity] = {"return": "episodes", "bytes": "bytes"}
+    for name, quantity in quantities.items():
+        for group, curve in zip(groups, charts[name]["curves"], strict=True):
+            drawn = course(group, quantity)
+            assert len(curve["x"]) == min(updates, 200)
+            for key, values in zip(
+                ("x", "mid", "low", "high"), (drawn.x, drawn.middle, drawn.low, drawn.high),
+                strict=True,
+            ):  # fmt: skip
+                np.testing.assert_allclose(curve[key], values, rtol=1e-5)  # six digits are kept
+    anchors = dict(anchor_values("predation-v1", {"num_agents": 2}))
+    assert dict(charts["return"]["marks"]) == anchors
+    assert anchors == {"random": -120.0, "selfish": -180.0, "cooperative": -60.0}
 
 
 def test_long_curves_keep_some_of_their_points(tmp_path: Path) -> None:
