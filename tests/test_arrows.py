@@ -18,12 +18,13 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "ascore"
 ARROWS = {
     "": "_core algorithms config envs errors interop render runs",
     "__main__": "cli",
-    "algorithms": "_core config envs errors streams",
+    "algorithms": "_core coercion config envs errors streams",
     "benchmark": "_core algorithms config envs errors interop learning reference runtime",
     "cli": "_core commands errors",
+    "coercion": "envs errors reading",
     "commands": "_core algorithms benchmark config envs errors experiments interop render report"
     " runs runtime",
-    "config": "display envs errors reading",
+    "config": "coercion display envs errors reading",
     "display": "",
     "envs": "_core errors runtime streams",
     "errors": "",

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
-import numbers
-import reprlib
 import warnings
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 
+from ascore.coercion import ParamValue as ParamValue
+from ascore.coercion import coerce, require
 from ascore.display import html_table
 from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
-from ascore.reading import DEEPEST_KEY, TOML_LIMIT, read_regular, require_few_keys, toml
-
-ParamValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
+from ascore.reading import TOML_LIMIT, read_regular, require_few_keys, toml
 
 # Lower bounds that are part of a key's meaning; checked when a configuration is made.
 _AT_LEAST: dict[str, float] = {
@@ -52,7 +49,6 @@ _AT_LEAST: dict[str, float] = {
     "keep_checkpoints": 1,
 }
 _ABOVE: dict[str, float] = {"clip_epsilon": 0.0}
-_LARGEST = float(np.finfo(np.float32).max)
 _AT_MOST: dict[str, float] = {
     "gamma": 1.0,
     "gae_lambda": 1.0,
@@ -61,12 +57,6 @@ _AT_MOST: dict[str, float] = {
     "action_bins": 256,
 }
 
-
-# How values are shown in messages: a matrix of links in full, a megabyte of text not.
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 200
-_SHORT.maxlong = 60
-_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
 
 # Values that were called otherwise once, by key: old name -> present name.
 RENAMED: dict[str, dict[str, str]] = {"backend": {"fused": "engine"}}
@@ -232,29 +222,29 @@ class Config:
         for key, hint in hints.items():
             object.__setattr__(self, key, coerce(key, getattr(self, key), hint))
         for key, bound in _AT_LEAST.items():
-            _require(key, getattr(self, key), getattr(self, key) >= bound, f"at least {bound}")
+            require(key, getattr(self, key), getattr(self, key) >= bound, f"at least {bound}")
         for key, bound in _ABOVE.items():
-            _require(key, getattr(self, key), getattr(self, key) > bound, f"above {bound}")
+            require(key, getattr(self, key), getattr(self, key) > bound, f"above {bound}")
         for key, bound in _AT_MOST.items():
-            _require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound}")
+            require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound}")
         rule = "0 (off) or at least 2"
-        _require("action_bins", self.action_bins, self.action_bins != 1, rule)
+        require("action_bins", self.action_bins, self.action_bins != 1, rule)
         if self.horizon > 0 and ":" not in self.env:
             params = {**self.env_params, "horizon": self.horizon}
             object.__setattr__(self, "env_params", params)
             object.__setattr__(self, "horizon", 0)
         if self.anticipation == "correction":
             rule = "simultaneous where anticipation = correction: replies need what was just sent"
-            _require("update_order", self.update_order, self.update_order != "sequential", rule)
+            require("update_order", self.update_order, self.update_order != "sequential", rule)
         if self.graph == "matrix":
             read_matrix(self.graph_matrix)
         else:
             rule = "empty unless graph = matrix"
-            _require("graph_matrix", self.graph_matrix, not self.graph_matrix, rule)
+            require("graph_matrix", self.graph_matrix, not self.graph_matrix, rule)
         for key in ("actor_hidden", "critic_hidden"):
             sizes = getattr(self, key)
             ok = len(sizes) > 0 and all(size > 0 for size in sizes)
-            _require(key, sizes, ok, "one or more positive layer sizes")
+            require(key, sizes, ok, "one or more positive layer sizes")
 
     @classmethod
     def preset(
@@ -465,87 +455,3 @@ def present_name(key: str, value: Any, names: dict[str, str]) -> Any:
     message = f"{key} = {value} is now called {names[value]}; write {key} = {names[value]}"
     warnings.warn(message, FutureWarning, stacklevel=4)
     return names[value]
-
-
-def coerce(key: str, value: Any, hint: Any) -> Any:
-    """A value converted to the type of its key.
-
-    Raises:
-        ConfigError: another type, or a number that is not finite.
-    """
-    origin = get_origin(hint)
-    if origin is Literal:
-        choices = get_args(hint)
-        _require(key, value, value in choices, "one of " + ", ".join(map(str, choices)))
-        return value
-    if origin is tuple:
-        ok = isinstance(value, (list, tuple, np.ndarray)) and all(_is_whole(v) for v in value)
-        _require(key, value, ok, "a list of whole numbers")
-        return tuple(int(v) for v in value)
-    if origin is dict:
-        ok = isinstance(value, dict) and all(isinstance(name, str) for name in value)
-        _require(key, value, ok, "a table of parameter values")
-        return {name: _plain(f"{key}[{name!r}]", entry) for name, entry in value.items()}
-    if hint is float:
-        number = _number(value)
-        _require(key, value, math.isfinite(number), "a finite number")
-        _require(key, value, abs(number) <= _LARGEST, "at most 3.4e38: it is used as a float32")
-        return number
-    if hint is int:
-        _require(key, value, _is_whole(value), "a whole number")
-        return int(value)
-    if hint is bool:
-        _require(key, value, isinstance(value, (bool, np.bool_)), "true or false")
-        return bool(value)
-    _require(key, value, isinstance(value, str), "text")
-    return str(value)
-
-
-def _is_whole(value: Any) -> bool:
-    """Any integral type, Python's or NumPy's, but no boolean."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _plain(key: str, value: Any, depth: int = 0) -> ParamValue:
-    """A parameter as one of the types that TOML and JSON hold; the word None is None.
-
-    Tuples become lists, so that a callable gets the same from the command line, from a run and from
-    an exported policy.
-    """
-    rule = f"nested at most {DEEPEST_KEY // 2} deep"
-    _require(f"{key:.80}", value, depth < DEEPEST_KEY // 2, rule)
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if value is None or (isinstance(value, str) and value == NONE):
-        return None
-    if isinstance(value, (list, tuple)):
-        return [_plain(f"{key}[{k}]", entry, depth + 1) for k, entry in enumerate(value)]
-    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
-        return {name: _plain(f"{key}[{name!r}]", entry, depth + 1) for name, entry in value.items()}
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, str):
-        return str(value)
-    if _is_whole(value):
-        return int(value)
-    number = _number(value)
-    _require(
-        key, value, math.isfinite(number), "true, false, None, a finite number, text or a list"
-    )
-    return number
-
-
-def _number(value: Any) -> float:
-    """Any real type as a float; nan for other types and for numbers too large for a float."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.nan
-
-
-def _require(key: str, value: Any, ok: bool, rule: str) -> None:
-    if not ok:
-        message = f"{key} = {_SHORT.repr(value)} is not allowed; it must be {rule}"
-        raise ConfigError(message)

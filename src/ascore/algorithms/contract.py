@@ -18,7 +18,8 @@ from ascore.algorithms import ledger
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
 from ascore.algorithms.terms import Batch, Inbox, LossTerms
-from ascore.config import Config, coerce
+from ascore.coercion import coerce
+from ascore.config import Config
 from ascore.envs.vec_env import Spec, VecEnv
 from ascore.errors import ConfigError
 
