@@ -15,6 +15,7 @@ import pytest
 from ascore import _core
 from ascore.benchmark import (
     FULL,
+    LONGEST,
     QUICK,
     BenchResults,
     Case,
@@ -374,6 +375,24 @@ def test_the_quick_look_is_a_smaller_measurement() -> None:
     assert QUICK.twin_envs < FULL.twin_envs
     assert QUICK.quick
     assert not FULL.quick
+
+
+def test_the_quick_look_leaves_the_longest_cases_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[set[str]] = []
+
+    def note(chosen: list[Case], *_: object) -> BenchResults:
+        measured.append({case.name for case in chosen})
+        return BenchResults(describe_machine(), True)
+
+    monkeypatch.setattr("ascore.benchmark.run", note)
+    for options in ([], ["--quick"], ["--quick", "--group", "networks"]):
+        assert main(["bench", "--json", *options]) == 0
+    every, quick, networks = measured
+    assert every - quick == set(LONGEST)
+    assert set(LONGEST) & networks == {"networks, 4096 rows", "products"}
+    capsys.readouterr()
 
 
 def test_timing_an_update_many_times_moves_no_weight() -> None:

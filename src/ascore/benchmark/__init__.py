@@ -7,7 +7,7 @@ The baselines are slow twins and plain loops, so this is the only part of the pa
 import `ascore.reference`. Only the command line imports this part, and only to measure.
 """
 
-from ascore.benchmark.suite import GROUPS, BenchResults, Case, Skipped, cases, run
+from ascore.benchmark.suite import GROUPS, LONGEST, BenchResults, Case, Skipped, cases, run
 from ascore.benchmark.timing import (
     FULL,
     QUICK,
@@ -23,6 +23,7 @@ from ascore.benchmark.timing import (
 __all__ = [
     "FULL",
     "GROUPS",
+    "LONGEST",
     "QUICK",
     "BenchResults",
     "Case",

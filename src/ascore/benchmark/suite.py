@@ -25,6 +25,14 @@ GROUPS: dict[str, Callable[[], list[tuple[str, Measure]]]] = {
 """By group: its cases, each a name and a function that measures it."""
 
 
+LONGEST = (
+    "networks, 4096 rows",
+    "products",
+    "training, cleanup, 2 agents x 16 envs, (1024, 256)",
+)
+"""Cases that a quick look leaves out, unless their group is asked for."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A case to measure."""

@@ -14,7 +14,7 @@ from ascore.errors import UsageError
 
 def bench(argv: list[str]) -> int:
     """Times the parts with promised speeds, each alternating with its baseline."""
-    from ascore.benchmark import FULL, GROUPS, QUICK, Case, cases, run
+    from ascore.benchmark import FULL, GROUPS, LONGEST, QUICK, Case, cases, run
     from ascore.benchmark.report import as_markdown, as_text
 
     options = parse(BenchOptions, argv)
@@ -27,7 +27,10 @@ def bench(argv: list[str]) -> int:
     def report(done: int, total: int, case: Case) -> None:
         print(f"{done}/{total} {case.group}: {case.name}", file=sys.stderr, flush=True)
 
-    bench = run(cases(options.group or list(GROUPS)), QUICK if options.quick else FULL, report)
+    chosen = cases(options.group or list(GROUPS))
+    if options.quick and not options.group:
+        chosen = [case for case in chosen if case.name not in LONGEST]
+    bench = run(chosen, QUICK if options.quick else FULL, report)
     if options.json:
         print_json(bench.to_dict())
     else:

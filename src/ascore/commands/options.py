@@ -383,7 +383,7 @@ class BenchOptions(Line):
     group: Repeated[tuple[Group, ...]] = ()
     """Only these groups of cases; may be repeated."""
     quick: bool = False
-    """Small batches and few repeats, in about a minute."""
+    """Small batches, few repeats, and without the longest cases unless --group asks for them."""
     strict: bool = False
     """Fail if a bar is missed."""
     scaling: bool = False
