@@ -367,3 +367,9 @@ def test_parameters_are_no_deeper_than_their_file_can_be_read(kind, tmp_path):
         with pytest.raises(ConfigError, match="it must be nested at most 16 deep") as caught:
             Config(env_params={"x": nested(depth, kind)})
         assert len(str(caught.value)) < 300
+
+
+def test_a_word_that_looks_like_a_flag_is_a_choice_where_it_is_one() -> None:
+    assert Config(peer_ratio_reference=True).peer_ratio_reference == "true"
+    with pytest.raises(ConfigError, match="lr_decay = True"):
+        Config(lr_decay=True)

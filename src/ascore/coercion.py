@@ -33,6 +33,8 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
     origin = get_origin(hint)
     if origin is Literal:
         choices = get_args(hint)
+        if isinstance(value, bool) and str(value).lower() in choices:
+            value = str(value).lower()  # --set reads the word true as a flag
         require(key, value, value in choices, "one of " + ", ".join(map(str, choices)))
         return value
     if origin is tuple:

@@ -83,6 +83,7 @@ class View:
 
 
 LOCAL = View(spec=lambda spec, config: spec, env=lambda env: env)
+"""Agents see the environment as it is."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def _records() -> Iterator[Environment]:
 
 
 ENVIRONMENTS: dict[str, Environment] = {record.name: record for record in _records()}
+"""The record of every environment, by name."""
 
 
 def canonical_name(name: str) -> str:

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """A run folder: config.toml, metrics.jsonl, metrics.csv, summary.json, checkpoints/."""
+    """A run folder: config.toml, metrics.jsonl, metrics.csv, summary.json, checkpoints/.
+
+    Attributes:
+        path: the folder.
+        config: configuration of the run.
+    """
 
     path: Path
     config: Config
