@@ -11,8 +11,11 @@ ascore() {
         esac
         ;;
     reproduce) command ascore "$@" --slurm ;;
-    envs) command ascore "$@" --episodes 100 ;;
-    bench) command ascore "$@" --quick --group twin ;; # tests and benches look after the others
+    envs) command ascore "$@" --episodes 20 ;;
+    bench)
+        case "$*" in *--scaling*) set -- bench --help ;; esac # minutes, and it has tests of its own
+        command ascore "$@" --quick --group call # tests and benches look after the others
+        ;;
     *) command ascore "$@" ;;
     esac
     echo "--- ascore $1: $((SECONDS - begun)) s"
