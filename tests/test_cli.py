@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -322,6 +323,19 @@ def test_doctor_sees_a_cuda_build_and_an_old_processor(monkeypatch: pytest.Monke
     problems = "\n".join(doctor.examine()["problems"])
     assert "the processor has no AVX2" in problems
     assert "torch 2.13.0+cu130 is a CUDA build, but there is no NVIDIA device" in problems
+
+
+def test_a_notebooks_backend_does_not_reach_a_command(tmp_path: Path):
+    """A kernel names one in MPLBACKEND, which the Python of the command may lack."""
+    runs = [tmp_path / "run"]
+    ascore.train(ascore.Config(env="predation-v1", num_envs=2, episodes=4), runs[0])
+    out = tmp_path / "x.png"
+    process = subprocess.run(
+        [sys.executable, "-m", "ascore", "plot", *map(str, runs), "--out", str(out)],
+        env={**os.environ, "MPLBACKEND": "module://not_installed.here"}, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert (process.returncode, out.is_file()) == (0, True), process.stderr
 
 
 def test_without_the_training_packages_the_remedy_is_printed():

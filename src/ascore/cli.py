@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import itertools
+import os
 import signal
 import sys
 import textwrap
@@ -37,6 +38,9 @@ HELP, VERSION = ("-h", "--help", "help"), ("-V", "--version", "version")
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit status (0 success, 1 failed, 2 usage, 130 interrupted)."""
+    if argv is None and os.environ.get("MPLBACKEND", "").startswith("module://"):
+        # A notebook's, inherited by a process that draws files alone and may lack the module.
+        del os.environ["MPLBACKEND"]
     args = sys.argv[1:] if argv is None else argv
     name, rest = (args[0], args[1:]) if args else ("", [])
     shown = warnings.showwarning
