@@ -16,6 +16,7 @@ from gymnasium.spaces.utils import flatten
 from halls import OBSERVATIONS, Hall
 from hypothesis import given
 from hypothesis import strategies as st
+from lines import without_waiting
 
 import ascore
 from ascore.cli import main
@@ -410,7 +411,7 @@ def test_every_failure_of_theirs_is_one_line(
     status = main(["train", "strangers:Rude", *args])
     printed = capsys.readouterr()
     assert status == 1
-    lines = [line for line in printed.err.splitlines() if "ascore: waiting for" not in line]
+    lines = without_waiting(printed.err)
     assert [line.startswith("ascore: ") for line in lines] == [True], printed.err
 
 

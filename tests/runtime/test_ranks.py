@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pytest
 import rank_program
 import torch
+from lines import without_waiting
 
 import ascore
 from ascore.config import Config
@@ -556,7 +557,7 @@ def test_kill_9_of_a_rank_five_times(results: Path, tmp_path: Path):
         victims, kills = set(here.values()), kills + 1
     assert agent.wait() == 0, log_path.read_text()
     assert kills == 5
-    errors = [line for line in log_path.read_text().splitlines() if line.startswith("ascore:")]
+    errors = [line for line in without_waiting(log_path.read_text()) if line.startswith("ascore:")]
     assert len(errors) <= 5  # a survivor may be ended by torchrun before it has noticed
     for line in errors:
         assert "has lost another rank" in line or "cannot meet" in line
@@ -569,7 +570,7 @@ def test_an_error_of_all_ranks_is_printed_once(tmp_path: Path):
     process = subprocess.run(
         torchrun("predation", "--num-envs", "7", "--out", out), capture_output=True, text=True
     )
-    errors = [line for line in process.stderr.splitlines() if line.startswith("ascore:")]
+    errors = [line for line in without_waiting(process.stderr) if line.startswith("ascore:")]
     assert process.returncode == 1
     assert errors == ["ascore: num_envs = 7 cannot be shared equally by 2 ranks; use 6 or 8"]
     assert not Path(out).exists()

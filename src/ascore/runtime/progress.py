@@ -238,10 +238,11 @@ class Patience:
 
 @contextmanager
 def waiting(what: str, seconds: float = SOON) -> Iterator[None]:
-    """Says what is waited for, if that takes longer than `seconds`."""
+    """Says what is waited for, if that takes longer than `seconds`; of ranks, the first does."""
 
     def say() -> None:
-        print(f"ascore: {what}", file=sys.stderr, flush=True)
+        if os.environ.get("RANK", "").strip() in ("", "0"):
+            print(f"ascore: {what}", file=sys.stderr, flush=True)
 
     timer = threading.Timer(seconds, say)
     timer.daemon = True
