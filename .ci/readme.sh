@@ -11,7 +11,7 @@ ascore() {
         esac
         ;;
     reproduce) command ascore "$@" --slurm ;;
-    envs) command ascore "$@" --episodes 20 ;;
+    envs) command ascore "$@" --episodes 100 ;;
     bench)
         case "$*" in *--scaling*) set -- bench --help ;; esac # minutes, and it has tests of its own
         command ascore "$@" --quick --group call # tests and benches look after the others
