@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
-from halls import ACTIONS
+from halls import ACTIONS, QUICK
 
 import ascore
 from ascore.cli import main
@@ -23,13 +23,6 @@ from ascore.errors import ConfigError, EnvError
 from ascore.interop.check import examine
 
 HALL, LEVERS = "halls:Hall", "halls:Levers"
-QUICK: dict[str, Any] = {
-    "episodes": 8,
-    "num_envs": 2,
-    "minibatches": 1,
-    "actor_hidden": (8,),
-    "critic_hidden": (8,),
-}
 MIXED: dict[str, Any] = {"act": ["from five", "multi", "plane", "flag"]}
 
 

@@ -6,11 +6,10 @@ import json
 import math
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from halls import Straying
+from halls import QUICK, Straying
 
 import ascore
 from ascore.cli import main
@@ -23,13 +22,6 @@ from ascore.streams import episode_seed
 
 STRAYING = "halls:Straying"
 SAYS_SO = r"does not say how long its episodes are: 10 episodes of random play ended .* --horizon N"
-QUICK: dict[str, Any] = {
-    "episodes": 8,
-    "num_envs": 2,
-    "minibatches": 1,
-    "actor_hidden": (8,),
-    "critic_hidden": (8,),
-}
 
 
 def lengths() -> list[int]:

@@ -13,7 +13,7 @@ import pytest
 import strangers
 from gymnasium import spaces
 from gymnasium.spaces.utils import flatten
-from halls import OBSERVATIONS, Hall
+from halls import OBSERVATIONS, QUICK, Hall
 from hypothesis import given
 from hypothesis import strategies as st
 from lines import without_waiting
@@ -32,15 +32,6 @@ from ascore.streams import episode_seed
 
 def refused(name: str) -> bool:
     return unreadable(OBSERVATIONS[name]) is not None
-
-
-QUICK: dict[str, Any] = {
-    "episodes": 8,
-    "num_envs": 2,
-    "minibatches": 1,
-    "actor_hidden": (8,),
-    "critic_hidden": (8,),
-}
 
 
 def findings(target: str, steps: int = 60, **params: Any) -> dict[str, list[str]]:

@@ -15,6 +15,15 @@ from pettingzoo.utils.conversions import (
 )
 from python_envs import Meadow, Queue
 
+QUICK: dict[str, Any] = {
+    "episodes": 8,
+    "num_envs": 2,
+    "minibatches": 1,
+    "actor_hidden": (8,),
+    "critic_hidden": (8,),
+}
+"""Keys of a run that is over at once."""
+
 ACTIONS: dict[str, spaces.Space[Any]] = {
     "two": spaces.Discrete(2),
     "from five": spaces.Discrete(3, start=5),

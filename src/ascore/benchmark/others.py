@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ascore.benchmark.packages import one_torch_thread, require_package
-from ascore.benchmark.timing import Differs, Effort, Measure, Result, Timing, Work, interleave
+from ascore.benchmark.timing import Differs, Effort, Measure, Result, Work, interleave
 from ascore.benchmark.workloads import actions_for, player
 from ascore.envs.factory import make
 
@@ -54,10 +54,9 @@ def vector(effort: Effort) -> list[Result]:
         step=idle.step, terminated=games.terminated, truncated=games.truncated
     )
     timing = interleave(Work(player(view, flat)), Work(player(idle, actions)), effort)
-    beyond = tuple(c - b for c, b in zip(timing.candidate, timing.baseline, strict=True))
     return [
         Result.of(
-            Timing(beyond, (VECTOR_NS * 1e-9,) * len(beyond)),
+            timing.beyond(VECTOR_NS),
             group="others",
             name=f"vector_env, harvest, a view per agent, {VECTOR_ENVS:,} envs",
             baseline=f"{VECTOR_NS / 1000:g} µs allowed",

@@ -69,6 +69,13 @@ class Timing:
     candidate: tuple[float, ...]
     baseline: tuple[float, ...]
 
+    def beyond(self, allowed_ns: float) -> Timing:
+        """What the candidate takes beyond the baseline, against so many allowed nanoseconds."""
+        tiny = 1e-12  # one that seems cheaper than its baseline has negligible overhead
+        pairs = zip(self.candidate, self.baseline, strict=True)
+        overhead = tuple(max(c - b, tiny) for c, b in pairs)
+        return Timing(overhead, (allowed_ns / NS,) * len(overhead))
+
     def ratios(self) -> list[float]:
         """How many times faster the candidate is, turn by turn."""
         return [b / c for c, b in zip(self.candidate, self.baseline, strict=True)]

@@ -9,7 +9,7 @@ from typing import Any
 from ascore.config import Config, preset_names
 from ascore.envs.factory import is_external
 from ascore.errors import ConfigError
-from ascore.report.sources import MACHINE
+from ascore.report.sources import UNSHOWN
 
 # They name the run or stand beside its name; all else is a difference.
 _NAMED = {"env", "algorithm"}
@@ -54,7 +54,7 @@ def _changed(base: Config, config: Config) -> dict[str, tuple[Any, Any]]:
 
 
 def _flat(config: Config) -> dict[str, Any]:
-    values = {k: v for k, v in config.to_dict().items() if k not in MACHINE | _NAMED}
+    values = {k: v for k, v in config.to_dict().items() if k not in UNSHOWN | _NAMED}
     for prefix, key in (("env.", "env_params"), ("algorithm.", "algorithm_params")):
         values |= {prefix + name: value for name, value in values.pop(key).items()}
     return values

@@ -14,7 +14,7 @@ import numpy as np
 from ascore.report.settings import Chapter, Setting
 from ascore.report.sources import SENT, Reading
 from ascore.report.values import F64
-from ascore.runs.course import smoothed
+from ascore.runs.course import common, smoothed
 from ascore.runs.statistics import band, iqm
 
 MOST_POINTS, FEWEST_POINTS = 200, 40
@@ -197,25 +197,13 @@ def _joint(
     """Interquartile mean of several runs at common places, up to the end of the shortest."""
     if not lines or not all(len(x) and (np.diff(x) >= 0).all() for x, _ in lines):
         return dict(NO_CURVE)
-    x = _common([x for x, _ in lines], most, logarithmic)
+    x = common([x for x, _ in lines], most, logarithmic=logarithmic)
     values = np.array([np.interp(x, at, value) for at, value in lines])
     curve = {**NO_CURVE, "x": rounded(x), "mid": rounded(iqm(values, axis=0))}
     if banded and len(values) > 1:
         _, low, high = band(values)
         curve |= {"low": rounded(low), "high": rounded(high)}
     return curve
-
-
-def _common(places: Sequence[F64], most: int, logarithmic: bool) -> F64:
-    """Places that all runs have, or at most so many between the latest start and the first end."""
-    first = places[0]
-    if len(first) <= most and all(np.array_equal(first, other) for other in places):
-        return first
-    last = min(x[-1] for x in places)
-    start = min(max(x[0] for x in places), last)
-    if logarithmic and start > 0:
-        return np.geomspace(start, last, most)
-    return np.linspace(start, last, most)
 
 
 def rounded(values: F64) -> list[float]:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ascore.config import Config
-from ascore.envs.factory import batch, is_external
-from ascore.envs.table import ENVIRONMENTS
-from ascore.report.sources import MACHINE, Listing, Reading
+from ascore.envs.factory import anchor_values, batch, is_external
+from ascore.report.sources import UNSHOWN, Listing, Reading
 from ascore.report.values import mean
 from ascore.runs.statistics import Estimate, estimate
 
@@ -118,12 +117,7 @@ def known(env: str, params: str, config: Config) -> tuple[int, list[tuple[str, f
     if (env, params) not in _known:
         try:
             with batch(env, config.env_params) as made:
-                anchors = [
-                    (anchor.label, anchor.team_return(made.spec.num_agents))
-                    for anchor in ENVIRONMENTS[made.spec.name].anchors
-                    if not anchor.unmet(made.params)
-                ]
-                _known[env, params] = made.spec.horizon, anchors
+                _known[env, params] = made.spec.horizon, anchor_values(env, config.env_params)
         except (ValueError, TypeError, MemoryError):  # of another version, or somebody's joke
             _known[env, params] = 0, []
     return _known[env, params]
@@ -145,7 +139,7 @@ def _key(config: Config, names: Sequence[str]) -> str:
 
 def _labels(entries: Sequence[Listing]) -> list[str]:
     """The sweep's name of each run's setting; outside sweeps, what tells it from the others."""
-    names = sorted(Config.names() - MACHINE - set(CHAPTER) - {"algorithm"})
+    names = sorted(Config.names() - UNSHOWN - set(CHAPTER) - {"algorithm"})
     alone = [entry.config for entry in entries if not entry.setting]
     labels = []
     for entry in entries:

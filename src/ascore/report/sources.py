@@ -21,9 +21,10 @@ from ascore.experiments.cells import LIST, RESULT, read_list, result
 from ascore.experiments.places import place
 from ascore.experiments.sweeps import read_command
 from ascore.report.values import F64, course, courses, mean, number, per_agent, tail
+from ascore.runs.course import FINAL_SHARE
 from ascore.runs.folder import CONFIG
+from ascore.runs.groups import MACHINE
 from ascore.runs.logs import METRICS, read_records
-from ascore.runs.session import SUMMARY_SHARE
 
 SWEEP, RUNS, SUMMARY = "sweep.json", "runs", "summary.json"
 
@@ -38,11 +39,8 @@ MOST_KINDS = 16
 
 Status = Literal["finished", "unfinished", "waiting", "unreadable"]
 
-# Keys that change where and how fast a run is computed, not what it learns.
-MACHINE = {
-    "seed", "backend", "device", "num_threads", "env_workers", "env_timeout", "rank_split",
-    "torch_threads", "checkpoint_every", "keep_checkpoints", "tensorboard",
-}  # fmt: skip
+UNSHOWN = {"seed", *MACHINE}
+"""Keys that make no difference between settings."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +130,11 @@ class Reading:
         if self.evaluation is not None:
             return Final.of_evaluation(self.evaluation)
         return Final(
-            team_return=mean(tail(self.team["team_return"], SUMMARY_SHARE)),
+            team_return=mean(tail(self.team["team_return"], FINAL_SHARE)),
             ci95=None,
             episodes=0,
-            agent_return=[mean(tail(each, SUMMARY_SHARE)) for each in self.agents["return"].T],
-            entropy=mean(tail(self.team["entropy"], SUMMARY_SHARE)),
+            agent_return=[mean(tail(each, FINAL_SHARE)) for each in self.agents["return"].T],
+            entropy=mean(tail(self.team["entropy"], FINAL_SHARE)),
             entropy_uniform=float("nan"),
         )
 

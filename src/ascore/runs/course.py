@@ -66,7 +66,7 @@ def course(group: Group, quantity: Quantity) -> Course:
     """
     lines = [_line(run, quantity) for run in group.runs]
     last = min(x[-1] for x, _ in lines)
-    x = _common([x for x, _ in lines], last, quantity)
+    x = common([x for x, _ in lines], POINTS, logarithmic=quantity == "bytes")
     values = np.array([np.interp(x, at, value) for at, value in lines])
     longest = max(at[-1] for at, _ in lines)
     middle, low, high = band(values)
@@ -86,15 +86,16 @@ def _line(run: Run, quantity: Quantity) -> tuple[F64, F64]:
     return x[known], value[known]
 
 
-def _common(places: Sequence[F64], last: float, quantity: Quantity) -> F64:
-    """Points that all runs have, or at most POINTS between the latest start and `last`."""
+def common(places: Sequence[F64], most: int, *, logarithmic: bool) -> F64:
+    """Places that all runs have, or at most so many between the latest start and the first end."""
     first = places[0]
-    if len(first) <= POINTS and all(np.array_equal(first, other) for other in places):
+    if len(first) <= most and all(np.array_equal(first, other) for other in places):
         return first
+    last = min(x[-1] for x in places)
     start = min(max(x[0] for x in places), last)
-    if quantity == "bytes" and start > 0:
-        return np.geomspace(start, last, POINTS)
-    return np.linspace(start, last, POINTS)
+    if logarithmic and start > 0:
+        return np.geomspace(start, last, most)
+    return np.linspace(start, last, most)
 
 
 def team_returns(run: Run) -> F64:

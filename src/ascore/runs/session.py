@@ -26,6 +26,7 @@ from ascore.learning.learner import Learner
 from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Collector
 from ascore.runs import changes, checkpoint, opening
+from ascore.runs.course import FINAL_SHARE
 from ascore.runs.files import json_text, write_atomic
 from ascore.runs.folder import CONFIG, as_given, named
 from ascore.runs.logs import Log, MetricsLog
@@ -45,9 +46,6 @@ ROUND_ALIKE = (
     "their processors round differently; set ASCORE_SIMD and ATEN_CPU_CAPABILITY to avx2 and "
     "MKL_CBWR to COMPATIBLE for all"
 )
-
-# A summary averages the return over this share of the updates, the last ones.
-SUMMARY_SHARE = 0.1
 
 # Episodes that end this many times sooner than they might are worth a word on how they are counted.
 SHORT = 4
@@ -424,7 +422,7 @@ class _Session:
             self.env.load_state(part, low - first, high - low)
 
     def _summary(self, run: Run) -> dict[str, Any]:
-        tail = run.metrics[-max(1, int(SUMMARY_SHARE * len(run.metrics))) :]
+        tail = run.metrics[-max(1, int(FINAL_SHARE * len(run.metrics))) :]
         means = [r["team_return"] for r in tail if r["team_return"] is not None]
         return {
             "env": self.config.env,

@@ -175,8 +175,9 @@ class PythonCore(Buffers):
         gone = [i for i in acted if i not in present] if going_on else acted
         cut = [i for i in gone if i in present or i in truncated - terminated]
         self.left[b] = 0
-        self.left[b, gone] = TERMINATED
-        self.left[b, cut] = TRUNCATED
+        if gone:
+            self.left[b, gone] = TERMINATED
+            self.left[b, cut] = TRUNCATED
         self.terminated[b] = self.truncated[b] = 0
         if going_on:
             if cut:  # the others' rows stay those of the latest episode
