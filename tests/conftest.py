@@ -1,6 +1,11 @@
 """What holds for all tests: the same examples in every run, and how many workers share them."""
 
+import os
 from typing import Any
+
+# gRPC reads this when it is loaded, which TensorBoard does too; parties speak TLS 1.3 alone.
+os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-PSK-AES128-CBC-SHA"
+os.environ["GRPC_VERBOSITY"] = "NONE"
 
 import pytest
 from hypothesis import settings

@@ -22,6 +22,9 @@ EXTRAS = {
     "onnx": "onnx",
     "torchrl": "torchrl",
     "tensordict": "torchrl",
+    "cryptography": "parties",
+    "google": "parties",
+    "grpc": "parties",
 }
 """Packages that are imported when they are needed, and the extra of this package that has each."""
 
@@ -102,3 +105,7 @@ class EnvError(AscoreError, ValueError):
 
 class RankError(AscoreError, ConnectionError):
     """The ranks of a run cannot connect, have lost one of them, or disagree."""
+
+
+class PartyError(AscoreError, ConnectionError):
+    """A party cannot start, or what it was sent is not what it must be."""

@@ -15,6 +15,8 @@ STREAM_MINIBATCH = 3
 STREAM_GRAPH = 4
 STREAM_EPISODE_SEED = 5
 STREAM_BOOTSTRAP = 6
+STREAM_ABSENT = 7
+STREAM_PRIVATE = 8
 
 _ACTIONS = 1  # domain word of the numbers for sampling actions, as in the compiled core
 

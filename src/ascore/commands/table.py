@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ascore.commands import embedding, envs, experiments, machine, options, report, runs, training
+from ascore.commands import (
+    embedding,
+    envs,
+    experiments,
+    machine,
+    options,
+    parties,
+    report,
+    runs,
+    training,
+)
 from ascore.commands.parser import Line
 
 
@@ -30,10 +40,11 @@ class Command:
     defaults: Callable[[Mapping[str, Any]], tuple[object, str]] | None = None
 
 
-TRAINING, LOOKING, MANY, OUTSIDE, HERE = (
+TRAINING, LOOKING, MANY, PARTIES, OUTSIDE, HERE = (
     "Training",
     "Looking at runs",
     "Many runs",
+    "Parties that keep their rewards to themselves",
     "Environments and other programs",
     "This machine",
 )
@@ -93,6 +104,18 @@ _ROWS = (
         "the paper's experiments: fig2 to fig7, or all",
         MANY,
         experiments.reproduce,
+    ),
+    Command(
+        parties.PartyOptions,
+        "one agent in a process of its own (run), its environment (host), status, audit",
+        PARTIES,
+        parties.party,
+    ),
+    Command(
+        parties.CertsOptions,
+        "certificates for a trial: new FOLDER NAME...",
+        PARTIES,
+        parties.certs,
     ),
     Command(
         options.EnvsOptions,

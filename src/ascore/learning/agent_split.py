@@ -41,3 +41,25 @@ class AgentSplit:
     def fill(self, rows: Tensor) -> None:
         """Fills in the rows of the other ranks' agents, in place: [N, ...]."""
         rows.copy_(self.all_agents(rows[self.mine]))
+
+
+class OneAgent(AgentSplit):
+    """The agent of a party, which knows nothing of the others but their messages.
+
+    Args:
+        agent: which one.
+        num_agents: N.
+    """
+
+    def __init__(self, agent: int, num_agents: int) -> None:
+        self.ranks, self.num_agents = Ranks(), num_agents
+        self.mine = slice(agent, agent + 1)
+
+    def all_agents(self, mine: Tensor) -> Tensor:
+        """The agent's row among zeros, [1, ...] -> [N, ...]; nothing is asked of anybody."""
+        rows = mine.new_zeros(self.num_agents, *mine.shape[1:])
+        rows[self.mine] = mine
+        return rows
+
+    def fill(self, rows: Tensor) -> None:
+        """Leaves the rows of the others as they are."""

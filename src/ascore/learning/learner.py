@@ -18,13 +18,14 @@ from ascore.config import Config
 from ascore.envs.vec_env import Spec
 from ascore.errors import ConfigError
 from ascore.learning import metrics
-from ascore.learning.agent_split import AgentSplit
+from ascore.learning.agent_split import AgentSplit, OneAgent
 from ascore.learning.anticipations import anticipation_metrics, anticipation_sums
 from ascore.learning.backends.choose import choose, choose_split
 from ascore.learning.backends.contract import Networks
 from ascore.learning.backends.engine import COLUMNS
 from ascore.learning.batch import Rows, rows_of
 from ascore.learning.critics import Valuation
+from ascore.learning.delivery import Delivery
 from ascore.learning.devices import usable_device
 from ascore.learning.exchange import MessageExchange
 from ascore.learning.gradients import Gradients
@@ -47,6 +48,7 @@ class Learner:
         config: everything the update depends on.
         outside: sizes of the environment; `spec` is what the algorithm makes of them.
         ranks: the ranks that train together; None = this process alone.
+        delivery: brings the messages of agents that others train; None = all are here.
 
     Attributes:
         actor, critic: the networks.
@@ -61,7 +63,13 @@ class Learner:
             a device or ranks that cannot train this.
     """
 
-    def __init__(self, config: Config, outside: Spec, ranks: Ranks | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        outside: Spec,
+        ranks: Ranks | None = None,
+        delivery: Delivery | None = None,
+    ) -> None:
         self.config, self.outside = config, outside
         everybody = ranks or Ranks()
         self.device = usable_device(config, everybody)
@@ -85,7 +93,10 @@ class Learner:
         view = self.algorithm.critic_view
         seen = size if view is None else view.size(self.spec)
         self.critic = Critic(seen, config.critic_hidden, n, seed=config.seed, device=self.device)
+        self.delivery = delivery
         self.split = choose_split(self.algorithm, config, self.actor, self.critic, everybody)
+        if delivery is not None:
+            self.split = OneAgent(delivery.agent, n)
         # Where agents are split, every rank has all rows and there is nothing to add up.
         self.ranks = everybody if self.split is None else Ranks()
         gradients = Gradients(self.ranks, (self.actor.net, self.critic.net), n, COLUMNS)
@@ -138,7 +149,7 @@ class Learner:
             NonFiniteError: a loss, gradient or parameter is not finite; nothing non-finite is
                 ever written into a parameter by a step.
         """
-        if self.split is not None:
+        if self.split is not None and self.split.ranks.size > 1:
             rollout = whole(self.split.ranks, rollout)
         links, targets, rows = self.prepare(rollout, number)
         silent = self.algorithm.sends_policies and links is None
@@ -215,32 +226,37 @@ class Learner:
         config, backend = self.config, self.backend
         sequential = config.update_order == "sequential"
         groups = [slice(i, i + 1) for i in range(self.spec.num_agents)] if sequential else [ALL]
+        if self.split is not None:
+            groups = [self.split.mine]
         backend.begin(rows)
-        log_probs = self.exchange.reply(backend.log_probs())
+        log_probs, heard = self._delivered(rows, number, 0)
         own = own_policy(log_probs, self._agents).exp()
         if rows.presence is None:
             mean_probs = torch.from_numpy(self.ranks.mean(own.mean(dim=1).cpu().numpy()))
         else:
             mean_probs = torch.from_numpy(rows.presence.mean(own.cpu().numpy()))
         old = taken(log_probs, rows.action, self._agents)
-        messages = self.exchange.messages(log_probs, old, rows.neighbours)
+        messages = self.exchange.messages(log_probs, old, heard)
         backend.refer(old, messages)
         anticipated: Metrics = {}
         if messages is not None:
             env, sent = self.outside.name, messages.log_probs.cpu().numpy()
-            heard = messages.neighbours.cpu().numpy()
-            sums = anticipation_sums(sent, old.cpu().numpy(), heard, rows.raw, env)
+            links = messages.neighbours.cpu().numpy()
+            sums = anticipation_sums(sent, old.cpu().numpy(), links, rows.raw, env)
             anticipated = anticipation_metrics(self.ranks.total(sums), env)
         for iteration in range(config.iterations):
             rereference = config.ratio_reference == "iteration"
             resend = messages is not None and config.message_refresh == "iteration"
             if iteration > 0 and (rereference or resend):
-                log_probs = self.exchange.reply(backend.log_probs())
+                log_probs, heard = self._delivered(rows, number, iteration)
                 if rereference:
                     old = taken(log_probs, rows.action, self._agents)
-                messages = self.exchange.messages(log_probs, old, rows.neighbours)
+                messages = self.exchange.messages(log_probs, old, heard)
                 backend.refer(old, messages)
             backend.clear()
+            gone = self._unheard(rows.neighbours, heard)
+            if gone is not None:
+                before = self.actor_adam.parameters.detach().clone(), self.actor_adam.state()
             for position, owners in enumerate(groups):
                 for part, total in self.minibatches(
                     rows.action.shape[0], number, iteration, rows.presence
@@ -256,7 +272,23 @@ class Learner:
                     backend.refer(old, messages)
             if rows.weights is not None and sequential:
                 self._mix(rows.weights)
+            if gone is not None:  # of whom nothing came nothing is learned
+                self.actor_adam.restore(gone, *before)
         return mean_probs, anticipated
+
+    def _delivered(self, rows: Rows, number: int, iteration: int) -> tuple[Tensor, Tensor | None]:
+        """Policies and anticipations as they have arrived [N, S, H, A], and who heard whom."""
+        log_probs = self.exchange.reply(self.backend.log_probs())
+        if self.delivery is None or rows.neighbours is None:
+            return log_probs, rows.neighbours
+        return self.delivery.deliver(log_probs, rows.neighbours, number, iteration)
+
+    def _unheard(self, links: Tensor | None, heard: Tensor | None) -> Tensor | None:
+        """Parameters of anticipations whose subjects were to be heard and were not, bool [N, P]."""
+        if links is None or heard is None or heard is links:
+            return None
+        gone = (links.any(dim=1) & ~heard.any(dim=1)).cpu()
+        return self.actor.anticipation_mask(gone).view(self.spec.num_agents, -1)
 
     def minibatches(
         self, rows: int, number: int, iteration: int, presence: Presence | None = None

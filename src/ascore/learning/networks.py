@@ -220,13 +220,19 @@ class Actor:
         own = (flat[:, : weight.start], heads.permute(2, 0, 1).reshape(n, -1), biases.T)
         return torch.cat(own, dim=1)
 
-    def anticipation_mask(self) -> Tensor:
-        """Bool [K, P]: parameters that only anticipations use; none if H = 1."""
+    def anticipation_mask(self, of: Tensor | None = None) -> Tensor:
+        """Bool [K, P]: parameters that only anticipations use; none if H = 1.
+
+        Args:
+            of: which anticipations, bool [N, N] at [owner, subject]; None = all.
+        """
         mask = torch.zeros_like(self.net.flat, dtype=torch.bool)
         if self.heads == 1:
             return mask
         n, a = self.num_agents, self.num_actions
         peer = ~torch.eye(n, dtype=torch.bool)
+        if of is not None:
+            peer &= of
         if self.layout == "separate":
             mask[peer.view(-1)] = True
             return mask

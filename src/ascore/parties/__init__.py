@@ -1,0 +1,1 @@
+"""Parties: each agent in a process of its own, with a reward that never leaves it."""

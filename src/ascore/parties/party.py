@@ -1,0 +1,291 @@
+"""One agent of a run: its policy, anticipations, critic and optimisers, and its own rewards.
+
+T steps, B environments, N agents, V views, O observation entries.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ascore.config import Config
+from ascore.envs.vec_env import Spec
+from ascore.learning.learner import Learner
+from ascore.learning.modes import own_modes
+from ascore.learning.rollout import Rollout
+from ascore.parties import wire
+from ascore.parties.acting import Actions
+from ascore.parties.agreed import require_separable
+from ascore.parties.courier import Courier
+from ascore.parties.host import updates
+from ascore.parties.letters import Letters
+from ascore.parties.record import Held, Record
+from ascore.parties.reward import OwnReward, RewardFn, Transition
+from ascore.parties.states import Scene, read_sizes, read_state
+from ascore.parties.wire import Refused
+from ascore.runs.session import spec_dict
+
+AGAIN = 2.0
+"""Seconds after which an agent says again that it is ready."""
+PATIENCE = 3.0
+"""Deadlines for which an agent waits for a state in the middle of an update: one for each slow
+agent that the host waits for, and one for itself."""
+
+Metrics = dict[str, Any]
+
+
+class Party:
+    """Trains one agent with whoever is there.
+
+    Args:
+        config: of the run.
+        letters: of this party.
+        agents: names, in the order of the environment's agents.
+        host: name of the environment's process.
+        seconds: deadline of a round of messages.
+        record: checkpoints and metrics.
+        reward: computes this agent's reward; None = the host tells it.
+        own_seed: keys initial weights and the drawing of actions; None = the seed of the run, which
+            the others know.
+        stop: tells whether to end early.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        letters: Letters,
+        agents: Sequence[str],
+        host: str,
+        seconds: float,
+        record: Record,
+        *,
+        reward: RewardFn | None = None,
+        own_seed: int | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        require_separable(config)
+        self.config, self.letters, self.agents, self.host = config, letters, tuple(agents), host
+        self.agent = self.agents.index(letters.transport.name)
+        self.seconds, self.record, self.reward = seconds, record, reward
+        self.own_seed, self.stop = own_seed, stop
+        self.near = config.graph in ("environment", "contacts")
+        self.learner: Learner | None = None
+        self.done = 0
+
+    def run(self) -> int:
+        """Trains to the end of the run, or until told to stop; returns the updates done."""
+        torch.set_num_threads(self.config.torch_threads)
+        self.done = self.record.done
+        with own_modes():
+            letter = self._next_start()
+            while letter is not None:
+                letter = self._update(letter)
+        return self.done
+
+    def _update(self, letter: Any) -> Any:
+        """Plays and learns one update from its first state on; gives the first state of the next.
+
+        None where there is no next.
+        """
+        try:
+            learner = self.learner or self._begin(read_sizes(letter))
+            scene = self._scene(letter)
+        except Refused as reason:
+            self.letters.refuse(self.host, str(reason))
+            return self._next_start()
+        if not scene.members[self.agent]:
+            return self._next_start()
+        rollout, later = self._collect(scene)
+        if rollout is None:
+            return later if later is not None else self._next_start()
+        self.courier.begin(np.flatnonzero(scene.members).tolist())
+        learner.anneal(scene.update / self.total)
+        metrics = learner.update(rollout, scene.update)
+        self.done = scene.update + 1
+        stopping = self.stop()
+        self.record.write(
+            self.done,
+            self.total,
+            self._own(metrics),
+            members=[self.agents[j] for j in np.flatnonzero(scene.members)],
+            late=self.courier.late,
+            bytes_sent=self.letters.bytes_sent,
+            held=lambda: self._held(learner),
+            stopping=stopping,
+        )
+        if self.done >= self.total or stopping:
+            return None
+        return self._next_start()
+
+    # ------------------------------------------------------------------ with the host
+
+    def _next_start(self) -> Any:
+        """Says that it is ready until the first state of an update comes; None = told to stop."""
+        while not self.stop():
+            self.letters.send(self.host, wire.READY, self.done, update=self.done)
+            again = time.monotonic() + AGAIN
+            while (letter := self.letters.receive(self.host, again)) is not None:
+                if letter.HasField(wire.STATE) and letter.state.step == 0:
+                    return letter
+        return None
+
+    def _scene(self, letter: Any) -> Scene:
+        return read_state(letter, self.spec, self.config.num_envs, self.steps, near=self.near)
+
+    def _await(self, update: int, step: int) -> tuple[Scene | None, Any]:
+        """The state of a step; or, where the update was given up, the first state of another."""
+        deadline = time.monotonic() + PATIENCE * self.seconds
+        while (letter := self.letters.receive(self.host, deadline)) is not None:
+            try:
+                if letter.HasField(wire.STATE) and letter.state.step == 0:
+                    return None, letter
+                scene = self._scene(letter)
+            except Refused as reason:
+                self.letters.refuse(self.host, str(reason))
+                continue
+            if (scene.update, scene.step) == (update, step):
+                return scene, None
+            self.letters.refuse(self.host, f"a state of step {scene.step} in place of {step}")
+        return None, None
+
+    def _collect(self, scene: Scene) -> tuple[Rollout | None, Any]:
+        """Acts for T steps.
+
+        Returns:
+            The rollout; None where the host went on without this agent, and then perhaps the first
+            state of another update.
+        """
+        rollout, update = self._rollout, scene.update
+        rollout.final.clear()
+        rollout.episode_returns.clear()
+        rollout.legal = None
+        if scene.update != self._followed:
+            self.returns = np.where(scene.time == 0, 0.0, np.nan)  # of what it did not see
+        for step in range(self.steps):
+            view = self._view
+            rollout.obs[step][:, view] = scene.obs
+            if scene.neighbours is not None:
+                rollout.neighbours[step] = scene.neighbours
+            if scene.legal is not None:
+                if rollout.legal is None:
+                    rollout.legal = np.ones((self.steps, *scene.legal.shape), dtype=np.uint8)
+                rollout.legal[step] = scene.legal
+            action = self.actions.choose(scene)
+            self.letters.send(
+                self.host, wire.ACTION, update, step=step, action=action.astype("<i4").tobytes()
+            )
+            after, later = self._await(update, step + 1)
+            if after is None:
+                self._followed = -1
+                return None, later
+            self._record_step(step, scene, after)
+            scene = after
+        rollout.last_obs[:, self._view] = scene.obs
+        if scene.neighbours is not None:
+            rollout.last_neighbours[...] = scene.neighbours
+        self._followed = update + 1
+        return rollout, None
+
+    def _record_step(self, step: int, scene: Scene, after: Scene) -> None:
+        rollout, mine = self._rollout, self.agent
+        rollout.action[step] = after.action
+        rollout.terminated[step], rollout.truncated[step] = after.terminated, after.truncated
+        over = np.flatnonzero(after.ended)
+        last = np.zeros((len(over), *rollout.obs.shape[2:]), dtype=rollout.obs.dtype)
+        last[:, self._view] = after.final_obs
+        self._own_reward(scene, after).learn_from(rollout.reward[step, :, mine])
+        self.returns += rollout.reward[step, :, mine]
+        if over.size:
+            rollout.final.append((step, over, last))
+            returns = np.zeros((len(over), len(self.agents)))
+            returns[:, mine] = self.returns[over]
+            rollout.episode_returns.append(returns)
+            self.returns[over] = 0.0
+
+    def _own_reward(self, scene: Scene, after: Scene) -> OwnReward:
+        if self.reward is None:
+            if after.reward is None:
+                reason = "it has no reward, and this party computes none; set `reward`"
+                raise Refused(reason)
+            return after.reward
+        seen = after.obs.copy()
+        seen[after.ended] = after.final_obs
+        step = Transition(scene.obs, after.action, seen, after.ended)
+        return OwnReward(self.reward(step), self.config.num_envs)
+
+    # ------------------------------------------------------------------ what learns
+
+    def _begin(self, spec: Spec) -> Learner:
+        """Makes networks and buffers, once the sizes of the environment are known."""
+        config, n, b = self.config, spec.num_agents, self.config.num_envs
+        if n != len(self.agents):
+            reason = f"the environment has {n} agents, and [agents] names {len(self.agents)}"
+            raise Refused(reason)
+        self.spec = spec
+        self.steps = config.rollout_steps or spec.horizon
+        self.total = updates(config, spec.horizon)
+        self._view = slice(self.agent, self.agent + 1) if spec.views > 1 else slice(0, 1)
+        counts = spec.action_counts
+        self.courier = Courier(
+            self.letters, self.agents, self.agent, counts, config.iterations, self.seconds
+        )
+        self.learner = learner = Learner(config, spec, delivery=self.courier)
+        if self.own_seed is not None:
+            self._take(learner, self._state(Learner(config.replace(seed=self.own_seed), spec)))
+        saved = self.record.restored(self._state(learner))
+        if saved is not None:
+            self._take(learner, saved)
+        self.actions = Actions(learner, self.agent, config.seed, self.own_seed)
+        self.returns, self._followed = np.zeros(b), -1
+        shape = (b, spec.views, *spec.obs_shape)
+        steps = self.steps
+        self._rollout = Rollout(
+            obs=np.zeros((steps, *shape), dtype=spec.obs_dtype),
+            last_obs=np.zeros(shape, dtype=spec.obs_dtype),
+            action=np.zeros((steps, b, n), dtype=np.int32),
+            reward=np.zeros((steps, b, n), dtype=np.float32),
+            neighbours=np.zeros((steps, b, n, n), dtype=np.uint8),
+            last_neighbours=np.zeros((b, n, n), dtype=np.uint8),
+            terminated=np.zeros((steps, b), dtype=np.uint8),
+            truncated=np.zeros((steps, b), dtype=np.uint8),
+        )
+        return learner
+
+    def _rows(self, whole: torch.Tensor) -> torch.Tensor:
+        """This agent's part of a stacked tensor, as a view."""
+        return whole.view(len(self.agents), -1)[self.agent]
+
+    def _state(self, learner: Learner) -> dict[str, npt.NDArray[Any]]:
+        """What this agent has learned, and nothing of the others."""
+        return {key: self._rows(x).numpy().copy() for key, x in learner.state().items()}
+
+    def _held(self, learner: Learner) -> Held:
+        actor = learner.actor
+        sizes = {
+            "sizes": list(actor.net.sizes),
+            "layout": actor.layout,
+            "heads": actor.heads,
+            "agents": 1,
+        }
+        return Held(spec_dict(self.spec), sizes, self._state(learner))
+
+    def _take(self, learner: Learner, rows: dict[str, npt.NDArray[Any]]) -> None:
+        """Puts `_state` into a learner."""
+        state = {key: value.clone() for key, value in learner.state().items()}
+        for key, value in rows.items():
+            self._rows(state[key]).copy_(torch.from_numpy(value))
+        learner.load_state(state)
+
+    def _own(self, metrics: Metrics) -> Metrics:
+        """This agent's metrics."""
+        n = len(self.agents)
+        return {
+            key: value[self.agent]
+            for key, value in metrics.items()
+            if isinstance(value, list) and len(value) == n
+        }
