@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import torch.distributed as dist
-from companies import HOST, Arrays, Company, held, names, same, small
+from companies import HOST, Arrays, Company, held, names, same, small, trained
 
 import ascore
 from ascore.config import Config
@@ -57,8 +58,8 @@ def trainer(config: Config, folder: Path) -> list[Arrays]:
     saved = checkpoint.load(folder / "run")
     env = ascore.make(config.env, num_envs=1, **config.env_params)
     learner = Learner(config, env.spec)
-    keys = learner.state()
-    return [{key: saved.arrays[key].reshape(3, -1)[agent] for key in keys} for agent in range(3)]
+    learner.load_state({key: torch.from_numpy(saved.arrays[key].copy()) for key in learner.state()})
+    return [trained(learner, agent) for agent in range(3)]
 
 
 CASES: list[tuple[str, dict[str, Any]]] = [

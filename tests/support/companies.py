@@ -17,7 +17,7 @@ from ascore.parties.agreed import agreed
 from ascore.parties.audit import AuditLog
 from ascore.parties.host import Host
 from ascore.parties.letters import Letters
-from ascore.parties.party import Party
+from ascore.parties.party import Party, part_of
 from ascore.parties.record import Record
 from ascore.parties.transport import Transport, in_process
 
@@ -56,7 +56,7 @@ def held(party: Party) -> Arrays:
 def trained(learner: Learner, agent: int) -> Arrays:
     """The same of one agent of the trainer's learner."""
     n = learner.spec.num_agents
-    return {key: x.view(n, -1)[agent].numpy() for key, x in learner.state().items()}
+    return {key: part_of(key, x, n, agent).numpy() for key, x in learner.state().items()}
 
 
 def same(a: Arrays, b: Arrays) -> bool:

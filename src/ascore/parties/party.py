@@ -256,13 +256,11 @@ class Party:
         )
         return learner
 
-    def _rows(self, whole: torch.Tensor) -> torch.Tensor:
-        """This agent's part of a stacked tensor, as a view."""
-        return whole.view(len(self.agents), -1)[self.agent]
-
     def _state(self, learner: Learner) -> dict[str, npt.NDArray[Any]]:
         """What this agent has learned, and nothing of the others."""
-        return {key: self._rows(x).numpy().copy() for key, x in learner.state().items()}
+        n = len(self.agents)
+        whole = learner.state()
+        return {key: part_of(key, x, n, self.agent).numpy().copy() for key, x in whole.items()}
 
     def _held(self, learner: Learner) -> Held:
         actor = learner.actor
@@ -278,7 +276,8 @@ class Party:
         """Puts `_state` into a learner."""
         state = {key: value.clone() for key, value in learner.state().items()}
         for key, value in rows.items():
-            self._rows(state[key]).copy_(torch.from_numpy(value))
+            part = part_of(key, state[key], len(self.agents), self.agent)
+            part.copy_(torch.from_numpy(value))
         learner.load_state(state)
 
     def _own(self, metrics: Metrics) -> Metrics:
@@ -289,3 +288,12 @@ class Party:
             for key, value in metrics.items()
             if isinstance(value, list) and len(value) == n
         }
+
+
+def part_of(name: str, whole: torch.Tensor, num_agents: int, agent: int) -> torch.Tensor:
+    """One agent's part of a tensor of `Learner.state`, as a view."""
+    if name == "normalizer.weight":  # f64 [1]: how much its own batches weigh together
+        return whole
+    if name == "normalizer.sums":  # f64 [2, N]
+        return whole[:, agent]
+    return whole.view(num_agents, -1)[agent]

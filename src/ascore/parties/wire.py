@@ -151,7 +151,7 @@ def parse(content: bytes) -> Any:
     except DecodeError as error:
         reason = "damaged"
         raise Refused(reason) from error
-    if sum(letter.HasField(kind) for kind in KINDS) != 1:
+    if not letter.IsInitialized() or sum(letter.HasField(kind) for kind in KINDS) != 1:
         reason = "not one of the four letters"
         raise Refused(reason)
     # Unknown fields, repeated ones and other spellings of the same are where more could hide.
