@@ -23,7 +23,7 @@ ARROWS = {
     "cli": "_core commands errors",
     "coercion": "envs errors reading",
     "commands": "_core algorithms benchmark config envs errors experiments interop render report"
-    " runs runtime",
+    " parties runs runtime",
     "config": "coercion display envs errors reading",
     "display": "",
     "envs": "_core errors runtime streams",
@@ -31,6 +31,7 @@ ARROWS = {
     "experiments": "algorithms config envs errors reading render runs runtime scripted streams",
     "interop": "_core algorithms config envs errors learning render runs",
     "learning": "_core algorithms config envs errors runtime streams",
+    "parties": "algorithms config envs errors learning reading runs streams",
     "reading": "",
     "reference": "",
     "render": "envs errors runs scripted streams",

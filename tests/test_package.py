@@ -242,5 +242,9 @@ def test_extras_install_what_they_are_named_for() -> None:
         for extra, lines in listed.items()
     }
     for package, extra in EXTRAS.items():
-        distribution = {"PIL": "pillow", "mlflow": "mlflow-skinny"}.get(package, package)
+        others = {"PIL": "pillow", "mlflow": "mlflow-skinny"} | {
+            "google": "protobuf",
+            "grpc": "grpcio",
+        }
+        distribution = others.get(package, package)
         assert distribution.replace("_", "-") in names[extra]

@@ -88,8 +88,8 @@ def profit(place, sales, cooling_cost, per_spoiled, hot_hours):
 # In truth each of these lines is known to one firm alone, in a file of its own.
 PROFIT = {
     "maker": profit(0, sales=4.0, cooling_cost=1.0, per_spoiled=4.0, hot_hours=0.1),
-    "carrier": profit(1, sales=3.0, cooling_cost=0.9, per_spoiled=2.0, hot_hours=0.5),
-    "shop": profit(2, sales=5.0, cooling_cost=0.6, per_spoiled=6.0, hot_hours=0.0),
+    "carrier": profit(1, sales=4.0, cooling_cost=0.8, per_spoiled=3.5, hot_hours=0.3),
+    "shop": profit(2, sales=5.0, cooling_cost=1.2, per_spoiled=5.0, hot_hours=0.0),
 }
 
 

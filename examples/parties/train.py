@@ -33,7 +33,7 @@ HOST = "host"
 WAYS = {"nothing shared": "ippo", "Anticipation Sharing": "as", "all rewards pooled": "team"}
 SETTINGS: dict[str, Any] = {
     "env": "chain:ColdChain",
-    "episodes": 3200,
+    "episodes": 2400,
     "num_envs": 16,
     "iterations": 8,
     "minibatches": 1,

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from ascore.config import Config
 from ascore.learning.learner import Learner
 from ascore.parties.agreed import agreed
+from ascore.parties.archive import Archive
 from ascore.parties.audit import AuditLog
 from ascore.parties.host import Host
 from ascore.parties.letters import Letters
 from ascore.parties.party import Party, part_of
-from ascore.parties.record import Record
 from ascore.parties.transport import Transport, in_process
 
 HOST = "host"
@@ -69,11 +69,12 @@ class Company:
     Args:
         config: of the run.
         transports: by name; None = in this process.
-        seconds: deadline of a round.
+        seconds: deadline of a round of messages.
+        host_seconds: deadline of a step, for which no test waits unless it says so.
         folder: for audit logs; None = none are written.
         rewards: by agent's name, the functions that compute them; the host tells all others.
         seconds_of: other deadlines, by name.
-        records: by agent's name.
+        archives: by agent's name.
         starts: how often a party has started before.
     """
 
@@ -83,10 +84,11 @@ class Company:
         transports: Mapping[str, Transport] | None = None,
         *,
         seconds: float = 20.0,
+        host_seconds: float = 60.0,
         folder: Path | None = None,
         rewards: Mapping[str, Any] | None = None,
         num_agents: int = 3,
-        records: Mapping[str, Record] | None = None,
+        archives: Mapping[str, Archive] | None = None,
         host: Callable[..., Host] = Host,
     ) -> None:
         self.config, self.agents = config, names(num_agents)
@@ -97,14 +99,14 @@ class Company:
         self.letters = {}
         for name in (HOST, *self.agents):
             log = AuditLog(folder / f"{name}.jsonl" if folder else None, name)
-            starts = records[name].starts if records and name in records else 0
+            starts = archives[name].starts if archives and name in archives else 0
             self.letters[name] = Letters(
                 transports[name], "trial", key, log, starts, self.lines.append
             )
         rewards = rewards or {}
         stop = self.done.is_set
         self.host = host(
-            config, self.letters[HOST], self.agents, seconds, rewards=not rewards, stop=stop
+            config, self.letters[HOST], self.agents, host_seconds, rewards=not rewards, stop=stop
         )
         self.parties = {
             name: Party(
@@ -113,8 +115,9 @@ class Company:
                 self.agents,
                 HOST,
                 seconds,
-                records[name] if records else Record(),
+                archives[name] if archives else Archive(),
                 reward=rewards.get(name),
+                patience=3 * host_seconds,
                 stop=stop,
             )
             for name in self.agents

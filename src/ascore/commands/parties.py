@@ -101,9 +101,9 @@ def _run(options: PartyOptions) -> int:
     from ascore.runtime.progress import waiting
 
     with waiting("loading PyTorch"):
-        from ascore.parties.settings import Settings
+        from ascore.parties.settings import PartySettings
         from ascore.parties.start import run_host, run_party
-    settings = Settings.load(options.config)
+    settings = PartySettings.load(options.config)
     stop = stop_on_signal()
 
     def start(trust: bool) -> int:
@@ -129,7 +129,7 @@ def _progress() -> Any:
 
 
 def _status(options: PartyOptions) -> int:
-    from ascore.parties.record import status_of
+    from ascore.parties.archive import status_of
 
     if not options.paths:
         raise missing(PartyOptions, "the folders of parties")

@@ -256,7 +256,7 @@ class Learner:
             backend.clear()
             gone = self._unheard(rows.neighbours, heard)
             if gone is not None:
-                before = self.actor_adam.parameters.detach().clone(), self.actor_adam.state()
+                kept = self.actor_adam.parameters.detach().clone(), self.actor_adam.state()
             for position, owners in enumerate(groups):
                 for part, total in self.minibatches(
                     rows.action.shape[0], number, iteration, rows.presence
@@ -273,7 +273,7 @@ class Learner:
             if rows.weights is not None and sequential:
                 self._mix(rows.weights)
             if gone is not None:  # of whom nothing came nothing is learned
-                self.actor_adam.restore(gone, *before)
+                self.actor_adam.restore(gone, *kept)
         return mean_probs, anticipated
 
     def _delivered(self, rows: Rows, number: int, iteration: int) -> tuple[Tensor, Tensor | None]:

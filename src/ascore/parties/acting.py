@@ -10,7 +10,7 @@ from ascore.envs.legal import ILLEGAL
 from ascore.learning.learner import Learner
 from ascore.learning.networks import forward
 from ascore.learning.rollout import per_agent_view
-from ascore.parties.states import Scene
+from ascore.parties.states import Shared
 from ascore.streams import STREAM_PRIVATE, action_uniforms, generator
 
 
@@ -31,26 +31,26 @@ class Actions:
         self.learner, self.agent, self.seed, self.own_seed = learner, agent, seed, own_seed
 
     @torch.no_grad()
-    def choose(self, scene: Scene) -> npt.NDArray[np.int32]:
+    def choose(self, shared: Shared) -> npt.NDArray[np.int32]:
         """Actions in all environments, i32 [B]."""
         mine = slice(self.agent, self.agent + 1)
         layers = [(weight[mine], bias[mine]) for weight, bias in self.learner.actor.own_layers()]
-        obs = per_agent_view(torch.from_numpy(scene.obs.copy()), self.learner.spec.obs_scale)
+        obs = per_agent_view(torch.from_numpy(shared.obs.copy()), self.learner.spec.obs_scale)
         logits = forward(layers, obs)[0]
-        if scene.legal is not None:
-            allowed = torch.from_numpy(scene.legal[:, self.agent] != 0)
+        if shared.legal is not None:
+            allowed = torch.from_numpy(shared.legal[:, self.agent] != 0)
             logits = logits.masked_fill(~allowed, ILLEGAL)
         cdf = torch.softmax(logits, dim=-1).cumsum(dim=-1)
-        uniform = torch.from_numpy(self._uniform(scene))[:, None]
+        uniform = torch.from_numpy(self._uniform(shared))[:, None]
         action = (cdf[:, :-1] <= uniform * cdf[:, -1:]).sum(dim=-1)
         return action.numpy().astype(np.int32)
 
-    def _uniform(self, scene: Scene) -> npt.NDArray[np.float32]:
+    def _uniform(self, shared: Shared) -> npt.NDArray[np.float32]:
         """Numbers in [0, 1), f32 [B]."""
         if self.own_seed is not None:
-            rng = generator(self.own_seed, STREAM_PRIVATE, scene.update, scene.step)
-            return rng.random(len(scene.obs), dtype=np.float32)
-        clock = zip(scene.episode.tolist(), scene.time.tolist(), strict=True)
+            rng = generator(self.own_seed, STREAM_PRIVATE, shared.update, shared.step)
+            return rng.random(len(shared.obs), dtype=np.float32)
+        clock = zip(shared.episode.tolist(), shared.time.tolist(), strict=True)
         return np.array(
             [
                 action_uniforms(self.seed, env, episode, time, self.agent + 1)[self.agent]

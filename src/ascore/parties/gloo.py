@@ -30,7 +30,7 @@ class Gloo(Transport):
         self.name = name
         self.peers = tuple(other for other in names if other != name)
         self._rank = {other: rank for rank, other in enumerate(names)}
-        self._group = dist.ProcessGroupGloo(store, self._rank[name], len(names), LONGEST)
+        self._group: Any = dist.ProcessGroupGloo(store, self._rank[name], len(names), LONGEST)
         self._boxes = {peer: Mailbox() for peer in self.peers}
         self._out = threading.Lock()
         self._threads = [
@@ -61,7 +61,7 @@ class Gloo(Transport):
                     return  # the peer has closed
                 data = torch.empty(int(size), dtype=torch.uint8)
                 self._group.recv([data], self._rank[peer], 0).wait()
-                if not self._boxes[peer].put(data.numpy().tobytes()):
+                if not self._boxes[peer].put(data.numpy().tobytes(), wait=False):
                     return
         except RuntimeError:  # the peer is gone; it is silent from now on
             return

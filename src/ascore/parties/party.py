@@ -21,20 +21,19 @@ from ascore.learning.rollout import Rollout
 from ascore.parties import wire
 from ascore.parties.acting import Actions
 from ascore.parties.agreed import require_separable
+from ascore.parties.archive import Archive, Held
 from ascore.parties.courier import Courier
 from ascore.parties.host import updates
 from ascore.parties.letters import Letters
-from ascore.parties.record import Held, Record
 from ascore.parties.reward import OwnReward, RewardFn, Transition
-from ascore.parties.states import Scene, read_sizes, read_state
+from ascore.parties.states import Shared, read_sizes, read_state
 from ascore.parties.wire import Refused
 from ascore.runs.session import spec_dict
 
 AGAIN = 2.0
 """Seconds after which an agent says again that it is ready."""
 PATIENCE = 3.0
-"""Deadlines for which an agent waits for a state in the middle of an update: one for each slow
-agent that the host waits for, and one for itself."""
+"""Deadlines for which an agent waits for a state in the middle of an update."""
 
 Metrics = dict[str, Any]
 
@@ -48,10 +47,12 @@ class Party:
         agents: names, in the order of the environment's agents.
         host: name of the environment's process.
         seconds: deadline of a round of messages.
-        record: checkpoints and metrics.
+        archive: checkpoints and metrics.
         reward: computes this agent's reward; None = the host tells it.
         own_seed: keys initial weights and the drawing of actions; None = the seed of the run, which
             the others know.
+        patience: seconds to wait for a state in the middle of an update; None = three deadlines:
+            the host may be waiting for others.
         stop: tells whether to end early.
     """
 
@@ -62,25 +63,29 @@ class Party:
         agents: Sequence[str],
         host: str,
         seconds: float,
-        record: Record,
+        archive: Archive,
         *,
         reward: RewardFn | None = None,
         own_seed: int | None = None,
+        patience: float | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         require_separable(config)
         self.config, self.letters, self.agents, self.host = config, letters, tuple(agents), host
         self.agent = self.agents.index(letters.transport.name)
-        self.seconds, self.record, self.reward = seconds, record, reward
+        self.seconds, self.archive, self.reward = seconds, archive, reward
         self.own_seed, self.stop = own_seed, stop
+        self.patience = PATIENCE * seconds if patience is None else patience
         self.near = config.graph in ("environment", "contacts")
         self.learner: Learner | None = None
         self.done = 0
+        self._rollout: Rollout
+        self._followed = -1  # the update whose first state continues what this agent has seen
 
     def run(self) -> int:
         """Trains to the end of the run, or until told to stop; returns the updates done."""
         torch.set_num_threads(self.config.torch_threads)
-        self.done = self.record.done
+        self.done = self.archive.done
         with own_modes():
             letter = self._next_start()
             while letter is not None:
@@ -94,25 +99,25 @@ class Party:
         """
         try:
             learner = self.learner or self._begin(read_sizes(letter))
-            scene = self._scene(letter)
+            shared = self._shared(letter)
         except Refused as reason:
             self.letters.refuse(self.host, str(reason))
             return self._next_start()
-        if not scene.members[self.agent]:
+        if not shared.members[self.agent]:
             return self._next_start()
-        rollout, later = self._collect(scene)
+        rollout, later = self._collect(shared)
         if rollout is None:
             return later if later is not None else self._next_start()
-        self.courier.begin(np.flatnonzero(scene.members).tolist())
-        learner.anneal(scene.update / self.total)
-        metrics = learner.update(rollout, scene.update)
-        self.done = scene.update + 1
+        self.courier.begin(np.flatnonzero(shared.members).tolist())
+        learner.anneal(shared.update / self.total)
+        metrics = learner.update(rollout, shared.update)
+        self.done = shared.update + 1
         stopping = self.stop()
-        self.record.write(
+        self.archive.write(
             self.done,
             self.total,
             self._own(metrics),
-            members=[self.agents[j] for j in np.flatnonzero(scene.members)],
+            members=[self.agents[j] for j in np.flatnonzero(shared.members)],
             late=self.courier.late,
             bytes_sent=self.letters.bytes_sent,
             held=lambda: self._held(learner),
@@ -134,48 +139,48 @@ class Party:
                     return letter
         return None
 
-    def _scene(self, letter: Any) -> Scene:
+    def _shared(self, letter: Any) -> Shared:
         return read_state(letter, self.spec, self.config.num_envs, self.steps, near=self.near)
 
-    def _await(self, update: int, step: int) -> tuple[Scene | None, Any]:
+    def _await(self, update: int, step: int) -> tuple[Shared | None, Any]:
         """The state of a step; or, where the update was given up, the first state of another."""
-        deadline = time.monotonic() + PATIENCE * self.seconds
+        deadline = time.monotonic() + self.patience
         while (letter := self.letters.receive(self.host, deadline)) is not None:
             try:
                 if letter.HasField(wire.STATE) and letter.state.step == 0:
                     return None, letter
-                scene = self._scene(letter)
+                shared = self._shared(letter)
             except Refused as reason:
                 self.letters.refuse(self.host, str(reason))
                 continue
-            if (scene.update, scene.step) == (update, step):
-                return scene, None
-            self.letters.refuse(self.host, f"a state of step {scene.step} in place of {step}")
+            if (shared.update, shared.step) == (update, step):
+                return shared, None
+            self.letters.refuse(self.host, f"a state of step {shared.step} in place of {step}")
         return None, None
 
-    def _collect(self, scene: Scene) -> tuple[Rollout | None, Any]:
+    def _collect(self, shared: Shared) -> tuple[Rollout | None, Any]:
         """Acts for T steps.
 
         Returns:
             The rollout; None where the host went on without this agent, and then perhaps the first
             state of another update.
         """
-        rollout, update = self._rollout, scene.update
+        rollout, update = self._rollout, shared.update
         rollout.final.clear()
         rollout.episode_returns.clear()
         rollout.legal = None
-        if scene.update != self._followed:
-            self.returns = np.where(scene.time == 0, 0.0, np.nan)  # of what it did not see
+        if shared.update != self._followed:
+            self.returns = np.where(shared.time == 0, 0.0, np.nan)  # of what it did not see
         for step in range(self.steps):
             view = self._view
-            rollout.obs[step][:, view] = scene.obs
-            if scene.neighbours is not None:
-                rollout.neighbours[step] = scene.neighbours
-            if scene.legal is not None:
+            rollout.obs[step][:, view] = shared.obs
+            if shared.neighbours is not None:
+                rollout.neighbours[step] = shared.neighbours
+            if shared.legal is not None:
                 if rollout.legal is None:
-                    rollout.legal = np.ones((self.steps, *scene.legal.shape), dtype=np.uint8)
-                rollout.legal[step] = scene.legal
-            action = self.actions.choose(scene)
+                    rollout.legal = np.ones((self.steps, *shared.legal.shape), dtype=np.uint8)
+                rollout.legal[step] = shared.legal
+            action = self.actions.choose(shared)
             self.letters.send(
                 self.host, wire.ACTION, update, step=step, action=action.astype("<i4").tobytes()
             )
@@ -183,22 +188,22 @@ class Party:
             if after is None:
                 self._followed = -1
                 return None, later
-            self._record_step(step, scene, after)
-            scene = after
-        rollout.last_obs[:, self._view] = scene.obs
-        if scene.neighbours is not None:
-            rollout.last_neighbours[...] = scene.neighbours
+            self._record_step(step, shared, after)
+            shared = after
+        rollout.last_obs[:, self._view] = shared.obs
+        if shared.neighbours is not None:
+            rollout.last_neighbours[...] = shared.neighbours
         self._followed = update + 1
         return rollout, None
 
-    def _record_step(self, step: int, scene: Scene, after: Scene) -> None:
+    def _record_step(self, step: int, shared: Shared, after: Shared) -> None:
         rollout, mine = self._rollout, self.agent
         rollout.action[step] = after.action
         rollout.terminated[step], rollout.truncated[step] = after.terminated, after.truncated
         over = np.flatnonzero(after.ended)
         last = np.zeros((len(over), *rollout.obs.shape[2:]), dtype=rollout.obs.dtype)
         last[:, self._view] = after.final_obs
-        self._own_reward(scene, after).learn_from(rollout.reward[step, :, mine])
+        self._own_reward(shared, after).learn_from(rollout.reward[step, :, mine])
         self.returns += rollout.reward[step, :, mine]
         if over.size:
             rollout.final.append((step, over, last))
@@ -207,7 +212,7 @@ class Party:
             rollout.episode_returns.append(returns)
             self.returns[over] = 0.0
 
-    def _own_reward(self, scene: Scene, after: Scene) -> OwnReward:
+    def _own_reward(self, shared: Shared, after: Shared) -> OwnReward:
         if self.reward is None:
             if after.reward is None:
                 reason = "it has no reward, and this party computes none; set `reward`"
@@ -215,7 +220,7 @@ class Party:
             return after.reward
         seen = after.obs.copy()
         seen[after.ended] = after.final_obs
-        step = Transition(scene.obs, after.action, seen, after.ended)
+        step = Transition(shared.obs, after.action, seen, after.ended)
         return OwnReward(self.reward(step), self.config.num_envs)
 
     # ------------------------------------------------------------------ what learns
@@ -237,11 +242,11 @@ class Party:
         self.learner = learner = Learner(config, spec, delivery=self.courier)
         if self.own_seed is not None:
             self._take(learner, self._state(Learner(config.replace(seed=self.own_seed), spec)))
-        saved = self.record.restored(self._state(learner))
+        saved = self.archive.restored(self._state(learner))
         if saved is not None:
             self._take(learner, saved)
         self.actions = Actions(learner, self.agent, config.seed, self.own_seed)
-        self.returns, self._followed = np.zeros(b), -1
+        self.returns = np.zeros(b)
         shape = (b, spec.views, *spec.obs_shape)
         steps = self.steps
         self._rollout = Rollout(

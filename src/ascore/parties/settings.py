@@ -19,7 +19,7 @@ LONGEST = 86_400.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class PartySettings:
     """The keys of a party's file. Relative paths start from the folder that the file is in."""
 
     run: str
@@ -54,7 +54,7 @@ class Settings:
     """Where all this was read."""
 
     @classmethod
-    def load(cls, path: str | Path) -> Settings:
+    def load(cls, path: str | Path) -> PartySettings:
         """Reads a party's file.
 
         Raises:
@@ -80,7 +80,7 @@ class Settings:
         return cls._checked(path, values)
 
     @classmethod
-    def _checked(cls, path: Path, values: dict[str, Any]) -> Settings:
+    def _checked(cls, path: Path, values: dict[str, Any]) -> PartySettings:
         for key, value in values.items():
             allowed, words = _KINDS[key]
             if not isinstance(value, allowed) or isinstance(value, bool):

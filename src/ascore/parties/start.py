@@ -9,15 +9,15 @@ from ascore.config import Config
 from ascore.envs.adapters.locate import find
 from ascore.errors import PartyError
 from ascore.parties.agreed import agreed
+from ascore.parties.archive import Archive, FolderArchive, counted_start
 from ascore.parties.audit import AuditLog
 from ascore.parties.certificates import Credentials
 from ascore.parties.host import Host
 from ascore.parties.letters import Letters, Tell, on_stderr
 from ascore.parties.network import Network
 from ascore.parties.party import Party
-from ascore.parties.record import FolderRecord, Record, counted_start
 from ascore.parties.reward import RewardFn
-from ascore.parties.settings import Settings
+from ascore.parties.settings import PartySettings
 from ascore.runs.lock import alone
 from ascore.runs.trust import require_trust
 
@@ -25,7 +25,7 @@ Stop = Callable[[], bool]
 
 
 def run_party(
-    settings: Settings,
+    settings: PartySettings,
     *,
     insecure: bool = False,
     trust: bool = False,
@@ -52,26 +52,26 @@ def run_party(
     reward = _reward(settings.reward)
     settings.folder.mkdir(parents=True, exist_ok=True)
     with alone(settings.folder):
-        record = FolderRecord(settings.folder, settings.name, config)
+        archive = FolderArchive(settings.folder, settings.name, config)
         try:
-            with _letters(settings, config, record, insecure=insecure, tell=tell) as letters:
+            with _letters(settings, config, archive, insecure=insecure, tell=tell) as letters:
                 return Party(
                     config,
                     letters,
                     list(settings.agents),
                     settings.host[0],
                     settings.deadline,
-                    record,
+                    archive,
                     reward=reward,
                     own_seed=settings.own_seed,
                     stop=stop,
                 ).run()
         finally:
-            record.close()
+            archive.close()
 
 
 def run_host(
-    settings: Settings,
+    settings: PartySettings,
     *,
     insecure: bool = False,
     trust: bool = False,
@@ -99,9 +99,9 @@ def run_host(
     require_trust({"env": config.env, "algorithm": config.algorithm}, settings.file, trust)
     settings.folder.mkdir(parents=True, exist_ok=True)
     with alone(settings.folder):
-        record = Record()
-        record.starts = counted_start(settings.folder)
-        with _letters(settings, config, record, insecure=insecure, tell=tell) as letters:
+        archive = Archive()
+        archive.starts = counted_start(settings.folder)
+        with _letters(settings, config, archive, insecure=insecure, tell=tell) as letters:
             return Host(
                 config,
                 letters,
@@ -116,7 +116,7 @@ def run_host(
 
 @contextmanager
 def _letters(
-    settings: Settings, config: Config, record: Record, *, insecure: bool, tell: Tell
+    settings: PartySettings, config: Config, archive: Archive, *, insecure: bool, tell: Tell
 ) -> Iterator[Letters]:
     """The party's door: open while the block runs."""
     with ExitStack() as opened:
@@ -134,7 +134,7 @@ def _letters(
             settings.run,
             agreed(config, list(settings.agents)),
             log,
-            record.starts,
+            archive.starts,
             tell,
         )
         try:
@@ -143,7 +143,7 @@ def _letters(
             letters.close()
 
 
-def _credentials(settings: Settings, tell: Tell) -> Credentials:
+def _credentials(settings: PartySettings, tell: Tell) -> Credentials:
     folder, name = settings.certificates, settings.name
     if folder is None:
         message = (

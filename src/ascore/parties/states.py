@@ -23,7 +23,7 @@ U8 = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Scene:
+class Shared:
     """The state of all environments, as one agent sees it, after a joint action.
 
     Attributes:
@@ -114,7 +114,7 @@ def send_state(
     )
 
 
-def read_state(letter: Any, spec: Spec, num_envs: int, steps: int, *, near: bool) -> Scene:
+def read_state(letter: Any, spec: Spec, num_envs: int, steps: int, *, near: bool) -> Shared:
     """A state as it came.
 
     Args:
@@ -141,7 +141,7 @@ def read_state(letter: Any, spec: Spec, num_envs: int, steps: int, *, near: bool
     members = _array(body.members, np.uint8, (n,))
     clock = body.clock
     episode = _array(clock[: 8 * b], "<u8", (b,)).astype(np.uint64)
-    scene = Scene(
+    shared = Shared(
         update=letter.round,
         step=body.step,
         obs=_array(body.obs, spec.obs_dtype, (b, *obs_shape)),
@@ -159,11 +159,11 @@ def read_state(letter: Any, spec: Spec, num_envs: int, steps: int, *, near: bool
         reward=_own_reward(body, b),
     )
     possible = (action >= 0) & (action < np.array(spec.action_counts))
-    finite = all(np.isfinite(x).all() for x in (scene.obs, scene.final_obs))
+    finite = all(np.isfinite(x).all() for x in (shared.obs, shared.final_obs))
     if not possible.all() or not finite or ended.max(initial=0) > 1 or members.max() > 1:
         reason = "a number in it is impossible"
         raise Refused(reason)
-    return scene
+    return shared
 
 
 def _own_reward(body: Any, num_envs: int) -> OwnReward | None:

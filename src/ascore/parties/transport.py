@@ -57,10 +57,20 @@ class Mailbox:
         self._changed = threading.Condition()
         self._closed = False
 
-    def put(self, content: bytes) -> bool:
-        """Adds a message; waits while the box is full. False once it is closed."""
+    def put(self, content: bytes, *, wait: bool = True) -> bool:
+        """Adds a message.
+
+        Args:
+            content: the message.
+            wait: for room in a full box; False = it is lost there.
+
+        Returns:
+            False once the box is closed.
+        """
         with self._changed:
             while self._full(content) and not self._closed:
+                if not wait:
+                    return True
                 self._changed.wait()
             if self._closed:
                 return False
@@ -101,8 +111,8 @@ class InProcess(Transport):
         self.peers = tuple(sender for sender, reader in boxes if reader == name)
 
     def send(self, peer: str, content: bytes) -> None:
-        """Puts it into the peer's box."""
-        self._boxes[self.name, peer].put(content)
+        """Puts it into the peer's box, if there is room."""
+        self._boxes[self.name, peer].put(content, wait=False)
 
     def receive(self, peer: str, deadline: float) -> bytes | None:
         """Takes it from the box."""

@@ -21,6 +21,7 @@ EXTRAS = {
     "pettingzoo": (("pettingzoo", "gymnasium"), "Python environments"),
     "onnx": (("onnx",), "export of ONNX graphs"),
     "torchrl": (("torchrl", "tensordict"), "TorchRL environments"),
+    "parties": (("grpcio", "protobuf", "cryptography"), "agents in processes of their own"),
 }
 GPUS = Path("/proc/driver/nvidia/gpus")
 FLAGS = ("avx2", "fma", "avx512f")

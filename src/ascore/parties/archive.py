@@ -15,7 +15,7 @@ from ascore.config import Config
 from ascore.errors import CheckpointError, PartyError
 from ascore.reading import JSON_LIMIT, read_regular
 from ascore.runs import checkpoint
-from ascore.runs.files import json_text, write_atomic
+from ascore.runs.files import json_text, unwritable, write_atomic
 from ascore.runs.logs import MetricsLog
 
 STATUS = "status.json"
@@ -38,7 +38,7 @@ class Held:
     arrays: Arrays
 
 
-class Record:
+class Archive:
     """Keeps nothing: for simulations."""
 
     done = 0
@@ -79,7 +79,7 @@ class Record:
         """Closes files."""
 
 
-class FolderRecord(Record):
+class FolderArchive(Archive):
     """In a folder: checkpoints, `metrics.jsonl` and `metrics.csv`, `status.json`.
 
     Args:
@@ -94,6 +94,10 @@ class FolderRecord(Record):
 
     def __init__(self, folder: Path, party: str, config: Config) -> None:
         self.folder, self.party, self.config = folder, party, config
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(folder, error) from error
         checkpoint.clear_remains(folder)
         self._saved = checkpoint.load(folder) if checkpoint.folders(folder) else None
         positions = None
@@ -103,6 +107,7 @@ class FolderRecord(Record):
             positions = {**self._saved.extra["logs"], "update": self.done}
         self.starts = counted_start(folder)
         self._log = MetricsLog(folder, positions=positions)
+        self._shown = 0.0
 
     def _require_same(self, saved: checkpoint.Checkpoint) -> None:
         party = saved.extra.get("party")
@@ -144,6 +149,9 @@ class FolderRecord(Record):
             }
             keep, values = self.config.keep_checkpoints, self.config.to_dict()
             checkpoint.save(self.folder, done, values, agent.spec, extra, agent.arrays, keep)
+        if time.monotonic() - self._shown < 1 and done < total and not stopping:
+            return
+        self._shown = time.monotonic()
         status = {
             "party": self.party,
             "update": done,

@@ -1,0 +1,228 @@
+"""The commands, in processes of their own: one is killed in the middle and comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import doors  # noqa: F401 (first: without its packages, tests are skipped)
+import pytest
+import tomli_w
+from companies import free_addresses, small
+
+from ascore.cli import main
+from ascore.parties.audit import read
+
+PARTIES = ["host", "firm-a", "firm-b"]
+
+
+class Office:
+    """Files for a host and two agents, and their processes."""
+
+    def __init__(self, folder: Path, updates: int, **keys: Any) -> None:
+        self.folder = folder
+        assert main(["certs", "new", str(folder / "certs"), *PARTIES]) == 0
+        config = small("predation", updates, num_agents=2, horizon=4, checkpoint_every=5)
+        values = {k: v for k, v in config.to_dict().items() if v not in ({}, "")}
+        (folder / "training.toml").write_text(tomli_w.dumps(values))
+        addresses = free_addresses(PARTIES)
+        for name in PARTIES:
+            text = {
+                "run": "trial",
+                "name": name,
+                "training": "training.toml",
+                "folder": name,
+                "certificates": "certs",
+                "deadline": 2.0,
+                "host": {"name": "host", "address": addresses["host"]},
+                "agents": {n: addresses[n] for n in PARTIES[1:]},
+                **keys,
+            }
+            (folder / f"{name}.toml").write_text(tomli_w.dumps(text))
+
+    def start(self, name: str, *options: str) -> subprocess.Popen[str]:
+        what, file = "host" if name == "host" else "run", str(self.folder / f"{name}.toml")
+        return subprocess.Popen(
+            [sys.executable, "-m", "ascore", "party", what, *options, "--config", file],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def update_of(self, name: str) -> int:
+        """The last update in a party's metrics; 0 = none."""
+        path = self.folder / name / "metrics.jsonl"
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        return int(json.loads(lines[-1])["update"]) if lines else 0
+
+    def reaches(self, name: str, update: int) -> None:
+        while self.update_of(name) < update:
+            time.sleep(0.05)
+
+    def end(self, running: dict[str, subprocess.Popen[str]]) -> dict[str, str]:
+        """Tells all to save and end; what they printed."""
+        for process in running.values():
+            process.send_signal(signal.SIGTERM)
+        output = {name: process.communicate()[0] for name, process in running.items()}
+        assert {process.returncode for process in running.values()} == {130}, output
+        return output
+
+
+def test_a_party_is_killed_and_comes_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office = Office(tmp_path, 100_000)
+    running = {name: office.start(name) for name in PARTIES}
+    office.reaches("firm-b", 8)
+    running["firm-b"].send_signal(signal.SIGKILL)
+    assert running.pop("firm-b").communicate()[0] is not None
+    alone = office.update_of("firm-a") + 5
+    office.reaches("firm-a", alone)  # the other goes on
+    running["firm-b"] = office.start("firm-b")
+    office.reaches("firm-b", alone)
+    office.reaches("firm-a", office.update_of("firm-b") + 1)
+    output = office.end(running)
+    assert "firm-b did not act at step" in output["host"]
+    assert "no connection to firm-b" in output["firm-a"]
+    rows = [json.loads(x) for x in (tmp_path / "firm-a/metrics.jsonl").open()]
+    assert [row["others"] for row in rows[:8]] == [1] * 8
+    assert {row["others"] for row in rows} == {0, 1}
+    assert rows[-1]["others"] == 1  # it was back
+    capsys.readouterr()
+    assert main(["party", "status", str(tmp_path / "firm-a"), str(tmp_path / "firm-b")]) == 0
+    shown = capsys.readouterr().out
+    assert f"firm-a: update {len(rows)} of 100000, with firm-b" in shown
+    # Both logs are whole. What was on its way when one was killed, both can name.
+    assert main(["party", "audit", str(tmp_path / "firm-a"), str(tmp_path / "firm-b")]) in (0, 1)
+    starts = [e for e in read(tmp_path / "firm-b/audit.jsonl") if e["event"] == "start"]
+    assert len(starts) == 2
+
+
+def test_a_party_that_is_told_to_end_saves_and_goes_on_from_there(tmp_path: Path) -> None:
+    office = Office(tmp_path, 100_000)
+    running = {name: office.start(name, "--insecure") for name in PARTIES}
+    office.reaches("firm-a", 3)
+    office.end(running)
+    newest = sorted((tmp_path / "firm-a/checkpoints").iterdir())[-1]
+    assert int(newest.name) == office.update_of("firm-a")
+
+
+BROKEN: list[tuple[dict[str, Any], str]] = [
+    ({"certificates": "nowhere"}, "without it nothing starts: make one with `ascore certs new`"),
+    ({"deadline": 0.0}, "deadline and start are seconds"),
+    ({"name": "firm-z"}, "name = 'firm-z' is nobody; choose from: firm-a, firm-b, host"),
+    ({"rewards": "all"}, "rewards = 'all' is not possible; choose from: host, parties"),
+    ({"reward": "somewhere"}, "reward = 'somewhere' is not MODULE:CALLABLE"),
+    ({"folders": "x"}, "unknown key 'folders'"),
+    ({"deadline": "soon"}, "deadline = 'soon' must be a number of seconds"),
+    ({"listen": "7001"}, "address '7001' is not HOST:PORT"),
+    ({"own_seed": -1}, "own_seed = -1 is outside"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), BROKEN, ids=lambda value: str(value)[:30])
+def test_a_file_that_is_not_whole_starts_nothing(
+    change: dict[str, Any], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Office(tmp_path, 3, **change)
+    assert main(["party", "run", "--config", str(tmp_path / "firm-a.toml")]) == 1
+    printed = capsys.readouterr().err
+    assert words in printed
+    assert len([x for x in printed.splitlines() if x.startswith("ascore: ")]) <= 2
+    assert not (tmp_path / "firm-a" / "checkpoints").exists()
+
+
+def test_without_certificates_nothing_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Office(tmp_path, 3)
+    file = tmp_path / "firm-a.toml"
+    lines = [x for x in file.read_text().splitlines() if not x.startswith("certificates")]
+    file.write_text("\n".join(lines))
+    assert main(["party", "run", "--config", str(file)]) == 1
+    assert "names no certificates, and without them nothing starts" in capsys.readouterr().err
+
+
+def test_plaintext_to_another_machine_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Office(tmp_path, 3, listen="0.0.0.0:7001")
+    assert main(["party", "run", "--insecure", "--config", str(tmp_path / "firm-a.toml")]) == 1
+    assert "--insecure sends plaintext; use certificates" in capsys.readouterr().err
+
+
+def test_what_a_file_names_is_not_imported_without_leave(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Office(tmp_path, 3, reward="os:system")
+    assert main(["party", "run", "--config", str(tmp_path / "firm-a.toml")]) == 1
+    assert "reward = os:system, which would import the module os" in capsys.readouterr().err
+
+
+def test_run_is_for_agents_and_host_for_the_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Office(tmp_path, 3)
+    assert main(["party", "host", "--config", str(tmp_path / "firm-a.toml")]) == 1
+    assert main(["party", "run", "--config", str(tmp_path / "host.toml")]) == 1
+    printed = capsys.readouterr().err
+    assert "run it with `ascore party run`" in printed
+    assert "run it with `ascore party host`" in printed
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"algorithm": "cppo"}, "cppo has one centre that acts for all"),
+        ({"algorithm": "team"}, "team learns from the rewards of others"),
+        ({"algorithm": "vs"}, "critics of vs know what others see or expect"),
+        ({"algorithm": "ps"}, "ps averages parameters"),
+        ({"anticipation": "correction"}, "needs two messages per round; set it to free"),
+        ({"message_refresh": "minibatch"}, "sends within a round"),
+        ({"update_order": "sequential"}, "has one learn after the other"),
+    ],
+)
+def test_what_parties_cannot_train_is_refused(keys: dict[str, Any], words: str) -> None:
+    from ascore.errors import ConfigError
+    from ascore.parties.agreed import require_separable
+
+    with pytest.raises(ConfigError, match=words):
+        require_separable(small("predation", 3, **keys))
+
+
+def test_the_allow_list_is_the_graph() -> None:
+    from ascore.parties.allowed import linked
+
+    def peers(**keys: Any) -> list[list[int]]:
+        return [linked(small("predation", 3, **keys), 3, agent) for agent in range(3)]
+
+    assert peers() == [[1, 2], [0, 2], [0, 1]]
+    assert peers(graph="chain") == [[1], [0, 2], [1]]
+    assert peers(graph="matrix", graph_matrix="010,000,000") == [[1], [0], []]
+    assert peers(graph="none") == [[], [], []]
+    assert peers(algorithm="ippo") == [[], [], []]
+    assert peers(graph="environment") == peers(graph="random_one") == peers()
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["A"], ["x.y"], ["authority"], ["-a"], ["a" * 64]])
+def test_certificates_are_for_names_that_mean_one_party(
+    names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["certs", "new", str(tmp_path / "certs"), "--", *names]
+    assert main(line) == 1
+    assert "name" in capsys.readouterr().err
+    assert not list((tmp_path / "certs").glob("*.key"))
+
+
+def test_no_certificate_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["certs", "new", str(tmp_path / "certs"), "a", "--days", "5"]) == 0
+    assert (tmp_path / "certs/a.key").stat().st_mode & 0o077 == 0
+    assert main(["certs", "new", str(tmp_path / "certs"), "b"]) == 1
+    assert "no certificate is overwritten" in capsys.readouterr().err
