@@ -6,7 +6,7 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -56,7 +56,10 @@ class Door:
 
 
 def knocked(
-    address: str, shown: tuple[bytes, bytes | None, bytes | None], name: str
+    address: str,
+    shown: tuple[bytes, bytes | None, bytes | None],
+    name: str,
+    contents: Sequence[bytes] = (b"hello",),
 ) -> grpc.StatusCode | None:
     """Tries to send a message to a party; the status, None = it was taken."""
     secure = grpc.ssl_channel_credentials(*shown)
@@ -64,7 +67,7 @@ def knocked(
     with grpc.secure_channel(address, secure, options) as channel:
         post = channel.stream_unary(f"/{SERVICE}/{METHOD}")
         try:
-            post(iter([b"hello"]), timeout=5)
+            post(iter(contents), timeout=20)
         except grpc.RpcError as error:
             return error.code()
     return None
@@ -90,6 +93,37 @@ def test_the_one_with_a_link_comes_in(door: Door) -> None:
     assert door.network.receive("firm-b", time.monotonic() + 5) == b"hello"
     (entry,) = [e for e in read(door.log.path) if e["event"] == "connected"]
     assert (entry["peer"], entry["tls"]) == ("firm-b", "TLSv1.3")
+
+
+def test_a_message_that_is_too_long_ends_its_stream(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    too_long = b"x" * (network.LARGEST + 1)
+    status = knocked(door.address, files(door.certs, "firm-b"), "firm-a", [too_long])
+    assert status == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert nothing_came_in(door)
+    assert door.knock(*files(door.certs, "firm-b")) is None  # and it may try again
+    assert door.network.receive("firm-b", time.monotonic() + 5) == b"hello"
+
+
+def test_a_flood_waits_at_the_door(door: Door) -> None:
+    """The sender is held back when its box is full; nobody else notices."""
+    sent: list[int] = []
+
+    def flood() -> Iterator[bytes]:
+        for number in range(100_000):
+            sent.append(number)
+            yield b"x" * 10_000
+
+    secure = grpc.ssl_channel_credentials(*files(door.certs, "firm-b"))
+    options = [("grpc.ssl_target_name_override", "firm-a")]
+    with grpc.secure_channel(door.address, secure, options) as channel:
+        call = channel.stream_unary(f"/{SERVICE}/{METHOD}").future(flood())
+        for _ in range(300):  # as it is read, more comes in
+            assert door.network.receive("firm-b", time.monotonic() + 5) is not None
+        time.sleep(0.3)
+        assert len(sent) < 50_000
+        call.cancel()
 
 
 def nothing_came_in(door: Door) -> bool:

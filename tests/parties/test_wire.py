@@ -244,7 +244,7 @@ def test_a_reward_refuses_to_be_written() -> None:
     for way in ways:
         with pytest.raises((TypeError, ascore.AscoreError, RuntimeError)):
             way(reward)
-    assert "1.25" not in f"{reward!r}{reward}"
+    assert "1.25" not in repr(reward) + str(reward)
     buffer = np.zeros(2, dtype=np.float32)
     reward.learn_from(buffer)
     assert buffer.tolist() == [1.25, 2.5]
