@@ -199,6 +199,9 @@ class Mortal(Archive):
         if done == self.at:
             raise Killed
 
+    def finish(self, *args: Any) -> None:
+        self.inner.finish(*args)
+
 
 class Killed(BaseException):
     """As if by a signal."""

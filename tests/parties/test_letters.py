@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -185,21 +186,23 @@ def test_a_flood_of_bad_letters_ends_the_wait() -> None:
     desk = Desk(seconds=20.0)
     bad = letter(run="other")
 
+    over = threading.Event()
+
     def put() -> None:
-        for _ in range(2 * ENOUGH):
+        while not over.is_set():
             desk.peer.send("firm-a", bad)
 
-    import threading
-
-    threading.Thread(target=put, daemon=True).start()
+    sender = threading.Thread(target=put)
+    sender.start()
     start = time.monotonic()
     assert not desk.heard()
     assert time.monotonic() - start < 20
+    over.set()
+    sender.join()
     assert desk.lines == [
         "refused something of firm-b: it is of another run",
         f"refused something of firm-b: {ENOUGH} letters in a row were refused",
     ]
-    desk.peer.close()
 
 
 def test_rows_in_which_nobody_is_heard_are_empty() -> None:

@@ -30,9 +30,9 @@ def test_a_party_is_killed_and_comes_back(
     office.reaches("firm-b", alone)
     office.reaches("firm-a", office.update_of("firm-b") + 1)
     output = office.end(running)
-    assert "firm-b did not act at step" in output["host"]
+    assert "firm-b did not act at" in output["host"] or "firm-b was not ready" in output["host"]
     assert "no connection to firm-b" in output["firm-a"]
-    rows = [json.loads(x) for x in (tmp_path / "firm-a/metrics.jsonl").open()]
+    rows = [json.loads(x) for x in (tmp_path / "firm-a/metrics.jsonl").read_text().splitlines()]
     assert [row["others"] for row in rows[:8]] == [1] * 8
     assert {row["others"] for row in rows} == {0, 1}
     assert rows[-1]["others"] == 1  # it was back
@@ -40,19 +40,13 @@ def test_a_party_is_killed_and_comes_back(
     assert main(["party", "status", str(tmp_path / "firm-a"), str(tmp_path / "firm-b")]) == 0
     shown = capsys.readouterr().out
     assert f"firm-a: update {len(rows)} of 100000, with firm-b" in shown
+    for name in ("firm-a", "firm-b"):  # told to end, they have saved
+        newest = sorted((tmp_path / name / "checkpoints").iterdir())[-1]
+        assert int(newest.name) == office.update_of(name)
     # Both logs are whole. What was on its way when one was killed, both can name.
     assert main(["party", "audit", str(tmp_path / "firm-a"), str(tmp_path / "firm-b")]) in (0, 1)
     starts = [e for e in read(tmp_path / "firm-b/audit.jsonl") if e["event"] == "start"]
     assert len(starts) == 2
-
-
-def test_a_party_that_is_told_to_end_saves_and_goes_on_from_there(tmp_path: Path) -> None:
-    office = Office(tmp_path, 100_000)
-    running = {name: office.start(name, "--insecure") for name in PARTIES}
-    office.reaches("firm-a", 3)
-    office.end(running)
-    newest = sorted((tmp_path / "firm-a/checkpoints").iterdir())[-1]
-    assert int(newest.name) == office.update_of("firm-a")
 
 
 BROKEN: list[tuple[dict[str, Any], str]] = [

@@ -72,7 +72,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 def test_parameters_are_those_of_the_trainer_on_every_transport(
     env: str, keys: dict[str, Any], tmp_path: Path
 ) -> None:
-    config = small(env, UPDATES, **keys)
+    config = small(env, UPDATES, horizon=3, **keys)
     wanted = trainer(config, tmp_path)
     start = Learner(config, ascore.make(env, **config.env_params).spec).state()
     assert not np.array_equal(start["actor"].view(3, -1)[0].numpy(), wanted[0]["actor"])

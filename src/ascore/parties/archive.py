@@ -60,7 +60,6 @@ class Archive:
         late: Mapping[str, int],
         bytes_sent: int,
         held: Callable[[], Held],
-        stopping: bool,
     ) -> None:
         """Takes down an update.
 
@@ -72,8 +71,10 @@ class Archive:
             late: names of those that were to be heard and were not, with the round.
             bytes_sent: in letters, since the start.
             held: gives what is to be saved.
-            stopping: whether this is the last of this process.
         """
+
+    def finish(self, done: int, held: Callable[[], Held]) -> None:
+        """Saves at the end, after `done` updates."""
 
     def close(self) -> None:
         """Closes files."""
@@ -108,6 +109,7 @@ class FolderArchive(Archive):
         self.starts = counted_start(folder)
         self._log = MetricsLog(folder, positions=positions)
         self._shown = 0.0
+        self._status: dict[str, Any] = {}
 
     def _require_same(self, saved: checkpoint.Checkpoint) -> None:
         party = saved.extra.get("party")
@@ -132,27 +134,13 @@ class FolderArchive(Archive):
         late: Mapping[str, int],
         bytes_sent: int,
         held: Callable[[], Held],
-        stopping: bool,
     ) -> None:
         """Appends metrics, saves now and then, and says how things stand."""
         self._log.write({"update": done, **metrics, "others": len(members) - 1, "late": len(late)})
         every = self.config.checkpoint_every or max(1, total // 20)
-        if done % every == 0 or done >= total or stopping:
-            agent = held()
-            extra = {
-                "party": self.party,
-                "actor": agent.actor,
-                "logs": self._log.positions(),
-                "episodes": 0,
-                "seconds": 0.0,
-                "sent": {},
-            }
-            keep, values = self.config.keep_checkpoints, self.config.to_dict()
-            checkpoint.save(self.folder, done, values, agent.spec, extra, agent.arrays, keep)
-        if time.monotonic() - self._shown < 1 and done < total and not stopping:
-            return
-        self._shown = time.monotonic()
-        status = {
+        if done % every == 0:
+            self._save(done, held())
+        self._status = {
             "party": self.party,
             "update": done,
             "total": total,
@@ -161,7 +149,32 @@ class FolderArchive(Archive):
             "bytes_sent": bytes_sent,
             "written": time.time(),
         }
-        write_atomic(self.folder / STATUS, json_text(status).encode())
+        if time.monotonic() - self._shown > 1:
+            self._show()
+
+    def finish(self, done: int, held: Callable[[], Held]) -> None:
+        """Saves what is not saved yet."""
+        newest = checkpoint.folders(self.folder)[-1:]
+        if done > 0 and [int(path.name) for path in newest] != [done]:
+            self._save(done, held())
+        if self._status:
+            self._show()
+
+    def _save(self, done: int, agent: Held) -> None:
+        extra = {
+            "party": self.party,
+            "actor": agent.actor,
+            "logs": self._log.positions(),
+            "episodes": 0,
+            "seconds": 0.0,
+            "sent": {},
+        }
+        keep, values = self.config.keep_checkpoints, self.config.to_dict()
+        checkpoint.save(self.folder, done, values, agent.spec, extra, agent.arrays, keep)
+
+    def _show(self) -> None:
+        self._shown = time.monotonic()
+        write_atomic(self.folder / STATUS, json_text(self._status).encode())
 
     def close(self) -> None:
         """Closes the logs."""

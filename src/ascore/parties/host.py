@@ -123,7 +123,10 @@ class Host:
                 self._look(name, update)
             if self._ready:
                 limit = min(limit, time.monotonic() + seconds)
-                if self._expected <= self._ready.keys() or time.monotonic() > limit:
+                away = self._expected - self._ready.keys()
+                if not away or time.monotonic() > limit:
+                    for name in sorted(away):
+                        self.letters.tell(f"{name} was not ready for update {update}")
                     return set(self._ready)
         return set()
 

@@ -32,6 +32,8 @@ from ascore.runs.session import spec_dict
 
 AGAIN = 2.0
 """Seconds after which an agent says again that it is ready."""
+SLICE = 0.2
+"""Seconds after which an agent that waits looks whether it is told to stop."""
 PATIENCE = 3.0
 """Deadlines for which an agent waits for a state in the middle of an update."""
 
@@ -90,6 +92,9 @@ class Party:
             letter = self._next_start()
             while letter is not None:
                 letter = self._update(letter)
+        learner = self.learner
+        if learner is not None:
+            self.archive.finish(self.done, lambda: self._held(learner))
         return self.done
 
     def _update(self, letter: Any) -> Any:
@@ -112,7 +117,6 @@ class Party:
         learner.anneal(shared.update / self.total)
         metrics = learner.update(rollout, shared.update)
         self.done = shared.update + 1
-        stopping = self.stop()
         self.archive.write(
             self.done,
             self.total,
@@ -121,11 +125,8 @@ class Party:
             late=self.courier.late,
             bytes_sent=self.letters.bytes_sent,
             held=lambda: self._held(learner),
-            stopping=stopping,
         )
-        if self.done >= self.total or stopping:
-            return None
-        return self._next_start()
+        return self._next_start() if self.done < self.total else None
 
     # ------------------------------------------------------------------ with the host
 
@@ -134,9 +135,18 @@ class Party:
         while not self.stop():
             self.letters.send(self.host, wire.READY, self.done, update=self.done)
             again = time.monotonic() + AGAIN
-            while (letter := self.letters.receive(self.host, again)) is not None:
+            while (letter := self._from_host(again)) is not None:
                 if letter.HasField(wire.STATE) and letter.state.step == 0:
                     return letter
+        return None
+
+    def _from_host(self, deadline: float) -> Any:
+        """The next letter of the host; None if none comes by the deadline, or when told to stop."""
+        while not self.stop():
+            now = time.monotonic()
+            letter = self.letters.receive(self.host, min(deadline, now + SLICE))
+            if letter is not None or now >= deadline:
+                return letter
         return None
 
     def _shared(self, letter: Any) -> Shared:
@@ -145,7 +155,7 @@ class Party:
     def _await(self, update: int, step: int) -> tuple[Shared | None, Any]:
         """The state of a step; or, where the update was given up, the first state of another."""
         deadline = time.monotonic() + self.patience
-        while (letter := self.letters.receive(self.host, deadline)) is not None:
+        while (letter := self._from_host(deadline)) is not None:
             try:
                 if letter.HasField(wire.STATE) and letter.state.step == 0:
                     return None, letter
