@@ -49,7 +49,7 @@ class CertsOptions(Line):
     Give every party its own two files and authority.pem, and nobody authority.key.
     """
 
-    usage: ClassVar[str] = "certs new FOLDER NAME..."
+    usage: ClassVar[str] = "certs new ..."
     needs: ClassVar[str] = "new, a folder and names"
     example: ClassVar[str] = "certs new certs host firm-a firm-b"
 
