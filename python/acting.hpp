@@ -22,12 +22,10 @@ namespace py = pybind11;
 /// Networks of N agents, and the memory of as many threads as an environment uses.
 class PythonActingNetworks {
  public:
-  PythonActingNetworks(const nn::Layers& layers, int agents, std::string instruction_set)
-      : layers_(layers), agents_(agents), instruction_set_(std::move(instruction_set)) {
-    prepare(1);
-  }
+  PythonActingNetworks(const nn::Layers& layers, int agents, const std::string& instruction_set)
+      : layers_(layers), agents_(agents), networks_(layers, agents, 1, instruction_set) {}
 
-  nn::Acting& networks() noexcept { return *networks_; }
+  nn::Acting& networks() noexcept { return networks_; }
   int agents() const noexcept { return agents_; }
   std::size_t size() const noexcept {
     std::size_t total = 0;
@@ -39,27 +37,27 @@ class PythonActingNetworks {
   }
 
   void load(std::span<const float> flat) {
-    flat_.assign(flat.begin(), flat.end());
-    networks_->load(flat_);
+    networks_.load(flat);
+    loaded_ = true;
   }
 
   /// ValueError unless the networks fit an environment and have parameters.
   void require(int agents, int obs_size, int num_actions) const {
-    if (agents != agents_ || obs_size != networks_->obs_size() ||
-        num_actions != networks_->num_actions()) {
+    if (agents != agents_ || obs_size != networks_.obs_size() ||
+        num_actions != networks_.num_actions()) {
       throw py::value_error("the policy is for " + std::to_string(agents_) + " agents, " +
-                            std::to_string(networks_->obs_size()) + " observation entries and " +
-                            std::to_string(networks_->num_actions()) + " actions; want " +
+                            std::to_string(networks_.obs_size()) + " observation entries and " +
+                            std::to_string(networks_.num_actions()) + " actions; want " +
                             std::to_string(agents) + ", " + std::to_string(obs_size) + " and " +
                             std::to_string(num_actions));
     }
-    if (flat_.empty()) throw py::value_error("the policy has no parameters; call load() first");
+    if (!loaded_) throw py::value_error("the policy has no parameters; call load() first");
   }
 
   /// What `VecEnv::rollout` calls to act.
   auto acting(const Spec& spec, std::size_t workers) {
-    prepare(workers);
-    return [networks = networks_.get(), views = spec.views, size = spec.obs_size,
+    networks_.provide(workers);
+    return [networks = &networks_, views = spec.views, size = spec.obs_size,
             scale = static_cast<float>(spec.obs_scale)](
                std::size_t worker, std::size_t, std::size_t count, const auto* obs,
                const float* uniform, std::int32_t* action) noexcept {
@@ -74,17 +72,10 @@ class PythonActingNetworks {
   }
 
  private:
-  void prepare(std::size_t workers) {
-    if (networks_ && networks_->workers() >= workers) return;
-    networks_ = std::make_unique<nn::Acting>(layers_, agents_, workers, instruction_set_);
-    if (!flat_.empty()) networks_->load(flat_);
-  }
-
   nn::Layers layers_;
   int agents_;
-  std::string instruction_set_;
-  std::unique_ptr<nn::Acting> networks_;
-  std::vector<float> flat_;
+  nn::Acting networks_;
+  bool loaded_ = false;
 };
 
 }  // namespace ascore::python

@@ -85,13 +85,16 @@ class PythonEngine {
  public:
   PythonEngine(int agents, int trunks, int heads, int actions, const std::vector<int>& actor_sizes,
                const std::vector<int>& critic_sizes, const py::dict& actor, const py::dict& critic,
-               std::size_t threads, const std::string& instruction_set) {
+               std::size_t threads, const std::string& instruction_set, py::handle subjects) {
     const Layers a = layers_of("actor_sizes", actor_sizes);
     const Layers c = layers_of("critic_sizes", critic_sizes);
-    if (agents < 1 || agents > 1024) {
-      throw py::value_error("agents = " + std::to_string(agents) + ", want 1 to 1024");
+    if (agents < 1 || agents > kMostAgents) {
+      throw py::value_error("agents = " + std::to_string(agents) + ", want 1 to " +
+                            std::to_string(kMostAgents));
     }
-    if ((heads != 1 && heads != agents) || (trunks != 1 && trunks != heads) || actions < 1 ||
+    const bool listed = !subjects.is_none();
+    if (heads < 1 || (!listed && heads != 1 && heads != agents) ||
+        (trunks != 1 && trunks != heads) || actions < 1 ||
         a.sizes[a.count] != heads / trunks * actions || c.sizes[c.count] != 1 ||
         a.sizes[0] != c.sizes[0]) {
       throw py::value_error("networks do not fit " + std::to_string(heads) + " heads of " +
@@ -102,6 +105,7 @@ class PythonEngine {
     actors_ = {.agents = agents, .trunks = trunks, .heads = heads, .actions = actions};
     n_ = static_cast<std::size_t>(agents);
     obs_size_ = static_cast<std::size_t>(a.sizes[0]);
+    if (listed && heads > 1) take_subjects(subjects);
     const nn::Stack stack_a =
         stack_of("actor", a, n_ * static_cast<std::size_t>(trunks), n_, actor, held_);
     const nn::Stack stack_c = stack_of("critic", c, n_, n_, critic, held_);
@@ -147,15 +151,16 @@ class PythonEngine {
     samples.sent = nullptr;
     samples.heard = nullptr;
     if (!sent.is_none()) {
-      samples.sent = input<float>("sent", sent, {n_, rows, n_, actions}, kept);
+      samples.sent = input<float>("sent", sent, {n_, rows, heads, actions}, kept);
       const py::array links = require_array<std::uint8_t>("heard", heard);
       if (links.ndim() == 2) {
-        require_shape("heard", links, {n_, n_});
+        require_shape("heard", links, {n_, heads});
         samples.heard_row = 0;
       } else {
-        require_shape("heard", links, {rows, n_, n_});
-        samples.heard_row = static_cast<std::int64_t>(n_ * n_);
+        require_shape("heard", links, {rows, n_, heads});
+        samples.heard_row = static_cast<std::int64_t>(n_ * heads);
       }
+      require_subjects(read<std::uint8_t>(links));
       kept.push_back(links);
       samples.heard = read<std::uint8_t>(links).data();
     }
@@ -258,8 +263,65 @@ class PythonEngine {
         (objective.kind == nn::Objective::kAnticipation && samples_.sent == nullptr)) {
       throw py::value_error("no messages were set");
     }
-    if (objective.kind != nn::Objective::kOwnHead && actors_.heads != actors_.agents) {
+    const bool all = actors_.heads == actors_.agents && actors_.subjects == nullptr;
+    if (objective.kind == nn::Objective::kJoint && !all) {
       throw py::value_error("this objective needs a head per agent");
+    }
+  }
+
+  /// Whom the heads are about, int32 [N, H]: ascending, the agent among them, -1 in empty heads.
+  void take_subjects(py::handle object) {
+    const py::array array = require_array<std::int32_t>("subjects", object);
+    const auto heads = static_cast<std::size_t>(actors_.heads);
+    require_shape("subjects", array, {n_, heads});
+    const std::span<const std::int32_t> given = read<std::int32_t>(array);
+    subjects_.assign(given.begin(), given.end());
+    own_.assign(n_, -1);
+    back_.assign(n_ * heads, 0);
+    for (std::size_t i = 0; i < n_; ++i) {
+      std::int32_t before = -1;
+      for (std::size_t h = 0; h < heads; ++h) {
+        const std::int32_t j = subjects_[i * heads + h];
+        const bool empty = j == -1;
+        if ((!empty && (j <= before || j >= actors_.agents)) || (empty && h == 0)) {
+          throw py::value_error("subjects of agent " + std::to_string(i) +
+                                " are not agents in ascending order");
+        }
+        if (static_cast<std::size_t>(j) == i) own_[i] = static_cast<std::int32_t>(h);
+        before = empty ? actors_.agents : j;
+      }
+      if (own_[i] < 0) {
+        throw py::value_error("agent " + std::to_string(i) + " is not among its subjects");
+      }
+    }
+    for (std::size_t i = 0; i < n_; ++i) {
+      for (std::size_t h = 0; h < heads; ++h) {
+        const std::int32_t j = subjects_[i * heads + h];
+        if (j < 0) continue;
+        const auto* const first = subjects_.data() + static_cast<std::size_t>(j) * heads;
+        const auto* const last = first + heads;
+        const auto* const at = std::find(first, last, static_cast<std::int32_t>(i));
+        back_[i * heads + h] = at != last ? static_cast<std::int32_t>(at - first) : -1;
+      }
+    }
+    actors_.subjects = subjects_.data();
+    actors_.own = own_.data();
+    actors_.back = back_.data();
+  }
+
+  /// ValueError if somebody hears itself, or through a head that is empty or not answered.
+  void require_subjects(std::span<const std::uint8_t> heard) const {
+    const auto heads = static_cast<std::size_t>(actors_.heads);
+    for (std::size_t k = 0; k < heard.size(); ++k) {
+      if (heard[k] == 0) continue;
+      const int owner = static_cast<int>(k / heads % n_), head = static_cast<int>(k % heads);
+      if (head == actors_.own_head(owner)) {
+        throw py::value_error("agent " + std::to_string(owner) + " hears itself");
+      }
+      if (actors_.subject(owner, head) < 0 || actors_.back_head(owner, head) < 0) {
+        throw py::value_error("agent " + std::to_string(owner) + " hears through its head " +
+                              std::to_string(head) + ", which no other agent answers");
+      }
     }
   }
 
@@ -374,7 +436,11 @@ class PythonEngine {
     }
   }
 
+  /// Agents of one engine at most: far more than fit into memory with networks of their own.
+  static constexpr int kMostAgents = 1 << 20;
+
   Actors actors_;
+  std::vector<std::int32_t> subjects_, own_, back_;
   std::size_t n_ = 0, obs_size_ = 0;
   Held held_;
   std::unique_ptr<nn::Engine> engine_;
@@ -412,11 +478,12 @@ void register_nn(py::module_& module) {
            py::arg("gated"), py::arg("corrects"));
   py::class_<PythonEngine>(module, "Engine",
                            "Updates of stacked networks without an interpreter between the steps.")
-      .def(py::init<int, int, int, int, const std::vector<int>&, const std::vector<int>&,
-                    const py::dict&, const py::dict&, std::size_t, const std::string&>(),
-           py::arg("agents"), py::arg("trunks"), py::arg("heads"), py::arg("actions"),
-           py::arg("actor_sizes"), py::arg("critic_sizes"), py::arg("actor"), py::arg("critic"),
-           py::arg("threads"), py::arg("instruction_set") = "")
+      .def(
+          py::init<int, int, int, int, const std::vector<int>&, const std::vector<int>&,
+                   const py::dict&, const py::dict&, std::size_t, const std::string&, py::handle>(),
+          py::arg("agents"), py::arg("trunks"), py::arg("heads"), py::arg("actions"),
+          py::arg("actor_sizes"), py::arg("critic_sizes"), py::arg("actor"), py::arg("critic"),
+          py::arg("threads"), py::arg("instruction_set") = "", py::arg("subjects") = py::none())
       .def("set_batch", &PythonEngine::set_batch, py::arg("obs"), py::arg("scale"),
            py::arg("action"), py::arg("advantage"), py::arg("advantage_scale"), py::arg("target"),
            py::arg("legal") = py::none(), py::arg("present") = py::none())

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <vector>
 
 #include "acting.hpp"
@@ -44,10 +45,14 @@ void add_rollout(py::class_<PythonVecEnv<Env>> cls) {
           require_shape(name, array, shape);
           return write<decltype(zero)>(name, array);
         };
+        std::span<std::uint8_t> heard;
+        if (!neighbours.is_none()) {
+          heard = out("neighbours", neighbours, std::uint8_t{}, {t, b, n, n});
+        }
         const typename Core::Record record{
             .steps = t,
             .obs = write<Obs>("obs", seen),
-            .neighbours = out("neighbours", neighbours, std::uint8_t{}, {t, b, n, n}),
+            .neighbours = heard,
             .action = out("action", action, std::int32_t{}, {t, b, n}),
             .reward = out("reward", reward, float{}, {t, b, n}),
             .terminated = out("terminated", terminated, std::uint8_t{}, {t, b}),
@@ -72,7 +77,8 @@ void add_rollout(py::class_<PythonVecEnv<Env>> cls) {
       },
       py::arg("policy"), py::arg("obs"), py::arg("neighbours"), py::arg("action"),
       py::arg("reward"), py::arg("terminated"), py::arg("truncated"), py::arg("running"),
-      "Take T steps with a policy's actions and fill [T, B, ...] arrays; returns step, "
+      "Take T steps with a policy's actions and fill [T, B, ...] arrays, neighbours unless None; "
+      "returns step, "
       "environment, "
       "last observation and returns of the episodes that ended.");
 }

@@ -352,9 +352,13 @@ py::class_<PythonVecEnv<Env>> register_vec_env(py::module_& module, const char* 
     auto& env = self.cast<Self&>();
     return env.view(self, 2, env.core.reward(), {env.core.num_envs(), env.core.num_agents()});
   });
-  view("neighbours", "uint8 [B, N, N]: 1 where i hears j in the current state",
-       [](py::object self) {
+  cls.def(
+      "keep_neighbours", [](Self& self) { self.core.keep_neighbours(); },
+      "From the first reset on, keep who hears whom of many agents too.");
+  view("neighbours", "uint8 [B, N, N]: 1 where i hears j in the current state; None if not kept",
+       [](py::object self) -> py::object {
          auto& env = self.cast<Self&>();
+         if (env.core.neighbours().empty()) return py::none();
          return env.view(self, 3, env.core.neighbours(),
                          {env.core.num_envs(), env.core.num_agents(), env.core.num_agents()});
        });

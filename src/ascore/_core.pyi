@@ -35,7 +35,7 @@ class CoreVecEnv:
         self,
         policy: ActingNetworks,
         obs: npt.NDArray[Any],
-        neighbours: npt.NDArray[np.uint8],
+        neighbours: npt.NDArray[np.uint8] | None,
         action: npt.NDArray[np.int32],
         reward: npt.NDArray[np.float32],
         terminated: npt.NDArray[np.uint8],
@@ -55,7 +55,8 @@ class CoreVecEnv:
     @property
     def reward(self) -> npt.NDArray[np.float32]: ...
     @property
-    def neighbours(self) -> npt.NDArray[np.uint8]: ...
+    def neighbours(self) -> npt.NDArray[np.uint8] | None: ...
+    def keep_neighbours(self) -> None: ...
     @property
     def terminated(self) -> npt.NDArray[np.uint8]: ...
     @property
@@ -148,6 +149,7 @@ class Engine:
         critic: dict[str, Any],
         threads: int,
         instruction_set: str = "",
+        subjects: npt.NDArray[np.int32] | None = None,
     ) -> None: ...
     def set_batch(
         self,

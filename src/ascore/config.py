@@ -31,6 +31,7 @@ _AT_LEAST: dict[str, float] = {
     "iterations": 1,
     "minibatches": 1,
     "communicate_every": 1,
+    "graph_degree": 1,
     "joint_action_limit": 2,
     "actor_lr": 0.0,
     "critic_lr": 0.0,
@@ -57,6 +58,9 @@ _AT_MOST: dict[str, float] = {
     "action_bins": 256,
 }
 
+
+MOST_ROWS = 1024
+"""Agents whose links may be written as a matrix of digits."""
 
 # Values that were called otherwise once, by key: old name -> present name.
 RENAMED: dict[str, dict[str, str]] = {"backend": {"fused": "engine"}}
@@ -125,13 +129,23 @@ class Config:
 
     # Who hears whom
     graph: Literal[
-        "complete", "environment", "contacts", "chain", "ring", "random_one", "matrix", "none"
+        "complete",
+        "environment",
+        "contacts",
+        "chain",
+        "ring",
+        "nearest",
+        "random_one",
+        "matrix",
+        "none",
     ] = "complete"
     """Who hears whom; `environment` asks the environment at every step. With `contacts` whom an
     agent has met there it hears until the episode ends (or the batch began: what was before is
-    forgotten)."""
+    forgotten). With `nearest` it hears those whose numbers are nearest around a ring."""
     graph_matrix: str = ""
     """Links of `matrix`, such as 010,101,010: digit j of row i is 1 where i hears j."""
+    graph_degree: int = 2
+    """Agents that each hears in the graph `nearest`: next, previous, next but one, and so on."""
     graph_redraw: bool = True
     """random_one draws anew in every update, or once for the whole run."""
     communicate_every: int = 1
@@ -395,16 +409,24 @@ def read_matrix(text: str) -> npt.NDArray[np.bool_]:
         ConfigError: not square, another character than 0 and 1, or an agent that hears itself.
     """
     rows = text.replace(" ", "").split(",")
+    if len(rows) > MOST_ROWS:
+        message = (
+            f"graph_matrix has {len(rows):,} rows, more than {MOST_ROWS:,}; for so many agents "
+            "choose a graph by its name, such as ring, nearest or random_one"
+        )
+        raise ConfigError(message)
     if not text or any(len(row) != len(rows) or set(row) - {"0", "1"} for row in rows):
         message = (
-            f"graph_matrix = {text!r} is not a square of 0 and 1; "
+            f"graph_matrix = {text!r:.60} is not a square of 0 and 1; "
             'write N rows of N digits with commas between them, as in "010,101,010"'
         )
         raise ConfigError(message)
     links = np.array([[digit == "1" for digit in row] for row in rows])
     if links.diagonal().any():
         own = int(np.flatnonzero(links.diagonal())[0])
-        message = f"graph_matrix = {text!r} lets agent {own} hear itself; its digit {own} must be 0"
+        message = (
+            f"graph_matrix = {text!r:.60} lets agent {own} hear itself; its digit {own} must be 0"
+        )
         raise ConfigError(message)
     return links
 

@@ -212,7 +212,10 @@ def test_an_algorithm_is_found_by_its_place(monkeypatch: Any, tmp_path: Path) ->
 
 # ---- keys ------------------------------------------------------------------------------------
 
+NEEDS = {"graph_redraw": "random_one", "graph_degree": "nearest"}
+"""Graphs without which a key changes nothing."""
 OTHER_VALUES: dict[str, Any] = {
+    "graph_degree": 3,
     "actor": "separate",
     "advantage_scale": "max",
     "anticipation": "correction",
@@ -244,7 +247,7 @@ def test_an_algorithm_reads_the_keys_it_names_and_no_other(name: str) -> None:
     usual = weights(**keys)
     assert set(OTHER_VALUES) == OWNED - {"graph_matrix"}  # graph = matrix needs it, and it alone
     for key, value in OTHER_VALUES.items():
-        base = {"graph": "random_one"} if key == "graph_redraw" else {}
+        base = {"graph": NEEDS[key]} if key in NEEDS else {}
         before = weights(**keys, **base) if base else usual
         same = weights(**keys, **base, **{key: value}) == before
         if key not in NO_EFFECT_HERE:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import ascore
-from ascore.algorithms.ledger import entries, listeners
+from ascore.algorithms.graph import Pairs
+from ascore.algorithms.ledger import Traffic, entries
 from ascore.algorithms.table import ALGORITHMS
 from ascore.config import Config
 from ascore.envs.factory import batch
@@ -147,10 +148,20 @@ def test_entries_add_up_over_kinds():
     }
 
 
-def test_listeners_turn_who_hears_whom_around():
-    heard = np.zeros((2, 3, 3), dtype=bool)
-    heard[0, 2, 1] = heard[1, 2, 1] = heard[1, 0, 1] = True
-    assert listeners(heard).tolist() == [[0, 0, 0], [1, 0, 2], [0, 0, 0]]
+def test_what_goes_over_links_is_counted_where_it_was_sent():
+    """Agent 2 hears agent 1, and so does agent 0; nobody hears the others."""
+    pairs = Pairs.of(3, np.array([2, 0]), np.array([1, 1]))
+    assert pairs.listener.tolist() == [0, 2]
+    few = dict.fromkeys(("rows", "states", "rounds", "mixes", "senders"), 1)
+    none = np.zeros(3, dtype=np.int64)
+    kinds = {"actor_size": 0, "critic_size": 0, "private_obs": 0, "action_counts": none}
+    there = {"rows_there": none, "states_there": none, "mixed_with": none}
+    on_rows, on_states = np.array([4, 5]), np.array([6, 8])
+    sent = Traffic(**few, **there, **kinds, pairs=pairs, on_rows=on_rows, on_states=on_states)
+    assert sent.by_sender(sent.on_rows).tolist() == [0, 9, 0]
+    assert sent.rows_heard.tolist() == [[0, 0, 0], [4, 0, 5], [0, 0, 0]]
+    assert sent.states_heard.tolist() == [[0, 0, 0], [6, 0, 8], [0, 0, 0]]
+    assert sent.linked.tolist() == [[False, True, False], [True, False, True], [False, True, False]]
 
 
 def test_the_readme_says_what_cleanup_costs():

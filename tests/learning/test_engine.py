@@ -347,7 +347,7 @@ def engine(**changes: Any) -> _core.Engine:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"agents": 0}, "agents = 0, want 1 to 1024"),
+        ({"agents": 0}, "agents = 0, want 1 to 1048576"),
         ({"heads": 3}, "networks do not fit 3 heads"),
         ({"actor_sizes": [4]}, "actor_sizes has 1 sizes, want 2 to 9"),
         ({"actor_sizes": [4, 0, 6]}, "actor_sizes holds the size 0"),
@@ -373,7 +373,7 @@ def call(**changes: Any) -> None:
         "target": np.zeros((2, rows), np.float32),
         "old": np.zeros((2, rows, 2), np.float32),
         "sent": np.zeros((2, rows, 2, 3), np.float32),
-        "heard": np.ones((2, 2), np.uint8),
+        "heard": 1 - np.eye(2, dtype=np.uint8),
         "kind": 2,
         "last": 2,
         "index": np.arange(rows),

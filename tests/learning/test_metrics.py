@@ -56,7 +56,7 @@ def test_values_are_sent_for_every_state_that_closes_a_sum_of_rewards() -> None:
 
     def counted(**changes: str) -> tuple[int, int, int]:
         changed = config.replace(**changes)
-        sent = traffic(rollout, Links(states, None), changed, spec, spec, (5, 7), Ranks())
+        sent = traffic(rollout, Links.met(states), changed, spec, spec, (5, 7), Ranks())
         assert sent.rows == T * B
         assert sent.linked.sum() == sent.rows_heard.sum() == sent.states_heard[0].sum() == 0
         assert (sent.actor_size, sent.critic_size) == (5, 7)

@@ -91,6 +91,7 @@ CASES: dict[str, dict[str, Any]] = {
     "cppo, agents that leave": {**LEAVING, "algorithm": "cppo"},
 }
 FOUR = {"env_params": {"num_agents": 4}}
+EIGHT = {"env_params": {"num_agents": 8}}
 SPLIT: dict[str, dict[str, Any]] = {
     "split, as": FOUR,
     "split, as, a network per head": {**FOUR, "actor": "separate"},
@@ -108,6 +109,9 @@ SPLIT: dict[str, dict[str, Any]] = {
         "graph": "environment",
         "advantage_normalization": True,
     },
+    "split, as, ring": {**EIGHT, "graph": "ring"},
+    "split, as, one way": {**EIGHT, "graph": "nearest", "graph_degree": 3, "minibatches": 1},
+    "split, as, one of many": {**EIGHT, "graph": "random_one", "anticipation": "correction"},
     "split, as, bytes": {"env": "cleanup-v1", "env_params": {}},
     "split, ippo": {**FOUR, "algorithm": "ippo"},
     "split, vs": {**FOUR, "algorithm": "vs"},
@@ -225,6 +229,18 @@ def test_agents_split_among_ranks_learn_as_alone_to_the_bit(results: Path, name:
     a, b = (json.loads((results / f"{name}.{count}.json").read_text()) for count in (1, ranks))
     for x, y in zip(a, b, strict=True):
         np.testing.assert_equal(y, x)  # to the bit, NaN where no agent was heard
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_ranks_send_what_their_agents_are_heard_to_say_and_nothing_else(results: Path, rank: int):
+    """Eight agents on a ring, four on each rank: two links lead to the other rank."""
+    sent = int((results / f"split, as, ring.2.bytes.{rank}").read_text())
+    rows, actions, rounds = KEYS["num_envs"] * KEYS["rollout_steps"], 2, KEYS["iterations"]
+    assert sent == 2 * rows * (actions + actions) * 4 * rounds * UPDATES
+    # Each hears the next two and the previous, so 4 hears 3, 6 hears 0, and 7 hears 0 and 1: three
+    # say what they do, once, and what they wish of each listener.
+    sent = int((results / f"split, as, one way.2.bytes.{rank}").read_text())
+    assert sent == (3 + 4) * rows * actions * 4 * rounds * UPDATES
 
 
 def test_which_runs_can_split_agents():

@@ -22,6 +22,9 @@ def updates(ranks: Ranks, out: Path, name: str, keys: dict[str, Any], count: int
     session.env.reset()
     records = [session._update(out) for _ in range(count)]
     state = {key: value.numpy() for key, value in session.learner.state().items()}
+    split = session.learner.split
+    if split is not None:
+        (out / f"{name}.{ranks.size}.bytes.{ranks.rank}").write_text(str(split.bytes_heard))
     if ranks.lead:
         np.savez(out / f"{name}.{ranks.size}.npz", **state)
         (out / f"{name}.{ranks.size}.json").write_text(json.dumps(records))

@@ -100,10 +100,11 @@ typedef struct ascore_env_spec {
 /** Where the batch keeps what happened. The addresses stay until the batch is destroyed; reset,
  * step and load_state overwrite what they hold. */
 typedef struct ascore_env_buffers {
-  const void* obs;           /**< [B, V, O] of obs_dtype: the current state */
-  const void* final_obs;     /**< [B, V, O]: the last state of the latest episode that ended */
-  const float* reward;       /**< [B, N] of the last step */
-  const uint8_t* neighbours; /**< [B, N, N], entry i * N + j is 1 where i hears j */
+  const void* obs;       /**< [B, V, O] of obs_dtype: the current state */
+  const void* final_obs; /**< [B, V, O]: the last state of the latest episode that ended */
+  const float* reward;   /**< [B, N] of the last step */
+  /** [B, N, N], entry i * N + j is 1 where i hears j; NULL for more than 64 agents */
+  const uint8_t* neighbours;
   const uint8_t* terminated; /**< [B], the episode ended by its rules */
   const uint8_t* truncated;  /**< [B], the episode ended by its time limit */
   const uint64_t* episode;   /**< [B], number of the running episode */

@@ -70,7 +70,8 @@ struct StepView {
   std::span<const std::int32_t> action;  ///< [N], each in 0..A-1; empty in a reset
   std::span<float> reward;               ///< [N], written by step only
   std::span<Obs> obs;                    ///< [V * O]
-  std::span<std::uint8_t> neighbours;    ///< [N * N], entry i*N+j is 1 if i hears j; diagonal 0
+  /// [N * N], entry i*N+j is 1 if i hears j; diagonal 0. Empty where nobody asks, of many agents.
+  std::span<std::uint8_t> neighbours;
 };
 
 /// An environment of N agents with private rewards.

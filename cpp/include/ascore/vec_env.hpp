@@ -58,7 +58,7 @@ class alignas(kCacheLine) VecEnv {
     final_obs_.resize(obs_.size());
     action_.resize(num_envs * agents);
     reward_.resize(num_envs * agents);
-    neighbours_.resize(num_envs * agents * agents);
+    if (agents <= kAlwaysHeard) neighbours_.resize(num_envs * agents * agents);
     terminated_.resize(num_envs);
     truncated_.resize(num_envs);
     episode_.resize(num_envs);
@@ -69,6 +69,20 @@ class alignas(kCacheLine) VecEnv {
     pool_ = std::make_unique<ThreadPool>(std::min(wanted, num_envs));
     per_slice_ = num_envs / pool_->num_threads();
     larger_slices_ = num_envs % pool_->num_threads();
+  }
+
+  /// Agents up to which it is always written down who hears whom.
+  static constexpr std::size_t kAlwaysHeard = 64;
+
+  /// Has it written down for more agents, too, in N * N bytes per environment. Throws
+  /// std::invalid_argument after the first reset, which would have had to write it.
+  void keep_neighbours() {
+    if (!neighbours_.empty()) return;
+    if (started_ != 0) {
+      throw std::invalid_argument("who hears whom in " + std::string(spec_.name) +
+                                  " is kept from the first reset on; ask for it before");
+    }
+    neighbours_.resize(num_envs_ * num_agents() * num_agents());
   }
 
   /// Starts the next episode everywhere; the first call starts episode 0.
@@ -120,7 +134,7 @@ class alignas(kCacheLine) VecEnv {
   struct Record {
     std::size_t steps;                   ///< T
     std::span<Obs> obs;                  ///< [T, B, V, O], the state an action was chosen in
-    std::span<std::uint8_t> neighbours;  ///< [T, B, N, N], likewise
+    std::span<std::uint8_t> neighbours;  ///< [T, B, N, N], likewise; or empty: nobody asks
     std::span<std::int32_t> action;      ///< [T, B, N]
     std::span<float> reward;             ///< [T, B, N]
     std::span<std::uint8_t> terminated;  ///< [T, B]
@@ -143,6 +157,10 @@ class alignas(kCacheLine) VecEnv {
   template <class Act>
   std::vector<Ended> rollout(const Record& to, Act& act) {
     require_started("rollout");
+    if (!to.neighbours.empty() && neighbours_.empty()) {
+      throw std::invalid_argument("who hears whom in " + std::string(spec_.name) +
+                                  " is not kept; call keep_neighbours before the first reset");
+    }
     const std::size_t n = num_agents(), view = view_size(), batch = num_envs_;
     std::vector<std::vector<Ended>> ended(pool_->num_threads());
     LineVector<float> numbers(batch * n);
@@ -153,8 +171,10 @@ class alignas(kCacheLine) VecEnv {
       for (std::size_t t = 0; t < to.steps; ++t) {
         const std::size_t row = t * batch + begin;
         std::copy_n(obs_.data() + begin * view, count * view, to.obs.data() + row * view);
-        std::copy_n(neighbours_.data() + begin * n * n, count * n * n,
-                    to.neighbours.data() + row * n * n);
+        if (!to.neighbours.empty()) {
+          std::copy_n(neighbours_.data() + begin * n * n, count * n * n,
+                      to.neighbours.data() + row * n * n);
+        }
         for (std::size_t b = begin; b < begin + count; ++b) {
           Rng rng = stream(b, static_cast<std::uint64_t>(time_[b]), Domain::kAction);
           for (std::size_t i = 0; i < n; ++i) uniform[b * n + i] = rng.u01_single();
@@ -223,7 +243,7 @@ class alignas(kCacheLine) VecEnv {
     copy_actions(action, all);
     std::vector<Obs> obs(view_size());
     std::vector<float> reward(n);
-    std::vector<std::uint8_t> neighbours(n * n);
+    std::vector<std::uint8_t> neighbours(neighbours_.empty() ? 0 : n * n);
     Rng rng = step_stream(b);
     next.step(rng, {.action = std::span<const std::int32_t>(all).subspan(b * n, n),
                     .reward = reward,
@@ -322,10 +342,11 @@ class alignas(kCacheLine) VecEnv {
   std::size_t num_agents() const noexcept { return static_cast<std::size_t>(spec_.num_agents); }
   std::size_t num_threads() const noexcept { return pool_->num_threads(); }  ///< in use
 
-  std::span<const Obs> obs() const noexcept { return obs_; }                         ///< [B, V, O]
-  std::span<const Obs> final_obs() const noexcept { return final_obs_; }             ///< [B, V, O]
-  std::span<const float> reward() const noexcept { return reward_; }                 ///< [B, N]
-  std::span<const std::uint8_t> neighbours() const noexcept { return neighbours_; }  ///< [B, N, N]
+  std::span<const Obs> obs() const noexcept { return obs_; }              ///< [B, V, O]
+  std::span<const Obs> final_obs() const noexcept { return final_obs_; }  ///< [B, V, O]
+  std::span<const float> reward() const noexcept { return reward_; }      ///< [B, N]
+  /// [B, N, N], or empty: see `keep_neighbours`
+  std::span<const std::uint8_t> neighbours() const noexcept { return neighbours_; }
   std::span<const std::uint8_t> terminated() const noexcept { return terminated_; }  ///< [B]
   std::span<const std::uint8_t> truncated() const noexcept { return truncated_; }    ///< [B]
   std::span<const std::uint64_t> episode() const noexcept { return episode_; }       ///< [B]
@@ -367,10 +388,12 @@ class alignas(kCacheLine) VecEnv {
 
   StepView<Obs> view(std::size_t b, std::span<const std::int32_t> action) noexcept {
     const std::size_t n = num_agents();
+    std::span<std::uint8_t> heard;
+    if (!neighbours_.empty()) heard = {neighbours_.data() + b * n * n, n * n};
     return {.action = action,
             .reward = {reward_.data() + b * n, n},
             .obs = {obs_.data() + b * view_size(), view_size()},
-            .neighbours = {neighbours_.data() + b * n * n, n * n}};
+            .neighbours = heard};
   }
 
   void start() {

@@ -35,19 +35,20 @@ def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Conf
     """
     if inbox is None:
         return ippo.objective(batch, log_probs, inbox, config)
-    own = own_policy(log_probs, batch.owners)  # [n, M, A]
-    new = taken(log_probs, batch.action, batch.owners)  # [n, M, N]
+    places = batch.places
+    own = own_policy(log_probs, batch.owners, places)  # [n, M, A]
+    new = taken(log_probs, batch.action, batch.owners, places)  # [n, M, H]
     heard = inbox.neighbours
     log_ratio = ippo.own_ratio(batch, new)
 
     reference = (
-        batch.old_log_probs if config.peer_ratio_reference == "anticipated" else inbox.old_policy
+        batch.old_log_probs if config.peer_ratio_reference == "anticipated" else inbox.old_policies
     )
     peers = peer_ratio(new, reference, heard, config.peer_ratio_clip)
     policy = clipped(log_ratio.exp(), batch.advantage, config.clip_epsilon, peers)
 
-    sent_policy = inbox.policy.transpose(0, 1).unsqueeze(0)  # log pi^jj as [1, M, N, A]
-    sent_taken = sent_policy.squeeze(0).gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)  # [M, N]
+    sent_policy = inbox.policies  # log pi^jj, [n or 1, M, H, A]
+    sent_taken = taken(sent_policy, batch.action, batch.owners, places)  # [n or 1, M, H]
     my_action = batch.action.T[batch.owners][:, :, None, None].expand(*heard.shape, 1)
     anticipated_taken = inbox.anticipation.gather(-1, my_action).squeeze(-1)  # log pi^ji(a_i)
     own_taken = own.gather(-1, my_action[:, :, 0]).squeeze(-1)  # log pi^ii(a_i), [n, M]
@@ -78,9 +79,9 @@ def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Conf
 
 def sends(traffic: Traffic) -> dict[str, I64]:
     """Per row and listener i, agent j sends pi^jj (A_j numbers) and pi^ji (A_i numbers)."""
-    sizes = traffic.action_counts[:, None] + traffic.action_counts[None, :]
-    floats: I64 = (traffic.rows_heard * sizes).sum(axis=1) * traffic.rounds
-    return {"distribution": floats}
+    counts, pairs = traffic.action_counts, traffic.pairs
+    sizes = counts[pairs.listener] + counts[pairs.sender]
+    return {"distribution": traffic.by_sender(traffic.on_rows * sizes) * traffic.rounds}
 
 
 class Keys(GraphKeys):
@@ -104,6 +105,7 @@ AS = Algorithm(
     keys=Keys,
     compiled=Compiled.ANTICIPATION,
     head_per_agent=True,
+    by_link=True,
     has_links=True,
     sends_policies=True,
     sends=sends,

@@ -104,6 +104,7 @@ class GraphKeys:
 
     graph: str
     graph_matrix: str
+    graph_degree: int
     graph_redraw: bool
     communicate_every: int
 
@@ -130,6 +131,8 @@ class Algorithm:
             class; their values stand in `Config.algorithm_params`, and `own_keys` reads them.
         view: whether the agents are seen as they are, or as one centre that acts for all.
         head_per_agent: the actor grows one head per agent: anticipations, or a joint policy.
+        by_link: the objective reads heads and inbox by `Batch.places`, so that an actor needs heads
+            only for the agents that it hears, and those that hear it.
         has_links: the graph matters: something is sent over its links.
         sends_policies: own policies and anticipations are sent before the loss.
         critic_view: what critics see; None = what actors see.
@@ -146,6 +149,7 @@ class Algorithm:
     keys: type = NoKeys
     view: View = LOCAL
     head_per_agent: bool = False
+    by_link: bool = False
     has_links: bool = False
     sends_policies: bool = False
     critic_view: CriticView | None = None

@@ -36,12 +36,13 @@ def rewards(reward: F32, ended: U8, links: Links | None, config: Config) -> F32:
         return reward
     keys = own_keys(config, Keys)
     smooth, adjusted = np.zeros(reward.shape[1:]), np.empty_like(reward)
+    pairs, active = links.pairs, links.active
     for t in range(len(reward)):
         smooth = config.gamma * keys.smoothing * smooth + reward[t]
-        apart = smooth[:, None, :] - smooth[:, :, None]  # [b, i, j]: what j has more than i
+        apart = smooth[:, pairs.sender] - smooth[:, pairs.listener]  # what j has more than i
         cost = keys.alpha * np.maximum(apart, 0.0) + keys.beta * np.maximum(-apart, 0.0)
-        heard = links.rows[t]
-        adjusted[t] = reward[t] - (cost * heard).sum(-1) / np.maximum(heard.sum(-1), 1)
+        total, count = links.sum_heard(cost, None if active is None else active[t])
+        adjusted[t] = reward[t] - total / np.maximum(count, 1)
         smooth[ended[t] > 0] = 0.0
     return adjusted
 

@@ -11,8 +11,8 @@ from ascore.config import Config
 
 def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Config) -> LossTerms:
     """Clipped surrogate on the own policy alone (Schulman et al. 2017, Eq. 7)."""
-    own = own_policy(log_probs, batch.owners)
-    log_ratio = own_ratio(batch, taken(log_probs, batch.action, batch.owners))
+    own = own_policy(log_probs, batch.owners, batch.places)
+    log_ratio = own_ratio(batch, taken(log_probs, batch.action, batch.owners, batch.places))
     policy = clipped(log_ratio.exp(), batch.advantage, config.clip_epsilon)
     return LossTerms(
         policy=policy,
@@ -27,7 +27,7 @@ def own_ratio(batch: Batch, new: Tensor) -> Tensor:
     change = new - batch.old_log_probs
     if change.shape[2] == 1:
         return change[:, :, 0]
-    index = batch.owners[:, None, None].expand(change.shape[0], change.shape[1], 1)
+    index = batch.own[:, None, None].expand(change.shape[0], change.shape[1], 1)
     return change.gather(2, index).squeeze(2)
 
 

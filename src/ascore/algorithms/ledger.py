@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ascore.algorithms.graph import Pairs
+
 I64 = npt.NDArray[np.int64]
 
 FLOAT_BYTES = 4
@@ -19,18 +21,19 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True)
 class Traffic:
-    """What went over the links in one update; entry [j, i] is what i received from j.
+    """What went over the links in one update.
 
     Attributes:
         rows: S = T*B, joint actions of the batch.
         states: rows, and the states whose value closes an unfinished sum of rewards.
         rows_there: i64 [senders], rows at which an agent was there.
         states_there: i64 [senders], likewise of the states.
-        rows_heard: i64 [N, N], rows for which i heard j.
-        states_heard: i64 [N, N], states for which i heard j.
+        pairs: the L links that were used at some state: `listener` i and `sender` j of each.
+        on_rows: i64 [L], rows for which i heard j.
+        on_states: i64 [L], states for which i heard j.
         rounds: sendings of action distributions.
         mixes: rounds of consensus.
-        linked: bool [N, N], i and j exchanged parameters in each of them.
+        mixed_with: i64 [N], with how many others an agent exchanged parameters in each of them.
         action_counts: A_i of every agent.
         actor_size: parameters of one agent's actor.
         critic_size: parameters of one agent's critic.
@@ -42,16 +45,45 @@ class Traffic:
     states: int
     rows_there: I64
     states_there: I64
-    rows_heard: I64
-    states_heard: I64
+    pairs: Pairs
+    on_rows: I64
+    on_states: I64
     rounds: int
     mixes: int
-    linked: npt.NDArray[np.bool_]
+    mixed_with: I64
     action_counts: I64
     actor_size: int
     critic_size: int
     senders: int
     private_obs: int
+
+    def by_sender(self, numbers: I64) -> I64:
+        """Adds up what went over each link, i64 [L], for every agent that sent it, i64 [N]."""
+        total = np.zeros(self.pairs.num_agents, dtype=np.int64)
+        np.add.at(total, self.pairs.sender, numbers)
+        return total
+
+    @property
+    def rows_heard(self) -> I64:
+        """`on_rows` as a matrix i64 [N, N]: entry [j, i] is what i received from j."""
+        return self._matrix(self.on_rows)
+
+    @property
+    def states_heard(self) -> I64:
+        """`on_states` likewise."""
+        return self._matrix(self.on_states)
+
+    @property
+    def linked(self) -> npt.NDArray[np.bool_]:
+        """Whether i and j could speak at some row, in one direction or the other, bool [N, N]."""
+        met = self._matrix(self.on_rows) > 0
+        return np.logical_or(met, met.T)
+
+    def _matrix(self, numbers: I64) -> I64:
+        n = self.pairs.num_agents
+        matrix = np.zeros((n, n), dtype=np.int64)
+        matrix[self.pairs.sender, self.pairs.listener] = numbers
+        return matrix
 
 
 Sends = Callable[[Traffic], dict[str, I64]]
@@ -61,17 +93,6 @@ Sends = Callable[[Traffic], dict[str, I64]]
 def nothing(traffic: Traffic) -> dict[str, I64]:
     """Agents send nothing."""
     return {}
-
-
-def listeners(heard: npt.NDArray[np.bool_]) -> I64:
-    """How often i heard j, i64 [N, N] at [j, i].
-
-    Args:
-        heard: bool [..., N, N], [i, j] true where i hears j.
-    """
-    n = heard.shape[-1]
-    count: I64 = heard.reshape(-1, n, n).sum(axis=0, dtype=np.int64).T
-    return count
 
 
 def entries(sent: dict[str, I64], senders: int, obs_bytes: int) -> dict[str, list[int]]:

@@ -38,8 +38,7 @@ def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Conf
 
 def sends(traffic: Traffic) -> dict[str, I64]:
     """A whole joint policy over every link in every round of consensus."""
-    links: I64 = traffic.linked.sum(axis=1)
-    return {"parameter": links * traffic.actor_size * traffic.mixes}
+    return {"parameter": traffic.mixed_with * traffic.actor_size * traffic.mixes}
 
 
 class Keys(GraphKeys):

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from typing import get_type_hints
 
+import numpy as np
+
 from ascore.algorithms.anticipation import AS
 from ascore.algorithms.contract import Algorithm
 from ascore.algorithms.cppo import CPPO
@@ -16,7 +18,7 @@ from ascore.algorithms.team import TEAM
 from ascore.algorithms.trial import require_equal_loss
 from ascore.algorithms.vps import VPS
 from ascore.algorithms.vs import VS
-from ascore.config import Config, preset_values
+from ascore.config import Config, preset_values, read_matrix
 from ascore.envs.adapters.locate import find
 from ascore.errors import ConfigError, EnvError
 
@@ -113,6 +115,21 @@ def unread(config: Config, algorithms: Iterable[str]) -> list[str]:
         f"{'does' if len(names) == 1 else 'do'} not read it"
         for key in sorted(OWNED - read)
         if getattr(config, key) not in [values[key] for values in usual if key in values]
+    ]
+
+
+def unheard(config: Config) -> list[str]:
+    """A sentence about the agents whom nobody hears in a matrix that somebody wrote."""
+    if config.graph != "matrix" or not get_algorithm(config.algorithm).has_links:
+        return []
+    alone = np.flatnonzero(~read_matrix(config.graph_matrix).any(axis=0)).tolist()
+    if not alone:
+        return []
+    several = len(alone) > 1
+    names = ", ".join(map(str, alone[:8])) + (" and others" if alone[8:] else "")
+    return [
+        f"graph_matrix lets nobody hear agent{'s' if several else ''} {names}; if that is not "
+        f"meant, write a 1 into {'each of these columns' if several else 'this column'}"
     ]
 
 

@@ -9,19 +9,17 @@ from ascore.algorithms import ippo
 from ascore.algorithms.contract import F32, U8, Algorithm, Compiled, GraphKeys
 from ascore.algorithms.ledger import I64, Traffic
 from ascore.algorithms.links import Links
-from ascore.algorithms.vs import average
 from ascore.config import Config
 
 
 def rewards(reward: F32, ended: U8, links: Links | None, config: Config) -> F32:
     """r_i <- mean of r_j over {i} and those i hears: [T, B, N] -> [T, B, N]."""
-    return reward if links is None else average(reward, links.rows)
+    return reward if links is None else links.mean_at_rows(reward)
 
 
 def sends(traffic: Traffic) -> dict[str, I64]:
     """One reward for every row and listener."""
-    count: I64 = traffic.rows_heard.sum(axis=1)
-    return {"reward": count}
+    return {"reward": traffic.by_sender(traffic.on_rows)}
 
 
 TEAM = Algorithm(

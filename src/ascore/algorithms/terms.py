@@ -1,6 +1,8 @@
 """Loss terms in plain PyTorch: the reference objective, and the path for any device.
 
 Axes: i owner, m row, j subject, a action; index order is always owner, row, subject, action.
+Where owners have heads for some agents only (`Heads`), the axis of subjects is that of H heads,
+and `Places` says whose they are. With a head for everybody, H = N and head j is of agent j.
 All functions are pure; gradients flow to the `log_probs` argument only.
 """
 
@@ -8,8 +10,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from ascore.algorithms.heads import Heads
+
+
+@dataclass(frozen=True)
+class Places:
+    """Whose the heads of some owners are, where they have heads for some agents only.
+
+    An empty head has agent 0 for a subject, whom its owner does not hear through it.
+    """
+
+    subjects: Tensor  # i64 [n, H]
+    own: Tensor  # i64 [n], which head is the owner's own
+    back: Tensor  # i64 [n, H], which head of the subject is of the owner
+
+    @classmethod
+    def at(cls, heads: Heads, device: torch.device | str = "cpu") -> Places | None:
+        """Those of all agents; None where head j is of agent j."""
+        if heads.for_all:
+            return None
+        subjects, own, back = (
+            torch.from_numpy(x).to(device)
+            for x in (np.maximum(heads.subjects, 0), heads.own_place, heads.back)
+        )
+        return cls(subjects, own, back)
+
+    def of(self, owners: Tensor) -> Places:
+        """Those of some of the owners, i64 [n]."""
+        return Places(self.subjects[owners], self.own[owners], self.back[owners])
 
 
 @dataclass(frozen=True)
@@ -21,6 +53,12 @@ class Batch:
     advantage_scale: Tensor  # f32 [n], kappa of the owners
     old_log_probs: Tensor  # f32 [n, M, H], log of the owners' old probability of the actions taken
     owners: Tensor  # i64 [n], which agents
+    places: Places | None = None  # whose the owners' heads are; None = head j is of agent j
+
+    @property
+    def own(self) -> Tensor:
+        """Which head is an owner's own, i64 [n]; of no meaning where there is but one."""
+        return self.owners if self.places is None else self.places.own
 
 
 @dataclass(frozen=True)
@@ -28,28 +66,50 @@ class Inbox:
     """What the owners received; row i is what i heard from each j. Constants of the loss."""
 
     policy: Tensor  # f32 [N, M, A], log pi^{jj}(.|s) as last sent
-    anticipation: Tensor  # f32 [n, M, N, A], log pi^{ji}(.|s) as last sent
+    anticipation: Tensor  # f32 [n, M, H, A], log pi^{ji}(.|s) as last sent
     old_policy: Tensor  # f32 [M, N], log pi_old^{jj}(a_j|s), what j announced before the update
-    neighbours: Tensor  # bool [n, M, N], whom i hears; never i itself
+    neighbours: Tensor  # bool [n, M, H], whom i hears; never i itself
+    places: Places | None = None  # whose the owners' heads are; None = head j is of agent j
+
+    @property
+    def policies(self) -> Tensor:
+        """`policy` of the heads' subjects: [n, M, H, A], or [1, M, N, A] where head j is of j."""
+        if self.places is None:
+            return self.policy.transpose(0, 1).unsqueeze(0)
+        return self.policy[self.places.subjects].transpose(1, 2)
+
+    @property
+    def old_policies(self) -> Tensor:
+        """`old_policy` of the heads' subjects, [n, M, H] or [M, N]."""
+        if self.places is None:
+            return self.old_policy
+        return self.old_policy[:, self.places.subjects].transpose(0, 1)
 
 
 @dataclass(frozen=True)
 class Messages:
     """What all agents sent in one communication; `inbox` selects what some owners received."""
 
-    log_probs: Tensor  # f32 [N, M, N, A] contiguous, log pi^{ij}(.|s): own policies, anticipations
+    log_probs: Tensor  # f32 [N, M, H, A] contiguous, log pi^{ij}(.|s): own policies, anticipations
     old_policy: Tensor  # f32 [M, N], log pi_old^{jj}(a_j|s)
-    neighbours: Tensor  # bool [n, M, N], or [n, 1, N] when the graph is the same at every row
+    neighbours: Tensor  # bool [n, M, H], or [n, 1, H] when the graph is the same at every row
+    places: Places | None = None  # whose the heads of all agents are; None = head j is of agent j
 
     def inbox(self, owners: Tensor) -> Inbox:
         """What the owners, i64 [n], received."""
         everybody = torch.arange(len(self.log_probs), device=self.log_probs.device)
-        rows = self.log_probs.shape[1]
+        rows, places = self.log_probs.shape[1], self.places
+        theirs = None if places is None else places.of(owners)
+        if theirs is None:
+            anticipation = self.log_probs.transpose(0, 2)[owners]
+        else:
+            anticipation = self.log_probs[theirs.subjects, :, theirs.back].transpose(1, 2)
         return Inbox(
-            policy=own_policy(self.log_probs, everybody),
-            anticipation=self.log_probs.transpose(0, 2)[owners],
+            policy=own_policy(self.log_probs, everybody, places),
+            anticipation=anticipation,
             old_policy=self.old_policy,
             neighbours=self.neighbours.expand(-1, rows, -1),
+            places=theirs,
         )
 
 
@@ -142,36 +202,50 @@ def entropy(log_p: Tensor) -> Tensor:
     return -(log_p.exp() * log_p).sum(dim=-1).mean(dim=1)
 
 
-def corrections_base(sent: Tensor, owners: Tensor) -> Tensor:
+def corrections_base(sent: Tensor, owners: Tensor, places: Places | None = None) -> Tensor:
     """What owners add to their heads where anticipations are corrections.
 
     Args:
         sent: log pi^{jj}(.|s) as last sent, f32 [N, M, A].
         owners: i64 [n].
+        places: whose the owners' heads are; None = head j is of agent j.
 
     Returns:
-        f32 [n, M, N, A]; 0 in an owner's own place, whose policy is not corrected.
+        f32 [n, M, H, A]; 0 in an owner's own place, whose policy is not corrected.
     """
-    base = sent.transpose(0, 1).repeat(len(owners), 1, 1, 1)
-    base[torch.arange(len(owners), device=owners.device), :, owners] = 0.0
+    number = torch.arange(len(owners), device=owners.device)
+    if places is None:
+        base, own = sent.transpose(0, 1).repeat(len(owners), 1, 1, 1), owners
+    else:
+        base, own = sent[places.subjects].transpose(1, 2).clone(), places.own
+    base[number, :, own] = 0.0
     return base
 
 
-def own_policy(log_probs: Tensor, owners: Tensor) -> Tensor:
+def own_policy(log_probs: Tensor, owners: Tensor, places: Places | None = None) -> Tensor:
     """Log pi^{ii}: picks each owner's own head, [n, M, H, A] -> [n, M, A]."""
     if log_probs.shape[2] == 1:
         return log_probs[:, :, 0]
     n = log_probs.shape[0]
+    if places is not None:
+        return log_probs[torch.arange(n, device=owners.device), :, places.own]
     if n == log_probs.shape[2]:  # all owners: a view
         return log_probs.diagonal(dim1=0, dim2=2).permute(2, 0, 1)
     return torch.stack([log_probs[k, :, owners[k]] for k in range(n)])
 
 
-def taken(log_probs: Tensor, action: Tensor, owners: Tensor) -> Tensor:
+def taken(
+    log_probs: Tensor, action: Tensor, owners: Tensor, places: Places | None = None
+) -> Tensor:
     """Log-probabilities of the actions taken: [n, M, H, A], [M, N] -> [n, M, H].
 
-    With one head the subject is the owner; otherwise head j is judged on j's action.
+    With one head the subject is the owner; otherwise a head is judged on its subject's action.
     """
     n, rows, heads, _ = log_probs.shape
-    index = action.T[owners].unsqueeze(-1) if heads == 1 else action.expand(n, rows, heads)
+    if heads == 1:
+        index = action.T[owners].unsqueeze(-1)
+    elif places is None:
+        index = action.expand(n, rows, heads)
+    else:
+        index = action[:, places.subjects].transpose(0, 1)
     return log_probs.gather(-1, index.unsqueeze(-1)).squeeze(-1)

@@ -13,8 +13,7 @@ from ascore.algorithms.ledger import I64, Traffic
 
 def sends(traffic: Traffic) -> dict[str, I64]:
     """A critic's parameters over every link in every round of consensus."""
-    links: I64 = traffic.linked.sum(axis=1)
-    return {"parameter": links * traffic.critic_size * traffic.mixes}
+    return {"parameter": traffic.mixed_with * traffic.critic_size * traffic.mixes}
 
 
 VPS = Algorithm(

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-import numpy.typing as npt
-
 from ascore.algorithms import ippo
 from ascore.algorithms.contract import F32, Algorithm, Compiled, Estimate, GraphKeys
 from ascore.algorithms.ledger import I64, Traffic
 from ascore.algorithms.links import Links
+from ascore.algorithms.links import average as average
 from ascore.algorithms.targets import Targets
 from ascore.config import Config
-
-
-def average(own: F32, heard: npt.NDArray[np.bool_]) -> F32:
-    """Mean over {i} and those i hears: own f32 [..., N], heard bool [..., N, N] -> f32 [..., N]."""
-    total = own + np.einsum("...ij,...j->...i", heard.astype(np.float32), own)
-    mean: F32 = (total / (1.0 + heard.sum(axis=-1))).astype(np.float32)
-    return np.ascontiguousarray(mean)
 
 
 def advantages(
@@ -35,15 +26,14 @@ def advantages(
     if links is None:
         return own
     if config.shares == "advantage":
-        return dataclasses.replace(own, advantage=average(own.advantage, links.rows))
-    pooled = estimate(average(value, links.states), average(final_value, links.closing))
+        return dataclasses.replace(own, advantage=links.mean_at_rows(own.advantage))
+    pooled = estimate(links.mean_at_states(value), links.mean_at_closing(final_value))
     return dataclasses.replace(own, advantage=pooled.advantage)
 
 
 def sends(traffic: Traffic) -> dict[str, I64]:
     """One value per state and listener; shared advantages have one per row instead."""
-    values: I64 = traffic.states_heard.sum(axis=1)
-    return {"value": values}
+    return {"value": traffic.by_sender(traffic.on_states)}
 
 
 class Keys(GraphKeys):

@@ -33,3 +33,6 @@ class ArrayCore(CoreVecEnv):
     truncated: npt.NDArray[np.uint8]
     episode: npt.NDArray[np.uint64]
     time: npt.NDArray[np.int32]
+
+    def keep_neighbours(self) -> None:
+        """Does nothing: neighbours are always kept."""

@@ -95,7 +95,6 @@ class VecEnv:
         obs: [B, V, O].
         final_obs: [B, V, O], last observation of the latest finished episode.
         reward: f32 [B, N], private rewards of the last step.
-        neighbours: u8 [B, N, N], entry [b, i, j] is 1 if i hears j in the current state.
         terminated: bool [B], whether the episode ended by its rules.
         truncated: bool [B], whether the episode ended by its time limit.
         episode: u64 [B], number of the running episode.
@@ -113,7 +112,7 @@ class VecEnv:
         self.obs: npt.NDArray[Any] = core.obs
         self.final_obs: npt.NDArray[Any] = core.final_obs
         self.reward: F32 = core.reward
-        self.neighbours: U8 = core.neighbours
+        self._neighbours: U8 | None = core.neighbours
         self.terminated: Flags = core.terminated.view(np.bool_)
         self.truncated: Flags = core.truncated.view(np.bool_)
         self.episode: npt.NDArray[np.uint64] = core.episode
@@ -130,7 +129,9 @@ class VecEnv:
             obs_scale=core.obs_scale,
             action_counts=getattr(core, "action_counts", ()),
         )
-        self._info: dict[str, Any] = {"final_obs": self.final_obs, "neighbours": self.neighbours}
+        self._info: dict[str, Any] = {"final_obs": self.final_obs}
+        if self._neighbours is not None:
+            self._info["neighbours"] = self._neighbours
         # Prepared once, because looking up the method and packing the result would slow a step.
         self._advance = core.step
         # Methods that only Python cores have.
@@ -138,11 +139,37 @@ class VecEnv:
         self._close: Callable[[], None] | None = getattr(core, "close", None)
         self._outcome = (self.obs, self.reward, self.terminated, self.truncated, self._info)
 
+    @property
+    def neighbours(self) -> U8:
+        """Who hears whom in the current state, u8 [B, N, N]: [b, i, j] is 1 if i hears j.
+
+        Raises:
+            ValueError: there are more than 64 agents, and nobody has called `keep_neighbours`.
+        """
+        if self._neighbours is None:
+            message = (
+                f"{self.spec.name} does not keep who hears whom among {self.spec.num_agents:,} "
+                "agents; call keep_neighbours() before the first reset"
+            )
+            raise ValueError(message)
+        return self._neighbours
+
+    def keep_neighbours(self) -> None:
+        """Keeps `neighbours` of more than 64 agents, too, in N * N bytes per environment.
+
+        Raises:
+            ValueError: there was a reset already, which would have had to write them.
+        """
+        if self._neighbours is None:
+            self._core.keep_neighbours()
+            self._neighbours = self._core.neighbours
+            self._info["neighbours"] = self._neighbours
+
     def reset(self, seed: int | None = None) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         """Starts the next episode of every environment; with a seed, episode 0 of that seed.
 
         Returns:
-            obs [B, V, O] and info with `final_obs` and `neighbours`; views.
+            obs [B, V, O] and info with `final_obs` and, where they are kept, `neighbours`; views.
         """
         if seed is not None:
             _check_count("seed", seed, 0, LARGEST_SEED)
@@ -251,7 +278,7 @@ class VecEnv:
         self,
         policy: _core.ActingNetworks,
         obs: npt.NDArray[Any],
-        neighbours: U8,
+        neighbours: U8 | None,
         action: npt.NDArray[np.int32],
         reward: F32,
         terminated: U8,
@@ -265,7 +292,7 @@ class VecEnv:
         Args:
             policy: compiled networks, one per agent.
             obs: out, [T, B, V, O], states in which actions were chosen.
-            neighbours: out, u8 [T, B, N, N], neighbours in these states.
+            neighbours: out, u8 [T, B, N, N], neighbours in these states; None = nobody asks.
             action: out, i32 [T, B, N].
             reward: out, f32 [T, B, N].
             terminated: out, u8 [T, B].

@@ -10,10 +10,17 @@ R ranks, N agents, n = N/R agents per rank.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ascore.algorithms.graph import Pairs
+from ascore.algorithms.heads import Heads
 from ascore.runtime.ranks import Ranks
+
+Places = tuple[Tensor, Tensor]
+"""Heads, as owners i64 [E] and places among their heads i64 [E]."""
 
 
 class AgentSplit:
@@ -26,12 +33,62 @@ class AgentSplit:
     Attributes:
         ranks: the ranks.
         mine: agents of this rank.
+        bytes_heard: how many bytes this rank has sent to others for their agents to hear.
     """
 
+    bytes_heard = 0
+
     def __init__(self, ranks: Ranks, num_agents: int) -> None:
-        self.ranks = ranks
+        self.ranks, self.num_agents = ranks, num_agents
         count = num_agents // ranks.size
         self.mine = slice(ranks.rank * count, (ranks.rank + 1) * count)
+        self._sent: dict[int, Places] = {}
+        self._received: dict[int, Places] = {}
+
+    def route(self, links: Pairs | None, heads: Heads) -> None:
+        """Says what ranks send each other from now on: what their agents hear, and nothing else.
+
+        Args:
+            links: who hears whom; None = nothing is sent.
+            heads: of whom the agents' heads are.
+        """
+        self._sent, self._received = {}, {}
+        if links is None or len(links) == 0:
+            return
+        count, here = self.num_agents // self.ranks.size, self.ranks.rank
+        to, by = links.listener // count, links.sender // count
+        for other in range(self.ranks.size):
+            for places, chosen in (
+                (self._sent, (by == here) & (to == other)),
+                (self._received, (by == other) & (to == here)),
+            ):
+                if other != here and chosen.any():
+                    places[other] = _heads_sent(links, chosen, heads)
+
+    def deliver(self, mine: Tensor) -> Tensor:
+        """What this rank's agents have said, and what they hear from the agents of other ranks.
+
+        Args:
+            mine: f32 [n, S, H, A].
+
+        Returns:
+            f32 [N, S, H, A]; 0 where nobody here hears it.
+        """
+        everything = mine.new_zeros(self.num_agents, *mine.shape[1:])
+        everything[self.mine] = mine
+        sent = {
+            other: everything[owner, :, place].contiguous()
+            for other, (owner, place) in self._sent.items()
+        }
+        received = {
+            other: mine.new_empty(len(owner), mine.shape[1], mine.shape[3])
+            for other, (owner, _) in self._received.items()
+        }
+        self.ranks.exchange(sent, received)
+        self.bytes_heard += sum(x.nbytes for x in sent.values())
+        for other, (owner, place) in self._received.items():
+            everything[owner, :, place] = received[other]
+        return everything
 
     def all_agents(self, mine: Tensor) -> Tensor:
         """Gathers the rows of all agents from the ranks, [n, ...] -> [N, ...]."""
@@ -63,3 +120,19 @@ class OneAgent(AgentSplit):
 
     def fill(self, rows: Tensor) -> None:
         """Leaves the rows of the others as they are."""
+
+    def route(self, links: Pairs | None, heads: Heads) -> None:
+        """Does nothing: what is heard comes by letters."""
+
+    def deliver(self, mine: Tensor) -> Tensor:
+        """The agent's row among zeros."""
+        return self.all_agents(mine)
+
+
+def _heads_sent(links: Pairs, chosen: npt.NDArray[np.bool_], heads: Heads) -> Places:
+    """The heads that go over some links: the senders' own, and theirs for the listeners."""
+    sender, listener = links.sender[chosen], links.listener[chosen]
+    once = np.unique(sender)
+    own, theirs = heads.own_place[once], heads.place(sender, listener)
+    owner, place = np.append(once, sender), np.append(own, theirs)
+    return torch.from_numpy(owner), torch.from_numpy(place)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ascore.algorithms.contract import Algorithm, CriticView
+from ascore.algorithms.heads import Heads
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
 from ascore.config import Config
@@ -37,8 +38,8 @@ class Rows:
     advantage: Tensor  # f32 [N, S]
     advantage_scale: Tensor  # f32 [N]
     normalized_return: Tensor  # f32 [N, S]
-    neighbours: Tensor | None  # bool [N, S or 1, N]; None when no policy is sent in this update
-    weights: Tensor | None  # f32 [N, N], consensus; None when no parameter is sent
+    neighbours: Tensor | None  # bool [N, S or 1, H]; None when no policy is sent in this update
+    weights: Tensor | None  # f32 [N, N], maybe sparse, consensus; None when no parameter is sent
     legal: npt.NDArray[np.uint8] | None = None  # [S, N, A], legal actions; None = all
     presence: Presence | None = None  # which rows are whose; None = all rows are everybody's
     critic_view: CriticView | None = None  # what critics see of `raw`; None = what actors see
@@ -79,6 +80,7 @@ def rows_of(
     config: Config,
     ranks: Ranks,
     presence: Presence | None = None,
+    heads: Heads | None = None,
 ) -> Rows:
     """The batch of an update.
 
@@ -92,6 +94,7 @@ def rows_of(
         config: normalisation and minibatches.
         ranks: whose batches count together.
         presence: which rows are whose; None = all rows are everybody's.
+        heads: of whom the agents' heads are; None = one of everybody.
 
     Raises:
         ConfigError: fewer rows than minibatches.
@@ -112,9 +115,9 @@ def rows_of(
     returns = torch.from_numpy(targets.returns.reshape(rows, n)).T.to(mean.device)
     neighbours = weights = None
     if links is not None and algorithm.sends_policies:
-        neighbours = links.tensor().to(mean.device)
+        neighbours = links.tensor(heads).to(mean.device)
     if links is not None and algorithm.mixes != "nothing":
-        weights = torch.from_numpy(ranks.mean(links.weights)).float().to(mean.device)
+        weights = links.weights(ranks.mean).to(mean.device)
     return Rows(
         raw=rollout.obs.reshape(rows, *rollout.obs.shape[2:]),
         scale=obs_scale,

@@ -132,7 +132,7 @@ class Valuation:
         layer is rescaled to reward units.
 
         Args:
-            weights: W, f32 [N, N].
+            weights: W, f32 [N, N], maybe sparse.
         """
         mean, std = self.moments()
         flat, (weight, bias) = self.critic.net.flat, self.critic.net.layers[-1]
@@ -143,5 +143,8 @@ class Valuation:
         flat.copy_(mixed)
         bias.sub_(mean).div_(std)
         weight.div_(std[:, :, None])
-        isolated = weights.diagonal() == 1.0
+        if weights.is_sparse:
+            isolated = torch.bincount(weights.indices()[0], minlength=len(flat)) == 1
+        else:
+            isolated = weights.diagonal() == 1.0
         flat[isolated] = before[isolated]  # keeps them bit-identical: the conversion rounds

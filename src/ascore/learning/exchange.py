@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ascore.algorithms.contract import Algorithm
-from ascore.algorithms.terms import Messages, corrections_base, own_policy
+from ascore.algorithms.terms import Messages, Places, corrections_base, own_policy
 from ascore.config import Config
 
 
@@ -18,15 +18,19 @@ class MessageExchange:
 
     Attributes:
         corrects: whether an anticipation is a correction of the policy its subject sent last.
+        places: whose the agents' heads are; None = head j is of agent j.
     """
+
+    places: Places | None = None
 
     def __init__(self, algorithm: Algorithm, config: Config, agents: Tensor) -> None:
         self._agents = agents  # i64 [N], 0..N-1, on the device of the networks
         self.corrects = algorithm.sends_policies and config.anticipation == "correction"
 
     def base(self, sent: Tensor, owners: Tensor) -> Tensor:
-        """Base of corrections: sent f32 [N, M, N, A], owners i64 [n] -> [n, M, N, A]."""
-        return corrections_base(own_policy(sent, self._agents), owners)
+        """Base of corrections: sent f32 [N, M, H, A], owners i64 [n] -> [n, M, H, A]."""
+        places = None if self.places is None else self.places.of(owners)
+        return corrections_base(own_policy(sent, self._agents, self.places), owners, places)
 
     @torch.no_grad()
     def reply(self, log_probs: Tensor) -> Tensor:
@@ -45,10 +49,14 @@ class MessageExchange:
         """The messages: own policies and anticipations, for the agents that hear them.
 
         Args:
-            log_probs: f32 [N, S, N, A].
-            old: f32 [N, S, N], log of the old probability of the actions taken.
-            neighbours: bool [N, S or 1, N]; None = nothing is sent in this update.
+            log_probs: f32 [N, S, H, A].
+            old: f32 [N, S, H], log of the old probability of the actions taken.
+            neighbours: bool [N, S or 1, H]; None = nothing is sent in this update.
         """
         if neighbours is None:
             return None
-        return Messages(log_probs.contiguous(), old.diagonal(dim1=0, dim2=2), neighbours)
+        if self.places is None:
+            announced = old.diagonal(dim1=0, dim2=2)
+        else:
+            announced = old[self._agents, :, self.places.own].T
+        return Messages(log_probs.contiguous(), announced, neighbours, self.places)

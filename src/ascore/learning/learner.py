@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,18 +20,13 @@ from ascore.config import Config
 from ascore.envs.vec_env import Spec
 from ascore.errors import ConfigError
 from ascore.learning import metrics
-from ascore.learning.agent_split import AgentSplit, OneAgent
+from ascore.learning.agents import AgentNetworks
 from ascore.learning.anticipations import anticipation_metrics, anticipation_sums
-from ascore.learning.backends.choose import choose, choose_split
-from ascore.learning.backends.contract import Networks
-from ascore.learning.backends.engine import COLUMNS
+from ascore.learning.backends.contract import Backend
 from ascore.learning.batch import Rows, rows_of
 from ascore.learning.critics import Valuation
 from ascore.learning.delivery import Delivery
 from ascore.learning.devices import usable_device
-from ascore.learning.exchange import MessageExchange
-from ascore.learning.gradients import Gradients
-from ascore.learning.guards import Guards
 from ascore.learning.memory import require_memory
 from ascore.learning.metrics import Metrics
 from ascore.learning.networks import ALL, Actor, Critic
@@ -37,6 +34,7 @@ from ascore.learning.optimizer import AgentAdam
 from ascore.learning.presence import I64, Presence
 from ascore.learning.rollout import Rollout
 from ascore.learning.rows import whole
+from ascore.learning.seats import asks_environment, drawn_anew
 from ascore.runtime.ranks import Ranks
 from ascore.streams import STREAM_MINIBATCH, generator
 
@@ -51,9 +49,7 @@ class Learner:
         delivery: brings the messages of agents that others train; None = all are here.
 
     Attributes:
-        actor, critic: the networks.
-        actor_adam, critic_adam: their optimisers.
-        backend: what computes them.
+        agents: networks, optimisers, and what computes them.
         valuation: what critics are trained towards.
         exchange: what is sent before a loss.
         split: which agents this rank trains; None = all, on its own rows.
@@ -77,55 +73,53 @@ class Learner:
         self.spec = self.algorithm.view.spec(outside, config)
         require_memory(self.spec, config, self.algorithm, config.num_envs // everybody.size)
         _require_mixable(self.algorithm, self.spec)
-        n, size = self.spec.num_agents, int(np.prod(self.spec.obs_shape))
-        self.actor = Actor(
-            size,
-            config.actor_hidden,
-            n,
-            self.spec.num_actions,
-            head_per_agent=self.algorithm.head_per_agent,
-            layout=config.actor,
-            seed=config.seed,
-            device=self.device,
-            action_counts=self.spec.action_counts,
-        )
         own_keys(config, self.algorithm.keys)  # refuses what the algorithm does not know
-        view = self.algorithm.critic_view
-        seen = size if view is None else view.size(self.spec)
-        self.critic = Critic(seen, config.critic_hidden, n, seed=config.seed, device=self.device)
         self.delivery = delivery
-        self.split = choose_split(self.algorithm, config, self.actor, self.critic, everybody)
-        if delivery is not None:
-            self.split = OneAgent(delivery.agent, n)
-        # Where agents are split, every rank has all rows and there is nothing to add up.
-        self.ranks = everybody if self.split is None else Ranks()
-        gradients = Gradients(self.ranks, (self.actor.net, self.critic.net), n, COLUMNS)
-        limits = config.adam_epsilon, config.max_grad_norm
-        self.actor_adam = AgentAdam(self.actor.net, n, config.actor_lr, *limits)
-        self.critic_adam = AgentAdam(self.critic.net, n, config.critic_lr, *limits)
-        self.guards = Guards(config, has_peer_ratio=self.algorithm.sends_policies)
-        self._agents = torch.arange(n, device=self.device)
-        self.exchange = MessageExchange(self.algorithm, config, self._agents)
-        networks = Networks(self.actor, self.critic, self.actor_adam, self.critic_adam)
-        self.backend = choose(
-            self.algorithm,
-            config,
-            networks,
-            self.exchange,
-            gradients,
-            self.guards,
-            self.spec.obs_scale,
-            self.split,
+        alone = None if delivery is None else delivery.agent
+        self.agents = AgentNetworks(
+            self.algorithm, config, self.spec, self.device, everybody, alone
         )
+        self.split, self.ranks = self.agents.split, self.agents.ranks
+        self.guards, self.exchange = self.agents.guards, self.agents.exchange
+        n = self.spec.num_agents
+        self._agents = torch.arange(n, device=self.device)
         self.valuation = Valuation(self.critic, self.backend, config, n, self.ranks)
+
+    @property
+    def actor(self) -> Actor:
+        """The policies."""
+        return self.agents.actor
+
+    @property
+    def critic(self) -> Critic:
+        """The value networks."""
+        return self.agents.critic
+
+    @property
+    def actor_adam(self) -> AgentAdam:
+        """The policies' optimiser."""
+        return self.agents.actor_adam
+
+    @property
+    def critic_adam(self) -> AgentAdam:
+        """The value networks' optimiser."""
+        return self.agents.critic_adam
+
+    @property
+    def backend(self) -> Backend:
+        """What computes the networks."""
+        return self.agents.backend
+
+    @property
+    def reads_neighbours(self) -> bool:
+        """Whether the graph asks the environment who hears whom."""
+        return asks_environment(self.algorithm, self.config)
 
     # ------------------------------------------------------------------ update
 
     def set_rates(self, actor_lr: float, critic_lr: float) -> None:
         """Learning rates from now on."""
-        self.actor_adam.set_rate(actor_lr)
-        self.critic_adam.set_rate(critic_lr)
-        self.backend.set_rates(actor_lr, critic_lr)
+        self.agents.set_rates(actor_lr, critic_lr)
 
     def anneal(self, share: float) -> None:
         """Sets the learning rates of the next update, when `share` of the run is over."""
@@ -153,17 +147,18 @@ class Learner:
             rollout = whole(self.split.ranks, rollout)
         links, targets, rows = self.prepare(rollout, number)
         silent = self.algorithm.sends_policies and links is None
-        if silent:  # a gap trains no anticipation (section 5.3)
-            mask = self.actor.anticipation_mask().view(self.spec.num_agents, -1)
-            before = self.actor_adam.parameters.detach().clone(), self.actor_adam.state()
+        # A gap trains no anticipation (section 5.3).
+        before = self.actor_adam.copy(self.actor.anticipations()) if silent else None
         mean_probs, anticipated = self.iterate(rows, number)
-        if silent:
-            self.actor_adam.restore(mask, *before)
+        if before is not None:
+            self.actor_adam.restore(*self.actor.anticipations(), before)
         networks = {"policy": self.actor_adam.parameters, "value": self.critic_adam.parameters}
         self.guards.parameters(networks)
         self.guards.moments({"policy": self.actor_adam, "value": self.critic_adam})
         if self.split is not None:
             self.split.fill(self.actor_adam.parameters)  # critics stay where they learn
+        if links is not None:
+            self.agents.keep(links.pairs)
         sent = self.algorithm.sends(self.traffic(rollout, links))
         statistics = {**anticipated, **self.backend.statistics()}
         return {
@@ -182,12 +177,16 @@ class Learner:
         """
         links = None
         if self.algorithm.has_links and number % self.config.communicate_every == 0:
+            seen = rollout.neighbours, rollout.last_neighbours
             ended = rollout.terminated | rollout.truncated
             links = Links.of(
-                rollout.neighbours, rollout.last_neighbours, ended, self.config, number
+                *seen, ended, self.config, number, self.spec.num_agents, self.ranks.everywhere
             )
+            self.agents.seat(links.pairs)
+            self.valuation.backend = self.backend
             if rollout.present is not None and rollout.left is not None:
                 links = links.among(rollout.present, rollout.left)
+        self.agents.route(links)
         presence = Presence.of(rollout, self.ranks)
         targets = self.valuation.targets(rollout, self.algorithm, links, presence)
         self.guards.targets(rollout, targets)
@@ -211,6 +210,7 @@ class Learner:
             self.config,
             self.ranks,
             presence,
+            self.actor.subjects,
         )
 
     def iterate(self, rows: Rows, number: int) -> tuple[Tensor, Metrics]:
@@ -230,40 +230,47 @@ class Learner:
             groups = [self.split.mine]
         backend.begin(rows)
         log_probs, heard = self._delivered(rows, number, 0)
-        own = own_policy(log_probs, self._agents).exp()
+        places = self.exchange.places
+        own = own_policy(log_probs, self._agents, places).exp()
         if rows.presence is None:
             mean_probs = torch.from_numpy(self.ranks.mean(own.mean(dim=1).cpu().numpy()))
         else:
             mean_probs = torch.from_numpy(rows.presence.mean(own.cpu().numpy()))
-        old = taken(log_probs, rows.action, self._agents)
+        if self.split is not None:
+            self.split.fill(mean_probs)
+        old = taken(log_probs, rows.action, self._agents, places)
         messages = self.exchange.messages(log_probs, old, heard)
         backend.refer(old, messages)
         anticipated: Metrics = {}
         if messages is not None:
             env, sent = self.outside.name, messages.log_probs.cpu().numpy()
-            links = messages.neighbours.cpu().numpy()
-            sums = anticipation_sums(sent, old.cpu().numpy(), links, rows.raw, env)
-            anticipated = anticipation_metrics(self.ranks.total(sums), env)
+            links, heads = messages.neighbours.cpu().numpy(), self.actor.subjects
+            sums = anticipation_sums(sent, old.cpu().numpy(), links, rows.raw, env, heads)
+            sums = self.ranks.total(sums)
+            if self.split is not None:
+                self.split.fill(torch.from_numpy(sums))
+            anticipated = anticipation_metrics(sums, env)
         for iteration in range(config.iterations):
             rereference = config.ratio_reference == "iteration"
             resend = messages is not None and config.message_refresh == "iteration"
             if iteration > 0 and (rereference or resend):
                 log_probs, heard = self._delivered(rows, number, iteration)
                 if rereference:
-                    old = taken(log_probs, rows.action, self._agents)
+                    old = taken(log_probs, rows.action, self._agents, places)
                 messages = self.exchange.messages(log_probs, old, heard)
                 backend.refer(old, messages)
             backend.clear()
             gone = self._unheard(rows.neighbours, heard)
-            if gone is not None:
-                kept = self.actor_adam.parameters.detach().clone(), self.actor_adam.state()
+            waiting = None if gone is None else self.actor.anticipations(gone)
+            kept = None if waiting is None else self.actor_adam.copy(waiting)
+            parts = list(self.minibatches(rows.action.shape[0], number, iteration, rows.presence))
             for position, owners in enumerate(groups):
-                for part, total in self.minibatches(
-                    rows.action.shape[0], number, iteration, rows.presence
-                ):
-                    backend.step(owners, part, total)
-                    if rows.weights is not None and not sequential:
-                        self._mix(rows.weights)
+                mixed = rows.weights is not None and not sequential
+                for some in (owners,) if mixed else backend.groups(owners):
+                    for part, total in parts:
+                        backend.step(some, part, total)
+                        if rows.weights is not None and mixed:
+                            self._mix(rows.weights)
                 if sequential and messages is not None and position + 1 < len(groups):
                     # Agent i+1 already hears what agent i sends after its step (Algorithm 1).
                     before, after = log_probs[: owners.start], log_probs[owners.stop :]
@@ -272,8 +279,8 @@ class Learner:
                     backend.refer(old, messages)
             if rows.weights is not None and sequential:
                 self._mix(rows.weights)
-            if gone is not None:  # of whom nothing came nothing is learned
-                self.actor_adam.restore(gone, *kept)
+            if waiting is not None and kept is not None:  # of whom nothing came nothing is learned
+                self.actor_adam.restore(*waiting, kept)
         return mean_probs, anticipated
 
     def _delivered(self, rows: Rows, number: int, iteration: int) -> tuple[Tensor, Tensor | None]:
@@ -284,11 +291,15 @@ class Learner:
         return self.delivery.deliver(log_probs, rows.neighbours, number, iteration)
 
     def _unheard(self, links: Tensor | None, heard: Tensor | None) -> Tensor | None:
-        """Parameters of anticipations whose subjects were to be heard and were not, bool [N, P]."""
-        if links is None or heard is None or heard is links:
+        """Heads whose subjects were to be heard and were not, bool [N, H]; None if there are none.
+
+        A party has heads for everybody. Where links are drawn anew, those that were not drawn wait.
+        """
+        if links is None or heard is None or self.delivery is None:
             return None
-        gone = (links.any(dim=1) & ~heard.any(dim=1)).cpu()
-        return self.actor.anticipation_mask(gone).view(self.spec.num_agents, -1)
+        if drawn_anew(self.algorithm, self.config, self.spec.num_agents):
+            return ~heard.any(dim=1).cpu()
+        return None if heard is links else (links.any(dim=1) & ~heard.any(dim=1)).cpu()
 
     def minibatches(
         self, rows: int, number: int, iteration: int, presence: Presence | None = None
@@ -338,30 +349,25 @@ class Learner:
 
         All ranks must call it together.
         """
-        if self.split is not None:
-            self._complete(self.split)
-        tensors = {"actor": self.actor.net.flat, "critic": self.critic.net.flat}
-        for name, adam in (("actor", self.actor_adam), ("critic", self.critic_adam)):
-            tensors |= {f"{name}.{key}": value for key, value in adam.state().items()}
+        tensors = self.agents.state()
         normalizer = self.valuation.normalizer.state()
         tensors |= {f"normalizer.{k}": torch.from_numpy(v) for k, v in normalizer.items()}
         return {key: value.detach().cpu() for key, value in tensors.items()}
 
-    @torch.no_grad()
-    def _complete(self, split: AgentSplit) -> None:
-        """What only the ranks of the agents have kept up to date."""
-        split.fill(self.critic_adam.parameters)
-        for adam in (self.actor_adam, self.critic_adam):
-            for part in (adam.first, adam.second, adam.steps):
-                split.fill(part.view(self.spec.num_agents, -1))
+    def adopt(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Takes the layout of a checkpoint, whose state is loaded next.
+
+        Raises:
+            ValueError: what it says of the actors' heads cannot be.
+        """
+        self.agents.adopt(tensors)
+        self.valuation.backend = self.backend
 
     @torch.no_grad()
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Restores `state()`."""
-        self.actor.net.flat.copy_(tensors["actor"])
-        self.critic.net.flat.copy_(tensors["critic"])
-        for name, adam in (("actor", self.actor_adam), ("critic", self.critic_adam)):
-            adam.load_state({k: tensors[f"{name}.{k}"] for k in ("exp_avg", "exp_avg_sq", "step")})
+        """Restores `state()`, and takes its layout."""
+        self.adopt({key: value.detach().cpu().numpy() for key, value in tensors.items()})
+        self.agents.load_state(tensors)
         kept = {key.partition(".")[::2]: value for key, value in tensors.items()}
         self.valuation.normalizer.load_state(
             {key: value.numpy() for (part, key), value in kept.items() if part == "normalizer"}

@@ -17,12 +17,13 @@ from ascore.envs.factory import is_external
 from ascore.envs.vec_env import Spec
 from ascore.errors import ConfigError
 from ascore.learning.networks import LARGEST
+from ascore.learning.seats import asks_environment, heads_needed, links_needed
 
 REMEDIES = {
     "rollout": "lower num_envs or rollout_steps",
     "observations": "lower num_envs or rollout_steps",
-    "networks": "lower actor_hidden and critic_hidden, or use fewer agents",
-    "messages": "lower num_envs or rollout_steps, or use fewer agents",
+    "networks": "lower actor_hidden and critic_hidden, or use fewer agents or fewer links",
+    "messages": "lower num_envs or rollout_steps, or use fewer agents or fewer links",
     "targets": "lower num_envs or rollout_steps, or use fewer agents",
     "passes": "raise minibatches, or lower num_envs, rollout_steps, actor_hidden or critic_hidden",
 }
@@ -33,6 +34,13 @@ CHUNK = 768
 
 KEPT_BYTES = 4 * 2**20
 """What the engine keeps of hidden layers between two passes, at most (`kMostKept` in C++)."""
+
+MOST_PACKED, FEWEST = 2**20, 8
+"""Floats of parameters and gradients that the engine lays out at a time, and the agents of which it
+does so in any case (`kMostPacked`, `kFewest` in C++)."""
+
+LINK_BYTES = 100
+"""Of a link in the lists of an update: who hears whom, in both directions, and how often."""
 
 TARGET_BYTES = 80
 """Per row and agent, beside the rollout: values, sums in double precision, normalised advantages,
@@ -56,13 +64,14 @@ def bytes_needed(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int
         num_envs: number of environments of this process.
     """
     n, a, o = spec.num_agents, spec.num_actions, math.prod(spec.obs_shape)
-    heads = n if algorithm.head_per_agent else 1
+    heads = heads_needed(algorithm, config, n)
     rows = (config.rollout_steps or spec.horizon) * num_envs
     part = -(-rows // config.minibatches)
     entry = np.dtype(spec.obs_dtype).itemsize
-    # Per row: observation, neighbours, two flags; and per agent action, reward, value, advantage,
-    # return and normalised return.
-    rollout = rows * (spec.views * o * entry + n * n + 2 + n * 6 * 4)
+    # Per row: observation, neighbours where the graph asks for them, two flags; and per agent
+    # action, reward, value, advantage, return and normalised return.
+    asked = asks_environment(algorithm, config)
+    rollout = rows * (spec.views * o * entry + n * n * asked + 2 + n * 6 * 4)
     trunks = heads if config.actor == "separate" else 1
     one_actor = trunks * _parameters((o, *config.actor_hidden, heads // trunks * a))
     seen = o if algorithm.critic_view is None else algorithm.critic_view.size(spec)
@@ -82,12 +91,16 @@ def bytes_needed(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int
         passes += TORCH_BYTES
         passes += NUMBA_BYTES * (algorithm.compiled is not None and config.backend != "torch")
     else:
-        passes = 4 * (-(-part // CHUNK) + 1) * (_padded(actor) + _padded(critic)) + KEPT_BYTES
+        each = _padded(one_actor) + _padded(one_critic)
+        together = min(n, max(FEWEST, config.torch_threads, MOST_PACKED // (2 * each)))
+        passes = 4 * (-(-part // CHUNK) + 1) * together * each + KEPT_BYTES
         widths = sum((*config.actor_hidden, *config.critic_hidden))
         passes += 2 * 4 * CHUNK * widths * config.torch_threads  # layers of a chunk, one per thread
     copies = 2 + algorithm.sends_policies + 2 * (config.anticipation == "correction")
     copies += floats * (1 + masked)
-    messages = rows * n * heads * (4 * a * copies + 16)
+    messages = rows * n * heads * (4 * a * copies + 16) + LINK_BYTES * links_needed(
+        algorithm, config, n
+    )
     return {
         "rollout": rollout,
         "observations": rows * spec.views * o * width,

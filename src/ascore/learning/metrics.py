@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.algorithms import ledger
+from ascore.algorithms.graph import Pairs
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
 from ascore.config import Config
@@ -83,17 +84,16 @@ def traffic(
     bootstrap = config.time_limit == "bootstrap"
     closing = np.logical_and(rollout.truncated, bootstrap)
     running = ~np.logical_or(rollout.truncated[-1], rollout.terminated[-1])
-    rows_heard = states_heard = np.zeros((n, n), dtype=np.int64)
-    linked = np.zeros((n, n), dtype=np.bool_)
+    pairs = Pairs.of(n, *np.zeros((2, 0), dtype=np.int64)) if links is None else links.pairs
+    on_rows = on_states = np.zeros(len(pairs), dtype=np.int64)
     if links is not None:
-        rows_heard, linked = links.heard, links.linked
-        states_heard = rows_heard
+        on_rows = on_states = links.on_rows
         if config.shares == "value":
-            last = links.rows[closing]
+            last = closing
             if rollout.left is not None:  # those who are truncated hear the others once more
-                last = links.closing & (bootstrap & (rollout.left == TRUNCATED))[..., None]
-            states_heard = rows_heard + ledger.listeners(last)
-            states_heard = states_heard + ledger.listeners(links.states[-1][running])
+                last = bootstrap & (rollout.left == TRUNCATED)
+            on_states = on_rows + links.on_states(last, last=False)
+            on_states = on_states + links.on_states(running, last=True)
     rows = steps * b
     whole = np.array([rows, rows + closing.sum() + running.sum()])
     there = np.repeat(whole[:, None], outside.num_agents, axis=1)
@@ -102,8 +102,10 @@ def traffic(
         there[0] = members[:-1].sum(axis=(0, 1))
         last = members[:-1][closing].sum(axis=0) + members[-1][running].sum(axis=0)
         there[1] = there[0] + last
-    counted = np.stack([rows_heard, states_heard, linked.astype(np.int64)])
-    rows_heard, states_heard, linked_at = ranks.total(counted)
+    on_rows, on_states = ranks.total(np.stack([on_rows, on_states]))
+    used = pairs
+    if not on_rows.all():
+        used = Pairs(n, pairs.listener[on_rows > 0], pairs.sender[on_rows > 0])
     whole, there = ranks.total(whole), ranks.total(there)
     parts = 1 if config.update_order == "sequential" else config.minibatches
     return ledger.Traffic(
@@ -111,11 +113,12 @@ def traffic(
         states=int(whole[1]),
         rows_there=there[0],
         states_there=there[1],
-        rows_heard=rows_heard,
-        states_heard=states_heard,
+        pairs=pairs,
+        on_rows=on_rows,
+        on_states=on_states,
         rounds=config.iterations,
         mixes=config.iterations * parts if links is not None else 0,
-        linked=linked_at > 0,
+        mixed_with=np.bincount(used.both.listener, minlength=n),
         action_counts=np.array(spec.action_counts, dtype=np.int64),
         actor_size=sizes[0],
         critic_size=sizes[1],

@@ -1,6 +1,6 @@
 """Stacked networks: K networks of equal sizes in one buffer, computed by batched products.
 
-N agents, H heads per agent (1, or one per subject), M rows, O observation entries, A actions.
+N agents, H heads per agent (`Heads`), M rows, O observation entries, A actions.
 Agents never share parameters; row i of every buffer belongs to agent i alone.
 """
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ascore.algorithms.heads import NOBODY, Heads
 from ascore.envs.legal import ILLEGAL
 from ascore.streams import STREAM_ACTOR, STREAM_CRITIC, generator
 
@@ -22,6 +23,8 @@ LARGEST = 4_000_000
 """Number of parameters above which a network is left to PyTorch; not measured beyond."""
 
 ALL = slice(None)
+
+F32 = npt.NDArray[np.float32]
 
 
 class StackedMLP:
@@ -101,13 +104,14 @@ def orthogonal(
 
 
 class Actor:
-    """Policies of N agents; with `head_per_agent`, each also has a policy for every other agent.
+    """Policies of N agents; with several heads, each also has policies for other agents.
 
     The additional policies are anticipations, or an agent's copy of a joint policy.
 
     `multihead`: per agent one trunk and one output block per subject (N networks).
-    `separate`: one network per (owner, subject) (N^2 networks), the paper's layout.
-    Own policies start from the same weights in both layouts and with or without anticipations.
+    `separate`: one network per (owner, subject) (N H networks), the paper's layout.
+    A policy starts from the same weights in both layouts, and whatever other heads there are.
+    Empty heads are 0, and no gradient moves them.
 
     Outputs for actions that an agent lacks have weights 0 and a bias that makes their probability
     exactly 0; since no gradient moves them, they stay so. The others start as without them.
@@ -125,47 +129,110 @@ class Actor:
         seed: int,
         device: torch.device | str = "cpu",
         action_counts: Sequence[int] = (),
+        subjects: Heads | None = None,
     ) -> None:
+        """Networks with fresh weights.
+
+        Args:
+            obs_size: O.
+            hidden: units of the hidden layers.
+            num_agents: N.
+            num_actions: A, of the agent that has most.
+            head_per_agent: whether there are heads for other agents.
+            layout: multihead or separate.
+            seed: keys the weights.
+            device: where they lie.
+            action_counts: of every agent; () = all have A.
+            subjects: with `head_per_agent`, whose the heads are; None = everybody's.
+        """
         self.num_agents, self.num_actions = num_agents, num_actions
         self.action_counts = tuple(action_counts) or (num_actions,) * num_agents
-        self.heads = num_agents if head_per_agent else 1
-        self.layout = layout
-        per_network = self.heads if layout == "multihead" else 1
-        self.networks_per_agent = 1 if layout == "multihead" else self.heads
-        self.net = StackedMLP(
-            num_agents * self.networks_per_agent,
-            (obs_size, *hidden, num_actions * per_network),
-            device,
-        )
-        self._initialise(seed)
-
-    def _initialise(self, seed: int) -> None:
-        sizes, last = self.net.sizes, len(self.net.sizes) - 2
+        self.seed, self.layout = seed, layout
+        everybody = Heads.everybody if head_per_agent else Heads.own
+        self.subjects = everybody(num_agents) if subjects is None else subjects
+        sizes = (obs_size, *hidden, num_actions * self._heads_per_network)
+        self.net = StackedMLP(num_agents * self.networks_per_agent, sizes, device)
         with torch.no_grad():
             for k in range(self.net.flat.shape[0]):
-                agent, offset = divmod(k, self.networks_per_agent)
-                subject = offset if self.networks_per_agent > 1 else agent
-                for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
-                    weight, bias = (part[k] for part in self.net.layers[layer])
-                    if layer < last:
-                        rng = generator(seed, STREAM_ACTOR, layer, subject, agent)
-                        weight.copy_(torch.from_numpy(orthogonal(rng, n_in, n_out, math.sqrt(2.0))))
-                        continue
-                    blocks = weight.view(n_in, -1, self.num_actions)
-                    biases = bias.view(-1, self.num_actions)
-                    for block in range(blocks.shape[1]):
-                        head = block if blocks.shape[1] > 1 else subject
-                        rng = generator(seed, STREAM_ACTOR, layer, head, agent)
-                        # Nearly uniform at the start, so that all actions are tried.
-                        count = self.action_counts[head]
-                        start = orthogonal(rng, n_in, count, 0.01)
-                        blocks[:, block, :count].copy_(torch.from_numpy(start))
-                        biases[block, count:] = ILLEGAL
+                self._initialise(k)
+
+    @property
+    def heads(self) -> int:
+        """H."""
+        return len(self.subjects)
+
+    @property
+    def networks_per_agent(self) -> int:
+        """1, or H where each head has a trunk of its own."""
+        return 1 if self.layout == "multihead" else self.heads
+
+    @property
+    def _heads_per_network(self) -> int:
+        return self.heads if self.layout == "multihead" else 1
+
+    def _initialise(self, k: int) -> None:
+        """Draws the weights of network k."""
+        sizes, last = self.net.sizes, len(self.net.sizes) - 2
+        agent, offset = divmod(k, self.networks_per_agent)
+        subjects = self.subjects.subjects[agent].tolist()
+        if self.layout == "separate":
+            subjects = subjects[offset : offset + 1]
+        trunk = agent if self.layout == "multihead" else subjects[0]
+        if trunk == NOBODY:
+            return
+        for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+            weight, bias = (part[k] for part in self.net.layers[layer])
+            if layer < last:
+                rng = generator(self.seed, STREAM_ACTOR, layer, trunk, agent)
+                weight.copy_(torch.from_numpy(orthogonal(rng, n_in, n_out, math.sqrt(2.0))))
+                continue
+            blocks = weight.view(n_in, -1, self.num_actions)
+            biases = bias.view(-1, self.num_actions)
+            for block, subject in enumerate(subjects):
+                if subject == NOBODY:
+                    continue
+                start, nothing = self._last_layer(agent, subject)
+                blocks[:, block].copy_(torch.from_numpy(start))
+                biases[block].copy_(torch.from_numpy(nothing))
+
+    def _last_layer(self, agent: int, subject: int) -> tuple[F32, F32]:
+        """First weight [in, A] and bias [A] of an agent's head for a subject.
+
+        Nearly uniform at the start, so that all actions are tried.
+        """
+        n_in, count = self.net.sizes[-2], self.action_counts[subject]
+        rng = generator(self.seed, STREAM_ACTOR, len(self.net.sizes) - 2, subject, agent)
+        weight = np.zeros((n_in, self.num_actions), dtype=np.float32)
+        bias = np.zeros(self.num_actions, dtype=np.float32)
+        weight[:, :count] = orthogonal(rng, n_in, count, 0.01)
+        bias[count:] = ILLEGAL
+        return weight, bias
+
+    def fresh_head(self, agent: int, subject: int) -> F32:
+        """First parameters of an agent's head for a subject: f32 [P] of `stored_heads`."""
+        layers = []
+        if self.layout == "separate":
+            for layer, (n_in, n_out) in enumerate(itertools.pairwise(self.net.sizes[:-1])):
+                rng = generator(self.seed, STREAM_ACTOR, layer, subject, agent)
+                weight = orthogonal(rng, n_in, n_out, math.sqrt(2.0))
+                layers += [weight.ravel(), np.zeros(n_out, dtype=np.float32)]
+        layers += [part.ravel() for part in self._last_layer(agent, subject)]
+        return np.concatenate(layers)
+
+    def replace_heads(self, subjects: Heads) -> None:
+        """Makes room for other heads; all parameters are 0 until they are written."""
+        self.subjects = subjects
+        sizes = (*self.net.sizes[:-1], self.num_actions * self._heads_per_network)
+        count, device = self.num_agents * self.networks_per_agent, self.net.flat.device
+        self.net = StackedMLP(count, sizes, device)
 
     @property
     def lacking(self) -> int:
-        """Parameters of one agent's H heads for actions that their subjects lack."""
-        if self.heads == 1:
+        """Parameters of one agent's heads for actions that their subjects lack.
+
+        Of agents that have a head for everybody; others send no heads.
+        """
+        if self.heads == 1 or not self.subjects.for_all:
             return 0
         return sum(self.num_actions - count for count in self.action_counts) * (
             self.net.sizes[-2] + 1
@@ -194,13 +261,14 @@ class Actor:
         index = torch.arange(n)
         if self.heads == 1:
             return [(w.detach(), b.detach()) for w, b in self.net.layers]
+        place = torch.from_numpy(self.subjects.own_place)
         if self.layout == "separate":
-            pick = index * (n + 1)
+            pick = index * self.heads + place
             return [(w.detach()[pick], b.detach()[pick]) for w, b in self.net.layers]
         weight, bias = self.net.layers[-1]
         heads = (
-            weight.detach().view(n, -1, n, a)[index, :, index],
-            bias.detach().view(n, n, a)[index, index],
+            weight.detach().view(n, -1, self.heads, a)[index, :, place],
+            bias.detach().view(n, self.heads, a)[index, place],
         )
         return [*((w.detach(), b.detach()) for w, b in self.net.layers[:-1]), heads]
 
@@ -212,33 +280,45 @@ class Actor:
         n, a, flat = self.num_agents, self.num_actions, self.net.flat
         if self.heads == 1:
             return flat
+        index, place = torch.arange(n), torch.from_numpy(self.subjects.own_place)
         if self.layout == "separate":
-            return flat[:: n + 1]
+            return flat[index * self.heads + place]
         (weight, bias), n_in = self.net.slots[-1], self.net.sizes[-2]
-        heads = flat[:, weight].view(n, n_in, n, a).diagonal(dim1=0, dim2=2)  # [in, A, N]
-        biases = flat[:, bias].view(n, n, a).diagonal()  # [A, N]
-        own = (flat[:, : weight.start], heads.permute(2, 0, 1).reshape(n, -1), biases.T)
-        return torch.cat(own, dim=1)
+        heads = flat[:, weight].view(n, n_in, self.heads, a)[index, :, place]  # [N, in, A]
+        biases = flat[:, bias].view(n, self.heads, a)[index, place]  # [N, A]
+        return torch.cat((flat[:, : weight.start], heads.reshape(n, -1), biases), dim=1)
+
+    def anticipations(self, of: Tensor | None = None) -> tuple[slice, Tensor]:
+        """Columns C of f32 [N, P], and which of them only anticipations use: bool [N, C].
+
+        Args:
+            of: which anticipations, as in `anticipation_mask`.
+        """
+        mask = self.anticipation_mask(of).view(self.num_agents, -1)
+        if self.layout == "separate":
+            return ALL, mask
+        first = self.net.slots[-1][0].start
+        return slice(first, None), mask[:, first:]
 
     def anticipation_mask(self, of: Tensor | None = None) -> Tensor:
         """Bool [K, P]: parameters that only anticipations use; none if H = 1.
 
         Args:
-            of: which anticipations, bool [N, N] at [owner, subject]; None = all.
+            of: which anticipations, bool [N, H] at [owner, head]; None = all.
         """
         mask = torch.zeros_like(self.net.flat, dtype=torch.bool)
         if self.heads == 1:
             return mask
-        n, a = self.num_agents, self.num_actions
-        peer = ~torch.eye(n, dtype=torch.bool)
+        n, a, h = self.num_agents, self.num_actions, self.heads
+        peer = torch.from_numpy(np.arange(h) != self.subjects.own_place[:, None])
         if of is not None:
             peer &= of
         if self.layout == "separate":
             mask[peer.view(-1)] = True
             return mask
         w, b = self.net.slots[-1]
-        mask[:, w] = peer[:, None, :, None].expand(n, self.net.sizes[-2], n, a).reshape(n, -1)
-        mask[:, b] = peer[:, :, None].expand(n, n, a).reshape(n, -1)
+        mask[:, w] = peer[:, None, :, None].expand(n, self.net.sizes[-2], h, a).reshape(n, -1)
+        mask[:, b] = peer[:, :, None].expand(n, h, a).reshape(n, -1)
         return mask
 
 

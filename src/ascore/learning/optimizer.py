@@ -75,7 +75,7 @@ class AgentAdam:
             scale = (self.max_norm / (norms + 1e-12)).clamp(max=1.0)
             self.gradients[owners] *= scale.unsqueeze(1)
         adam = self._made()
-        chosen = [i for i in range(len(self._rows))[owners] if who is None or who[i]]
+        chosen = {i for i in range(len(self._rows))[owners] if who is None or who[i]}
         for index, row in enumerate(self._rows):
             row.grad = self.gradients[index] if index in chosen else None
         adam.step()
@@ -94,17 +94,23 @@ class AgentAdam:
         self.second.copy_(state["exp_avg_sq"])
         self.steps.copy_(state["step"])
 
+    def copy(self, part: tuple[slice, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Copies of some columns of parameters and moments, for `restore`."""
+        columns, _ = part
+        rows = (self.parameters.detach(), self.first, self.second)
+        return rows[0][:, columns].clone(), rows[1][:, columns].clone(), rows[2][:, columns].clone()
+
     @torch.no_grad()
-    def restore(self, mask: Tensor, before: Tensor, state: dict[str, Tensor]) -> None:
+    def restore(self, columns: slice, mask: Tensor, before: tuple[Tensor, Tensor, Tensor]) -> None:
         """Restores masked parameters and their moments; step counts are unchanged.
 
         A zero gradient is not enough to freeze a parameter, because Adam's momentum moves it.
 
         Args:
-            mask: bool [N, P].
-            before: f32 [N, P], a copy of the parameters.
-            state: `state()` at the same time.
+            columns: C of the P columns, among which all masked ones are.
+            mask: bool [N, C].
+            before: what `copy` gave of them.
         """
-        self.parameters.copy_(torch.where(mask, before, self.parameters))
-        self.first.copy_(torch.where(mask, state["exp_avg"], self.first))
-        self.second.copy_(torch.where(mask, state["exp_avg_sq"], self.second))
+        for rows, kept in zip((self.parameters, self.first, self.second), before, strict=True):
+            part = rows[:, columns]
+            part.copy_(torch.where(mask, kept, part))

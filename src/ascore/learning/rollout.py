@@ -36,8 +36,8 @@ class Rollout:
     last_obs: npt.NDArray[Any]  # [B, V, O], after the last step
     action: npt.NDArray[np.int32]  # [T, B, N]
     reward: npt.NDArray[np.float32]  # [T, B, N]
-    neighbours: npt.NDArray[np.uint8]  # [T, B, N, N]
-    last_neighbours: npt.NDArray[np.uint8]  # [B, N, N], after the last step
+    neighbours: npt.NDArray[np.uint8] | None  # [T, B, N, N]; None = no graph asks for them
+    last_neighbours: npt.NDArray[np.uint8] | None  # [B, N, N], after the last step
     terminated: npt.NDArray[np.uint8]  # [T, B]
     truncated: npt.NDArray[np.uint8]  # [T, B]
     legal: npt.NDArray[np.uint8] | None = None  # [T, B, N, A], legal actions; None = all
@@ -50,8 +50,8 @@ class Rollout:
     episode_returns: list[npt.NDArray[np.float64]] = field(default_factory=list)  # [ended, N] each
 
     @classmethod
-    def empty(cls, env: VecEnv, steps: int) -> Rollout:
-        """Allocates buffers for `steps` steps of `env`."""
+    def empty(cls, env: VecEnv, steps: int, *, neighbours: bool = True) -> Rollout:
+        """Allocates buffers for `steps` steps of `env`, for neighbours only if they are wanted."""
         b, n = env.num_envs, env.spec.num_agents
         shape = (b, env.spec.views, *env.spec.obs_shape)
         return cls(
@@ -59,8 +59,8 @@ class Rollout:
             last_obs=np.empty(shape, dtype=env.spec.obs_dtype),
             action=np.empty((steps, b, n), dtype=np.int32),
             reward=np.empty((steps, b, n), dtype=np.float32),
-            neighbours=np.empty((steps, b, n, n), dtype=np.uint8),
-            last_neighbours=np.empty((b, n, n), dtype=np.uint8),
+            neighbours=np.empty((steps, b, n, n), dtype=np.uint8) if neighbours else None,
+            last_neighbours=np.empty((b, n, n), dtype=np.uint8) if neighbours else None,
             terminated=np.empty((steps, b), dtype=np.uint8),
             truncated=np.empty((steps, b), dtype=np.uint8),
             may_leave=env.left is not None,
@@ -104,12 +104,22 @@ class Collector:
         running_return: f64 [B, N], sums of rewards of the unfinished episodes.
     """
 
-    def __init__(self, env: VecEnv, steps: int, *, compiled: bool = True) -> None:
+    def __init__(
+        self, env: VecEnv, steps: int, *, compiled: bool = True, neighbours: bool = True
+    ) -> None:
+        """Allocates the rollout.
+
+        Args:
+            env: the batch.
+            steps: T.
+            compiled: let compiled code collect, where it can.
+            neighbours: record who hears whom in the environment.
+        """
         self.env = env
         self.compiled = compiled and env.compiled
         self.watch: Callable[[int, int], None] | None = None
         self._policy: _core.ActingNetworks | None = None
-        self.rollout = Rollout.empty(env, steps)
+        self.rollout = Rollout.empty(env, steps, neighbours=neighbours)
         self.running_return = np.zeros((env.num_envs, env.spec.num_agents))
         self._uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
         self._legal: npt.NDArray[np.uint8] | None = None  # kept where masks have been seen
@@ -134,7 +144,8 @@ class Collector:
         self._stays.begin()
         for t in range(rollout.obs.shape[0]):
             rollout.obs[t] = env.obs
-            rollout.neighbours[t] = env.neighbours
+            if rollout.neighbours is not None:
+                rollout.neighbours[t] = env.neighbours
             self._stays.before(t)
             env.uniforms(self._uniform)
             logits = forward(layers, per_agent_view(obs_torch[t], env.spec.obs_scale))
@@ -159,9 +170,15 @@ class Collector:
             if self.watch is not None:
                 self.watch(t + 1, len(rollout.obs))
         self._stays.end()
-        rollout.last_obs[...] = env.obs
-        rollout.last_neighbours[...] = env.neighbours
+        self._close()
         return rollout
+
+    def _close(self) -> None:
+        """Writes down the state after the last step."""
+        rollout, env = self.rollout, self.env
+        rollout.last_obs[...] = env.obs
+        if rollout.last_neighbours is not None:
+            rollout.last_neighbours[...] = env.neighbours
 
     def _record_legal(self, t: int) -> npt.NDArray[np.uint8] | None:
         """Writes down and returns what is legal now, u8 [B, N, A]; None = everything."""
@@ -195,8 +212,7 @@ class Collector:
             self.running_return,
         )
         rollout.set_ended(step, where, last, returns)
-        rollout.last_obs[...] = env.obs
-        rollout.last_neighbours[...] = env.neighbours
+        self._close()
         return rollout
 
 

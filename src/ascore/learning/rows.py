@@ -15,9 +15,9 @@ from ascore.learning.rollout import Rollout, by_step
 from ascore.runtime.ranks import Ranks
 
 BY_STEP = ("obs", "action", "reward", "neighbours", "terminated", "truncated")
-"""Arrays [T, B, ...] of a rollout."""
+"""Arrays [T, B, ...] of a rollout; without neighbours where no graph asks for them."""
 AT_END = ("last_obs", "last_neighbours")
-"""Arrays [B, ...] of a rollout."""
+"""Arrays [B, ...] of a rollout, likewise."""
 
 MAYBE = ("legal", "present", "left", "members")
 """Arrays [T, B, ...] or [T+1, B, ...] that a rollout may lack."""
@@ -41,7 +41,8 @@ def whole(ranks: Ranks, rollout: Rollout) -> Rollout:
     parts, ends = zip(*unpacked, strict=True)
 
     def joined(name: str, axis: int) -> Any:
-        return np.concatenate([getattr(part, name) for part in parts], axis=axis)
+        arrays = [getattr(part, name) for part in parts]
+        return None if arrays[0] is None else np.concatenate(arrays, axis=axis)
 
     merged = Rollout(
         **{name: joined(name, 1) for name in BY_STEP},
@@ -86,6 +87,7 @@ def _states(rollout: Rollout, states: list[Any]) -> Ends:
 
 def _packed(rollout: Rollout) -> npt.NDArray[np.uint8]:
     arrays = [getattr(rollout, name) for name in (*BY_STEP, *AT_END)]
+    arrays = [x for x in arrays if x is not None]
     maybe = [getattr(rollout, name) for name in MAYBE]
     shapes = np.zeros((len(MAYBE), 4), dtype=np.int64)  # all 0 where there is none
     for shape, x in zip(shapes, maybe, strict=True):
@@ -111,7 +113,7 @@ def _unpacked(content: npt.NDArray[np.uint8], like: Rollout) -> tuple[Rollout, E
     fixed: dict[str, Any] = {}
     for name in (*BY_STEP, *AT_END):
         own = getattr(like, name)
-        fixed[name] = take(own.shape, own.dtype)
+        fixed[name] = None if own is None else take(own.shape, own.dtype)
     for name, shape in zip(MAYBE, take((len(MAYBE), 4), np.int64).tolist(), strict=True):
         if shape[0]:
             fixed[name] = take(tuple(size for size in shape if size), np.uint8)

@@ -22,6 +22,10 @@ def linked(config: Config, num_agents: int, agent: int) -> list[int]:
     if config.graph in ("environment", "contacts", "random_one"):
         return [other for other in range(num_agents) if other != agent]
     mask = graph.neighbours(
-        config.graph, num_agents, seed=config.seed, update=0, matrix=config.graph_matrix
+        config.graph,
+        num_agents,
+        seed=config.seed,
+        matrix=config.graph_matrix,
+        degree=config.graph_degree,
     )
     return [int(j) for j in np.flatnonzero(mask[agent] | mask[:, agent])]

@@ -184,7 +184,7 @@ class Party:
         for step in range(self.steps):
             view = self._view
             rollout.obs[step][:, view] = shared.obs
-            if shared.neighbours is not None:
+            if shared.neighbours is not None and rollout.neighbours is not None:
                 rollout.neighbours[step] = shared.neighbours
             if shared.legal is not None:
                 if rollout.legal is None:
@@ -201,7 +201,7 @@ class Party:
             self._record_step(step, shared, after)
             shared = after
         rollout.last_obs[:, self._view] = shared.obs
-        if shared.neighbours is not None:
+        if shared.neighbours is not None and rollout.last_neighbours is not None:
             rollout.last_neighbours[...] = shared.neighbours
         self._followed = update + 1
         return rollout, None

@@ -7,11 +7,11 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ascore.errors import CheckpointError
@@ -64,9 +64,9 @@ def save(
     Raises:
         RunError: disk full or folder unwritable; older checkpoints are untouched.
     """
-    from safetensors.numpy import save as to_safetensors
-
-    data = to_safetensors({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+    # The largest numbers first, as in files of the library safetensors: all are aligned.
+    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    data = tensorfile.pieces({name: arrays[name] for name in order}, {})
     values = {"update": update, "spec": spec, "extra": extra, "config": config}
     parent = run / FOLDER
     target = parent / f"{update:08d}"
@@ -75,11 +75,8 @@ def save(
         parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        for name, content in ((TENSORS, data), (MANIFEST, manifest.compose(data, values))):
-            with open(part / name, "wb") as file:
-                file.write(content)
-                file.flush()
-                sync(file.fileno())
+        digest = _write(part / TENSORS, data)
+        _write(part / MANIFEST, [manifest.compose(digest, values)])
         _remove(target)
         os.replace(part, target)
         sync_folder(parent)
@@ -90,6 +87,18 @@ def save(
         with contextlib.suppress(OSError):
             _remove(old)
     return target
+
+
+def _write(path: Path, pieces: Iterable[bytes | memoryview]) -> str:
+    """Writes a file to the disk, piece by piece; returns its SHA-256 in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "wb") as file:
+        for piece in pieces:
+            file.write(piece)
+            digest.update(piece)
+        file.flush()
+        sync(file.fileno())
+    return digest.hexdigest()
 
 
 def folders(run: Path) -> list[Path]:

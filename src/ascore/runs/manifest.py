@@ -23,18 +23,18 @@ _BLANK = "0" * 64  # stands for the checksum while it is computed
 _KEYS = {"format", "ascore", "update", "sha256", "spec", "extra", "config"}
 
 
-def compose(tensors: bytes, values: dict[str, Any]) -> bytes:
+def compose(tensors: bytes | str, values: dict[str, Any]) -> bytes:
     """The manifest's bytes.
 
     Args:
-        tensors: bytes of the file of tensors.
+        tensors: bytes of the file of tensors, or their SHA-256 in hexadecimal digits.
         values: update, spec, extra and config.
     """
     head = {
         CHECKSUM: _BLANK,
         "format": FORMAT,
         "ascore": __version__,
-        "sha256": hashlib.sha256(tensors).hexdigest(),
+        "sha256": tensors if isinstance(tensors, str) else hashlib.sha256(tensors).hexdigest(),
     }
     data = json_text({**head, **values}, indent=1).encode()
     return data.replace(_BLANK.encode(), hashlib.sha256(data).hexdigest().encode(), 1)

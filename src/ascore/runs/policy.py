@@ -356,6 +356,23 @@ def require_sound(policy: Policy) -> None:
         raise ValueError(message)
 
 
+def _own_heads(subjects: npt.NDArray[Any] | None, n: int, heads: int) -> npt.NDArray[np.int64]:
+    """Which of its heads is an agent's own, i64 [N]; head j is of agent j unless it is said.
+
+    Raises:
+        ValueError: what is said of the heads cannot be.
+    """
+    if subjects is None:
+        return np.arange(n) if heads > 1 else np.zeros(n, dtype=np.int64)
+    fits = subjects.shape == (n, heads) and subjects.dtype == np.int64
+    own = subjects == np.arange(n)[:, None] if fits else np.zeros((n, 1), dtype=np.bool_)
+    if not (own.sum(axis=1) == 1).all():
+        message = f"actor.subjects {[*subjects.shape]} does not name {heads} heads of {n} agents"
+        raise ValueError(message)
+    place: npt.NDArray[np.int64] = own.argmax(axis=1)
+    return place
+
+
 def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
     """Extracts the own policies from the actor's parameters."""
     try:
@@ -369,8 +386,9 @@ def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
         if flat.dtype != np.float32 or not n * heads <= flat.size:
             message = f"{flat.size} numbers of {flat.dtype} for {n} times {heads} networks"
             raise ValueError(message)
+        index, own = np.arange(n), _own_heads(saved.arrays.get("actor.subjects"), n, heads)
         if actor["layout"] == "separate":
-            flat = flat.reshape(n, heads, -1)[np.arange(n), np.arange(n) if heads > 1 else 0]
+            flat = flat.reshape(n, heads, -1)[index, own]
         layers, at = [], 0
         for n_in, n_out in itertools.pairwise(sizes):
             weight = flat[:, at : at + n_in * n_out].reshape(n, n_in, n_out)
@@ -380,9 +398,8 @@ def from_checkpoint(saved: checkpoint.Checkpoint) -> Policy:
             layers.append((weight, bias))
         if actor["layout"] == "multihead" and heads > 1:
             weight, bias = layers[-1]
-            index = np.arange(n)
-            own_weight = weight.reshape(n, -1, n, actions)[index, :, index]
-            layers[-1] = (own_weight, bias.reshape(n, n, actions)[index, index])
+            own_weight = weight.reshape(n, -1, heads, actions)[index, :, own]
+            layers[-1] = (own_weight, bias.reshape(n, heads, actions)[index, own])
         policy = Policy(
             env=saved.config["env"],
             env_params=saved.config["env_params"],

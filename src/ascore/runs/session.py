@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import math
 import time
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ascore.algorithms.table import unread
+from ascore.algorithms.table import get_algorithm, unheard, unread
 from ascore.config import Config
 from ascore.envs.factory import batch
 from ascore.envs.vec_env import Spec, VecEnv
@@ -25,6 +26,7 @@ from ascore.errors import AscoreWarning, CheckpointError, EnvError, NonFiniteErr
 from ascore.learning.learner import Learner
 from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Collector
+from ascore.learning.seats import asks_environment
 from ascore.runs import changes, checkpoint, opening
 from ascore.runs.course import FINAL_SHARE
 from ascore.runs.files import json_text, write_atomic
@@ -104,6 +106,8 @@ def train(
     ranks = ranks or Ranks()
     here = Path.cwd()  # an environment may change it
     restarted = ranks.any(restarted)
+    for message in unheard(config) if ranks.lead else []:
+        warnings.warn(message, AscoreWarning, stacklevel=2)
     with ExitStack() as held:
         session = held.enter_context(_Session(config, ranks))
         config = session.config  # with a horizon that was learned
@@ -225,7 +229,12 @@ class _Session:
         per_update = self.steps * config.num_envs / self.env.spec.horizon  # episodes
         self.total = math.ceil(config.episodes / per_update)
         self.every = config.checkpoint_every or max(1, self.total // 20)
-        self.collector = Collector(self.env, self.steps, compiled=config.backend != "torch")
+        self.collector = Collector(
+            self.env,
+            self.steps,
+            compiled=config.backend != "torch",
+            neighbours=self.learner.reads_neighbours,
+        )
         self.done, self.episodes, self.seconds = 0, 0, 0.0
         self.sent: dict[str, dict[str, list[int]]] = {}
 
@@ -241,7 +250,7 @@ class _Session:
         workers = config.env_workers
         if workers < 0:  # the ranks of this machine share its processors
             workers = -self.ranks.neighbours
-        return batch(
+        made = batch(
             config.env,
             config.env_params,
             count,
@@ -253,6 +262,9 @@ class _Session:
             env_timeout=config.env_timeout,
             action_bins=config.action_bins,
         )
+        if asks_environment(get_algorithm(config.algorithm), config):
+            made.keep_neighbours()
+        return made
 
     def start(self, saved: checkpoint.Checkpoint | None) -> dict[str, int] | None:
         """Begins a run, or goes back to a checkpoint.
@@ -351,8 +363,11 @@ class _Session:
     def _save(self, folder: Path, log: Log) -> None:
         ranks, actor = self.ranks, self.learner.actor
         arrays = {key: value.numpy() for key, value in self.learner.state().items()}
-        content = b"".join(value.tobytes() for value in arrays.values())
-        ranks.require_same("parameters", content, ROUND_ALIKE)
+        if ranks.size > 1:
+            digest = hashlib.sha256()
+            for value in arrays.values():
+                digest.update(np.ascontiguousarray(value).data)
+            ranks.require_same("parameters", digest.digest(), ROUND_ALIKE)
         slices = ranks.gather(self.env.save_state())
         returns = ranks.gather(self.collector.running_return)
         if not ranks.lead:
@@ -386,6 +401,11 @@ class _Session:
             slices.append(arrays.pop(slice_name(len(slices))))
         first, mine = self.ranks.rank * self.env.num_envs, self.env.num_envs
         running = np.zeros((self.config.num_envs, self.env.spec.num_agents))
+        try:
+            self.learner.adopt(arrays)
+        except ValueError as error:
+            message = f"checkpoint {saved.path} does not fit its configuration: {error}"
+            raise CheckpointError(message) from error
         expected = {key: value.numpy() for key, value in self.learner.state().items()}
         checkpoint.require_like(saved, {**expected, "running_return": running})
         try:

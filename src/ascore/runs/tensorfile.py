@@ -7,7 +7,7 @@ Format: eight bytes of header length, a JSON header {name: {dtype, shape, data_o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,21 +108,28 @@ def metadata(data: bytes) -> dict[str, str]:
 
 def serialize(arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, str]) -> bytes:
     """Bytes of a safetensors file with these arrays and metadata strings."""
+    return b"".join(pieces(arrays, about))
+
+
+def pieces(
+    arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, str]
+) -> Iterator[bytes | memoryview]:
+    """The same bytes in pieces, of which those of contiguous arrays are views."""
     names = {np.dtype(kind).str: name for name, kind in DTYPES.items()}
-    header: dict[str, Any] = {METADATA: dict(about)}
-    parts, at = [], 0
+    header: dict[str, Any] = {METADATA: dict(about)} if about else {}
+    at = 0
     for name, array in arrays.items():
-        raw = np.ascontiguousarray(array).tobytes()
         header[name] = {
             "dtype": names[array.dtype.str],
             "shape": list(array.shape),
-            "data_offsets": [at, at + len(raw)],
+            "data_offsets": [at, at + array.nbytes],
         }
-        parts.append(raw)
-        at += len(raw)
+        at += array.nbytes
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # aligns the data
-    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+    yield len(text).to_bytes(8, "little") + text
+    for array in arrays.values():
+        yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _header_and_data(data: bytes) -> tuple[dict[str, Any], memoryview]:

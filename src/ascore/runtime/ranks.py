@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -104,6 +104,9 @@ class Ranks:
         """The tensors of all ranks, of equal shapes, concatenated along the first axis."""
         return x
 
+    def exchange(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor]) -> None:
+        """Sends tensors to some ranks, and fills others with what some ranks send."""
+
     def from_lead(self, text: Callable[[], str]) -> str:
         """Result of `text` on rank 0, on every rank; the other ranks do not call it."""
         return text()
@@ -192,6 +195,18 @@ class ConnectedRanks(Ranks):
         everything = mine.new_empty(self.size * len(mine), *mine.shape[1:])
         self._reach(lambda: dist.all_gather(list(everything.chunk(self.size)), mine))
         return everything
+
+    def exchange(self, sent: Mapping[int, Tensor], received: Mapping[int, Tensor]) -> None:
+        """Runs a send or a receipt for each of them, all at once."""
+
+        def all_at_once() -> None:
+            waiting = [dist.irecv(x, rank) for rank, x in received.items()]
+            waiting += [dist.isend(x, rank) for rank, x in sent.items()]
+            for request in waiting:
+                if request is not None:
+                    request.wait()
+
+        self._reach(all_at_once)
 
     def from_lead(self, text: Callable[[], str]) -> str:
         """Sums the length, then the bytes of the text; the other ranks contribute zeros."""

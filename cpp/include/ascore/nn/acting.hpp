@@ -18,13 +18,21 @@ class Acting {
   /// Networks of `layers`, whose outputs are logits; used by at most `workers` threads at a time.
   Acting(const Layers& layers, int agents, std::size_t workers, std::string_view instruction_set)
       : passes_(choose_passes(instruction_set)), layers_(layers), agents_(agents) {
+    layers_.forward_only = true;
     // Each network alone is an actor with one head; the critic's sizes are not used.
     const Actors one{.agents = 1, .trunks = 1, .heads = 1, .actions = layers.sizes[layers.count]};
-    const Sizes sizes = passes_.sizes(layers, layers, one);
+    const Sizes sizes = passes_.sizes(layers_, layers_, one);
     packed_size_ = sizes.packed_actor;
     packed_.resize(static_cast<std::size_t>(agents * packed_size_));
+    scratch_size_ = static_cast<std::size_t>(sizes.scratch);
+    provide(workers);
+  }
+
+  /// Memory for at least so many threads at a time.
+  void provide(std::size_t workers) {
+    if (workers <= scratch_.size()) return;
     scratch_.resize(workers);
-    for (Floats& memory : scratch_) memory.resize(static_cast<std::size_t>(sizes.scratch));
+    for (Floats& memory : scratch_) memory.resize(scratch_size_);
   }
 
   int agents() const noexcept { return agents_; }
@@ -53,6 +61,7 @@ class Acting {
   Layers layers_;
   int agents_;
   std::ptrdiff_t packed_size_ = 0;
+  std::size_t scratch_size_ = 0;
   Floats packed_;
   std::vector<Floats> scratch_;
 };

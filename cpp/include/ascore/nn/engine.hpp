@@ -84,11 +84,16 @@ class Engine {
         critic_(critic),
         sizes_(passes_.sizes(actor.layers, critic.layers, actors)),
         pool_(threads) {
-    const auto n = static_cast<std::size_t>(actors.agents);
+    const std::ptrdiff_t each = actors.trunks * (sizes_.packed_actor + sizes_.gradient_actor) +
+                                sizes_.packed_critic + sizes_.gradient_critic;
+    const auto least = static_cast<std::ptrdiff_t>(std::max<std::size_t>(kFewest, threads));
+    group_ = static_cast<int>(
+        std::min<std::ptrdiff_t>(std::max(least, kMostPacked / each), actors.agents));
+    const auto n = static_cast<std::size_t>(group_);
     const auto trunks = static_cast<std::size_t>(actors.trunks);
     packed_actor_.resize(n * trunks * static_cast<std::size_t>(sizes_.packed_actor));
     packed_critic_.resize(n * static_cast<std::size_t>(sizes_.packed_critic));
-    kept_of_.assign(n, nullptr);
+    kept_of_.assign(static_cast<std::size_t>(actors.agents), nullptr);
     scratch_.resize(threads);
     for (Floats& memory : scratch_) memory.resize(static_cast<std::size_t>(sizes_.scratch));
   }
@@ -108,25 +113,27 @@ class Engine {
   /// than computing them.
   void log_probs(const Observations& obs, std::int64_t rows, int first, int last, float* out,
                  bool keep) {
-    pack_actors(first, last);
     const std::int64_t chunks = (rows + kChunk - 1) / kChunk;
     const std::int64_t wide = std::int64_t{actors_.heads} * actors_.actions;
     const std::ptrdiff_t size = (rows + sizes_.block - 1) / sizes_.block * sizes_.kept;
     forget(first, last);
-    if (keep && actors_.agents * size <= kMostKept) {
+    if (keep && group_ == actors_.agents && actors_.agents * size <= kMostKept) {
       kept_.resize(static_cast<std::size_t>(actors_.agents * size));
       kept_rows_ = rows;
       for (int owner = first; owner < last; ++owner) {
         kept_of_[static_cast<std::size_t>(owner)] = kept_.data() + owner * size;
       }
     }
-    const std::int64_t work = (last - first) * rows * actor_size();
-    each((last - first) * chunks, work, [&](std::int64_t k, float* scratch) {
-      const int owner = first + static_cast<int>(k / chunks);
-      const std::int64_t from = k % chunks * kChunk, count = std::min(kChunk, rows - from);
-      passes_.log_probs(actor_.layers, actors_, obs, owner, actor_of(owner), from, count,
-                        out + ((owner - first) * rows + from) * wide, kept_at(owner, from),
-                        scratch);
+    in_groups(first, last, [&](int begin, int end) {
+      pack_actors(begin, end);
+      const std::int64_t work = (end - begin) * rows * actor_size();
+      each((end - begin) * chunks, work, [&](std::int64_t k, float* scratch) {
+        const int owner = begin + static_cast<int>(k / chunks);
+        const std::int64_t from = k % chunks * kChunk, count = std::min(kChunk, rows - from);
+        passes_.log_probs(actor_.layers, actors_, obs, owner, actor_of(owner), from, count,
+                          out + ((owner - first) * rows + from) * wide, kept_at(owner, from),
+                          scratch);
+      });
     });
   }
 
@@ -137,14 +144,16 @@ class Engine {
 
   /// Values f32 [last - first, S] of some owners in the critics' own units.
   void values(const Observations& obs, std::int64_t rows, int first, int last, float* out) {
-    pack_critics(first, last);
     const std::int64_t chunks = (rows + kChunk - 1) / kChunk;
-    const std::int64_t work = (last - first) * rows * critic_.size;
-    each((last - first) * chunks, work, [&](std::int64_t k, float* scratch) {
-      const int owner = first + static_cast<int>(k / chunks);
-      const std::int64_t from = k % chunks * kChunk, count = std::min(kChunk, rows - from);
-      passes_.values(critic_.layers, obs, owner, critic_of(owner), from, count,
-                     out + (owner - first) * rows + from, scratch);
+    in_groups(first, last, [&](int begin, int end) {
+      pack_critics(begin, end);
+      const std::int64_t work = (end - begin) * rows * critic_.size;
+      each((end - begin) * chunks, work, [&](std::int64_t k, float* scratch) {
+        const int owner = begin + static_cast<int>(k / chunks);
+        const std::int64_t from = k % chunks * kChunk, count = std::min(kChunk, rows - from);
+        passes_.values(critic_.layers, obs, owner, critic_of(owner), from, count,
+                       out + (owner - first) * rows + from, scratch);
+      });
     });
   }
 
@@ -156,12 +165,8 @@ class Engine {
   Failure minibatch(const Samples& samples, const Objective& objective, int first, int last,
                     const std::int64_t* index, std::int64_t count, Statistics* statistics) {
     share_out(samples, first, last, index, count, nullptr);
-    const std::int64_t chunks = differentiate(samples, objective, first, last);
     norms_.assign(static_cast<std::size_t>(2 * (last - first)), 0.0);
-    each(last - first, touched(last - first, chunks), [&](int k, float*) {
-      add_up(first + k, k, chunks);
-      measure(first + k, k);
-    });
+    const std::int64_t chunks = differentiate(samples, objective, first, last, true);
     return take(samples, objective, first, last, chunks, statistics);
   }
 
@@ -173,11 +178,10 @@ class Engine {
                 const std::int64_t* index, std::int64_t count, const std::int64_t* totals,
                 double* sums) {
     share_out(samples, first, last, index, count, totals);
-    const std::int64_t chunks = differentiate(samples, objective, first, last);
-    each(last - first, touched(last - first, chunks), [&](int k, float*) {
-      add_up(first + k, k, chunks);
+    const std::int64_t chunks = differentiate(samples, objective, first, last, false);
+    for (int k = 0; k < last - first; ++k) {
       std::copy_n(sums_.data() + k * chunks * kColumns, kColumns, sums + k * kColumns);
-    });
+    }
   }
 
   /// The second half: limit and Adam on gradients and sums over all processes.
@@ -202,6 +206,11 @@ class Engine {
   static constexpr std::int64_t kTouch = 16;
   /// Floats of activations that are kept at most: what fits the caches.
   static constexpr std::ptrdiff_t kMostKept = 1 << 20;
+  /// Floats that packed parameters and gradients of chunks take at most, about, unless the fewest
+  /// agents that are computed together need more: what fits the caches. So their memory does not
+  /// grow with the agents, and what has been packed is read from near by.
+  static constexpr std::ptrdiff_t kMostPacked = std::ptrdiff_t{1} << 20;
+  static constexpr std::size_t kFewest = 8;
 
   /// Parameters of an agent's actor.
   std::int64_t actor_size() const noexcept { return actors_.trunks * actor_.size; }
@@ -211,12 +220,23 @@ class Engine {
     return owners * times * kTouch * (actor_size() + critic_.size);
   }
 
+  /// Offers `body` the agents that are computed together, from one to before another.
+  template <class Body>
+  void in_groups(int first, int last, Body&& body) {
+    for (int begin = first; begin < last; begin += group_) {
+      const int end = std::min(begin + group_, last);
+      packed_from_ = group_ == actors_.agents ? 0 : begin;
+      body(begin, end);
+    }
+  }
+
   void pack_actors(int first, int last) {
     each(last - first, (last - first) * kTouch * actor_size(), [&](int k, float*) {
+      float* to = actor_of(first + k);
       for (int t = 0; t < actors_.trunks; ++t) {
         const std::ptrdiff_t net = std::ptrdiff_t{first + k} * actors_.trunks + t;
         passes_.pack(actor_.layers, actor_.parameter + net * actor_.size,
-                     packed_actor_.data() + net * sizes_.packed_actor);
+                     to + t * sizes_.packed_actor);
       }
     });
   }
@@ -224,8 +244,7 @@ class Engine {
   void pack_critics(int first, int last) {
     each(last - first, (last - first) * kTouch * critic_.size, [&](int k, float*) {
       const std::ptrdiff_t owner = first + k;
-      passes_.pack(critic_.layers, critic_.parameter + owner * critic_.size,
-                   packed_critic_.data() + owner * sizes_.packed_critic);
+      passes_.pack(critic_.layers, critic_.parameter + owner * critic_.size, critic_of(first + k));
     });
   }
 
@@ -269,35 +288,52 @@ class Engine {
     return actors_.trunks * sizes_.gradient_actor + sizes_.gradient_critic;
   }
 
-  /// Gradients and sums of every chunk of the owners' parts; returns the chunks.
+  /// Gradients of the owners, where others find them, their sums and, if `measured`, their norms;
+  /// returns the chunks. The sums of an owner's first chunk are those of all of its chunks.
   std::int64_t differentiate(const Samples& samples, const Objective& objective, int first,
-                             int last) {
-    std::int64_t most = 0, all = 0;
+                             int last, bool measured) {
+    std::int64_t most = 0;
     for (int k = 0; k < last - first; ++k) {
       const Part& part = part_of(k);
       if (part.index != nullptr || part.count != kept_rows_) forget(first + k, first + k + 1);
       most = std::max(most, part.count);
-      all += part.count;
     }
+    const std::int64_t chunks = std::max<std::int64_t>(1, (most + kChunk - 1) / kChunk);
+    sums_.assign(static_cast<std::size_t>((last - first) * chunks * kColumns), 0.0);
+    in_groups(first, last, [&](int begin, int end) {
+      differentiate_chunks(samples, objective, begin, end, begin - first, chunks);
+      each(end - begin, touched(end - begin, chunks), [&](int k, float*) {
+        add_up(begin + k, k, begin - first + k, chunks);
+        if (measured) measure(begin + k, begin - first + k);
+      });
+    });
+    forget(first, last);
+    return chunks;
+  }
+
+  /// Gradients and sums of every chunk of some owners, the first of which is number `number` among
+  /// those of the step.
+  void differentiate_chunks(const Samples& samples, const Objective& objective, int first, int last,
+                            int number, std::int64_t chunks) {
     // What was kept was computed with the actors packed as they are.
     const bool packed = std::all_of(kept_of_.begin() + first, kept_of_.begin() + last,
                                     [](const float* kept) { return kept != nullptr; });
     if (!packed) pack_actors(first, last);
     pack_critics(first, last);
     const int owners = last - first;
-    const std::int64_t chunks = std::max<std::int64_t>(1, (most + kChunk - 1) / kChunk);
     const std::ptrdiff_t actor_share = actors_.trunks * sizes_.gradient_actor;
     const std::ptrdiff_t size = partial_size();
     partial_.resize(static_cast<std::size_t>(owners * chunks * size));
-    sums_.assign(static_cast<std::size_t>(owners * chunks * kColumns), 0.0);
+    std::int64_t all = 0;
+    for (int k = 0; k < owners; ++k) all += part_of(number + k).count;
     // Forward, and backward to weights and to inputs.
     const std::int64_t work = 3 * all * (actor_size() + critic_.size);
     each(owners * chunks, work, [&](std::int64_t k, float* scratch) {
       const int owner = first + static_cast<int>(k / chunks);
-      const Part& own = part_of(static_cast<int>(k / chunks));
+      const Part& own = part_of(number + static_cast<int>(k / chunks));
       const std::int64_t from = k % chunks * kChunk, part = std::min(kChunk, own.count - from);
       float* gradient = partial_.data() + k * size;
-      double* sums = sums_.data() + k * kColumns;
+      double* sums = sums_.data() + (number * chunks + k) * kColumns;
       std::fill_n(gradient, size, 0.0f);
       if (part <= 0) return;
       const std::int64_t* rows = own.index != nullptr ? own.index + from : nullptr;
@@ -306,15 +342,14 @@ class Engine {
       passes_.critic(critic_.layers, samples, owner, rows, from, part, own.total, critic_of(owner),
                      gradient + actor_share, sums + kSums, scratch);
     });
-    forget(first, last);
-    return chunks;
   }
 
   /// Adds an owner's chunks in order: its gradient where others find it, its sums into the first.
-  void add_up(int owner, int k, std::int64_t chunks) {
+  /// It is number k of its group, and `number` of the step.
+  void add_up(int owner, int k, int number, std::int64_t chunks) {
     const std::ptrdiff_t size = partial_size();
     float* gradient = partial_.data() + k * chunks * size;
-    double* sums = sums_.data() + k * chunks * kColumns;
+    double* sums = sums_.data() + number * chunks * kColumns;
     for (std::int64_t c = 1; c < chunks; ++c) {
       passes_.add(gradient, gradient + c * size, size);
       for (int s = 0; s <= kSums; ++s) sums[s] += sums[c * kColumns + s];
@@ -355,10 +390,14 @@ class Engine {
     return {};
   }
 
-  const float* actor_of(int owner) {
-    return packed_actor_.data() + std::ptrdiff_t{owner} * actors_.trunks * sizes_.packed_actor;
+  /// Packed parameters of an agent of the group that is being computed.
+  float* actor_of(int owner) {
+    const std::ptrdiff_t place = owner - packed_from_;
+    return packed_actor_.data() + place * actors_.trunks * sizes_.packed_actor;
   }
-  const float* critic_of(int owner) { return packed_critic_.data() + owner * sizes_.packed_critic; }
+  float* critic_of(int owner) {
+    return packed_critic_.data() + (owner - packed_from_) * sizes_.packed_critic;
+  }
 
   /// Runs body(task, scratch) for every task; shares them if all of them are enough work.
   template <class Body>
@@ -444,6 +483,8 @@ class Engine {
   Stack actor_, critic_;
   Sizes sizes_;
   ThreadPool pool_;
+  int group_ = 1;        ///< agents that are computed together
+  int packed_from_ = 0;  ///< the first of those whose parameters are packed
   Floats packed_actor_, packed_critic_, partial_, kept_;
   std::vector<float*> kept_of_;  ///< per owner, into kept_; null where nothing is kept
   std::int64_t kept_rows_ = 0;

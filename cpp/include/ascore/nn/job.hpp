@@ -1,8 +1,8 @@
 /// What a pass over a minibatch reads and writes: plain pointers, so that code compiled for
 /// different instruction sets can share it.
 ///
-/// N agents, S samples, M of them in a minibatch, H heads (1, or N), A actions, V views, O
-/// observation entries. All arrays are C-contiguous.
+/// N agents, S samples, M of them in a minibatch, H heads, A actions, V views, O observation
+/// entries. All arrays are C-contiguous.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,7 @@ inline constexpr int kMaxLayers = 8;
 struct Layers {
   int count = 0;
   int sizes[kMaxLayers + 1] = {};
+  bool forward_only = false;  ///< nobody asks for gradients: what only they read is not packed
 };
 
 /// The observations of a batch: bytes or floats [S, V, O], times `scale`.
@@ -42,12 +43,32 @@ struct Objective {
   bool corrects = false;  ///< anticipations correct what was received, logits on log-probabilities
 };
 
-/// The sizes of the actors: every agent has `trunks` networks of `heads / trunks` outputs blocks.
+/// The sizes of the actors: every agent has `trunks` networks of `heads / trunks` outputs blocks,
+/// and whom its heads are about. A single head is the agent's own.
 struct Actors {
   int agents = 0;
   int trunks = 1;
   int heads = 1;
   int actions = 0;
+  const std::int32_t* subjects =
+      nullptr;                         ///< [N, H], -1 in empty heads; null: head j is of agent j
+  const std::int32_t* own = nullptr;   ///< [N], which head is the agent's own; with `subjects`
+  const std::int32_t* back = nullptr;  ///< [N, H], which head of the subject is of the agent
+
+  /// Whom a head is about; -1 if nobody.
+  int subject(int owner, int head) const {
+    if (heads == 1) return owner;
+    return subjects != nullptr ? subjects[std::ptrdiff_t{owner} * heads + head] : head;
+  }
+  /// Which head is an agent's own.
+  int own_head(int owner) const {
+    if (heads == 1) return 0;
+    return subjects != nullptr ? own[owner] : owner;
+  }
+  /// Which head of a head's subject is about its owner.
+  int back_head(int owner, int head) const {
+    return subjects != nullptr ? back[std::ptrdiff_t{owner} * heads + head] : owner;
+  }
 };
 
 /// The samples of an update as its iterations read them.
@@ -59,8 +80,8 @@ struct Samples {
   const float* advantage_scale = nullptr;  ///< [N]
   const float* target = nullptr;           ///< [N, S], what critics regress on
   const float* old = nullptr;           ///< [N, S, H], log of the old probability of what was done
-  const float* sent = nullptr;          ///< [N, S, N, A], log pi^{ij} as last sent
-  const std::uint8_t* heard = nullptr;  ///< [S, N, N], or [N, N] with heard_row = 0
+  const float* sent = nullptr;          ///< [N, S, H, A], log pi^{ij} as last sent
+  const std::uint8_t* heard = nullptr;  ///< [S, N, H], or [N, H] with heard_row = 0
   std::int64_t heard_row = 0;           ///< bytes from one row's links to the next one's
   const std::uint8_t* present = nullptr;  ///< [S, N], whose row it is; null: everybody's
 };

@@ -18,26 +18,26 @@ struct Tiles {
   Lane* x;           ///< [H * A], logits, then log-probabilities
   Lane* p;           ///< [H * A]
   Lane* slope;       ///< [H * A]
-  Lane* log_policy;  ///< [N * A], what every subject sent about itself
-  Lane* policy;      ///< [N * A]
+  Lane* log_policy;  ///< [H * A], what every subject sent about itself
+  Lane* policy;      ///< [H * A]
   Lane* log_wish;    ///< [A]
   Lane* wish;        ///< [A]
   Lane* pull;        ///< [A]
-  Lane* acted;       ///< [N], the action as a number
-  Lane* hears;       ///< [N], 0 or 1
-  Lane* taken;       ///< [N], log pi^{jj}(a_j) as sent
+  Lane* acted;       ///< [H], the subject's action as a number
+  Lane* hears;       ///< [H], 0 or 1
+  Lane* count;       ///< [H], rows in which it is heard, in the first lane
   Lane* work;        ///< kWork
   static constexpr int kWork = 14;
   /// Slots behind x and slope that whole blocks of four may touch.
   static constexpr int kMargin = 3;
 
   static std::ptrdiff_t size(const Actors& actors) {
-    const std::ptrdiff_t n = actors.agents, a = actors.actions, h = actors.heads;
-    return kBlock * (3 * h * a + 2 * kMargin + 2 * n * a + 3 * a + 3 * n + kWork);
+    const std::ptrdiff_t a = actors.actions, h = actors.heads;
+    return kBlock * (5 * h * a + 2 * kMargin + 3 * a + 3 * h + kWork);
   }
 
   Tiles(const Actors& actors, float* memory) {
-    const int n = actors.agents, a = actors.actions, h = actors.heads;
+    const int a = actors.actions, h = actors.heads;
     const auto next = [&](int count) {
       Lane* here = reinterpret_cast<Lane*>(memory);
       memory += std::ptrdiff_t{kBlock} * count;
@@ -46,14 +46,14 @@ struct Tiles {
     x = next(h * a + kMargin);
     p = next(h * a);
     slope = next(h * a + kMargin);
-    log_policy = next(n * a);
-    policy = next(n * a);
+    log_policy = next(h * a);
+    policy = next(h * a);
     log_wish = next(a);
     wish = next(a);
     pull = next(a);
-    acted = next(n);
-    hears = next(n);
-    taken = next(n);
+    acted = next(h);
+    hears = next(h);
+    count = next(h);
     work = next(kWork);
   }
 };
@@ -233,18 +233,19 @@ struct Block {
 /// Sets the logits of a subject's actions that are not legal.
 inline void forbid(const Observations& obs, const Actors& actors, const Block& block, int subject,
                    Lane* x) {
-  if (obs.legal == nullptr) return;
+  if (obs.legal == nullptr || subject < 0) return;
   for (int r = 0; r < block.rows; ++r) {
     const std::uint8_t* legal = obs.legal + (block[r] * actors.agents + subject) * actors.actions;
     for (int a = 0; a < actors.actions; ++a) x[a][r] = legal[a] != 0 ? x[a][r] : kIllegal;
   }
 }
 
-/// One distribution of a message into a tile, with its probabilities.
+/// One distribution of a message, that of a head of its sender, into a tile, with its
+/// probabilities.
 inline void receive(const Samples& samples, const Actors& actors, const Block& block, int sender,
-                    int subject, Lane* log_q, Lane* q) {
-  const std::int64_t row = std::int64_t{actors.agents} * actors.actions;
-  const float* from = samples.sent + sender * samples.rows * row + subject * actors.actions;
+                    int sent_head, Lane* log_q, Lane* q) {
+  const std::int64_t row = std::int64_t{actors.heads} * actors.actions;
+  const float* from = samples.sent + sender * samples.rows * row + sent_head * actors.actions;
   for (int r = 0; r < block.rows; ++r) {
     const float* at = from + block[r] * row;
     for (int a = 0; a < actors.actions; ++a) log_q[a][r] = at[a];
@@ -261,8 +262,7 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
                                const Objective& objective, int owner, const Block& block,
                                float minibatch, Tiles& t, double* sums) {
   const int n = actors.agents, actions = actors.actions, heads = actors.heads, rows = block.rows;
-  const bool own_head_alone = heads == 1;
-  const int own = own_head_alone ? 0 : owner;
+  const int own = actors.own_head(owner);
   Lane &advantage = t.work[0], &log_ratio = t.work[1], &log_peers = t.work[2], &fresh = t.work[3];
   Lane &own_fresh = t.work[4], &theirs = t.work[5], &active = t.work[6], &distance = t.work[7];
   Lane &own_size = t.work[8], &peer_size = t.work[9], &size = t.work[10], &reference = t.work[11];
@@ -276,23 +276,29 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
     advantage[r] = r < rows ? samples.advantage[owner * samples.rows + block[r]] : 0.0f;
     log_ratio[r] = log_peers[r] = penalty[r] = 0.0f;
   }
-  for (int j = 0; j < n; ++j) {
+  for (int h = 0; h < heads; ++h) {
+    const int j = actors.subject(owner, h);
+    if (j < 0) continue;
     for (int r = 0; r < kBlock; ++r) {
-      t.acted[j][r] = r < rows ? static_cast<float>(samples.action[block[r] * n + j]) : 0.0f;
+      t.acted[h][r] = r < rows ? static_cast<float>(samples.action[block[r] * n + j]) : 0.0f;
     }
   }
   if (objective.corrects) {
-    for (int j = 0; j < n; ++j) {
-      if (j == owner) continue;
-      Lane* x = head(t.x, j);
-      receive(samples, actors, block, j, j, head(t.log_policy, j), head(t.policy, j));
+    for (int h = 0; h < heads; ++h) {
+      const int j = actors.subject(owner, h);
+      if (h == own || j < 0) continue;
+      Lane* x = head(t.x, h);
+      receive(samples, actors, block, j, actors.own_head(j), head(t.log_policy, h),
+              head(t.policy, h));
       for (int a = 0; a < actions; ++a) {
-        for (int r = 0; r < kBlock; ++r) x[a][r] += head(t.log_policy, j)[a][r];
+        for (int r = 0; r < kBlock; ++r) x[a][r] += head(t.log_policy, h)[a][r];
       }
     }
   }
   for (int h = 0; h < heads; ++h) {
-    forbid(samples.obs, actors, block, own_head_alone ? owner : h, head(t.x, h));
+    const int j = actors.subject(owner, h);
+    if (j < 0) continue;
+    forbid(samples.obs, actors, block, j, head(t.x, h));
     log_softmax(head(t.x, h), head(t.p, h), actions);
   }
   for (int k = 0; k < heads * actions; ++k) {
@@ -302,15 +308,14 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
   if (objective.kind != Objective::kAnticipation) {
     for (int h = 0; h < heads; ++h) {
       if (objective.kind == Objective::kOwnHead && h != own) continue;
-      const int subject = own_head_alone ? owner : h;
-      pick(head(t.x, h), actions, t.acted[subject], fresh);
+      pick(head(t.x, h), actions, t.acted[h], fresh);
       for (int r = 0; r < rows; ++r) log_ratio[r] += fresh[r] - old(owner, r, h);
     }
     surrogate(log_ratio, log_peers, advantage, objective, minibatch, rows, own_size, peer_size,
               sums);
     for (int h = 0; h < heads; ++h) {
       if (objective.kind == Objective::kOwnHead && h != own) continue;
-      step(head(t.p, h), actions, t.acted[own_head_alone ? owner : h], own_size, head(t.slope, h));
+      step(head(t.p, h), actions, t.acted[h], own_size, head(t.slope, h));
     }
     entropy(head(t.p, own), head(t.x, own), actions, objective.entropy_bonus / minibatch, rows,
             head(t.slope, own), sums);
@@ -321,26 +326,27 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
   for (int a = 0; a < actions; ++a) {
     for (int r = 0; r < kBlock; ++r) t.pull[a][r] = 0.0f;
   }
-  for (int j = 0; j < n; ++j) {
-    const std::uint8_t* link = samples.heard + std::int64_t{owner} * n + j;
+  for (int h = 0; h < heads; ++h) {
+    const std::uint8_t* link = samples.heard + std::int64_t{owner} * heads + h;
     for (int r = 0; r < kBlock; ++r) {
-      t.hears[j][r] = r < rows && link[block[r] * samples.heard_row] != 0 ? 1.0f : 0.0f;
+      t.hears[h][r] = r < rows && link[block[r] * samples.heard_row] != 0 ? 1.0f : 0.0f;
     }
   }
-  pick(head(t.x, own), actions, t.acted[owner], own_fresh);
+  pick(head(t.x, own), actions, t.acted[own], own_fresh);
   for (int r = 0; r < rows; ++r) log_ratio[r] = own_fresh[r] - old(owner, r, own);
 
   // The own head against what each neighbour wishes of it.
   double links = 0.0;
-  bool anyone[64 * 16];  // at most 1,024 agents
-  for (int j = 0; j < n; ++j) {
-    const double count = total(t.hears[j], rows);
+  const auto anyone = [&t](int h) { return t.count[h][0] > 0.0f; };
+  for (int h = 0; h < heads; ++h) {
+    const double count = total(t.hears[h], rows);
     links += count;
-    anyone[j] = count > 0;
-    if (!anyone[j]) continue;
-    receive(samples, actors, block, j, owner, t.log_wish, t.wish);
-    pick(t.log_wish, actions, t.acted[owner], theirs);
-    gate(own_fresh, theirs, advantage, t.hears[j], objective.gated, active);
+    t.count[h][0] = static_cast<float>(count);
+    if (!anyone(h)) continue;
+    receive(samples, actors, block, actors.subject(owner, h), actors.back_head(owner, h),
+            t.log_wish, t.wish);
+    pick(t.log_wish, actions, t.acted[own], theirs);
+    gate(own_fresh, theirs, advantage, t.hears[h], objective.gated, active);
     sums[kOwnActive] += total(active, rows);
     draw(head(t.p, own), head(t.x, own), t.wish, t.log_wish, actions, objective.kl, active, t.pull,
          distance);
@@ -352,42 +358,45 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
           head(t.slope, own), sums);
 
   // Anticipations against what their subjects do.
-  for (int j = 0; j < n; ++j) {
-    if (!anyone[j]) continue;
-    Lane *policy = head(t.policy, j), *log_policy = head(t.log_policy, j);
-    if (!objective.corrects) receive(samples, actors, block, j, j, log_policy, policy);
-    pick(log_policy, actions, t.acted[j], theirs);
-    pick(head(t.x, j), actions, t.acted[j], fresh);
-    for (int r = 0; r < rows; ++r) reference[r] = old(objective.printed ? owner : j, r, j);
+  for (int h = 0; h < heads; ++h) {
+    if (!anyone(h)) continue;
+    const int j = actors.subject(owner, h), theirs_head = actors.own_head(j);
+    Lane *policy = head(t.policy, h), *log_policy = head(t.log_policy, h);
+    if (!objective.corrects) receive(samples, actors, block, j, theirs_head, log_policy, policy);
+    pick(log_policy, actions, t.acted[h], theirs);
+    pick(head(t.x, h), actions, t.acted[h], fresh);
     for (int r = 0; r < rows; ++r) {
-      log_peers[r] += t.hears[j][r] > 0.0f ? fresh[r] - reference[r] : 0.0f;
+      reference[r] = objective.printed ? old(owner, r, h) : old(j, r, theirs_head);
     }
-    gate(fresh, theirs, advantage, t.hears[j], objective.gated, active);
+    for (int r = 0; r < rows; ++r) {
+      log_peers[r] += t.hears[h][r] > 0.0f ? fresh[r] - reference[r] : 0.0f;
+    }
+    gate(fresh, theirs, advantage, t.hears[h], objective.gated, active);
     sums[kPeerActive] += total(active, rows);
-    draw(head(t.p, j), head(t.x, j), policy, log_policy, actions, objective.kl, active, t.pull,
+    draw(head(t.p, h), head(t.x, h), policy, log_policy, actions, objective.kl, active, t.pull,
          distance);
     for (int r = 0; r < kBlock; ++r) penalty[r] += active[r] > 0.0f ? distance[r] : 0.0f;
     if (objective.kl) {
       for (int r = 0; r < kBlock; ++r) distance[r] = 0.0f;
       for (int a = 0; a < actions; ++a) {
         for (int r = 0; r < kBlock; ++r) {
-          const float gap = head(t.p, j)[a][r] - policy[a][r];
+          const float gap = head(t.p, h)[a][r] - policy[a][r];
           distance[r] += gap * gap;
         }
       }
     }
-    for (int r = 0; r < kBlock; ++r) distance[r] = t.hears[j][r] > 0.0f ? distance[r] : 0.0f;
+    for (int r = 0; r < kBlock; ++r) distance[r] = t.hears[h][r] > 0.0f ? distance[r] : 0.0f;
     sums[kGap] += total(distance, rows);
-    push(head(t.p, j), t.pull, actions, objective.kl, weight, head(t.slope, j));
+    push(head(t.p, h), t.pull, actions, objective.kl, weight, head(t.slope, h));
   }
   sums[kPenalty] += total(penalty, rows);
 
   surrogate(log_ratio, log_peers, advantage, objective, minibatch, rows, own_size, peer_size, sums);
-  step(head(t.p, own), actions, t.acted[owner], own_size, head(t.slope, own));
-  for (int j = 0; j < n; ++j) {
-    if (!anyone[j]) continue;
-    for (int r = 0; r < kBlock; ++r) size[r] = t.hears[j][r] > 0.0f ? peer_size[r] : 0.0f;
-    step(head(t.p, j), actions, t.acted[j], size, head(t.slope, j));
+  step(head(t.p, own), actions, t.acted[own], own_size, head(t.slope, own));
+  for (int h = 0; h < heads; ++h) {
+    if (!anyone(h)) continue;
+    for (int r = 0; r < kBlock; ++r) size[r] = t.hears[h][r] > 0.0f ? peer_size[r] : 0.0f;
+    step(head(t.p, h), actions, t.acted[h], size, head(t.slope, h));
   }
 }
 

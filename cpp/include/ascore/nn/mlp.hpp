@@ -22,10 +22,12 @@ class Plan {
   }
   int width(int l) const { return padded(out(l), kLanes); }
 
-  // Packed parameters: for each layer the bias, the weights, and from layer 1 on their transpose.
+  // Packed parameters: for each layer the bias, the weights, and, for gradients, from layer 1 on
+  // their transpose.
+  bool turned(int l) const { return l > 0 && !layers_.forward_only; }
   std::ptrdiff_t packed_layer(int l) const {
     const std::ptrdiff_t forward = width(l) + std::ptrdiff_t{in(l)} * width(l);
-    return forward + (l > 0 ? std::ptrdiff_t{out(l)} * padded(in(l), kLanes) : 0);
+    return forward + (turned(l) ? std::ptrdiff_t{out(l)} * padded(in(l), kLanes) : 0);
   }
   std::ptrdiff_t packed_size() const {
     std::ptrdiff_t total = 0;
@@ -63,7 +65,7 @@ class Plan {
       for (int j = 0; j < width(l); ++j) *to++ = j < out(l) ? bias[j] : 0.0f;
       pack(weight, in(l), out(l), out(l), 1, to);
       to += std::ptrdiff_t{in(l)} * width(l);
-      if (l > 0) {
+      if (turned(l)) {
         pack(weight, out(l), in(l), 1, out(l), to);
         to += std::ptrdiff_t{out(l)} * padded(in(l), kLanes);
       }

@@ -196,7 +196,7 @@ inline void log_probs_pass(const Layers& layers, const Actors& actors, const Obs
     run_trunks(plan, actors, obs, owner, block, packed, s);
     read_outputs(plan, actors, s, t);
     for (int h = 0; h < actors.heads; ++h) {
-      forbid(obs, actors, block, actors.heads > 1 ? h : owner, t.x + h * actions);
+      forbid(obs, actors, block, actors.subject(owner, h), t.x + h * actions);
       log_softmax(t.x + h * actions, t.p + h * actions, actions);
     }
     for (int r = 0; r < block.rows; ++r) {

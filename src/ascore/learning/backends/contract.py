@@ -9,6 +9,7 @@ N agents, S rows of a batch, H heads per agent, A actions, V views, O observatio
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,10 @@ class Backend(ABC):
 
     @abstractmethod
     def log_probs(self, owners: slice = ALL) -> Tensor:
-        """Log pi^{ij}(.|s) of some owners on all rows of the batch, f32 [n, S, H, A]."""
+        """Log pi^{ij}(.|s) of some owners on all rows of the batch, f32 [n, S, H, A].
+
+        Of agents that another rank trains, only what those of this rank hear.
+        """
 
     @abstractmethod
     def refer(self, old: Tensor, messages: Messages | None) -> None:
@@ -80,6 +84,14 @@ class Backend(ABC):
         Raises:
             NonFiniteError: a loss or gradient is not finite; no parameter has moved.
         """
+
+    def groups(self, owners: slice) -> Sequence[slice]:
+        """The owners in groups, each of which takes all steps of an iteration before the next.
+
+        For steps between which nothing is sent and nothing mixed: then no agent depends on another,
+        and the order changes no bit.
+        """
+        return (owners,)
 
     @abstractmethod
     def statistics(self) -> dict[str, Tensor]:

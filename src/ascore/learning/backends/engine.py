@@ -5,8 +5,10 @@ N agents, S rows of a batch, H heads, A actions, V views, O observation entries.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,9 @@ from ascore.learning.presence import I64
 COLUMNS = len(_core.Engine.statistics)
 SUMS: int = _core.Engine.num_sums
 """Sums of a step per owner that ranks add up beside the gradients."""
+TOGETHER = 160_000
+"""Parameters of the agents that take several steps before others do. With gradients, moments and
+what the engine makes of them they take seven times as many numbers."""
 _PENALTY = _core.Engine.statistics.index("penalty")
 _MESSAGES = ("peer_ratio", "active_own", "active_anticipation", "discrepancy")
 """Statistics that exist only where messages were sent."""
@@ -54,8 +59,8 @@ def unsupported(algorithm: Algorithm, config: Config, actor: Actor, critic: Crit
 class EngineBackend(Backend):
     """The engine on a learner's buffers; it writes parameters, gradients and moments in place.
 
-    Where agents are split among ranks, whoever asks for all agents gets all of them, and this rank
-    computes its own.
+    Where agents are split among ranks, this rank computes its own. Of the others it gets the
+    values, and of what they say what its own agents hear.
 
     Args:
         compiled: which loss.
@@ -84,8 +89,11 @@ class EngineBackend(Backend):
         alone = Compiled.OWN_RATIO if compiled == Compiled.ANTICIPATION else compiled
         self._without = _objective(config, alone)
         n, trunks = actor.num_agents, actor.networks_per_agent
+        nets = networks.actor_adam.parameters, networks.critic_adam.parameters
+        self._each = sum(rows.shape[1] for rows in nets)  # parameters of an agent
         self._statistics = np.zeros((n, COLUMNS))
         self._parts: I64 | None = None  # minibatches in which an agent had a row, [N]
+        table = actor.subjects.table
         self.engine = _core.Engine(
             n,
             trunks,
@@ -97,6 +105,7 @@ class EngineBackend(Backend):
             _buffers(networks.critic_adam, n),
             config.torch_threads,
             os.environ.get("ASCORE_SIMD", ""),
+            None if table is None else table.astype(np.int32),
         )
 
     def values(self, obs: npt.NDArray[Any]) -> Tensor:
@@ -129,7 +138,7 @@ class EngineBackend(Backend):
         # The next step of these owners comes before any change of theirs.
         keep = self.config.minibatches == 1
         self.engine.log_probs(rows.raw, rows.scale, first, last, out.numpy(), keep, rows.legal)
-        return self._all_agents(out)
+        return out if self.split is None else self.split.deliver(out)
 
     def refer(self, old: Tensor, messages: Messages | None) -> None:
         """Passes the arrays to the engine."""
@@ -176,6 +185,17 @@ class EngineBackend(Backend):
             agent, quantity, value = failure
             self.guards.fail(_core.Engine.quantities[quantity], agent, value)
 
+    def groups(self, owners: slice) -> Sequence[slice]:
+        """So many agents that what belongs to them stays in the caches from step to step."""
+        first, last = self._range(owners)
+        step = max(TOGETHER // self._each, self.config.torch_threads, 1)
+        alone = self.gradients.ranks.size == 1 and self.config.minibatches > 1
+        if not alone or last - first <= step:
+            return (owners,)
+        count = -(-(last - first) // step)
+        bounds = [first + (last - first) * k // count for k in range(count + 1)]
+        return [slice(*pair) for pair in itertools.pairwise(bounds)]
+
     def statistics(self) -> dict[str, Tensor]:
         """Sums divided by the number of minibatches in which an agent had a row."""
         first, last = self._range(ALL)
@@ -194,8 +214,8 @@ class EngineBackend(Backend):
         self.engine.set_rates(actor_lr, critic_lr)
 
     def _range(self, owners: slice) -> tuple[int, int]:
-        """The owners among these whose networks this rank computes."""
-        mine = owners if self.split is None else self.split.mine
+        """The owners among these whose networks this rank computes: of all of them, its own."""
+        mine = self.split.mine if self.split is not None and owners == ALL else owners
         first, last, _ = mine.indices(self.actor.num_agents)
         return first, last
 

@@ -1,6 +1,6 @@
 """Numba: loss, gradient on the logits and all statistics in one pass.
 
-n owners, M rows, H heads (1, or N), A actions. Same values as the objectives in PyTorch up to
+n owners, M rows, H heads, A actions. Same values as the objectives in PyTorch up to
 rounding; those stay the reference, and the path of other devices.
 """
 
@@ -52,7 +52,7 @@ def anticipation_loss(
     """Loss of Anticipation Sharing (Eq. 13-16), minus the entropy bonus.
 
     Args:
-        logits: f32 [n, M, N, A]; contiguous, or contiguous with rows and subjects exchanged.
+        logits: f32 [n, M, H, A]; contiguous, or contiguous with rows and subjects exchanged.
         batch: the rows.
         sent: the messages.
         config: penalties, ratios, clipping; `torch_threads` threads.
@@ -71,6 +71,7 @@ def anticipation_loss(
             flat,
             strides,
             sent.log_probs.numpy(),
+            *_tables(batch, sent),
             batch.action.numpy(),
             _rows(batch.advantage),
             _rows(batch.old_log_probs),
@@ -127,6 +128,7 @@ def surrogate_loss(
             _rows(batch.advantage),
             _rows(batch.old_log_probs),
             batch.owners.numpy(),
+            (batch.own if logits.shape[2] > 1 else torch.zeros_like(batch.owners)).numpy(),
             logits.shape[2],
             logits.shape[3],
             joint,
@@ -209,6 +211,20 @@ def _outcome(
     )
     loss = carrier + (policy + penalty - config.entropy_bonus * spread)
     return loss, terms
+
+
+def _tables(batch: Batch, sent: Messages) -> tuple[Any, Any, Any]:
+    """Subjects and ways back of the owners' heads, i64 [n, H], and everybody's own, i64 [N].
+
+    A head that no row hears through is not looked at.
+    """
+    agents, heads = len(sent.log_probs), sent.log_probs.shape[2]
+    if batch.places is None or sent.places is None:
+        everybody = np.arange(agents)
+        owners = batch.owners.numpy()
+        subjects = np.tile(everybody[:heads], (len(owners), 1))
+        return subjects, np.tile(owners[:, None], heads), everybody
+    return batch.places.subjects.numpy(), batch.places.back.numpy(), sent.places.own.numpy()
 
 
 def _rows(x: Tensor) -> Any:

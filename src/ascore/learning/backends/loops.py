@@ -476,6 +476,9 @@ def anticipation(
     logits: F32,
     strides: tuple[int, int, int],
     sent: F32,
+    subjects: I64,
+    back: I64,
+    own_place: I64,
     action: I64,
     advantage: F32,
     old: F32,
@@ -499,14 +502,17 @@ def anticipation(
     Args:
         first: chunk to begin with.
         last: chunk to end before.
-        logits: f32, [n, M, N, A] laid out by `strides`, actions adjacent.
-        strides: of owner, row and subject, in numbers.
-        sent: f32 [N, M, N, A], log-probabilities that were sent.
+        logits: f32, [n, M, H, A] laid out by `strides`, actions adjacent.
+        strides: of owner, row and head, in numbers.
+        sent: f32 [N, M, H, A], log-probabilities that were sent.
+        subjects: i64 [n, H], of whom the owners' heads are.
+        back: i64 [n, H], which head of the subject is of the owner.
+        own_place: i64 [N], which head is an agent's own.
         action: i64 [M, N].
         advantage: f32 [n, M].
-        old: f32 [n, M, N], log pi_old^{ij}(a_j|s).
+        old: f32 [n, M, H], log pi_old^{ij}(a_j|s).
         old_policy: f32 [M, N], log pi_old^{jj}(a_j|s).
-        heard: bool [n, M, N], or [n, 1, N] when it is the same at every row.
+        heard: bool [n, M, H], or [n, 1, H] when it is the same at every row.
         heard_step: 1, or 0 for the latter.
         owners: i64 [n].
         weight: f32 [n], of the penalties: rho kappa.
@@ -521,41 +527,41 @@ def anticipation(
         totals: out, f64 [chunks, n, SUMS].
     """
     n, rows_all = advantage.shape
-    subjects, actions = sent.shape[0], sent.shape[3]
+    agents, heads, actions = sent.shape[0], sent.shape[2], sent.shape[3]
     batch = np.float32(rows_all)
-    per_owner, per_row, per_subject = strides
-    sent_row = subjects * actions
+    per_owner, per_row, per_head = strides
+    sent_row = heads * actions
     sent_flat = sent.reshape(-1)
 
-    x = np.empty((subjects, actions, LANES), np.float32)
-    p = np.empty((subjects, actions, LANES), np.float32)
-    slope = np.empty((subjects, actions, LANES), np.float32)
-    log_policy = np.empty((subjects, actions, LANES), np.float32)
-    policy = np.empty((subjects, actions, LANES), np.float32)
+    x = np.empty((heads, actions, LANES), np.float32)
+    p = np.empty((heads, actions, LANES), np.float32)
+    slope = np.empty((heads, actions, LANES), np.float32)
+    log_policy = np.empty((agents, actions, LANES), np.float32)
+    policy = np.empty((agents, actions, LANES), np.float32)
     log_wish = np.empty((1, actions, LANES), np.float32)
     wish = np.empty((1, actions, LANES), np.float32)
     pull = np.zeros((actions, LANES), np.float32)
-    acted = np.empty((subjects, LANES), np.int32)
-    hears = np.empty((subjects, LANES), np.float32)
-    policy_taken = np.empty((subjects, LANES), np.float32)
-    announced = np.zeros((subjects, LANES), np.float32)
+    acted = np.empty((agents, LANES), np.int32)
+    hears = np.empty((heads, LANES), np.float32)
+    policy_taken = np.empty((agents, LANES), np.float32)
+    announced = np.zeros((agents, LANES), np.float32)
     work = np.zeros((14, LANES), np.float32)
     peak, total, new, own_new, theirs = work[0], work[1], work[2], work[3], work[4]
     active, distance, log_ratio, log_peers = work[5], work[6], work[7], work[8]
     gain, own_slope, peer_slope = work[9], work[10], work[11]
     inverse, reference = work[12], work[13]
     owner_sums = np.empty((n, SUMS, LANES), np.float32)
-    anyone = np.empty(subjects, np.bool_)
+    anyone = np.empty(heads, np.bool_)
 
     for chunk in range(first, last):
         stop = min(rows_all, (chunk + 1) * CHUNK)
         owner_sums[:] = ZERO
         for start in range(chunk * CHUNK, stop, LANES):
             rows = min(LANES, stop - start)
-            for j in range(subjects):
+            for j in range(agents):
                 for r in range(LANES):
                     acted[j, r] = action[start + r, j] if r < rows else 0
-                where = (j * rows_all + start) * sent_row + j * actions
+                where = (j * rows_all + start) * sent_row + own_place[j] * actions
                 load(sent_flat, where, sent_row, rows, log_policy, j)
                 pick(sent_flat, where, sent_row, acted, j, rows, policy_taken[j])
                 for r in range(rows):
@@ -564,89 +570,90 @@ def anticipation(
                     for r in range(LANES):
                         policy[j, a, r] = exp(log_policy[j, a, r])
             for k in range(n):
-                i = owners[k]
+                i, own = owners[k], own_place[owners[k]]
                 at = k * per_owner + start * per_row
                 sums = owner_sums[k]
-                for j in range(subjects):
-                    anyone[j] = heard[k, start * heard_step, j]
-                    value = ONE if anyone[j] else ZERO
+                for h in range(heads):
+                    anyone[h] = heard[k, start * heard_step, h]
+                    value = ONE if anyone[h] else ZERO
                     for r in range(LANES):
-                        hears[j, r] = value if r < rows else ZERO
+                        hears[h, r] = value if r < rows else ZERO
                     if heard_step:
                         for r in range(rows):
-                            link = heard[k, start + r, j]
-                            hears[j, r] = ONE if link else ZERO
-                            anyone[j] |= link
+                            link = heard[k, start + r, h]
+                            hears[h, r] = ONE if link else ZERO
+                            anyone[h] |= link
                 for r in range(LANES):
                     gain[r] = advantage[k, start + r] if r < rows else ZERO
                     log_peers[r] = ZERO
 
                 # The own head, held against what others wish of it.
-                where = at + i * per_subject
-                load(logits, where, per_row, rows, x, i)
-                log_softmax(x, p, i, peak, total, inverse)
+                where = at + own * per_head
+                load(logits, where, per_row, rows, x, own)
+                log_softmax(x, p, own, peak, total, inverse)
                 pick(logits, where, per_row, acted, i, rows, own_new)
                 normalise(own_new, peak, total)
                 for r in range(LANES):
-                    log_ratio[r] = own_new[r] - (old[k, start + r, i] if r < rows else own_new[r])
+                    log_ratio[r] = own_new[r] - (old[k, start + r, own] if r < rows else own_new[r])
                 for r in range(rows):
                     own_log_ratio[k, start + r] = log_ratio[r]
-                for j in range(subjects):
-                    if not anyone[j]:
+                for h in range(heads):
+                    if not anyone[h]:
                         continue
-                    where = (j * rows_all + start) * sent_row + i * actions
+                    where = (subjects[k, h] * rows_all + start) * sent_row + back[k, h] * actions
                     load(sent_flat, where, sent_row, rows, log_wish, 0)
                     for a in range(actions):
                         for r in range(LANES):
                             wish[0, a, r] = exp(log_wish[0, a, r])
                     pick(sent_flat, where, sent_row, acted, i, rows, theirs)
-                    gate(own_new, theirs, gain, hears, j, gated, active)
+                    gate(own_new, theirs, gain, hears, h, gated, active)
                     count(active, sums, OWN_ACTIVE)
                     if kl:
-                        pull_kl(x, i, wish, log_wish, 0, active, pull, distance)
+                        pull_kl(x, own, wish, log_wish, 0, active, pull, distance)
                     else:
-                        pull_l2(p, i, wish, 0, active, pull, distance)
+                        pull_l2(p, own, wish, 0, active, pull, distance)
                     count_where(active, distance, sums, PENALTY)
-                push(p, i, pull, weight[k] / batch, kl, slope, total)
-                entropy(p, x, i, rows, total, sums)
+                push(p, own, pull, weight[k] / batch, kl, slope, total)
+                entropy(p, x, own, rows, total, sums)
                 if bonus > ZERO:
-                    spread(p, x, i, total, bonus / batch, slope)
+                    spread(p, x, own, total, bonus / batch, slope)
 
                 # The anticipations, held against the policies of their subjects.
-                for j in range(subjects):
-                    if not anyone[j]:
+                for h in range(heads):
+                    if not anyone[h]:
                         continue
-                    where = at + j * per_subject
-                    load(logits, where, per_row, rows, x, j)
-                    log_softmax(x, p, j, peak, total, inverse)
+                    j = subjects[k, h]
+                    where = at + h * per_head
+                    load(logits, where, per_row, rows, x, h)
+                    log_softmax(x, p, h, peak, total, inverse)
                     pick(logits, where, per_row, acted, j, rows, new)
                     normalise(new, peak, total)
                     if printed:
                         for r in range(rows):
-                            reference[r] = old[k, start + r, j]
+                            reference[r] = old[k, start + r, h]
                     else:
                         for r in range(LANES):
                             reference[r] = announced[j, r]
                     for r in range(LANES):
-                        log_peers[r] += new[r] - reference[r] if hears[j, r] > ZERO else ZERO
-                        sums[LINKS, r] += hears[j, r]
-                    gate(new, policy_taken[j], gain, hears, j, gated, active)
+                        log_peers[r] += new[r] - reference[r] if hears[h, r] > ZERO else ZERO
+                        sums[LINKS, r] += hears[h, r]
+                    gate(new, policy_taken[j], gain, hears, h, gated, active)
                     count(active, sums, PEER_ACTIVE)
                     if kl:
-                        pull_kl(x, j, policy, log_policy, j, active, pull, distance)
+                        pull_kl(x, h, policy, log_policy, j, active, pull, distance)
                         count_where(active, distance, sums, PENALTY)
                         for r in range(LANES):
                             distance[r] = ZERO
                         for a in range(actions):
                             for r in range(LANES):
-                                gap = p[j, a, r] - policy[j, a, r]
+                                gap = p[h, a, r] - policy[j, a, r]
                                 distance[r] += gap * gap
                     else:
-                        pull_l2(p, j, policy, j, active, pull, distance)
+                        pull_l2(p, h, policy, j, active, pull, distance)
                         count_where(active, distance, sums, PENALTY)
                     for r in range(LANES):
-                        sums[GAP, r] += distance[r] if hears[j, r] > ZERO else ZERO
-                    push(p, j, pull, weight[k] / batch, kl, slope, total)
+                        sums[GAP, r] += distance[r] if hears[h, r] > ZERO else ZERO
+                    push(p, h, pull, weight[k] / batch, kl, slope, total)
 
                 surrogate(
                     log_ratio,
@@ -661,16 +668,16 @@ def anticipation(
                     peer_slope,
                     sums,
                 )
-                for j in range(subjects):
-                    if j == i:
-                        step(p, j, acted, j, own_slope, slope)
-                    elif anyone[j]:
+                for h in range(heads):
+                    if h == own:
+                        step(p, h, acted, i, own_slope, slope)
+                    elif anyone[h]:
                         for r in range(LANES):
-                            total[r] = peer_slope[r] if hears[j, r] > ZERO else ZERO
-                        step(p, j, acted, j, total, slope)
+                            total[r] = peer_slope[r] if hears[h, r] > ZERO else ZERO
+                        step(p, h, acted, subjects[k, h], total, slope)
                     else:
-                        slope[j] = ZERO
-                    store(slope, j, gradient, at + j * per_subject, per_row, rows)
+                        slope[h] = ZERO
+                    store(slope, h, gradient, at + h * per_head, per_row, rows)
         gather(owner_sums, totals[chunk])
 
 
@@ -684,6 +691,7 @@ def surrogate_only(
     advantage: F32,
     old: F32,
     owners: I64,
+    own_place: I64,
     heads: int,
     actions: int,
     joint: bool,
@@ -704,7 +712,8 @@ def surrogate_only(
         advantage: f32 [n, M].
         old: f32 [n, M, H], log of the old probability of the actions taken.
         owners: i64 [n].
-        heads: H; 1, or one per agent.
+        own_place: i64 [n], which head is an owner's own.
+        heads: H; if `joint`, one of every agent.
         actions: A.
         joint: the ratio is that of all heads together; else the owner's head counts alone.
         clip: epsilon.
@@ -734,7 +743,7 @@ def surrogate_only(
             rows = min(LANES, stop - start)
             for k in range(n):
                 i = owners[k]
-                own = i if heads > 1 else 0
+                own = own_place[k]
                 at = k * per_owner + start * per_row
                 sums = owner_sums[k]
                 slope[:] = ZERO
@@ -745,7 +754,7 @@ def surrogate_only(
                 for h in range(heads):
                     if not joint and h != own:
                         continue
-                    subject = h if heads > 1 else i
+                    subject = h if joint and heads > 1 else i
                     for r in range(LANES):
                         acted[h, r] = action[start + r, subject] if r < rows else 0
                     where = at + h * per_subject

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ascore.algorithms.contract import Algorithm
-from ascore.algorithms.terms import Batch, LossTerms, Messages
+from ascore.algorithms.terms import Batch, LossTerms, Messages, Places
 from ascore.config import Config
 from ascore.envs.legal import ILLEGAL
 from ascore.learning.backends.contract import Backend, Networks
@@ -78,9 +78,14 @@ class PyTorchBackend(Backend):
         obs, rows = self.rows.obs, self.rows
         with torch.no_grad():
             logits = self.networks.actor.logits(obs if obs.dim() == 2 else obs[owners], owners)
-            return torch.log_softmax(
-                without_illegal(logits, rows.forbidden, self._agents[owners]), dim=-1
-            )
+            agents = self._agents[owners]
+            logits = without_illegal(logits, rows.forbidden, agents, self._whose(agents))
+            return torch.log_softmax(logits, dim=-1)
+
+    def _whose(self, agents: Tensor) -> Places | None:
+        """Whose the heads of some agents are."""
+        places = self.exchange.places
+        return None if places is None else places.of(agents)
 
     def refer(self, old: Tensor, messages: Messages | None) -> None:
         """Keeps references."""
@@ -187,6 +192,7 @@ class PyTorchBackend(Backend):
             advantage_scale=rows.advantage_scale[owners],
             old_log_probs=pick(self.old[owners], 1),
             owners=agents,
+            places=self._whose(agents),
         )
         logits = actor.logits(obs, owners)
         forbidden = rows.forbidden if rows.forbidden is None else pick(rows.forbidden, 0)
@@ -196,16 +202,19 @@ class PyTorchBackend(Backend):
             if self.config.message_refresh == "minibatch":
                 every = obs if len(logits) == len(sent) else pick(rows.obs, rows.obs.dim() - 2)
                 with torch.no_grad():
-                    fresh = without_illegal(actor.logits(every), forbidden, self._agents)
+                    everybody = self._agents
+                    fresh = actor.logits(every)
+                    fresh = without_illegal(fresh, forbidden, everybody, self.exchange.places)
                     sent = self.exchange.reply(torch.log_softmax(fresh, dim=-1)).contiguous()
             linked = self.messages.neighbours[owners]
             linked = pick(linked, 1) if linked.shape[1] > 1 else linked
-            heard = Messages(sent, pick(self.messages.old_policy, 0), linked)
+            old_policy, places = pick(self.messages.old_policy, 0), self.messages.places
+            heard = Messages(sent, old_policy, linked, places)
             if share > 0:
                 links = linked.expand(-1, len(batch.action), -1).sum(dim=(1, 2)).float()
             if self.exchange.corrects:
                 logits = logits + self.exchange.base(sent, agents)
-        logits = without_illegal(logits, forbidden, agents)
+        logits = without_illegal(logits, forbidden, agents, batch.places)
         actor_loss, terms = self.loss(logits, batch, heard)
         if self.algorithm.critic_view is not None:
             obs = rows.critic_obs if rows.critic_obs.dim() == 2 else rows.critic_obs[owners]
@@ -237,18 +246,22 @@ class PyTorchBackend(Backend):
         return objective_loss(self.algorithm, logits, batch, messages, self.config)
 
 
-def without_illegal(logits: Tensor, forbidden: Tensor | None, owners: Tensor) -> Tensor:
+def without_illegal(
+    logits: Tensor, forbidden: Tensor | None, owners: Tensor, places: Places | None = None
+) -> Tensor:
     """Logits whose softmax gives actions that are not legal the probability 0, and no gradient.
 
     Args:
-        logits: [n, M, H, A]; with several heads, head j is of the actions of agent j.
+        logits: [n, M, H, A]; a head is of the actions of its subject.
         forbidden: bool [M, N, A]; None = every action is legal.
         owners: i64 [n].
+        places: whose the owners' heads are; None = head j is of agent j, or the only one one's own.
     """
     if forbidden is None:
         return logits
-    several = logits.shape[2] > 1
-    where = forbidden if several else forbidden[:, owners].transpose(0, 1).unsqueeze(2)
+    if logits.shape[2] == 1:
+        return logits.masked_fill(forbidden[:, owners].transpose(0, 1).unsqueeze(2), ILLEGAL)
+    where = forbidden if places is None else forbidden[:, places.subjects].transpose(0, 1)
     return logits.masked_fill(where, ILLEGAL)
 
 
