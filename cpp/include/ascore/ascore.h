@@ -103,7 +103,8 @@ typedef struct ascore_env_buffers {
   const void* obs;       /**< [B, V, O] of obs_dtype: the current state */
   const void* final_obs; /**< [B, V, O]: the last state of the latest episode that ended */
   const float* reward;   /**< [B, N] of the last step */
-  /** [B, N, N], entry i * N + j is 1 where i hears j; NULL for more than 64 agents */
+  /** [B, N, N], entry i * N + j is 1 where i hears j; NULL where many agents are not asked for it
+   */
   const uint8_t* neighbours;
   const uint8_t* terminated; /**< [B], the episode ended by its rules */
   const uint8_t* truncated;  /**< [B], the episode ended by its time limit */

@@ -70,7 +70,8 @@ struct StepView {
   std::span<const std::int32_t> action;  ///< [N], each in 0..A-1; empty in a reset
   std::span<float> reward;               ///< [N], written by step only
   std::span<Obs> obs;                    ///< [V * O]
-  /// [N * N], entry i*N+j is 1 if i hears j; diagonal 0. Empty where nobody asks, of many agents.
+  /// [N * N], entry i*N+j is 1 if i hears j; diagonal 0. An environment with a constant
+  /// `kNeighboursOnRequest` that is true gets an empty span where nobody asks about many agents.
   std::span<std::uint8_t> neighbours;
 };
 

@@ -58,7 +58,7 @@ class alignas(kCacheLine) VecEnv {
     final_obs_.resize(obs_.size());
     action_.resize(num_envs * agents);
     reward_.resize(num_envs * agents);
-    if (agents <= kAlwaysHeard) neighbours_.resize(num_envs * agents * agents);
+    if (!kOnRequest || agents <= kAlwaysHeard) neighbours_.resize(num_envs * agents * agents);
     terminated_.resize(num_envs);
     truncated_.resize(num_envs);
     episode_.resize(num_envs);
@@ -73,6 +73,9 @@ class alignas(kCacheLine) VecEnv {
 
   /// Agents up to which it is always written down who hears whom.
   static constexpr std::size_t kAlwaysHeard = 64;
+
+  /// Whether it is written down for more agents only where somebody asks: see `StepView`.
+  static constexpr bool kOnRequest = requires { requires Env::kNeighboursOnRequest; };
 
   /// Has it written down for more agents, too, in N * N bytes per environment. Throws
   /// std::invalid_argument after the first reset, which would have had to write it.

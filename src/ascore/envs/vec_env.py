@@ -144,7 +144,7 @@ class VecEnv:
         """Who hears whom in the current state, u8 [B, N, N]: [b, i, j] is 1 if i hears j.
 
         Raises:
-            ValueError: there are more than 64 agents, and nobody has called `keep_neighbours`.
+            ValueError: there are many agents, and nobody has called `keep_neighbours`.
         """
         if self._neighbours is None:
             message = (
@@ -155,7 +155,7 @@ class VecEnv:
         return self._neighbours
 
     def keep_neighbours(self) -> None:
-        """Keeps `neighbours` of more than 64 agents, too, in N * N bytes per environment.
+        """Keeps `neighbours` of many agents, too, in N * N bytes per environment.
 
         Raises:
             ValueError: there was a reset already, which would have had to write them.
