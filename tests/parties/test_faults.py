@@ -11,15 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from companies import HOST, Company, held, names, same, small, trained
+import torch
+from companies import HOST, Arrays, Company, held, names, same, small, trained
 
 import ascore
+from ascore.errors import AscoreWarning
 from ascore.learning.learner import Learner
 from ascore.parties import party as party_module
 from ascore.parties import wire
 from ascore.parties.archive import Archive, FolderArchive
 from ascore.parties.host import Host
 from ascore.parties.transport import InProcess, Transport, in_process
+from ascore.runs import checkpoint
 
 AGENTS = names(3)
 Fault = Callable[["Faulty", str, bytes], None]
@@ -117,27 +120,37 @@ def untouched(config: ascore.Config) -> Learner:
     return Learner(config, ascore.make(config.env, **config.env_params).spec)
 
 
-def trainer_alone(config: ascore.Config, folder: Path) -> Learner:
-    """What the trainer learns where nobody hears anybody."""
-    import torch
+def own(learner: Learner, agent: int) -> Arrays:
+    """Policy and critic of one agent, without what it anticipates of others."""
+    rows = {"policy": learner.actor.own_flat(), "critic": learner.critic.net.flat}
+    return {key: x[agent].detach().numpy() for key, x in rows.items()}
 
-    from ascore.runs import checkpoint
 
-    alone = config.replace(graph="none")
-    ascore.train(alone, folder)
-    learner, saved = untouched(alone), checkpoint.load(folder)
-    learner.load_state({k: torch.from_numpy(saved.arrays[k].copy()) for k in learner.state()})
+def own_of(company: Company, name: str) -> Arrays:
+    learner = company.parties[name].learner
+    assert learner is not None
+    return own(learner, AGENTS.index(name))
+
+
+def trained_on(config: ascore.Config, folder: Path) -> Learner:
+    """What the trainer learns."""
+    ascore.train(config, folder)
+    learner, saved = untouched(config), checkpoint.load(folder)
+    learner.load_state({k: torch.from_numpy(x.copy()) for k, x in saved.arrays.items()})
     return learner
 
 
 def test_alone_an_agent_is_independent_ppo(tmp_path: Path) -> None:
-    """Every message is lost: to the bit what agents learn that hear nobody."""
+    """Every message is lost: to the bit what independent PPO learns."""
     config = small("predation", 5)
     lost = {name: Faulty(end, lambda *_: None) for name, end in in_process([HOST, *AGENTS]).items()}
     company = Company(config, lost, seconds=0.05).run()
-    learner = trainer_alone(config, tmp_path / "run")
+    learner = trained_on(config.replace(algorithm="ippo"), tmp_path / "run")
+    start = untouched(config)
     for agent, name in enumerate(AGENTS):
-        assert same(held(company.parties[name]), trained(learner, agent))
+        mine = own_of(company, name)
+        assert not same(mine, own(start, agent))
+        assert same(mine, own(learner, agent))
 
 
 def test_of_a_silent_peer_nothing_is_learned_and_of_the_others_everything(tmp_path: Path) -> None:
@@ -147,14 +160,22 @@ def test_of_a_silent_peer_nothing_is_learned_and_of_the_others_everything(tmp_pa
     ends["firm-c"] = Faulty(ends["firm-c"], lambda *_: None)
     company = Company(config, ends, seconds=0.05).run()
     without = config.replace(graph="matrix", graph_matrix="010,100,110")
-    ascore.train(without, tmp_path / "run")
-    from ascore.runs import checkpoint
-
-    saved = checkpoint.load(tmp_path / "run").arrays
+    with pytest.warns(AscoreWarning, match="lets nobody hear agent 2"):
+        learner = trained_on(without, tmp_path / "run")
     for agent, name in enumerate(AGENTS[:2]):
-        mine = held(company.parties[name])
-        np.testing.assert_array_equal(mine["actor"], saved["actor"][agent])
-        np.testing.assert_array_equal(mine["critic"], saved["critic"][agent])
+        assert same(own_of(company, name), own(learner, agent))
+
+
+def test_weights_of_its_own_begin_a_party_that_has_a_seed_of_its_own() -> None:
+    config = small("predation", 1, graph="chain", actor_lr=0.0)
+    company = Company(config)
+    company.parties["firm-b"].own_seed = 7
+    company.run()
+    shared, mine = untouched(config), untouched(config.replace(seed=7))
+    policies = [own(learner, 1)["policy"] for learner in (shared, mine)]
+    assert np.array_equal(own_of(company, "firm-b")["policy"], policies[1])
+    assert not np.array_equal(*policies)
+    assert np.array_equal(own_of(company, "firm-a")["policy"], own(shared, 0)["policy"])
 
 
 def test_gaps_in_communication_send_nothing() -> None:

@@ -251,7 +251,8 @@ class Party:
         )
         self.learner = learner = Learner(config, spec, delivery=self.courier)
         if self.own_seed is not None:
-            self._take(learner, self._state(Learner(config.replace(seed=self.own_seed), spec)))
+            other = Learner(config.replace(seed=self.own_seed), spec, delivery=self.courier)
+            self._take(learner, self._state(other))
         saved = self.archive.restored(self._state(learner))
         if saved is not None:
             self._take(learner, saved)
