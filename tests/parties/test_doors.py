@@ -247,6 +247,29 @@ def test_a_client_speaks_to_nobody_else(tmp_path: Path) -> None:
     impostor.close()
 
 
+def test_what_is_sent_before_the_peer_is_there_arrives_when_it_is(tmp_path: Path) -> None:
+    new(tmp_path / "certs", PAIR)
+    addresses = free_addresses([*PAIR])
+
+    def opened(name: str, peer: str) -> Network:
+        shown = credentials(tmp_path / "certs", name)
+        at = {peer: addresses[peer]}
+        return Network(name, addresses[name], at, shown, AuditLog(None, name), lines.append)
+
+    lines: list[str] = []
+    early = opened("firm-a", "firm-b")
+    early.send("firm-b", b"first")
+    early.send("firm-b", b"second")
+    while not lines:
+        time.sleep(0.02)
+    assert lines[0].endswith("nobody listens there")
+    late = opened("firm-b", "firm-a")
+    assert late.receive("firm-a", time.monotonic() + 10) == b"first"
+    assert late.receive("firm-a", time.monotonic() + 10) == b"second"
+    early.close()
+    late.close()
+
+
 def test_a_client_does_not_speak_tls_1_2(tmp_path: Path) -> None:
     new(tmp_path / "certs", PAIR)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

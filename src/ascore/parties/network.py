@@ -302,20 +302,22 @@ class _Sender:
 
     def _stream(self) -> None:
         """One connection, from its beginning to its end."""
-        network, peer, ended = self.network, self.peer, threading.Event()
+        network, peer = self.network, self.peer
+        taken, ended = threading.Event(), threading.Event()
 
-        def over() -> None:
+        def mark(event: threading.Event) -> None:
             with self._changed:
-                ended.set()
+                event.set()
                 self._changed.notify_all()
 
         channel = network.channel(peer)
         try:
             post = channel.stream_unary(f"/{SERVICE}/{METHOD}")
-            call = post.future(self._messages(ended), metadata=((WHO, network.name),))
-            call.add_done_callback(lambda _: over())
+            call = post.future(self._messages(taken, ended), metadata=((WHO, network.name),))
+            call.add_done_callback(lambda _: mark(ended))
             call.initial_metadata()  # comes when the peer has taken the stream, or never
             if not call.done():
+                mark(taken)
                 tls = "none" if network.credentials is None else "TLSv1.3"
                 network.log.write("connected", peer=peer, direction="out", tls=tls)
                 self._mentioned = ""
@@ -327,14 +329,20 @@ class _Sender:
                 network.log.write("disconnected", peer=peer, direction="out", reason=reason)
                 network.tell(f"no connection to {peer} at {network.addresses[peer]}: {reason}")
         finally:
-            over()
+            mark(ended)
             channel.close()
 
-    def _messages(self, ended: threading.Event) -> Iterator[bytes]:
-        """What waits, as it comes, until the stream ends or the party does."""
+    def _messages(self, taken: threading.Event, ended: threading.Event) -> Iterator[bytes]:
+        """What waits, as it comes, until the stream ends or the party does.
+
+        Nothing is taken out before the peer has taken the stream: it would be lost with a
+        connection that never was.
+        """
         while True:
             with self._changed:
-                while not self._unsent and not self._finishing and not ended.is_set():
+                while not ended.is_set() and not (
+                    taken.is_set() and (self._unsent or self._finishing)
+                ):
                     self._changed.wait()
                 if ended.is_set() or not self._unsent:
                     return
