@@ -12,6 +12,10 @@ from hypothesis import settings
 
 from ascore.runtime.processors import usable_processors
 
+# Read by OpenMP when PyTorch is loaded, here and in processes that tests start: threads that have
+# nothing to do sleep, rather than take the processors from the tests beside.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")  # what passes once passes again
 

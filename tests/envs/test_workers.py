@@ -150,7 +150,7 @@ def test_results_do_not_depend_on_the_number_of_workers(params: dict[str, Any]) 
     zero, expected = all_of(0)
     assert zero == 0
     assert len({str(entry) for entry in expected}) > 30
-    for workers in (1, 2, 5):
+    for workers in (3,) if params else (1, 2, 5):
         assert all_of(workers) == (workers, expected)
 
 
@@ -176,7 +176,7 @@ def test_there_are_no_more_workers_than_copies() -> None:
         assert number_of_workers(env) == 3
 
 
-@pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0), (2, 3), (3, 2), (5, 5)])
+@pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 3), (3, 0)])
 def test_a_saved_state_goes_on_with_any_number(before: int, after: int) -> None:
     with of(before, leave=True, cows=3) as env:
         env.reset()
@@ -199,7 +199,7 @@ def test_copies_in_a_state_are_closed_where_they_are_not_used(log: Path) -> None
     assert balance(log)[1] == 0
 
 
-@pytest.mark.parametrize(("before", "after"), [(0, 2), (3, 2), (2, 0)])
+@pytest.mark.parametrize(("before", "after"), [(0, 2), (3, 0)])
 def test_copies_that_cannot_be_saved_begin_anew(before: int, after: int) -> None:
     with of(before, "python_envs:Locked") as env:
         env.reset()

@@ -166,16 +166,24 @@ def test_what_is_typed_needs_no_leave_and_the_job_array_has_it(tmp_path: Path) -
     assert command("sweep", "--out", "s", "--trust", here=tmp_path).returncode == 0
 
 
-@pytest.mark.parametrize(("answer", "status"), [("y", 0), ("yes", 0), ("", 1), ("n", 1)])
-def test_someone_at_a_terminal_is_asked(answer: str, status: int, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def meadow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on an environment that a process must import by its name."""
+    path = tmp_path_factory.mktemp("meadow")
     config = QUICK.replace(env="python_envs:Meadow", env_params={})
     script = f"import ascore; ascore.train(ascore.Config(**{config.to_dict()!r}), 'run')"
     env = {**os.environ, "PYTHONPATH": str(SUPPORT)}
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=env, check=True)
+    subprocess.run([sys.executable, "-c", script], cwd=path, env=env, check=True)
+    return path
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y", 0), ("yes", 0), ("", 1), ("n", 1)])
+def test_someone_at_a_terminal_is_asked(answer: str, status: int, meadow: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(SUPPORT)}
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "ascore", "evaluate", "run", "--episodes", "2"],
-        cwd=tmp_path, env=env, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE,
+        cwd=meadow, env=env, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE,
     )  # fmt: skip
     os.close(theirs)
     os.write(ours, f"{answer}\n".encode())
