@@ -335,44 +335,62 @@ class Config:
         values = dataclasses.asdict(self)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
-    def differences(self) -> tuple[str, dict[str, Any]]:
+    def differences(self) -> tuple[str, dict[str, tuple[Any, Any]]]:
         """The preset that is nearest, and what differs from it.
 
         Returns:
-            Name of a preset of the environment, "" for the defaults; keys and values that differ
-            from it, the environment and the algorithm not counted.
+            Name of the preset of this environment that leaves the fewest differences, "" = there is
+            none, and the defaults count; and by key the preset's value and this one's.
+            Environment and algorithm are not counted; an entry of env_params is env.NAME, one of
+            algorithm_params algorithm.NAME, and None where it is not set.
         """
-        presets = [] if ":" in self.env else [p for e, p in preset_names() if self._is(e)]
-        bases = {name: _read_preset(self.env, name) for name in sorted(presets, reverse=True)}
-        nearest, fewest = "", self._changes({})
-        for name, values in bases.items():
-            changes = self._changes(values)
-            if len(changes) < len(fewest) or not nearest:
-                nearest, fewest = name, changes
-        return nearest, fewest
+        own = self._entries()
+        compared = {name: _differing(base._entries(), own) for name, base in self._bases().items()}
+        nearest = min(compared, key=lambda name: len(compared[name]))
+        return nearest, compared[nearest]
 
-    def _is(self, env: str) -> bool:
-        return self.env.startswith(f"{env}-v")
+    def _bases(self) -> dict[str, Config]:
+        """The presets from which it can be made, first the one that is taken if none is named.
 
-    def _changes(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Keys whose value is neither the one given here nor, where none is, the default."""
-        base = Config(**{**values, "env": self.env, "algorithm": self.algorithm}).to_dict()
-        own = self.to_dict()
-        return {key: own[key] for key in own if own[key] != base[key]}
+        A parameter of the environment that a preset sets can be changed, but not taken away.
+        """
+        names = [p for e, p in preset_names() if self.env.startswith(f"{e}-v")]
+        bases = {}
+        for name in sorted(names, key=lambda name: name != "tuned"):
+            try:
+                base = Config.preset(self.env, self.algorithm, name)
+            except ValueError:  # an environment of another version
+                continue
+            if base.env_params.keys() <= self.env_params.keys():
+                bases[name] = base
+        return bases or {"": Config(env=self.env, algorithm=self.algorithm)}
+
+    def _entries(self) -> dict[str, Any]:
+        """Plain values by key, those of environment and algorithm each by a key of its own."""
+        values = {k: v for k, v in self.to_dict().items() if k not in ("env", "algorithm")}
+        for prefix in ("env", "algorithm"):
+            own = values.pop(f"{prefix}_params")
+            values |= {f"{prefix}.{name}": value for name, value in own.items()}
+        return values
 
     def __repr__(self) -> str:
         preset, changes = self.differences()
-        name = f"Config.preset({self.env!r}" if preset else f"Config(env={self.env!r}"
-        given = {"algorithm": self.algorithm}
+        text = f"Config.preset({self.env!r}" if preset else f"Config(env={self.env!r}"
+        given: dict[str, Any] = {"algorithm": self.algorithm}
         if preset not in ("", "tuned"):
             given["preset"] = preset
-        text = "".join(f", {key}={value!r}" for key, value in {**given, **changes}.items())
-        return f"{name}{text})"
+        for key, (_, value) in changes.items():
+            prefix, dot, name = key.partition(".")
+            if dot:
+                given.setdefault(f"{prefix}_params", {})[name] = value
+            else:
+                given[key] = value
+        return f"{text}{''.join(f', {key}={value!r}' for key, value in given.items())})"
 
     def _repr_html_(self) -> str:
         preset, changes = self.differences()
         base = f"preset {preset}" if preset else "defaults"
-        rows = [(key, str(value)) for key, value in changes.items()]
+        rows = [(key, str(value)) for key, (_, value) in changes.items()]
         title = f"{self.algorithm} on {self.env}"
         notes = [f"All else as in the {base}." if rows else f"Everything as in the {base}."]
         return html_table(title, (), rows, notes)
@@ -389,6 +407,11 @@ def read_config(path: str | Path, *, links: bool = True) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         message = f"configuration {path} cannot be read: {error}; restore or rewrite the file"
         raise ConfigError(message) from error
+
+
+def _differing(base: dict[str, Any], own: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    keys = [key for key in {**own, **base} if base.get(key) != own.get(key)]
+    return {key: (base.get(key), own.get(key)) for key in keys}
 
 
 def _without_none(value: Any) -> Any:

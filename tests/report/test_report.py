@@ -98,14 +98,19 @@ def test_numbers_of_a_sweep_are_those_of_its_table(tmp_path: Path) -> None:
     pages.write_sweep(tmp_path, settings={"penalty_weight": [1.0, 10.0]})
     seen = Reader(written([tmp_path], tmp_path / "r.html").path.read_text("utf-8"))
     rows = sweeps.rows(read_list(tmp_path), tmp_path / "runs")
-    by_setting: dict[str, list[float]] = {}
+    returns_of: dict[str, list[float]] = {}
     for row in rows:
-        by_setting.setdefault(row["setting"], []).append(row["team_return"])
-    assert len(by_setting) == 3
-    for setting, returns in by_setting.items():
+        returns_of.setdefault(row["setting"], []).append(row["team_return"])
+    labels = {
+        "as/penalty_weight=1.0": "AS, penalty_weight 1",
+        "as/penalty_weight=10.0": "AS, penalty_weight 10",
+        "ippo/penalty_weight=1.0": "IPPO",  # which does not read the key
+    }
+    assert returns_of.keys() == labels.keys()
+    for setting, returns in returns_of.items():
         wanted = shown(estimate([returns])).replace("-", html.MINUS)
         (row,) = [
-            cells for cells in seen.cells if cells[0].endswith(f" {setting}") and "runs" in cells[2]
+            cells for cells in seen.cells if cells[0][2:] == labels[setting] and "runs" in cells[2]
         ]
         assert row[1:3] == [wanted, "5 runs"]
         assert row[3] == html.decimal(min(returns))
@@ -162,11 +167,11 @@ def test_a_run_is_evaluated_as_by_evaluate(tmp_path: Path, capsys: Any) -> None:
     assert value is not None
     wanted = re.sub(r"\s+", " ", value[1].strip()).replace("-", html.MINUS)
     (row,) = [cells for cells in seen.cells if "40 episodes" in cells]
-    assert row[:2] == ["A as", wanted]
+    assert row[:2] == ["A AS", wanted]
     agents = re.search(r"per agent +(.*)", out)
     assert agents is not None
     wanted = agents[1].replace("-", html.MINUS)
-    assert ["A as", *wanted.split()] in [cells[:3] for cells in seen.cells]
+    assert ["A AS", *wanted.split()] in [cells[:3] for cells in seen.cells]
     assert "not evaluated" not in seen.text
 
 
@@ -177,7 +182,42 @@ def test_seeds_of_one_setting_belong_together_outside_sweeps_too(tmp_path: Path)
     pages.write_run(tmp_path / "b", other, pages.records(60))
     (chapter,) = read(tmp_path)
     assert [len(setting.readings) for setting in chapter.settings] == [3, 1]
-    assert chapter.settings[1].label == "as penalty_weight=3.0"
+    assert [setting.label for setting in chapter.settings] == [
+        "AS, penalty_weight 10", "AS, penalty_weight 3",
+    ]  # fmt: skip
+
+
+def test_settings_are_those_of_pictures_and_comparisons(tmp_path: Path) -> None:
+    pages.write_sweep(tmp_path, 2, settings={"penalty_weight": [1.0, 10.0], "actor_lr": [0.1, 0.2]})
+    (chapter,) = read(tmp_path)
+    seen = [(setting.label, [r.path for r in setting.readings]) for setting in chapter.settings]
+    groups = by_setting(open_runs([tmp_path]))
+    assert sorted(seen) == sorted((g.label, [run.path for run in g.runs]) for g in groups)
+    assert len(seen) == 6
+    rows = ascore.compare(tmp_path).rows
+    assert {row.setting for row in rows} == {label for label, _ in seen}
+
+
+def test_the_same_run_twice_counts_once(tmp_path: Path) -> None:
+    pages.write_run(tmp_path / "a", pages.config(), pages.records(50, end=-100.0), finished=False)
+    pages.write_run(tmp_path / "b", pages.config(num_threads=2), pages.records(60))
+    (chapter,) = read(tmp_path)
+    (setting,) = chapter.settings
+    assert [reading.status for reading in setting.readings] == ["repeated", "finished"]
+    assert [reading.path.name for reading in setting.drawn] == ["b"]  # which is further
+    seen = Reader(written([tmp_path], tmp_path / "r.html").path.read_text("utf-8"))
+    assert "2 runs, 1 finished, 1 repeated." in seen.text
+    assert f"it is the same run as {tmp_path / 'b'}, which counts" in seen.text
+
+
+def test_an_algorithm_of_another_process_is_a_setting_all_the_same(tmp_path: Path) -> None:
+    lines = pages.records(60)
+    pages.write_run(tmp_path / "a", pages.config(algorithm="registered-elsewhere"), lines)
+    taken = {"algorithm": "x", "gamma": 3.0}  # keys of its own that are called like others
+    other = pages.config(algorithm="m:X", algorithm_params=taken)
+    pages.write_run(tmp_path / "b", other, lines)
+    (chapter,) = read(tmp_path)
+    assert [setting.label for setting in chapter.settings] == ["REGISTERED-ELSEWHERE", "X"]
 
 
 def test_environments_have_a_section_each(tmp_path: Path) -> None:
@@ -206,21 +246,21 @@ def test_fairness_is_computed_in_each_run(tmp_path: Path) -> None:
         pages.write_run(tmp_path / f"{seed}", pages.config(seed=seed), lines)
     seen = Reader(written([tmp_path], tmp_path / "r.html").path.read_text("utf-8"))
     # Means over runs are equal; in each run one earns 3 and the other 1: Gini = 2/(2*4) = 0.25.
-    assert ["A as", "2.00", "2.00", "1.00", "2.00", "0.250"] in seen.cells
+    assert ["A AS", "2.00", "2.00", "1.00", "2.00", "0.250"] in seen.cells
 
 
 def test_the_gini_coefficient_needs_shares(tmp_path: Path) -> None:
     lines = pages.records(60, **{"return": [-1.0, 3.0]})
     pages.write_run(tmp_path / "run", pages.config(), lines)
     seen = Reader(written([tmp_path], tmp_path / "r.html").path.read_text("utf-8"))
-    assert ["A as", f"{html.MINUS}1.00", "3.00", f"{html.MINUS}1.00", "4.00", "–"] in seen.cells
+    assert ["A AS", f"{html.MINUS}1.00", "3.00", f"{html.MINUS}1.00", "4.00", "–"] in seen.cells
 
 
 def test_bytes_are_those_of_the_metrics(tmp_path: Path) -> None:
     lines = pages.records(60, bytes_sent=1000)
     pages.write_run(tmp_path / "run", pages.config(), lines)
     seen = Reader(written([tmp_path], tmp_path / "r.html").path.read_text("utf-8"))
-    row = ["A as", "distribution", "60.0 kB", "60.0 kB", "1.0 kB", "120.0 kB"]
+    row = ["A AS", "distribution", "60.0 kB", "60.0 kB", "1.0 kB", "120.0 kB"]
     assert row in seen.cells
 
 
@@ -237,7 +277,7 @@ def test_a_setting_that_sends_nothing_has_no_curve_over_bytes(tmp_path: Path) ->
 def test_who_sends_nothing_has_sent_nothing(tmp_path: Path) -> None:
     pages.write_run(tmp_path / "run", pages.config(), pages.records(60, bytes_sent=0))
     seen = Reader(written([tmp_path], tmp_path / "r.html").path.read_text("utf-8"))
-    assert ["A as", "nothing", "0 B", "0 B", "0 B", "0 B"] in seen.cells
+    assert ["A AS", "nothing", "0 B", "0 B", "0 B", "0 B"] in seen.cells
     assert "bytes" not in {chart["id"] for chart in seen.data["chapters"][0]["charts"]}
 
 
@@ -344,11 +384,12 @@ def test_the_command_trains_the_same_configuration(
 
 def test_a_configuration_is_what_differs_from_the_nearest_preset() -> None:
     paper = ascore.Config.preset("predation", preset="paper").replace(penalty_weight=7.0)
-    against = differences(paper)
-    assert (against.preset, against.changed.keys()) == ("paper", {"penalty_weight"})
-    own = ascore.Config(env="farm:Meadow", gamma=0.5, num_threads=3)
-    assert differences(own).preset == ""
-    assert differences(own).changed == {"gamma": (0.99, 0.5)}
+    assert differences(paper) == ("paper", {"penalty_weight": (0.1, 7.0)})
+    own = ascore.Config(env="farm:Meadow", gamma=0.5, num_threads=3, seed=4)
+    assert differences(own) == ("", {"gamma": (0.99, 0.5)})
+    assert own.differences() == (
+        "", {"seed": (0, 4), "gamma": (0.99, 0.5), "num_threads": (0, 3)},
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------------- files of strangers

@@ -29,6 +29,9 @@ def test_a_preset_is_shown_by_its_name_alone(env: str, preset: str) -> None:
         ascore.Config.preset("predation", preset="crowd", env_params={"num_agents": 20}),
         ascore.Config(env="orchard:Orchard", algorithm="my:ALGORITHM", horizon=9),
         ascore.Config(env="harvest-v1", episodes=7),
+        ascore.Config.preset("predation", preset="crowd", env_params={"mixed": "pairwise"}),
+        ascore.Config.preset("predation", preset="crowd").replace(env_params={}),
+        ascore.Config(env="predation-v99", algorithm="ia", algorithm_params={"alpha": 2.0}),
     ],
     ids=lambda config: config.env,
 )
@@ -42,6 +45,9 @@ def test_a_configuration_shows_what_differs_from_its_preset() -> None:
     assert repr(config) == (
         "Config.preset('exchange-v1', algorithm='as', seed=3, penalty_weight=2.5)"
     )
+    assert config.differences() == ("tuned", {"seed": (0, 3), "penalty_weight": (8.0, 2.5)})
+    other = config.replace(env_params={"num_agents": 2})
+    assert other.differences()[1]["env.num_agents"] == (None, 2)
     page = config._repr_html_()
     assert "penalty_weight" in page
     assert "actor_lr" not in page

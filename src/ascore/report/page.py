@@ -94,7 +94,7 @@ def state(chapters: Sequence[Chapter]) -> str:
     runs = "1 run" if len(readings) == 1 else f"{len(readings)} runs"
     of = "" if settings == 1 else f" of {settings} settings"
     words = [f"{runs}{of}", "finished" if finished == len(readings) else f"{finished} finished"]
-    for status in ("unfinished", "waiting", "unreadable"):
+    for status in ("unfinished", "waiting", "unreadable", "repeated"):
         count = sum(reading.status == status for reading in readings)
         words += [f"{count} {status}"] if count else []
     return ", ".join(words) + "."

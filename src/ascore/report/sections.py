@@ -188,13 +188,13 @@ def configuration(chapter: Chapter) -> Markup:
     """Each setting as what differs from the nearest preset, and the command that trains it."""
     parts = []
     for setting in chapter.settings:
-        against = differences(setting.config)
-        base = f"preset {against.preset}" if against.preset else "the defaults"
+        preset, changes = differences(setting.config)
+        base = f"preset {preset}" if preset else "the defaults"
         head = tag("h4", name(setting))
-        if against.changed:
+        if changes:
             rows = [
                 [tag("code", key), _value(after), _value(before)]
-                for key, (before, after) in against.changed.items()
+                for key, (before, after) in changes.items()
             ]
             keys = "1 key differs" if len(rows) == 1 else f"{len(rows)} keys differ"
             caption = f"{keys} from {base}"

@@ -6,16 +6,15 @@ N agents.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ascore.config import Config
 from ascore.envs.factory import anchor_values, batch, is_external
-from ascore.report.sources import UNSHOWN, Listing, Reading
+from ascore.report.sources import Reading
 from ascore.report.values import mean
+from ascore.runs.groups import by_environment, grouped, once
 from ascore.runs.statistics import Estimate, estimate
-
-CHAPTER = ("env", "env_params", "horizon")
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Setting:
 
     Attributes:
         code: short name in the charts: A, B, ...
-        label: name in the sweep, or the algorithm and what else differs from the other settings.
+        label: algorithm and what tells the setting from the others, as in pictures.
         readings: its runs.
     """
 
@@ -35,12 +34,12 @@ class Setting:
     @property
     def config(self) -> Config:
         """Configuration of its first run."""
-        return self.readings[0].entry.config
+        return self.readings[0].config
 
     @property
     def begun(self) -> list[Reading]:
-        """Runs with at least one update."""
-        return [reading for reading in self.readings if reading.updates]
+        """Runs with at least one update, each run once."""
+        return [r for r in self.readings if r.updates and r.status != "repeated"]
 
     @property
     def drawn(self) -> list[Reading]:
@@ -86,22 +85,32 @@ class Chapter:
 
 def chapters(readings: Sequence[Reading]) -> list[Chapter]:
     """All runs, by chapter and setting, in the order in which they were given."""
-    by_task: dict[str, list[Reading]] = {}
-    for reading in readings:
-        by_task.setdefault(_key(reading.entry.config, CHAPTER), []).append(reading)
     sorted_out = []
-    for group in by_task.values():
-        config = group[0].entry.config
+    for members in by_environment(_marked(readings)):
+        config = members[0].config
         horizon, anchors = known(config.env, repr(config.env_params), config)
-        chapter = Chapter(config.env, config.env_params, horizon or config.horizon, anchors)
-        by_setting: dict[str, list[Reading]] = {}
-        labels = _labels([reading.entry for reading in group])
-        for reading, label in zip(group, labels, strict=True):
-            by_setting.setdefault(label, []).append(reading)
-        for index, (label, members) in enumerate(by_setting.items()):
-            chapter.settings.append(Setting(code(index), label, members))
-        sorted_out.append(chapter)
+        settings = [
+            Setting(code(k), group.label, list(group.runs))
+            for k, group in enumerate(grouped(members))
+        ]
+        horizon = horizon or config.horizon
+        sorted_out.append(Chapter(config.env, config.env_params, horizon, anchors, settings))
     return sorted_out
+
+
+def _marked(readings: Sequence[Reading]) -> list[Reading]:
+    """The same; of runs that differ in nothing, all but the one that is furthest are repeated."""
+    _, repeats = once(sorted(readings, key=lambda reading: -reading.updates))
+    problems = {
+        id(reading): f"it is the same run as {first.entry.name}, which counts"
+        for reading, first in repeats
+    }
+    return [
+        replace(reading, status="repeated", problem=problems[id(reading)])
+        if id(reading) in problems
+        else reading
+        for reading in readings
+    ]
 
 
 _known: dict[tuple[str, str], tuple[int, list[tuple[str, float]]]] = {}
@@ -131,26 +140,6 @@ def code(index: int) -> str:
         index, letter = divmod(index - 1, 26)
         text = chr(ord("A") + letter) + text
     return text
-
-
-def _key(config: Config, names: Sequence[str]) -> str:
-    return repr([vars(config)[name] for name in names])
-
-
-def _labels(entries: Sequence[Listing]) -> list[str]:
-    """The sweep's name of each run's setting; outside sweeps, what tells it from the others."""
-    names = sorted(Config.names() - UNSHOWN - set(CHAPTER) - {"algorithm"})
-    alone = [entry.config for entry in entries if not entry.setting]
-    labels = []
-    for entry in entries:
-        config = entry.config
-        same = [other for other in alone if other.algorithm == config.algorithm]
-        differing = [
-            name for name in names if len({repr(getattr(other, name)) for other in same}) > 1
-        ]
-        chosen = [f"{name}={getattr(config, name)}" for name in differing]
-        labels.append(entry.setting or " ".join([config.algorithm, *chosen]))
-    return labels
 
 
 def spread(reading: Reading) -> tuple[float, float, float]:

@@ -23,7 +23,6 @@ from ascore.experiments.sweeps import read_command
 from ascore.report.values import F64, course, courses, mean, number, per_agent, tail
 from ascore.runs.course import FINAL_SHARE
 from ascore.runs.folder import CONFIG
-from ascore.runs.groups import MACHINE
 from ascore.runs.logs import METRICS, read_records
 
 SWEEP, RUNS, SUMMARY = "sweep.json", "runs", "summary.json"
@@ -37,10 +36,7 @@ AGENTS = ("return", "clip_fraction", "explained_variance", SENT)
 MOST_KINDS = 16
 """Kinds of messages that are counted; algorithms have one or two."""
 
-Status = Literal["finished", "unfinished", "waiting", "unreadable"]
-
-UNSHOWN = {"seed", *MACHINE}
-"""Keys that make no difference between settings."""
+Status = Literal["finished", "unfinished", "waiting", "unreadable", "repeated"]
 
 
 @dataclass(frozen=True)
@@ -49,13 +45,11 @@ class Listing:
 
     Attributes:
         name: what the page calls it: the path as given, or the name of a cell.
-        setting: what the sweep calls its setting; "" outside sweeps.
         folder: of the run; it may not be there yet.
         config: its configuration.
     """
 
     name: str
-    setting: str
     folder: Path
     config: Config
 
@@ -104,8 +98,9 @@ class Reading:
 
     Attributes:
         entry: the run.
-        status: finished, unfinished (it has begun), waiting, or unreadable.
-        problem: why it is unreadable or was not evaluated; "" = it is not.
+        status: finished, unfinished (it has begun), waiting, unreadable, or repeated (it is the
+            same run as another one, which counts).
+        problem: why it is unreadable, repeated or not evaluated; "" = it is not.
         updates: U.
         team: metrics of every update, f64 [U]: those of the team, and means over agents.
         agents: metrics of every update and agent, f64 [U, N].
@@ -123,6 +118,16 @@ class Reading:
     sent: dict[str, F64] = field(default_factory=dict)
     actions: int = 0
     evaluation: dict[str, Any] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Folder of the run."""
+        return self.entry.folder
+
+    @property
+    def config(self) -> Config:
+        """Configuration of the run."""
+        return self.entry.config
 
     @cached_property
     def final(self) -> Final:
@@ -171,12 +176,7 @@ def _entries(path: Path, several: bool) -> list[Listing]:
         cells = read_list(path, trust=True)  # nothing is imported for a page
         prefix = f"{path}: " if several else ""
         return [
-            Listing(
-                prefix + cell.name,
-                prefix + cell.name.removesuffix(f"/s{cell.config.seed}"),
-                place(path / RUNS, cell.name),
-                cell.config,
-            )
+            Listing(prefix + cell.name, place(path / RUNS, cell.name), cell.config)
             for cell in cells
         ]
     folders = [path] if (path / CONFIG).exists() else []
@@ -184,7 +184,7 @@ def _entries(path: Path, several: bool) -> list[Listing]:
     if not folders:
         message = f"{path} holds no run; give a folder written by `ascore train` or `ascore sweep`"
         raise RunError(message)
-    return [Listing(str(folder), "", folder, Config.load(folder / CONFIG)) for folder in folders]
+    return [Listing(str(folder), folder, Config.load(folder / CONFIG)) for folder in folders]
 
 
 def command_of(path: Path) -> dict[str, Any] | None:

@@ -143,7 +143,7 @@ def compare(*runs: Source, episodes: int = 0, trust: bool = False) -> Comparison
     return Comparison(tuple(rows), source)
 
 
-def _outcome(group: Group, episodes: int, trust: bool) -> ComparedSetting:
+def _outcome(group: Group[Run], episodes: int, trust: bool) -> ComparedSetting:
     config = group.config
     values = [
         evaluate(run, episodes=episodes, trust=trust).team_return.mean

@@ -54,7 +54,7 @@ class Course:
         return bool(self.x[-1] > 0)
 
 
-def course(group: Group, quantity: Quantity) -> Course:
+def course(group: Group[Run], quantity: Quantity) -> Course:
     """The course of training of a setting, smoothed by a moving average over 2% of the updates.
 
     Where runs have different lengths, it ends with the shortest. Updates in which no episode ended

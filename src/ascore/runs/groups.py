@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from ascore.algorithms.table import OWNED, effective
+from ascore.algorithms.table import OWNED, keys_read
 from ascore.config import Config
 from ascore.envs.factory import is_external
-from ascore.errors import AscoreWarning, RunError
+from ascore.errors import AscoreWarning, ConfigError, RunError
 from ascore.runs.logs import METRICS
 from ascore.runs.run import Run
 
@@ -28,17 +28,32 @@ MACHINE = {
 }  # fmt: skip
 
 
+class Configured(Protocol):
+    """What can be grouped: a run that is opened, or one that a page is about."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+
+
+Item = TypeVar("Item", bound=Configured)
+
+
 @dataclass(frozen=True)
-class Group:
+class Group(Generic[Item]):
     """The runs of one setting, one per seed.
 
     Attributes:
         label: algorithm and what tells the setting from the others, as in "AS, penalty_weight 3".
-        runs: at least one.
+        runs: at least one, in the order of their seeds.
     """
 
     label: str
-    runs: tuple[Run, ...]
+    runs: tuple[Item, ...]
 
     @property
     def config(self) -> Config:
@@ -83,33 +98,47 @@ def run_folders(path: Path) -> list[Path]:
     return folders
 
 
-def by_environment(runs: Iterable[Run]) -> list[list[Run]]:
+def by_environment(runs: Iterable[Item]) -> list[list[Item]]:
     """Runs of the same environment with the same parameters, in order of appearance."""
-    places: dict[str, list[Run]] = {}
+    places: dict[str, list[Item]] = {}
     for run in runs:
-        config = run.config
-        key = json.dumps([config.env, config.horizon, config.env_params], sort_keys=True)
-        places.setdefault(key, []).append(run)
+        places.setdefault(_place(run.config), []).append(run)
     return list(places.values())
 
 
-def by_setting(runs: Sequence[Run]) -> list[Group]:
+def by_setting(runs: Iterable[Run]) -> list[Group[Run]]:
+    """The settings of one environment; of runs that are the same, one counts, with a warning."""
+    kept, repeats = once(runs)
+    for run, first in repeats:
+        message = f"left out {run.path}: it is the same run as {first.path}"
+        warnings.warn(message, AscoreWarning, stacklevel=3)
+    return grouped(kept)
+
+
+def once(runs: Iterable[Item]) -> tuple[list[Item], list[tuple[Item, Item]]]:
+    """Each run once; and the runs that differ in nothing from an earlier one, with that one."""
+    seen: dict[str, Item] = {}
+    repeats: list[tuple[Item, Item]] = []
+    for run in runs:
+        config = run.config
+        key = json.dumps([_place(config), setting_of(config), config.seed], sort_keys=True)
+        first = seen.setdefault(key, run)
+        if first is not run:
+            repeats.append((run, first))
+    return list(seen.values()), repeats
+
+
+def grouped(runs: Iterable[Item]) -> list[Group[Item]]:
     """Groups the runs of one environment by setting, in order of appearance.
 
     Keys that an algorithm does not read make no setting, and neither do those that only say where
-    a run is computed. Of two runs that differ in nothing, one is left out with a warning.
+    a run is computed.
     """
-    seen: dict[str, Run] = {}
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[Item]] = {}
     settings: dict[str, dict[str, Any]] = {}
     for run in runs:
         setting = setting_of(run.config)
         key = json.dumps(setting, sort_keys=True)
-        first = seen.setdefault(f"{key} {run.config.seed}", run)
-        if first is not run:
-            message = f"left out {run.path}: it is the same run as {first.path}"
-            warnings.warn(message, AscoreWarning, stacklevel=3)
-            continue
         groups.setdefault(key, []).append(run)
         settings[key] = setting
     labels = _labels(list(settings.values()))
@@ -119,14 +148,28 @@ def by_setting(runs: Sequence[Run]) -> list[Group]:
     ]
 
 
+def _place(config: Config) -> str:
+    """Environment and parameters."""
+    return json.dumps([config.env, config.horizon, config.env_params], sort_keys=True)
+
+
 def setting_of(config: Config) -> dict[str, Any]:
     """What a run depends on besides its environment and seed: keys and their values."""
-    read = config if is_external(config.algorithm) else effective(config)
-    values = read.to_dict()
+    values = config.to_dict()
     own = values.pop("algorithm_params")
-    for key in ("seed", "env", "env_params", "horizon", *MACHINE):
+    for key in ("seed", "env", "env_params", "horizon", *MACHINE, *_ignored(config.algorithm)):
         del values[key]
-    return {**values, **own}
+    return {**own, **values}
+
+
+def _ignored(algorithm: str) -> set[str]:
+    """Keys of other algorithms; none for an algorithm from outside, which is not imported."""
+    if is_external(algorithm):
+        return set()
+    try:
+        return OWNED - keys_read(algorithm)
+    except ConfigError:  # registered in the process that trained it
+        return set()
 
 
 def algorithm_label(name: str) -> str:
