@@ -260,6 +260,12 @@ def test_a_key_that_nobody_reads_is_told(tmp_path: Path) -> None:
     (message,) = unread(config, ["ippo"])
     assert message == "penalty_weight = 7.25 changes nothing: ippo does not read it"
     assert unread(config, ["ippo", "as"]) == []
+    usual = config.replace(penalty_weight=1.0)
+    assert unread(usual, ["ippo"]) == []
+    assert unread(usual, ["ippo"], ["seed", "penalty_weight"]) == [
+        "penalty_weight = 1.0 changes nothing: ippo does not read it"
+    ]
+    assert unread(usual, ["ippo", "as"], ["penalty_weight"]) == []
     assert unread(Config.preset("exchange", algorithm="ippo"), ["ippo"]) == []
     with pytest.warns(AscoreWarning, match=r"penalty_weight = 7\.25 changes nothing"):
         ascore.train(config, tmp_path / "run")

@@ -195,6 +195,19 @@ def test_keys_that_no_algorithm_reads_are_warned_about(
     assert "ascore: penalty_weight = 3.0 changes nothing: ippo does not" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("always::ascore.AscoreWarning")
+@pytest.mark.parametrize("weight", ["10", "7"])  # 10 is what the preset sets
+@pytest.mark.parametrize("algorithms", ["--algorithm ippo", "--algorithm ippo --compare team"])
+def test_a_typed_key_that_is_not_read_is_warned_about_once(
+    weight: str, algorithms: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"train predation {algorithms} --penalty-weight {weight} --evaluate 0 --out new"
+    assert main(f"{line} --num-agents 2 --episodes 8 --num-envs 4".split()) == 0
+    err = capsys.readouterr().err
+    assert err.count(f"ascore: penalty_weight = {weight}.0 changes nothing: ippo ") == 1
+    assert err.count("changes nothing") == 1
+
+
 def test_a_configuration_from_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Options come before the file, and the file before the preset."""
     file = here / "short.toml"

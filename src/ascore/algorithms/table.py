@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import get_type_hints
 
 import numpy as np
@@ -101,11 +101,11 @@ def keys_read(name: str) -> set[str]:
     return set(get_type_hints(get_algorithm(name).keys))
 
 
-def unread(config: Config, algorithms: Iterable[str]) -> list[str]:
+def unread(config: Config, algorithms: Iterable[str], typed: Collection[str] = ()) -> list[str]:
     """A sentence for every key that was set and that none of the algorithms reads.
 
     A key counts as set if its value is neither the default nor that of a preset of the
-    environment.
+    environment, or if it is among `typed`: those that somebody has typed, whatever the value.
     """
     names = list(algorithms)
     read = set().union(*(keys_read(name) for name in names))
@@ -114,7 +114,8 @@ def unread(config: Config, algorithms: Iterable[str]) -> list[str]:
         f"{key} = {getattr(config, key)} changes nothing: {' and '.join(names)} "
         f"{'does' if len(names) == 1 else 'do'} not read it"
         for key in sorted(OWNED - read)
-        if getattr(config, key) not in [values[key] for values in usual if key in values]
+        if key in typed
+        or getattr(config, key) not in [values[key] for values in usual if key in values]
     ]
 
 

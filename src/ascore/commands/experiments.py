@@ -96,7 +96,8 @@ def _combinations(options: SweepOptions) -> list[Cell]:
         if key not in horizons:
             horizons[key] = settled(config).horizon
         cells[number] = replace(cell, config=config.replace(horizon=horizons[key]))
-    for text in dict.fromkeys(text for c in cells for text in unread(c.config, options.algorithm)):
+    listed = [unread(cell.config, options.algorithm, settings) for cell in cells]
+    for text in dict.fromkeys(text for texts in listed for text in texts):
         print(f"ascore: {text}", file=sys.stderr)
     combinations = math.prod(len(choices) for choices in settings.values())
     combinations *= len(options.algorithm) * len(sweeps.seeds(options.seeds))

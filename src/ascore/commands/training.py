@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from ascore.commands.shared import (
 )
 from ascore.config import Config, ParamValue, read_config
 from ascore.envs.factory import anchor_values, is_external
-from ascore.errors import AscoreError, ConfigError
+from ascore.errors import AscoreError, AscoreWarning, ConfigError
 from ascore.runs.trust import require_trust
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def train(argv: list[str]) -> int:
         env_params=params, algorithm_params=own, **{key: getattr(options, key) for key in keys}
     )
     names = list(dict.fromkeys([config.algorithm, *options.compare]))
-    return _train_and_show(config, names, options.out, options.evaluate, options.json)
+    return _train_and_show(config, names, options.out, options.evaluate, options.json, line.keys())
 
 
 def defaults(line: Mapping[str, Any]) -> tuple[object, str]:
@@ -95,13 +95,18 @@ def _start(line: Mapping[str, Any], trust: bool) -> tuple[Config, str]:
 
 
 def _train_and_show(
-    config: Config, names: list[str], out: Path | None, episodes: int, as_json: bool
+    config: Config,
+    names: list[str],
+    out: Path | None,
+    episodes: int,
+    as_json: bool,
+    typed: Collection[str],
 ) -> int:
     from ascore.runtime.progress import Progress, waiting
 
     with waiting("loading PyTorch"):
         from ascore.algorithms.contract import own_keys
-        from ascore.algorithms.table import get_algorithm
+        from ascore.algorithms.table import get_algorithm, unread
         from ascore.runs.compare import for_algorithm, train_side_by_side
         from ascore.runs.folder import new_folder
         from ascore.runs.session import train
@@ -118,6 +123,11 @@ def _train_and_show(
         if len(names) > 1 and ranks.size > 1:
             message = f"--compare {names[1]} trains side by side; ranks train one algorithm"
             raise ConfigError(message)
+        if ranks.lead:
+            told_by_training = unread(config, names)
+            for text in unread(config, names, typed):
+                if text not in told_by_training:
+                    warnings.warn(text, AscoreWarning, stacklevel=1)
         if len(names) > 1:
             folder = new_folder(config, out, names)
             progress.expect(names)
