@@ -1,7 +1,11 @@
-"""Completion: bash runs the script and completes commands, options, values and files."""
+"""Completion: shells run the script and complete commands, options, values and files."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import pty
+import shutil
 import subprocess
 from pathlib import Path
 from typing import get_args
@@ -25,7 +29,14 @@ CASES = [
     (["help", "do"], {"doctor"}),
     (["completion", "z"], {"zsh"}),
     (["evaluate", "--out", "x"], set()),
+    (["train", "exchange", "--no-v"], {"--no-value-normalization"}),
 ]
+# By shell: a value after "=", and the words that stand for it.
+AFTER_EQUALS = {
+    "bash": (["train", "exchange", "--penalty-gate", "=", "i"], {"indicator"}),
+    "zsh": (["train", "exchange", "--penalty-gate=i"], {"--penalty-gate=indicator"}),
+    "fish": (["train", "exchange", "--penalty-gate=i"], {"--penalty-gate=indicator"}),
+}
 
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -35,7 +46,15 @@ def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
     return out
 
 
-@pytest.mark.parametrize(("words", "wanted"), CASES)
+def found(shell: str) -> str:
+    """The shell's program; skips where there is none."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"there is no {shell}")
+    return program
+
+
+@pytest.mark.parametrize(("words", "wanted"), [*CASES, AFTER_EQUALS["bash"]])
 def test_bash_completes(
     words: list[str], wanted: set[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -51,6 +70,74 @@ def test_bash_completes(
     *replies, registered = done.stdout.splitlines()
     assert set(filter(None, replies)) == wanted
     assert "-F _ascore ascore" in registered
+
+
+@pytest.mark.parametrize(("words", "wanted"), [*CASES, AFTER_EQUALS["fish"]])
+def test_fish_completes(
+    words: list[str], wanted: set[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    fish = found("fish")
+    (tmp_path / "completion").write_text(script("fish", capsys))
+    (tmp_path / "home").mkdir()
+    here = tmp_path / "here"
+    here.mkdir()
+    program = "source ../completion; and complete -C $argv[1]"
+    done = subprocess.run(
+        [fish, "--no-config", "-c", program, " ".join(["ascore", *words])], cwd=here,
+        env={**os.environ, "HOME": str(tmp_path / "home")}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert {line.partition("\t")[0] for line in done.stdout.splitlines()} == wanted
+
+
+# Tab completes, or lists where that is not clear; Ctrl-X then says that all is done.
+ZSHRC = """
+autoload -U compinit && compinit -u -D
+source "$ZDOTDIR/completion"
+setopt no_list_ambiguous no_auto_menu no_always_last_prompt no_beep
+PS1='> '
+finish() { zle -I; print "DO""NE" }
+zle -N finish
+bindkey '^X' finish
+"""
+
+
+@pytest.mark.parametrize(("words", "wanted"), [*CASES, AFTER_EQUALS["zsh"]])
+def test_zsh_completes(
+    words: list[str], wanted: set[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    zsh = found("zsh")
+    (tmp_path / "completion").write_text(script("zsh", capsys))
+    (tmp_path / ".zshrc").write_text(ZSHRC)
+    here = tmp_path / "here"
+    here.mkdir()
+    ours, theirs = pty.openpty()
+    shell = subprocess.Popen(
+        [zsh, "-d", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, cwd=here,
+        start_new_session=True, env={**os.environ, "ZDOTDIR": str(tmp_path), "TERM": "dumb"},
+    )  # fmt: skip
+    os.close(theirs)
+    until(ours, "\x1b[?2004h")  # pasting is understood: zsh reads keys
+    typed = " ".join(["ascore", *words])
+    os.write(ours, f"{typed}\t\x18".encode())
+    shown = until(ours, "DONE")
+    shell.kill()
+    shell.wait()
+    os.close(ours)
+    line, *below = shown.splitlines()
+    listed = itertools.takewhile(lambda text: not text.startswith(("> ", "DONE")), below)
+    names = set(" ".join(listed).split())
+    if not names and line.strip() != typed.strip():  # one candidate, which stands in the line
+        names = {line.split()[-1]}
+    assert names == wanted, shown
+
+
+def until(terminal: int, mark: str) -> str:
+    """What a terminal shows until and with a mark."""
+    text = ""
+    while mark not in text:
+        text += os.read(terminal, 4096).decode(errors="replace")
+    return text
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -43,16 +43,32 @@ def _values(option: Option) -> tuple[str, ...]:
     return option.choices
 
 
+def _name(option: Option) -> str:
+    """An option as typed; a flag that is on can only be switched off."""
+    return f"--no-{option.name[2:]}" if option.default is True else option.name
+
+
 def _names(kind: type[Line]) -> list[str]:
-    """The options of a command, as typed."""
-    return [o.name for o in options_of(kind) if not o.mark.positional] + ["--help"]
+    """The options of a command."""
+    return [_name(o) for o in options_of(kind) if not o.mark.positional] + ["--help"]
+
+
+# A value after "=" stands in a word of its own in bash, and in the option's in zsh.
+_SPLIT = """\
+    if [ "$before" = "=" ]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi
+    case "$current" in
+    =) current= ;;
+    --*=*) before=${current%%=*} start=${current%%=*}= current=${current#*=} ;;
+    esac
+"""
 
 
 def _bash(kinds: Kinds) -> Iterator[str]:
     yield "_ascore() {"
     yield "    local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} options= words="
-    yield "    local before=${COMP_WORDS[COMP_CWORD-1]}"
+    yield "    local before=${COMP_WORDS[COMP_CWORD-1]} start="
     yield "    COMPREPLY=()"
+    yield from _SPLIT.splitlines()
     yield '    if [ "$COMP_CWORD" -eq 1 ]; then'
     every = " ".join([*kinds, "help", "version", "--help", "--version"])
     yield f'        COMPREPLY=($(compgen -W "{every}" -- "$current"))'
@@ -65,7 +81,8 @@ def _bash(kinds: Kinds) -> Iterator[str]:
                 continue
             words = " ".join(_values(option))
             # Without known values the shell completes the names of files.
-            reply = f'COMPREPLY=($(compgen -W "{words}" -- "$current")); ' if words else ""
+            reply = f'COMPREPLY=($(compgen -P "$start" -W "{words}" -- "$current")); '
+            reply = reply if words else ""
             yield f'    "{command} {option.name}") {reply}return ;;'
     yield "    esac"
     yield '    case "$command" in'
@@ -85,6 +102,8 @@ def _bash(kinds: Kinds) -> Iterator[str]:
 
 def _fish(kinds: Kinds) -> Iterator[str]:
     begin = "complete -c ascore"
+    named = " ".join(kinds)
+    yield f"{begin} -n '__fish_seen_subcommand_from help' -f -a {shlex.quote(named)}"
     for command in [*kinds, "help", "version"]:
         text = shlex.quote(_sentence((kinds[command].__doc__ or "") if command in kinds else ""))
         yield f"{begin} -n __fish_use_subcommand -f -a {command} -d {text}"
@@ -98,7 +117,8 @@ def _fish(kinds: Kinds) -> Iterator[str]:
                 continue
             takes = "" if option.flag else f" -x -a {shlex.quote(words)}" if words else " -r"
             text = shlex.quote(_sentence(option.text))
-            yield f"{there} -l {option.name[2:]}{takes} -d {text}"
+            yield f"{there} -l {_name(option)[2:]}{takes} -d {text}"
+        yield f"{there} -l help -s h -d 'Show this help'"
 
 
 def _sentence(text: str) -> str:
