@@ -202,6 +202,21 @@ struct Thing {
 
 // ---- handles ---------------------------------------------------------------------------------
 
+/// A lock that is there before any constructor runs, which MinGW's std::mutex is not.
+class Lock {
+ public:
+  void lock() noexcept {
+    while (taken_.test_and_set(std::memory_order_acquire)) taken_.wait(true);
+  }
+  void unlock() noexcept {
+    taken_.clear(std::memory_order_release);
+    taken_.notify_one();
+  }
+
+ private:
+  std::atomic_flag taken_;
+};
+
 /// A handle is a place number plus a generation counter, so that nothing is ever read through a
 /// stale one. With a single small environment, any work between a handle and its object would show
 /// in the time of a step. So using a handle takes no lock, and its low bits, unchanged, are the
@@ -239,7 +254,7 @@ class Table {
 
   /// Keeps a thing; returns its handle.
   std::uintptr_t put(Thing thing) {
-    const std::scoped_lock lock(mutex_);
+    const std::scoped_lock lock(lock_);
     if (free_ == 0) free_ = make_place();
     const std::uintptr_t where = free_;
     Place& place = at(where);
@@ -262,7 +277,7 @@ class Table {
     Place& place = take<T>(handle);
     place.thing = {};
     place.word.store(idle_word(handle) - Place::kAlive, std::memory_order_release);
-    const std::scoped_lock lock(mutex_);
+    const std::scoped_lock lock(lock_);
     place.next_free = free_;
     free_ = handle & kMask;
   }
@@ -335,7 +350,7 @@ class Table {
     throw Failure{ASCORE_BAD_HANDLE, std::string("the handle of the ") + kind<T>() + " " + why};
   }
 
-  std::mutex mutex_;
+  Lock lock_;
   std::uintptr_t free_ = 0;
   std::atomic<std::uintptr_t> used_{0};  // the last place there is
   alignas(Place) std::array<std::byte, kSize> storage_{};

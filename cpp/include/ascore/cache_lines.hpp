@@ -6,6 +6,8 @@
 #include <new>
 #include <vector>
 
+#include "ascore/compiler.hpp"
+
 namespace ascore {
 
 inline constexpr std::size_t kCacheLine = 64;

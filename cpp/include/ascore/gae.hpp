@@ -100,7 +100,8 @@ inline void gae_row_portable(std::size_t width, float gamma, float decay, const 
 }
 
 // The same code for wider vectors, chosen at run time. Nothing is contracted, so bits are the same.
-#if defined(__x86_64__) && defined(__GNUC__)
+// Not on Windows, where GCC keeps such vectors on a stack that is aligned for narrower ones.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)
 [[gnu::target("avx2")]] inline void gae_row_avx2(std::size_t width, float gamma, float decay,
                                                  const float* reward, const float* value,
                                                  const float* next, const float* carry,

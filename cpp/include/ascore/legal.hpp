@@ -2,6 +2,8 @@
 /// Actions that are not legal.
 #pragma once
 
+#include "ascore/compiler.hpp"
+
 namespace ascore {
 
 /// Logit of an action that is not legal: its probability is exactly 0, and its logarithm stays a

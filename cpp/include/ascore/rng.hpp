@@ -13,6 +13,8 @@
 #include <ranges>
 #include <utility>
 
+#include "ascore/compiler.hpp"
+
 namespace ascore {
 
 /// What a stream is used for; streams of different domains never share a number.

@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+#include "ascore/compiler.hpp"
+
 namespace ascore {
 
 /// A file that is missing, damaged, or holds something else.

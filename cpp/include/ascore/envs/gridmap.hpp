@@ -11,6 +11,8 @@
 #include <system_error>
 #include <utility>
 
+#include "ascore/compiler.hpp"
+
 namespace ascore {
 
 /// What maps of one environment are made of.

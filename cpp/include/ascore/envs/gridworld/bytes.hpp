@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ascore/compiler.hpp"
+
 namespace ascore::grid {
 
 /// Eight numbers below 128 in the bytes of a word. Neither branches, since what they would depend
