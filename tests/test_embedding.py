@@ -63,29 +63,36 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-HEADERS = sorted(
-    str(path.relative_to(HERE.parent / "cpp/include"))
-    for path in (HERE.parent / "cpp/include/ascore").rglob("*.hpp")
-    if "nn" not in path.parts  # not installed
-)
+INCLUDE = HERE.parent / "cpp/include"
+HEADERS = [path for path in sorted(INCLUDE.rglob("*.hpp")) if "nn" not in path.parts]
+
+
+def included(header: Path) -> set[Path]:
+    """A header and all of ours that it includes."""
+    names = re.findall(r'^#include "(.*)"$', header.read_text(), re.MULTILINE)
+    return {header}.union(*(included(INCLUDE / name) for name in names))
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=lambda path: str(path.relative_to(INCLUDE)))
+def test_every_header_asks_what_the_compiler_can_do(header: Path) -> None:
+    assert INCLUDE / "ascore/compiler.hpp" in included(header)
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
-def test_an_older_standard_ends_in_one_sentence(compiler: str, tmp_path: Path) -> None:
-    """Whichever header comes first: one `#error`, and no error that follows from another."""
+@pytest.mark.parametrize("header", ["vec_env", "envs/all"])
+def test_an_older_standard_ends_in_one_sentence(compiler: str, header: str, tmp_path: Path) -> None:
+    """One `#error`, and no error that follows from another."""
     program = shutil.which(compiler)
     if program is None:
         pytest.skip(f"there is no {compiler}")
-    assert "ascore/vec_env.hpp" in HEADERS
-    command = [program, "-fsyntax-only", f"-I{HERE.parent / 'cpp/include'}", "-x", "c++"]
-    for header in HEADERS:
-        file = tmp_path / "program.cpp"
-        file.write_text(f'#include "{header}"\nascore::VecEnv<ascore::Predation>* env;\n')
-        done = subprocess.run([*command, "-std=c++17", file], capture_output=True, text=True)
-        assert done.returncode != 0
-        first, stop = re.findall(r"^.*error: (.*)$", done.stderr, re.MULTILINE)
-        assert first.endswith('"ascore needs C++20; compile with -std=c++20 or newer"'), header
-        assert stop.startswith(("ascore/no_such_file", "'ascore/no_such_file"))
+    file = tmp_path / "program.cpp"
+    file.write_text(f'#include "ascore/{header}.hpp"\nascore::VecEnv<ascore::Predation>* env;\n')
+    command = [program, "-fsyntax-only", f"-I{INCLUDE}", "-std=c++17", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0
+    first, stop = re.findall(r"^.*error: (.*)$", done.stderr, re.MULTILINE)
+    assert first.endswith('"ascore needs C++20; compile with -std=c++20 or newer"')
+    assert stop.startswith(("ascore/no_such_file", "'ascore/no_such_file"))
 
 
 def output(program: Path, *args: str, given: bytes = b"") -> bytes:
