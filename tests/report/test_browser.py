@@ -108,7 +108,7 @@ def test_hover_shows_the_values_with_intervals_and_anchors(seen: Seen, file: Pat
     assert abs(at / len(curve["x"]) - 0.5) < 0.02
     shown = f"{curve['mid'][at]:.5g} [{curve['low'][at]:.5g}, {curve['high'][at]:.5g}]"
     assert shown.replace("-", "−") in text
-    for words in ("A as/penalty_weight=1.0", "random", "−120", "cooperative", "−60"):
+    for words in ("A AS, penalty_weight 1", "random", "−120", "cooperative", "−60"):
         assert words in text
     seen.page.mouse.move(5, 5)
     assert tip.is_hidden()
@@ -199,8 +199,8 @@ def test_the_legend_switches_curves(seen: Seen) -> None:
     plot = seen.chart().locator(".plot")
     plot.press("End")
     text = seen.chart().locator("[aria-live]").inner_text()
-    assert "penalty_weight=1.0" in text
-    assert "ippo" not in text
+    assert "penalty_weight 1" in text
+    assert "IPPO" not in text
 
 
 def test_curves_of_agents_open_with_their_section(seen: Seen) -> None:
