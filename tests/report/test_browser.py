@@ -336,7 +336,7 @@ def test_a_watched_page_grows_with_its_sweep(browser: Any, watched: tuple[Server
     seen.page.wait_for_selector(".legend button:nth-of-type(3)")
     seen.page.wait_for_selector("#part-state:has-text('6 runs of 3 settings, finished')")
     seen.chart().locator(".plot").press("End")
-    assert "vs" in seen.chart().locator("[aria-live]").inner_text()
+    assert "VS" in seen.chart().locator("[aria-live]").inner_text()
     assert seen.complaints == []
     seen.context.close()
 
