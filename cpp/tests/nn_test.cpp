@@ -200,6 +200,9 @@ TEST_CASE("the gradient of critics is that of differences") {
   }
 }
 
+/// Without peers, whose ratio is held within this.
+const Objective kAlone{.peer_low = 1.0F, .peer_high = 1.0F};
+
 /// Parameters after three steps: many rows share their products, large networks their Adam too.
 std::vector<float> trained(std::size_t threads, int rows, const std::vector<int>& hidden) {
   constexpr int kObs = 12, kAgents = 3;
@@ -222,9 +225,127 @@ std::vector<float> trained(std::size_t threads, int rows, const std::vector<int>
                   .old = old.data()};
   std::vector<Statistics> statistics(kAgents);
   for (int k = 0; k < 3; ++k) {
-    CHECK(engine.minibatch(samples, {}, 0, kAgents, nullptr, rows, statistics.data()).owner == -1);
+    CHECK(engine.minibatch(samples, kAlone, 0, kAgents, nullptr, rows, statistics.data()).owner ==
+          -1);
   }
   return agents.memory[0];
+}
+
+/// What three agents learn from where not all rows are everybody's: observations, actions and
+/// targets of each, with numbers in the rows of those who are absent that would spoil any sum.
+struct Visits {
+  static constexpr int kRows = 900, kObs = 12, kAgents = 3;  // two chunks
+  std::vector<std::uint8_t> obs = bytes(kRows, kObs, 2);
+  std::vector<std::uint8_t>
+      present;  ///< [S, N]: the first always, the second some, the third never
+  std::vector<std::int32_t> action;
+  std::vector<float> advantage, old, scale = std::vector<float>(kAgents, 1.0F);
+  std::vector<std::int64_t> own;  ///< rows of the second
+
+  Visits() {
+    for (int r = 0; r < kRows; ++r) {
+      const bool second = r % 3 != 1 && r < 850;
+      present.insert(present.end(), {1, second, 0});
+      if (second) own.push_back(r);
+      for (int i = 0; i < kAgents; ++i) action.push_back((r + i) * 7 % 4);
+    }
+    for (int i = 0; i < kAgents; ++i) {
+      for (int r = 0; r < kRows; ++r) {
+        const bool there = present[static_cast<std::size_t>(r * kAgents + i)] != 0;
+        advantage.push_back(there ? std::cos(static_cast<float>(i * kRows + r)) : NAN);
+        old.push_back(there ? -1.4F : NAN);
+      }
+    }
+  }
+
+  Samples samples(bool all) const {
+    return {.obs = {.bytes = obs.data(), .size = kObs},
+            .rows = kRows,
+            .action = action.data(),
+            .advantage = advantage.data(),
+            .advantage_scale = scale.data(),
+            .target = advantage.data(),
+            .old = old.data(),
+            .present = all ? nullptr : present.data()};
+  }
+};
+
+TEST_CASE("an agent learns from the rows in which it is present, and from nothing else") {
+  const Visits visits;
+  constexpr int kAgents = Visits::kAgents;
+  std::vector<std::int64_t> third;  // a minibatch: every third row
+  for (int r = 0; r < Visits::kRows; r += 3) third.push_back(r);
+  for (const std::string& set : instruction_sets()) {
+    for (const std::size_t threads : {1, 3}) {
+      for (const bool whole : {true, false}) {
+        const std::int64_t* index = whole ? nullptr : third.data();
+        const std::int64_t count = whole ? Visits::kRows : std::ssize(third);
+        std::vector<std::int64_t> own;
+        for (const std::int64_t row : visits.own) {
+          if (whole || row % 3 == 0) own.push_back(row);
+        }
+        Agents mixed(kAgents, 4, {20, 10}, Visits::kObs), alone = mixed;
+        const Agents untouched = mixed;
+        std::vector<Statistics> there(kAgents), apart(kAgents);
+        Engine engine(mixed.actors, mixed.stack(true), mixed.stack(false), threads, set);
+        Engine single(alone.actors, alone.stack(true), alone.stack(false), 1, set);
+        for (int k = 0; k < 3; ++k) {
+          CHECK(
+              engine
+                  .minibatch(visits.samples(false), kAlone, 0, kAgents, index, count, there.data())
+                  .owner == -1);
+          single.minibatch(visits.samples(true), kAlone, 0, 1, index, count, apart.data());
+          single.minibatch(visits.samples(true), kAlone, 1, 2, own.data(), std::ssize(own),
+                           apart.data());
+        }
+        for (int k = 0; k < 8; ++k) {
+          if (k % 4 == 1) continue;  // gradients of who has no rows are nobody's
+          CHECK(mixed.memory[k] == alone.memory[k]);
+          if (k % 4 == 0) CHECK(mixed.memory[k] != untouched.memory[k]);
+        }
+        CHECK(mixed.steps_a == std::vector<float>{3, 3, 0});
+        CHECK(mixed.steps_c == mixed.steps_a);
+        for (std::size_t i = 0; i < 3; ++i) {
+          CHECK(there[i].value_loss == apart[i].value_loss);
+          CHECK(there[i].actor_norm == apart[i].actor_norm);
+          CHECK((there[i].value_loss > 0) == (i < 2));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("rows that lie with two processes are counted by who is present in them") {
+  const Visits visits;
+  constexpr int kAgents = Visits::kAgents;
+  const std::int64_t totals[kAgents] = {Visits::kRows, std::ssize(visits.own), 0};
+  std::vector<std::int64_t> half[2];
+  for (int r = 0; r < Visits::kRows; ++r) half[r % 5 == 0].push_back(r);
+  Agents one(kAgents, 4, {20, 10}, Visits::kObs), two = one;
+  Engine whole(one.actors, one.stack(true), one.stack(false), 1, "");
+  Engine parted(two.actors, two.stack(true), two.stack(false), 1, "");
+  std::vector<Statistics> expected(kAgents), actual(kAgents);
+  const Samples samples = visits.samples(false);
+  whole.minibatch(samples, kAlone, 0, kAgents, nullptr, Visits::kRows, expected.data());
+  std::vector<double> sums(static_cast<std::size_t>(kAgents * Engine::kColumns), 0.0);
+  std::vector<float> actor(two.memory[1].size(), 0.0F), critic(two.memory[5].size(), 0.0F);
+  for (const std::vector<std::int64_t>& rows : half) {
+    std::vector<double> part(sums.size());
+    parted.gradient(samples, kAlone, 0, kAgents, rows.data(), std::ssize(rows), totals,
+                    part.data());
+    for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += part[k];
+    for (std::size_t k = 0; k < actor.size(); ++k) actor[k] += two.memory[1][k];
+    for (std::size_t k = 0; k < critic.size(); ++k) critic[k] += two.memory[5][k];
+  }
+  two.memory[1] = actor;
+  two.memory[5] = critic;
+  CHECK(parted.finish(samples, kAlone, 0, kAgents, totals, sums.data(), actual.data()).owner == -1);
+  CHECK(two.steps_a == std::vector<float>{1, 1, 0});
+  for (std::size_t i = 0; i < 3; ++i) {  // the same sums in another order
+    CHECK(actual[i].value_loss == doctest::Approx(expected[i].value_loss).epsilon(1e-6));
+    CHECK(actual[i].actor_norm == doctest::Approx(expected[i].actor_norm).epsilon(1e-5));
+    CHECK(actual[i].critic_norm == doctest::Approx(expected[i].critic_norm).epsilon(1e-5));
+  }
 }
 
 TEST_CASE("threads change nothing") {

@@ -1,8 +1,10 @@
 """How many steps per second other people's environments make, with one and with two workers.
 
     python measure.py [GAME ...] [--workers 1 2] [--out speed.csv]
+    python measure.py --page environments.md --out speed.csv
 
 Random legal actions, eight copies each; the median of interleaved rounds. Nothing else should run.
+The second form also puts the table where the page has its marks.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -22,6 +24,7 @@ import ascore
 GAMES = ("spread", "reference", "tag", "adversary", "foraging", "archers", "pursuit", "noughts",
          "connect_four", "cells", "signals", "cologne")  # fmt: skip
 COPIES = 8
+BEGIN, END = "<!-- begin: steps per second -->", "<!-- end: steps per second -->"
 
 
 def rate(env: Any, rng: np.random.Generator, seconds: float) -> float:
@@ -54,6 +57,38 @@ def measured(game: str, workers: list[int], rounds: int, seconds: float) -> dict
     return {"game": game, "agents": agents, **medians}
 
 
+def write(out: IO[str], rows: list[dict[str, Any]]) -> None:
+    """Writes the rows as CSV."""
+    writer = csv.DictWriter(out, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: steps per second with each number of workers, and the gain over the first."""
+    if not rows:
+        return "Not measured yet."
+    kinds = [key for key in rows[0] if key.startswith("workers_")]
+    names = [f"{key.removeprefix('workers_')} worker{'s' * (key != 'workers_1')}" for key in kinds]
+    lines = [f"| environment | agents | {' | '.join(names)} | gain |",
+             f"|---|---:|{'---:|' * len(kinds)}---:|"]  # fmt: skip
+    for row in rows:
+        rates = [float(row[key]) for key in kinds]
+        cells = [f"`{row['game']}`", row["agents"], *(f"{rate:,.0f}" for rate in rates)]
+        lines.append(f"| {' | '.join(map(str, cells))} | {rates[-1] / rates[0]:.2f} |")
+    return "\n".join(lines)
+
+
+def fill(page: str, rows: list[dict[str, Any]]) -> str:
+    """The text of a page with the table between its marks."""
+    before, mark, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (mark and end):
+        message = f"the page has no {BEGIN} followed by {END}; put them where the table belongs"
+        raise ValueError(message)
+    return f"{before}{mark}\n{table(rows)}\n{end}{after}"
+
+
 def main() -> None:
     """Writes one row per game."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -64,12 +99,19 @@ def main() -> None:
         "--seconds", type=float, default=1.0, help="per round and number of workers"
     )
     parser.add_argument("--out", type=Path, help="CSV file; nothing = standard output")
+    parser.add_argument("--page", type=Path, help="Markdown file whose table to replace")
     given = parser.parse_args()
-    rows = [measured(game, given.workers, given.rounds, given.seconds) for game in given.games]
-    with given.out.open("w", newline="") if given.out else sys.stdout as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    rows: list[dict[str, Any]] = []
+    for game in given.games:
+        rows.append(measured(game, given.workers, given.rounds, given.seconds))
+        print(*rows[-1].values(), file=sys.stderr, flush=True)
+        if given.out:
+            with given.out.open("w", newline="") as file:
+                write(file, rows)
+    if not given.out:
+        write(sys.stdout, rows)
+    if given.page:
+        given.page.write_text(fill(given.page.read_text(), rows))
 
 
 if __name__ == "__main__":

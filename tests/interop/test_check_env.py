@@ -99,7 +99,6 @@ def test_a_game_of_pettingzoo() -> None:
             "observations",
             "'cow_0' 2, 'cow_1' 3; shorter ones are padded",
         ),
-        ("Meadow", {"cows": 3, "leave": True}, "agents", "left before the others"),
         ("Meadow", {"cows": 1}, "agents", "a single agent has no one to hear"),
         ("Lingering", {}, "agents", "stayed in `agents` after terminating or being truncated"),
         ("Lingering", {}, "observations", "is not in Box(0.0, 1.0, (2,), float32): it is float64"),
@@ -115,6 +114,44 @@ def test_what_can_be_trained_on_with_reservations(
     texts = verdicts(f"python_envs:{target}", **params)
     assert not any(key.startswith("problem") for key in texts)
     assert any(text in finding for finding in texts[f"advice: {topic}"]), texts
+
+
+def attendance(target: str, **params: Any) -> list[tuple[str, str]]:
+    """What is found of agents that are not always there: verdicts and texts."""
+    found = examine(target, params, steps=60).findings
+    return [(f.verdict, f.found) for f in found if f.topic == "agents"][1:]
+
+
+def test_agents_that_leave_or_come_are_named_with_the_steps_after_which_they_do() -> None:
+    assert attendance("python_envs:Meadow", cows=3) == []
+    ((verdict, text),) = attendance("python_envs:Meadow", cows=3, leave=True)
+    assert verdict == "good"
+    assert text.startswith(
+        "'cow_0' left before the others after 2 steps, 15 times; 'cow_1' left before the others "
+        "after 3 steps, 15 times (15 episodes of random play); "
+    )
+    stays = [[0, 7, "late"], [2, 4, "out"], [0, 1, ""]]  # 60 steps: eight episodes and a half
+    there, missing = attendance("comers:Inn", stays=stays, never=2)
+    assert there[0] == "good"
+    assert there[1].startswith(
+        "'guest_1' came after 2 steps, 9 times and left before the others after 4 steps, 8 times; "
+        "'guest_2' left before the others after 1 step, 9 times (9 episodes of random play); "
+    )
+    assert missing == ("advice", "never there in 60 random steps: 'guest_3', 'guest_4'")
+
+
+def test_many_agents_that_leave_are_counted() -> None:
+    (_, text), (_, missing) = attendance(
+        "comers:Inn", guests=9, stays=[[0, 7, "late"], *[[0, 3, ""]] * 8], never=7
+    )
+    assert text.count("left before the others after 3 steps") == 6
+    assert "'guest_6' left before the others after 3 steps, 9 times; 2 more likewise (9 epi" in text
+    assert missing.endswith("'guest_13', 'guest_14' and 1 more")
+
+
+def test_agents_that_come_back_are_counted_each_time() -> None:
+    (found,) = attendance("comers:Inn", guests=2, stays=[[0, 7, "late"], [0, 2, ""]], again=True)
+    assert "'guest_1' came after 4 steps, 8 times and left before the others after 2" in found[1]
 
 
 @pytest.mark.parametrize(

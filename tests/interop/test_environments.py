@@ -139,3 +139,21 @@ def test_the_page_has_what_the_registry_came_to() -> None:
     trained = [row for row in tried if "trained" in (row["as shipped"], row["with it"])]
     assert len(trained) >= 26
     assert registry.table(tried) in (ROOT / "docs" / "environments.md").read_text()
+
+
+def test_the_page_has_the_steps_per_second() -> None:
+    measure = module("measure")
+    measured = rows("speed") if (RESULTS / "speed.csv").exists() else []
+    page = (ROOT / "docs" / "environments.md").read_text()
+    assert measure.fill(page, measured) == page
+    made = [{"game": "tag", "agents": 4, "workers_1": "2000", "workers_2": "3500"}]
+    lines = measure.fill(page, made).splitlines()
+    place = lines.index(measure.BEGIN)
+    assert lines[place + 1 : place + 5] == [
+        "| environment | agents | 1 worker | 2 workers | gain |",
+        "|---|---:|---:|---:|---:|",
+        "| `tag` | 4 | 2,000 | 3,500 | 1.75 |",
+        measure.END,
+    ]
+    with pytest.raises(ValueError, match="put them where the table belongs"):
+        measure.fill("no marks", made)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from resumption import require_equal, require_resumed_equals_undisturbed
 
 import ascore
 from ascore.config import Config
-from ascore.runs import checkpoint
 
 QUICK: dict[str, Any] = {
     "env": "comers:Inn",
@@ -23,19 +22,6 @@ QUICK: dict[str, Any] = {
     "iterations": 2,
     "rollout_steps": 5,
 }
-
-
-def records(run: ascore.Run) -> list[dict[str, Any]]:
-    lines = (run.path / "metrics.jsonl").read_text().splitlines()
-    return [{**json.loads(line), "seconds": 0} for line in lines]
-
-
-def require_equal(one: ascore.Run, other: ascore.Run) -> None:
-    a, b = (checkpoint.load(run.path) for run in (one, other))
-    for key in a.arrays.keys() - {"env"}:
-        np.testing.assert_array_equal(a.arrays[key], b.arrays[key], err_msg=key)
-    assert len(records(one)) > 6
-    assert records(one) == records(other)
 
 
 @pytest.mark.parametrize("algorithm", ["as", "vs"])
@@ -55,11 +41,7 @@ def test_stopped_and_resumed_equals_undisturbed(
     tmp_path: Path, algorithm: str, backend: str
 ) -> None:
     config = Config(**QUICK, algorithm=algorithm, backend=backend)
-    whole = ascore.train(config, tmp_path / "whole")
-    count = iter(range(100))
-    parts = ascore.train(config, tmp_path / "parts", stop=lambda: next(count) == 3)
-    assert len(parts.metrics) == 4
-    require_equal(ascore.resume(parts.path), whole)
+    require_resumed_equals_undisturbed(config, tmp_path)
 
 
 def test_a_run_says_what_each_agent_earned_while_it_was_there(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from resumption import require_resumed_equals_undisturbed
 
 import ascore
 from ascore.config import Config
@@ -36,19 +37,8 @@ def test_stopped_and_resumed_equals_undisturbed(
     tmp_path: Path, algorithm: str, backend: str
 ) -> None:
     config = Config(**QUICK, algorithm=algorithm, backend=backend)
-    whole = ascore.train(config, tmp_path / "whole")
-    count = iter(range(100))
-    parts = ascore.train(config, tmp_path / "parts", stop=lambda: next(count) == 3)
-    assert len(parts.metrics) == 4
-    resumed = ascore.resume(parts.path)
-    a, b = (checkpoint.load(run.path) for run in (whole, resumed))
-    for key in a.arrays.keys() - {"env"}:
-        np.testing.assert_array_equal(a.arrays[key], b.arrays[key], err_msg=key)
-    lines = [(run.path / "metrics.jsonl").read_text().splitlines() for run in (whole, resumed)]
-    records = [[{**json.loads(line), "seconds": 0} for line in each] for each in lines]
-    assert len(records[0]) > 6
-    assert records[0] == records[1]
-    assert a.spec["action_counts"] == [3, 2]
+    whole = require_resumed_equals_undisturbed(config, tmp_path)
+    assert checkpoint.load(whole.path).spec["action_counts"] == [3, 2]
 
 
 @pytest.mark.parametrize("algorithm", ["as", "cppo"])

@@ -22,6 +22,7 @@ from ascore.envs.adapters.probe import learn_horizon
 from ascore.envs.vec_env import Spec, VecEnv, check_bins
 from ascore.errors import EnvError
 from ascore.interop import adapted, costs, trial
+from ascore.interop.attendance import attendance
 from ascore.interop.findings import Finding, Report, report
 from ascore.interop.interests import interests
 
@@ -87,6 +88,7 @@ def examine(
         trial.rewards(result, shape, trace)
         interests(result, shape.agents, trace.reward)
         trial.masks(result, shape, trace)
+        attendance(result, shape, trace)
         with _made(result, create) as raw:
             _raw_episodes(result, raw, shape, steps, seed)
         with batch(2) as env:
@@ -223,7 +225,6 @@ def _raw_episodes(result: Report, env: Any, shape: Layout, steps: int, seed: int
     choices = np.random.default_rng(seed)
     outside: str | None = None
     lengths: list[int] = []
-    left_early: set[Any] = set()
     stayed: set[Any] = set()
     overran, steps_done = False, 0
     spaces_of = dict(zip(shape.agents, shape.obs_spaces, strict=True))
@@ -242,8 +243,6 @@ def _raw_episodes(result: Report, env: Any, shape: Layout, steps: int, seed: int
             steps_done, length = steps_done + 1, length + 1
             gone = {a for a in acting if terminations[a] or truncations[a]}
             stayed |= gone & set(env.agents)
-            if gone and gone < set(acting):
-                left_early |= gone
             if not set(env.agents) - gone:
                 lengths.append(length)
                 break
@@ -261,14 +260,6 @@ def _raw_episodes(result: Report, env: Any, shape: Layout, steps: int, seed: int
             "advice",
             f"{_listed(tuple(stayed))} stayed in `agents` after terminating or being truncated",
             "remove an agent from `agents` in the step that ends it; training treats it as gone",
-        )
-    if left_early:
-        result.add(
-            "agents",
-            "advice",
-            f"{_listed(tuple(left_early))} left before the others; until the episode ends for all, "
-            "an agent that left observes zeros and gets reward 0",
-            "none needed, if this is intended",
         )
     _ends(result, lengths, shape.horizon, steps_done, overran)
 

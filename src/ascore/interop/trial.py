@@ -39,6 +39,7 @@ class Trace:
         largest: of all observation entries, the absolute value.
         seconds: spent in the steps.
         illegal: of each agent's own actions, the share that was not legal, [N].
+        present: bool [T, N], who was there before each step.
     """
 
     obs: list[bytes]
@@ -47,6 +48,7 @@ class Trace:
     largest: float
     seconds: float
     illegal: npt.NDArray[np.float64]
+    present: npt.NDArray[np.bool_]
 
     @property
     def steps_per_second(self) -> float:
@@ -78,6 +80,7 @@ def play(
     uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
     obs: list[bytes] = []
     reward, ended = [], []
+    present = np.ones((steps, env.spec.num_agents), dtype=np.bool_)
     largest = seconds = 0.0
     own = (~padding(env.spec.action_counts, env.spec.num_actions)).view(np.uint8)
     illegal = np.zeros(env.spec.num_agents)
@@ -89,15 +92,17 @@ def play(
         env.uniforms(uniform)
         start = time.perf_counter()
         legal = np.broadcast_to(own, (env.num_envs, *own.shape)) if env.legal is None else env.legal
-        there = 1 if env.present is None else env.present[0]
-        illegal += there * (1 - legal[0].sum(axis=-1) / own.sum(axis=-1))
+        if env.present is not None:
+            present[t] = env.present[0]
+        illegal += present[t] * (1 - legal[0].sum(axis=-1) / own.sum(axis=-1))
         env.step(drawn(legal, uniform))
         seconds += time.perf_counter() - start
         reward.append(env.reward[0].copy())
         ended.append([env.terminated[0], env.truncated[0]])
         if progress is not None:
             progress(t + 1, steps)
-    return Trace(obs, np.array(reward), np.array(ended), largest, seconds, illegal / steps)
+    share = illegal / steps
+    return Trace(obs, np.array(reward), np.array(ended), largest, seconds, share, present)
 
 
 def masks(result: Report, layout: Layout, trace: Trace) -> None:
