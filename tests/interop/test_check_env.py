@@ -118,8 +118,8 @@ def test_what_can_be_trained_on_with_reservations(
 
 def attendance(target: str, **params: Any) -> list[tuple[str, str]]:
     """What is found of agents that are not always there: verdicts and texts."""
-    found = examine(target, params, steps=60).findings
-    return [(f.verdict, f.found) for f in found if f.topic == "agents"][1:]
+    findings = examine(target, params, steps=60).findings
+    return [(each.verdict, each.found) for each in findings if each.topic == "agents"][1:]
 
 
 def test_agents_that_leave_or_come_are_named_with_the_steps_after_which_they_do() -> None:
@@ -150,8 +150,10 @@ def test_many_agents_that_leave_are_counted() -> None:
 
 
 def test_agents_that_come_back_are_counted_each_time() -> None:
-    (found,) = attendance("comers:Inn", guests=2, stays=[[0, 7, "late"], [0, 2, ""]], again=True)
-    assert "'guest_1' came after 4 steps, 8 times and left before the others after 2" in found[1]
+    ((_, text),) = attendance(
+        "comers:Inn", guests=2, stays=[[0, 7, "late"], [0, 2, ""]], again=True
+    )
+    assert "'guest_1' came after 4 steps, 8 times and left before the others after 2" in text
 
 
 @pytest.mark.parametrize(
