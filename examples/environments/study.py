@@ -45,11 +45,18 @@ SHARED: dict[str, Any] = {
 """What all games share: found on seeds 100 and above, which play no part in the tables."""
 
 GAMES: dict[str, dict[str, Any]] = {
+    "adversary": {
+        "episodes": 480,
+        "anticipation": "correction",
+        "penalty_weight": 1.0,
+        "iterations": 16,
+        "lr_decay": "linear",
+    },
     "reference": {"episodes": 1200},
     "beach": {"episodes": 3000},
     "foraging": {"episodes": 400},
 }
-"""What each game has of its own; `episodes` is what some ten seconds of a core are enough for."""
+"""What each game has of its own; `episodes` is what 10 to 20 seconds of a core are enough for."""
 
 COLUMNS = ("game", "algorithm", "seed", "settings", "team_return", "low", "high", "agent_returns",
            "entropy", "seconds")  # fmt: skip
