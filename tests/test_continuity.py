@@ -19,7 +19,9 @@ What has to agree how well:
 - Probabilities: to 1e-6. They are computed in double precision and rounded once, to float32.
 - What comes of resuming with `backend = fused`: to the bit, on x86-64 with the release of PyTorch
   that recorded it. The portable instructions are neither contracted nor reordered, and MKL_CBWR
-  makes MKL add up in the same order everywhere, so there is one result.
+  makes MKL add up in the same order everywhere, so there is one result. Runs that normalise their
+  advantages are excepted: that version left a square root to PyTorch, whose last bit depends on the
+  processor.
 - What comes of resuming with other backends, and with all on other machines: parameters to 2e-5,
   metrics to 1e-4. PyTorch's products and Numba's kernel add up in an order that depends on the
   processor, and Adam divides such differences by small numbers. Between instruction sets of one
@@ -340,6 +342,7 @@ def test_policy(given: dict[str, Any], name: str):
 def test_resumed(given: dict[str, Any], out: Path, name: str):
     entry, wanted = of(given["runs"], name), EXPECTED["runs"][name]
     exact = bool(wanted["bits"]) and given["made_with"] == EXPECTED["made_with"]
+    exact = exact and not wanted["config"]["advantage_normalization"]
     agree(entry["resumed"], wanted["resumed"], *(EXACT_METRICS if exact else METRICS))
     with np.load(out / "resumed.npz") as now, np.load(FIXTURES / "resumed.npz") as then:
         for key in (f"{name}/actor", f"{name}/critic"):

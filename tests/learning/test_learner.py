@@ -204,6 +204,15 @@ def test_normalised_advantages_have_mean_0_and_deviation_1_per_agent():
     torch.testing.assert_close(rows.advantage.std(dim=1), torch.ones(3))
 
 
+def test_normalised_advantages_are_the_same_on_every_processor():
+    """Square roots are rounded correctly, which PyTorch's are only on some."""
+    size = np.arange(1, 4001, dtype=np.float32)
+    advantage = np.stack([size, -size], axis=1)  # the mean is 0 and the mean square exact
+    spread = np.sqrt(size * size * np.float32(2))
+    wanted = advantage / (spread[:, None] + np.float32(1e-8))
+    np.testing.assert_array_equal(normalized(torch.from_numpy(advantage), Ranks()), wanted)
+
+
 def test_a_zero_correction_repeats_the_received_policies():
     learner, collector = session(anticipation="correction")
     rollout = collector.collect(learner.actor)

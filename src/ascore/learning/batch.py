@@ -139,13 +139,16 @@ def normalized(advantage: Tensor, ranks: Ranks, presence: Presence | None = None
         own = advantage - torch.from_numpy(presence.mean(advantage.numpy()))[:, None]
         variance = torch.from_numpy(presence.mean(own.square().numpy()))
         count = torch.from_numpy(presence.counts())
-        deviation = (variance * (count / (count - 1).clamp(min=1))).sqrt().float()
+        deviation = torch.from_numpy(
+            np.sqrt((variance * (count / (count - 1).clamp(min=1))).numpy())
+        ).float()
         return own / (deviation[:, None] + 1e-8)
     total = advantage.shape[1] * ranks.size
     centre = ranks.mean(advantage.mean(dim=1).numpy())
     centred = advantage - torch.from_numpy(centre)[:, None]
     square = ranks.mean(centred.square().mean(dim=1).numpy())
-    spread = torch.from_numpy(square * (total / max(total - 1, 1))).sqrt()
+    # Not by PyTorch, whose square roots differ between processors in their last bit.
+    spread = torch.from_numpy(np.sqrt(square * (total / max(total - 1, 1))))
     return centred / (spread[:, None] + 1e-8)
 
 
