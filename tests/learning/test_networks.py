@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from ascore.algorithms.terms import own_policy
-from ascore.learning.networks import Actor, Critic, StackedMLP
+from ascore.learning.networks import Actor, Critic, StackedMLP, orthogonal
 
 N, A, OBS, H = 3, 4, 5, (16, 8)
 
@@ -120,3 +121,18 @@ def test_critics_are_independent():
     (gradient,) = torch.autograd.grad(value[1].sum(), critic.net.layers[0][0])
     assert (gradient[1] != 0).any()
     assert (gradient[[0, 2]] == 0).all()
+
+
+def test_first_weights_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch):
+    """More than one would round otherwise, and spin on a busy machine."""
+    threads, qr = [], np.linalg.qr
+
+    def watched(matrix: np.ndarray):
+        threads.extend(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+        return qr(matrix)
+
+    monkeypatch.setattr(np.linalg, "qr", watched)
+    with threadpool_limits(2, "blas"):
+        orthogonal(np.random.default_rng(0), 4, 3, 1.0)
+    assert threads
+    assert set(threads) == {1}

@@ -9,10 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from ascore.algorithms.heads import NOBODY, Heads
@@ -93,12 +95,19 @@ def layer_slots(sizes: Sequence[int]) -> list[tuple[slice, slice]]:
     return slots
 
 
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
 def orthogonal(
     rng: np.random.Generator, n_in: int, n_out: int, gain: float
 ) -> npt.NDArray[np.float32]:
     """Orthogonal matrix [in, out] times gain (Saxe et al. 2014)."""
     normal = rng.standard_normal((max(n_in, n_out), min(n_in, n_out)))
-    q, r = np.linalg.qr(normal)
+    # More threads would gain nothing, round otherwise, and spin where others use the processors.
+    with _libraries().limit(limits=1, user_api="blas"):
+        q, r = np.linalg.qr(normal)
     q = q * np.sign(np.diag(r))
     return np.ascontiguousarray(gain * (q if n_in >= n_out else q.T), dtype=np.float32)
 
