@@ -246,18 +246,18 @@ def draw(table: Sequence[dict[str, Any]], out: Path) -> None:
             label=f"weights, gradients and moments: {label}",
         )
     ticks = sorted({row["agents"] for row in table})
-    titles = {
-        left: "CPU time of one update, ms (bands: minimum to maximum)",
+    quantities = {
+        left: "CPU time of one update, ms (band: minimum to maximum)",
         right: "memory in addition to imports, MB",
     }
-    for panel, title in titles.items():
+    for panel, quantity in quantities.items():
         panel.set_xscale("log", base=2)
         panel.set_yscale("log")
         panel.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
         panel.minorticks_off()
         panel.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda y, _: f"{y:,g}"))
         panel.set_xlabel("agents N")
-        panel.set_title(title, fontsize=11)
+        panel.set_ylabel(quantity)
         panel.grid(alpha=0.3)
         panel.legend(frameon=False, fontsize=8, loc="upper left")
         low, high = panel.get_ylim()

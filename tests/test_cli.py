@@ -125,6 +125,20 @@ def test_long_jobs_report_their_progress(
     assert capsys.readouterr().err == "2 of 9 frames drawn\n4 of 9 frames drawn\n"
 
 
+def test_progress_counts_what_several_runs_take_together(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    clock = iter([100.0, 101.0, 103.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    patience = Patience("evaluation episodes")
+    first, second = (patience.part(k, 2) for k in range(2))
+    first(1, 5)
+    first(4, 5)
+    second(3, 5)
+    lines = "4 of 10 evaluation episodes\n8 of 10 evaluation episodes\n"
+    assert capsys.readouterr().err == lines
+
+
 def test_compare_trains_both_and_shows_them_side_by_side(
     here: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -18,7 +18,7 @@ from ascore.coercion import coerce, require
 from ascore.display import html_table
 from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
-from ascore.reading import TOML_LIMIT, read_regular, require_few_keys, toml
+from ascore.reading import TOML_LIMIT, read_regular, reason, require_few_keys, toml
 
 # Lower bounds that are part of a key's meaning; checked when a configuration is made.
 _AT_LEAST: dict[str, float] = {
@@ -405,7 +405,9 @@ def read_config(path: str | Path, *, links: bool = True) -> dict[str, Any]:
     try:
         return toml(read_regular(path, TOML_LIMIT, links=links))
     except (OSError, ValueError) as error:
-        message = f"configuration {path} cannot be read: {error}; restore or rewrite the file"
+        message = (
+            f"configuration {path} cannot be read: {reason(error)}; restore or rewrite the file"
+        )
         raise ConfigError(message) from error
 
 

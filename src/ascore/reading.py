@@ -97,6 +97,11 @@ def read_regular(path: str | Path, limit: int | None = None, *, links: bool = Fa
         return read_all(file, size, path)
 
 
+def reason(error: Exception) -> str:
+    """Why a file cannot be read, without its name and the system's number."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def read_all(file: BinaryIO, size: int, path: str | Path) -> bytes:
     """The next `size` bytes of a file; raises OSError if they do not fit in memory."""
     try:

@@ -36,6 +36,12 @@ with Progress() as progress:
 """
 
 
+TEXTS = (
+    ["--help"], ["train", "--help"], ["party", "--help"], ["certs", "--help"], ["report", "--help"],
+    ["watch", "--help"], ["envs"], ["envs", "harvest"],
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Seen:
     """What a terminal showed.
@@ -126,7 +132,7 @@ def test_a_pipe_gets_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["envs"], ["envs", "harvest"]])
+@pytest.mark.parametrize("words", TEXTS, ids=" ".join)
 def test_texts_fit_and_titles_are_bold(words: list[str], columns: int, tmp_path: Path) -> None:
     seen = on_terminal(["-m", "ascore", *words], columns, tmp_path)
     plain = on_terminal(["-m", "ascore", *words], columns, tmp_path, NO_COLOR="1")

@@ -185,6 +185,24 @@ def test_nothing_is_cut_off_and_no_label_is_over_another(
                        for one, other in combinations(labels, 2))  # fmt: skip
 
 
+@pytest.mark.parametrize("updates", [2, 6, 10, 50, 400, 3000])
+def test_bytes_have_units_and_no_label_over_another(tmp_path: Path, updates: int) -> None:
+    """Whether the axis spans a part of a power of ten or several."""
+    made_run(tmp_path / "run", list(np.linspace(-120, -60, updates)), bytes_sent=61_440)
+    figure = plot(tmp_path, against="bytes")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    ticks = [*axes.xaxis.get_major_ticks(), *axes.xaxis.get_minor_ticks()]
+    labels = [t.label1 for t in ticks if t.label1.get_text() and low <= t.get_loc() <= high]
+    assert 2 <= len(labels) <= 9
+    assert all(text.get_text().endswith(("kB", "MB", "GB")) for text in labels)
+    assert {text.get_fontsize() for text in labels} == {charts.SMALL}
+    boxes = [text.get_window_extent(renderer) for text in labels]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
 def test_an_axis_shows_what_counts_and_says_what_it_cuts(tmp_path: Path) -> None:
     returns = [-788.0 * 0.8**k - 14 for k in range(50)]
     made_run(tmp_path / "run", returns, env_params={"num_agents": 2})

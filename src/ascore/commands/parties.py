@@ -20,7 +20,7 @@ class PartyOptions(Line):
     """Train one agent in a process of its own, with its own reward, or look at such parties.
 
     run is one agent, host the environment; both read --config. status takes folders of parties, and
-    audit the audit logs of two: whether they tell the same.
+    audit the audit logs of two, and says whether they agree.
     """
 
     usage: ClassVar[str] = "party WHAT"
@@ -98,12 +98,12 @@ def party(argv: list[str]) -> int:
 
 
 def _run(options: PartyOptions) -> int:
+    from ascore.parties.settings import PartySettings
     from ascore.runtime.progress import waiting
 
+    settings = PartySettings.load(options.config)  # before PyTorch is loaded
     with waiting("loading PyTorch"):
-        from ascore.parties.settings import PartySettings
         from ascore.parties.start import run_host, run_party
-    settings = PartySettings.load(options.config)
     stop = stop_on_signal()
 
     def start(trust: bool) -> int:
@@ -128,11 +128,15 @@ def _progress() -> Any:
     return show
 
 
+def _lacking(what: str, paths: str) -> UsageError:
+    return UsageError(f"party {what} needs {paths}, as in: ascore party {what} firm-a firm-b")
+
+
 def _status(options: PartyOptions) -> int:
     from ascore.parties.archive import status_of
 
     if not options.paths:
-        raise missing(PartyOptions, "the folders of parties")
+        raise _lacking(options.what, "the folders of parties")
     rows = [status_of(path) for path in options.paths]
     if options.json:
         print_json({"parties": rows})
@@ -152,7 +156,7 @@ def _audit(options: PartyOptions) -> int:
     from ascore.parties.audit import AUDIT, reconcile
 
     if len(options.paths) != 2:
-        raise missing(PartyOptions, "two audit logs")
+        raise _lacking(options.what, "the logs of two parties")
     first, second = (path / AUDIT if path.is_dir() else path for path in options.paths)
     agreement = reconcile(first, second)
     a, b = agreement.parties

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,7 +150,7 @@ def _train_and_show(
     runs = [replace(run, path=here / run.path) for run in runs]  # evaluation may go elsewhere too
     if not all(run.finished for run in runs):
         return _interrupted([_shown(run, out, here) for run in runs])
-    played = [_evaluation(run, episodes) for run in runs]
+    played = _evaluations(runs, episodes)
     anchors = anchors or _random_play(config, episodes)
     results = [(_shown(run, out, here), result) for run, result in zip(runs, played, strict=True)]
     if as_json:
@@ -183,13 +183,18 @@ def _warn_if_uniform(results: list[tuple[Run, Evaluation | None]]) -> None:
             print(f"ascore: {text}", file=sys.stderr)
 
 
-def _evaluation(run: Run, episodes: int) -> Evaluation | None:
-    """New episodes of a finished run; None if none are wanted."""
+def _evaluations(runs: Sequence[Run], episodes: int) -> list[Evaluation | None]:
+    """New episodes of finished runs, one after the other; None each if none are wanted."""
     from ascore.runs.evaluation import evaluate
     from ascore.runtime.progress import Patience
 
+    if not episodes:
+        return [None] * len(runs)
     patience = Patience("evaluation episodes")
-    return evaluate(run, episodes=episodes, report=patience.update) if episodes else None
+    return [
+        evaluate(run, episodes=episodes, report=patience.part(k, len(runs)))
+        for k, run in enumerate(runs)
+    ]
 
 
 def resume(argv: list[str]) -> int:
@@ -229,7 +234,7 @@ def resume(argv: list[str]) -> int:
         return 0
     if not run.finished:
         return _interrupted([run])
-    evaluation = _evaluation(replace(run, path=here / run.path), options.evaluate)
+    (evaluation,) = _evaluations([replace(run, path=here / run.path)], options.evaluate)
     if options.json:
         print_json(outcome(run, evaluation))
     else:

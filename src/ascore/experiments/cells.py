@@ -11,7 +11,7 @@ from typing import Any
 from ascore.config import Config
 from ascore.errors import ConfigError, RunError
 from ascore.experiments.places import place, require_names
-from ascore.reading import JSON_LIMIT, read_regular, strict_json
+from ascore.reading import JSON_LIMIT, read_regular, reason, strict_json
 from ascore.runs.evaluation import evaluate
 from ascore.runs.files import json_text, unwritable, write_atomic
 from ascore.runs.lock import alone
@@ -109,7 +109,8 @@ def read_list(out: Path, *, trust: bool = False) -> list[Cell]:
     try:
         values = strict_json(read_regular(path, LIST_LIMIT))
     except (OSError, ValueError) as error:
-        message = f"{path} cannot be read: {error}; give the folder of a sweep or a study as --out"
+        why = reason(error)
+        message = f"{path} cannot be read: {why}; give the folder of a sweep or a study as --out"
         raise RunError(message) from error
     if not isinstance(values, list):
         message = f"{path} holds no list of cells; give the folder of a sweep or a study as --out"

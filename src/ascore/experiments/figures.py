@@ -206,7 +206,7 @@ def _anticipations(findings: Findings) -> Picture:
         ("anticipated_towards", 'share of anticipated\nactions "towards"'),
         ("anticipation_mse", "mean squared error of\nanticipated probabilities"),
     )
-    figure, grid = charts.figure(2, 2, 2 * 1.9 + 0.7)
+    figure, grid = charts.figure(2, 2, 2 * 1.9 + 0.7, sharey="row")
     figure.suptitle(findings.record["title"], fontsize=charts.LARGE + 1)
     for row, (metric, name) in enumerate(rows):
         for agent in range(2):
@@ -215,11 +215,12 @@ def _anticipations(findings: Findings) -> Picture:
             if len(x):
                 look = Look(AGENTS[agent], charts.MARKERS[agent], "-")
                 charts.draw_curve(axes, x, band(curves), look, (0, 1), "")
-            axes.set_ylim(*((0.0, 1.02) if row == 0 else (0.0, None)))
             charts.name_axes(axes, "episodes", left=False)
             if row == 0:
                 axes.set_xlabel("")
             if agent == 0:
                 axes.set_ylabel(name, fontsize=charts.NORMAL)
-            axes.set_title(f"agent {agent + 1} of agent {2 - agent}", fontsize=charts.LARGE)
+            title = f"agent {agent + 1}, of agent {2 - agent}'s actions"
+            axes.set_title(title, fontsize=charts.LARGE, loc="left")
+        axes.set_ylim(*((0.0, 1.02) if row == 0 else (0.0, None)))  # of both panels
     return figure

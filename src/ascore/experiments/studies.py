@@ -100,7 +100,7 @@ AS, VPS, VS, PS, IPPO, CPPO = (
         ("vs", "VS"),
         ("ps", "PS"),
         ("ippo", "Independent PPO"),
-        ("cppo", "Centralized PPO"),
+        ("cppo", "Centralised PPO"),
     )
 )
 SHARING = (AS, VPS, VS, PS)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ascore.config import Config
 from ascore.errors import CheckpointError, PartyError
-from ascore.reading import JSON_LIMIT, read_regular
+from ascore.reading import JSON_LIMIT, read_regular, reason
 from ascore.runs import checkpoint
 from ascore.runs.files import json_text, unwritable, write_atomic
 from ascore.runs.logs import MetricsLog
@@ -207,7 +207,9 @@ def status_of(folder: Path) -> dict[str, Any]:
     try:
         values = json.loads(read_regular(path, JSON_LIMIT))
     except (OSError, ValueError, RecursionError) as error:
-        message = f"{path} cannot be read: {error}; give the folder of a party that has begun"
+        message = (
+            f"{path} cannot be read: {reason(error)}; give the folder of a party that has begun"
+        )
         raise PartyError(message) from error
     if not isinstance(values, dict):
         message = f"{path} holds no status; give the folder of a party that has begun"

@@ -11,12 +11,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import offset_copy
 
 from ascore.errors import RunError
@@ -84,14 +85,16 @@ def looks(algorithms: Sequence[str]) -> list[Look]:
     return made
 
 
-def figure(rows: int, columns: int, height: float, *, sharey: bool = False) -> tuple[Picture, Any]:
+def figure(
+    rows: int, columns: int, height: float, *, sharey: bool | Literal["row"] = False
+) -> tuple[Picture, Any]:
     """A figure of panels, each as wide as a column, and its grid of axes [rows, columns].
 
     Args:
         rows: rows of panels.
         columns: columns of panels.
         height: of the figure, inches.
-        sharey: whether all panels have the same vertical axis.
+        sharey: whether all panels, or those of a row, have the same vertical axis.
     """
     width = COLUMN if columns == 1 else PAGE / 2 * columns
     made = Picture(figsize=(width, height), layout="constrained")
@@ -257,6 +260,28 @@ def name_axes(axes: Any, quantity: str, *, left: bool) -> None:
     if quantity == "episodes":
         axes.xaxis.set_major_formatter(_thousands)
         axes.xaxis.get_major_locator().set_params(nbins=5)
+    else:
+        axes.xaxis.set_major_formatter(_units)
+        if axes.get_xscale() == "log":
+            low, high = axes.get_xlim()
+            axes.xaxis.set_major_locator(_locator(math.log10(high / low)))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _locator(decades: float) -> Locator:
+    """Few ticks on a logarithmic axis that is so many powers of ten long."""
+    if decades < 0.7:
+        return MaxNLocator(3)
+    subs = (1.0, 2.0, 5.0) if decades < 1.5 else (1.0, 3.0) if decades < 2.5 else (1.0,)
+    return LogLocator(subs=subs, numticks=9)
+
+
+def _units(value: float, position: int | None = None) -> str:
+    """A number of bytes as on an axis: 500 B, 20 kB, 1.5 MB."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g} B" if value else "0"
 
 
 def _thousands(value: float, position: int | None = None) -> str:

@@ -81,7 +81,7 @@ def report(
     readings = [shelf.read(entry) for entry in entries(folders)]
     require_readable(readings)
     if episodes:
-        readings = [_evaluated(reading, episodes, trust, progress) for reading in readings]
+        readings = _with_evaluations(readings, episodes, trust, progress)
     sorted_out = chapters(readings)
     shown = replays(sorted_out, drawing) if with_replays else {}
     made = {"command": command, "time": now(), "machine": machine}
@@ -109,10 +109,24 @@ def now() -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def _evaluated(reading: Reading, episodes: int, trust: bool, progress: Report | None) -> Reading:
+def _with_evaluations(
+    readings: Sequence[Reading], episodes: int, trust: bool, progress: Report | None
+) -> list[Reading]:
+    """The same, finished runs evaluated; `progress` counts the episodes of all together."""
+    made = list(readings)
+    lacking = [k for k, r in enumerate(made) if r.status == "finished" and r.evaluation is None]
+    for before, k in enumerate(lacking):
+
+        def report(done: int, total: int, before: int = before) -> None:
+            if progress is not None:
+                progress(before * total + done, len(lacking) * total)
+
+        made[k] = _evaluated(made[k], episodes, trust, report)
+    return made
+
+
+def _evaluated(reading: Reading, episodes: int, trust: bool, progress: Report) -> Reading:
     """A finished run with its evaluation, or with the reason why it has none."""
-    if reading.status != "finished" or reading.evaluation is not None:
-        return reading
     try:
         result = evaluate(reading.entry.folder, episodes=episodes, trust=trust, report=progress)
     except (AscoreError, ValueError, TypeError, MemoryError) as error:

@@ -200,9 +200,9 @@ def require_manifest(run: Path, name: str | None = None) -> None:
     """Refuses a checkpoint whose manifest `load` would refuse, before anything is loaded for it.
 
     Raises:
-        CheckpointError: as `load`; no error if the run has no checkpoint yet.
+        CheckpointError: as `load`, or there is no run; no error if it has no checkpoint yet.
     """
-    if folders(run):
+    if folders(run) or not (Path(run) / CONFIG).exists():
         _described(run, name)
 
 

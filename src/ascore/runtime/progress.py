@@ -235,6 +235,10 @@ class Patience:
             self._due = now + PATIENCE_SECONDS
             print(f"{done} of {total} {self.what}", file=sys.stderr, flush=True)
 
+    def part(self, index: int, parts: int) -> Callable[[int, int], None]:
+        """The `update` of one of several jobs of the same length, which are counted together."""
+        return lambda done, total: self.update(index * total + done, parts * total)
+
 
 @contextmanager
 def waiting(what: str, seconds: float = SOON) -> Iterator[None]:
