@@ -25,7 +25,8 @@ class Delivery(Protocol):
         """One round of messages.
 
         Args:
-            log_probs: f32 [N, S, N, A]; only the agent's own row is set, log pi^{ij}(.|s).
+            log_probs: f32 [N, S, N, A]; only the agent's own row is set, log pi^{ij}(.|s). What
+                has come may be written into the others.
             neighbours: bool [N, S or 1, N], who hears whom.
             number: of the update.
             iteration: of the update, 0..K-1.

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from ascore.envs.legal import ILLEGAL
@@ -73,35 +72,35 @@ class Courier:
     def deliver(
         self, log_probs: Tensor, neighbours: Tensor, number: int, iteration: int
     ) -> tuple[Tensor, Tensor]:
-        """Sends to all who hear this agent, then waits for all whom it hears."""
+        """Sends to all who hear this agent, then waits for all whom it hears.
+
+        What has come is written into `log_probs` itself.
+        """
         me, round_number = self.agent, number * self.iterations + iteration
         rows = log_probs.shape[1]
-        links = neighbours.expand(-1, rows, -1).numpy()
-        mine = log_probs[me].numpy()
+        links = np.ascontiguousarray(neighbours.expand(-1, rows, -1).numpy().transpose(0, 2, 1))
+        messages = log_probs.numpy()
         for j in sorted(self.members):
-            if links[j, :, me].any():
-                self._send(j, mine, links[j, :, me], round_number)
+            if links[j, me].any():
+                self._send(j, messages[me], links[j, me], round_number)
         deadline = time.monotonic() + self.seconds
-        received = torch.zeros_like(log_probs)
-        received[me] = log_probs[me]
-        heard = neighbours.clone()
+        messages[:me] = messages[me + 1 :] = 0
+        heard = neighbours
         for j in range(len(self.names)):
-            if j == me or not links[me, :, j].any():
+            if j == me or not links[me, j].any():
                 continue
-            both = (
-                None if j in self._out else self._await(j, round_number, links[me, :, j], deadline)
-            )
+            both = None if j in self._out else self._await(j, round_number, links[me, j], deadline)
             if both is None:
                 self._out.add(j)
+                heard = heard.clone() if heard is neighbours else heard
                 heard[me, :, j] = False
                 self.late.setdefault(self.names[j], round_number)
                 continue
             for subject, part in zip((j, me), both, strict=True):
-                received[j, :, subject] = ILLEGAL
-                received[j, :, subject, : part.shape[1]] = torch.from_numpy(part)
-        if torch.equal(heard, neighbours):
-            heard = neighbours
-        return received, heard
+                actions = part.shape[1]
+                messages[j, :, subject, :actions] = part
+                messages[j, :, subject, actions:] = ILLEGAL
+        return log_probs, heard
 
     def _send(self, listener: int, mine: F32, heard: Bool, number: int) -> None:
         own, theirs = self.counts[self.agent], self.counts[listener]
@@ -144,7 +143,9 @@ class Courier:
 
 def _packed(log_probs: F32, heard: Bool) -> bytes:
     """[S, A] row by row, with zeros where nothing is to be heard."""
-    return np.where(heard[:, None], log_probs, np.float32(0)).astype("<f4").tobytes()
+    if not heard.all():
+        log_probs = np.where(heard[:, None], log_probs, np.float32(0))
+    return log_probs.astype("<f4", copy=False).tobytes()
 
 
 def checked(letter: Any, sizes: tuple[int, int, int], heard: Bool) -> tuple[F32, F32]:
@@ -179,16 +180,19 @@ def checked(letter: Any, sizes: tuple[int, int, int], heard: Bool) -> tuple[F32,
 
 
 def _distributions(content: bytes, rows: int, actions: int, heard: Bool) -> F32:
-    values = np.frombuffer(content, dtype="<f4").reshape(rows, actions).astype(np.float32)
-    if not np.isfinite(values).all():
-        reason = "a number is not finite"
-        raise Refused(reason)
-    with np.errstate(over="ignore"):
-        total = np.exp(values.astype(np.float64)).sum(axis=1)
-    if not (np.abs(total[heard] - 1) <= TOLERANCE).all():
+    values = np.frombuffer(content, dtype="<f4").reshape(rows, actions)
+    ones = np.ones(actions, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isfinite(values @ ones).all():  # a row's sum is not, if one of its numbers is not
+            reason = "a number is not finite"
+            raise Refused(reason)
+        wrong = np.abs(np.exp(values) @ ones - 1) > TOLERANCE
+    if not heard.all():
+        if values[~heard].any():
+            reason = "it says something in a row in which it is not heard"
+            raise Refused(reason)
+        wrong &= heard
+    if wrong.any():
         reason = f"a distribution does not sum to 1 within {TOLERANCE:g}"
-        raise Refused(reason)
-    if values[~heard].any():
-        reason = "it says something in a row in which it is not heard"
         raise Refused(reason)
     return values
