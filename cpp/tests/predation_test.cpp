@@ -6,8 +6,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
+#include <string>
 #include <vector>
 
+#include "ascore/vec_env.hpp"
 #include "inspected.hpp"
 #include "saved_state.hpp"
 #include "solo_env.hpp"
@@ -27,13 +30,16 @@ const Variants<Predation> kVariants({
     {.num_agents = 2, .length = 1e-3, .mixed = Params::Mixed::kPairwise},
     {.num_agents = 2, .approach = Params::Approach::kDistance},
     {.num_agents = 30, .mixed = Params::Mixed::kPairwise},
+    {.num_agents = 65, .approach = Params::Approach::kDistance},
+    {.num_agents = 5, .length = 2, .obs_mode = Params::ObsMode::kNearest, .nearest = 4},
+    {.num_agents = 300, .obs_mode = Params::ObsMode::kNearest},
 });
 
 struct Line : SoloEnv<Predation> {
   Line(Params params, double target, const std::vector<double>& positions)
       : SoloEnv(with_agents(params, positions.size())) {
     env.state().target = target;
-    std::ranges::copy(positions, env.state().agent.begin());
+    std::ranges::copy(positions, env.state().agent.all().begin());
   }
 
   static Params with_agents(Params params, std::size_t count) {
@@ -156,6 +162,136 @@ TEST_CASE("observations are signed distances to the prey, scaled, of the new pos
   CHECK(literal.obs == Floats{-9, 6});
 }
 
+/// What an agent observes of its nearest others, by sorting all of them.
+Floats nearest_by_sorting(const Params& params, double target, const std::vector<double>& place,
+                          std::size_t self) {
+  std::vector<std::size_t> others;
+  for (std::size_t j = 0; j < place.size(); ++j) {
+    if (j != self) others.push_back(j);
+  }
+  std::ranges::stable_sort(others, {},
+                           [&](std::size_t j) { return std::abs(place[j] - place[self]); });
+  others.insert(others.begin(), self);
+  Floats row;
+  for (std::size_t r = 0; r <= static_cast<std::size_t>(params.nearest); ++r) {
+    row.push_back(static_cast<float>((place[others[r]] - target) * params.obs_scale));
+  }
+  return row;
+}
+
+/// Checks every agent's view after a step in which nobody moves visibly.
+void check_nearest(Params params, const std::vector<double>& places) {
+  params.obs_mode = Params::ObsMode::kNearest;
+  params.step_length = 1e-9;
+  Line line(params, 11, places);
+  std::vector<std::int32_t> action(places.size());
+  for (std::size_t i = 0; i < action.size(); ++i) action[i] = i % 2 == 0 ? kLeft : kRight;
+  line.step(action);
+  std::vector<double> now(places.size());
+  for (std::size_t i = 0; i < now.size(); ++i) now[i] = line.agent(i);
+  const auto entries = static_cast<std::size_t>(params.nearest) + 1;
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    CAPTURE(i);
+    const auto row = line.obs.begin() + static_cast<std::ptrdiff_t>(i * entries);
+    REQUIRE(Floats(row, row + static_cast<std::ptrdiff_t>(entries)) ==
+            nearest_by_sorting(params, 11, now, i));
+  }
+}
+
+TEST_CASE("nearest: oneself, then the nearest others, of equally near ones the lowest index") {
+  Line line({.obs_scale = 1, .obs_mode = Params::ObsMode::kNearest, .nearest = 3}, 20,
+            {10, 12, 8, 30, 10});
+  line.step({kRight, kRight, kRight, kRight, kRight});
+  CHECK(line.obs == Floats{-9,  -9, -7, -11,  //
+                           -7,  -9, -9, -11,  //
+                           -11, -9, -9, -7,   //
+                           10,  -7, -9, -9,   //
+                           -9,  -9, -7, -11});
+}
+
+TEST_CASE("nearest: whoever sorts all agents finds the same ones") {
+  Rng rng(5, 0, 0, 0, Domain::kAction);
+  for (const std::size_t agents : {2, 3, 10, 64, 65, 150}) {
+    for (const int k : {1, 2, 5, 64}) {
+      if (static_cast<std::size_t>(k) >= agents) continue;
+      CAPTURE(agents);
+      CAPTURE(k);
+      std::vector<double> apart(agents), few_places(agents), at_ends(agents), tiny(agents);
+      for (std::size_t i = 0; i < agents; ++i) {
+        apart[i] = 30 * rng.u01();
+        few_places[i] = static_cast<double>(rng.below(7));
+        at_ends[i] = rng.below(3) == 0 ? 30 * rng.u01() : 30.0 * static_cast<double>(rng.below(2));
+        // Different places whose distances from the others round to the same.
+        tiny[i] = rng.below(2) == 0 ? 30 * rng.u01() : 1e-18 * static_cast<double>(rng.below(9));
+      }
+      for (const auto& places : {apart, few_places, at_ends, tiny}) {
+        check_nearest({.nearest = k}, places);
+      }
+    }
+  }
+}
+
+TEST_CASE("among many agents, who hears whom is kept where somebody asks, and for all alike") {
+  const Params params{.num_agents = 100, .neigh_radius = 0.05};
+  VecEnv<Predation> silent(2, 3, 0, 1, params), asked(2, 3, 0, 1, params);
+  CHECK(silent.neighbours().empty());
+  asked.keep_neighbours();
+  CHECK(asked.neighbours().size() == 2 * 100 * 100);
+  silent.reset();
+  asked.reset();
+  CHECK_THROWS_AS(silent.keep_neighbours(), std::invalid_argument);
+  const std::vector<std::int32_t> action(2 * 100, kRight);
+  for (int step = 0; step < 40; ++step) {
+    silent.step(action);
+    asked.step(action);
+    REQUIRE(std::ranges::equal(silent.obs(), asked.obs()));
+    REQUIRE(std::ranges::equal(silent.reward(), asked.reward()));
+    for (std::size_t b = 0; b < 2; ++b) {
+      const auto& x = asked.env(b).state().agent;
+      for (std::size_t i = 0; i < 100; ++i) {
+        for (std::size_t j = 0; j < 100; ++j) {
+          const bool near = i != j && std::abs(x[i] - x[j]) / 30 <= 0.05;
+          REQUIRE(asked.neighbours()[(b * 100 + i) * 100 + j] == near);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("as many agents as there may be") {
+  VecEnv<Predation> batch(1, 3, 0, 1,
+                          {.num_agents = kMaxCrowd, .obs_mode = Params::ObsMode::kNearest});
+  batch.reset();
+  const std::vector<std::int32_t> action(kMaxCrowd, kLeft);
+  for (int step = 0; step < 2; ++step) batch.step(action);
+  const Bytes saved = batch.save_state();
+  batch.step(action);
+  const Floats after(batch.obs().begin(), batch.obs().end());
+  batch.load_state(saved);
+  batch.step(action);
+  CHECK(std::ranges::equal(batch.obs(), after));
+  const std::size_t last = kMaxCrowd * sizeof(double);  // behind the prey
+  for (const double place : {-1.0, 30.5, std::nan("")}) {
+    CHECK(complaint(batch, forged(saved, kStatesAt + last, place)) ==
+          "state of environment 0 is impossible in predation-v1");
+  }
+}
+
+TEST_CASE("states of earlier versions, which know no modes of observation, are taken") {
+  VecEnv<Predation> plain(1, 3, 0, 1, {});
+  const auto owner = [](const auto& batch) {
+    const Bytes bytes = batch.save_state();
+    return std::string(bytes.begin() + 2 * sizeof(std::uint64_t),
+                       bytes.begin() + static_cast<std::ptrdiff_t>(payload_at(bytes)));
+  };
+  CHECK(owner(plain) ==
+        "ascore state 2, predation-v1, num_envs = 1, first_env = 0, num_agents = 8, horizon = 30, "
+        "length = 30, step_length = 1, approach = sign, mixed = literal, obs_scale = "
+        "0.03333333333333333, neigh_radius = 0.1");
+  VecEnv<Predation> other(1, 3, 0, 1, {.obs_mode = Params::ObsMode::kNearest, .nearest = 3});
+  CHECK(owner(other).ends_with("neigh_radius = 0.1, obs_mode = nearest, nearest = 3"));
+}
+
 TEST_CASE("neighbours are within a fraction of the length, never oneself") {
   Line line({.length = 32, .neigh_radius = 0.125}, 15, {10, 14, 18.5});
   line.step({kRight, kRight, kRight});
@@ -217,6 +353,12 @@ TEST_CASE("sizes follow from the parameters") {
   CHECK(spec.num_actions() == 2);
   CHECK(spec.obs_size == 20);
   CHECK(spec.horizon == 7);
+  CHECK(spec.views == 1);
+  const Spec nearest =
+      Predation(Params{.num_agents = 20, .obs_mode = Params::ObsMode::kNearest, .nearest = 5})
+          .spec();
+  CHECK(nearest.views == 20);
+  CHECK(nearest.obs_size == 6);
 }
 
 TEST_CASE("saved states that cannot be are refused") {

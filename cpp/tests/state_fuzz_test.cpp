@@ -104,11 +104,11 @@ void fuzz(const typename Env::Params& params, std::size_t count) {
     play_on(batch, rng);
     good.push_back(batch.save_state());
   }
-  constexpr std::size_t kStates = kEnvs * (sizeof(typename Env::State) + sizeof(std::int32_t));
+  const std::size_t states = kEnvs * (saved_size(batch.env(0).state()) + sizeof(std::int32_t));
   for (std::size_t k = 0; k < count; ++k) {
     Bytes state = good[rng.below(good.size())];
     const std::size_t payload = payload_at(state);
-    for (std::uint64_t n = 1 + rng.below(3); n > 0; --n) mutate(state, payload, kStates, rng);
+    for (std::uint64_t n = 1 + rng.below(3); n > 0; --n) mutate(state, payload, states, rng);
     if (payload_at(state) == payload) repair(state);
     try {
       batch.load_state(state);

@@ -401,11 +401,18 @@ def test_nobody_cleaning_earns_exactly_nothing(params: dict[str, Any]) -> None:
     assert stated("cleanup", "selfish", **params).base == 0
 
 
+@pytest.mark.parametrize("label", ["selfish", "cooperative", "one approaches"])
+def test_anchors_of_predation_hold_for_many_agents_that_observe_the_nearest(label: str) -> None:
+    params = {"num_agents": 300, "obs_mode": "nearest", "nearest": 3}
+    returns = scripted_returns("predation-v1", scripts("predation-v1")[label], 4, 2, **params)
+    assert returns.tolist() == [dict(anchor_values("predation", params))[label]] * 4
+
+
 def test_anchors_hold_for_their_parameters_only() -> None:
     assert anchor_values("harvest", {"num_agents": 3}) == []
     assert dict(anchor_values("cleanup", MID))["cooperative"] > 100
     assert "one approaches" not in dict(anchor_values("predation", {"num_agents": 4}))
-    for n in (5, 8, 20, 30, 64):
+    for n in (5, 8, 20, 30, 64, 1000, 65_536):
         values = dict(anchor_values("predation", {"num_agents": n}))
         assert values == {
             "random": -60 * n,

@@ -63,6 +63,7 @@ def play(name: str, params: Params, num_envs: int, episodes: int, seed: int) -> 
     constants = twin_class.Params(**params)
     twin = VecEnv([twin_class(constants) for _ in range(num_envs)], seed, first_env=7)
     compiled = COMPILED[name](num_envs, seed, first_env=7, params=params)
+    compiled.keep_neighbours()
     compare(compiled, twin, "before the first reset")
     compiled.reset()
     twin.reset()

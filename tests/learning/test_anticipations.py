@@ -63,9 +63,12 @@ def test_metrics_equal_their_definition(graph: str):
             assert metrics["anticipated_probs"][i, a] == pytest.approx(probs, rel=1e-5)
 
 
-def test_towards_is_what_approaches():
+@pytest.mark.parametrize(
+    "params", [{"num_agents": 4}, {"num_agents": 100, "obs_mode": "nearest"}], ids=str
+)
+def test_towards_is_what_approaches(params: dict[str, Any]):
     """If all agents play the action called towards, all approach in every step."""
-    env = ascore.make("predation", 50, 1, num_agents=4)
+    env = ascore.make("predation", 50, 1, **params)
     env.reset()
     for _ in range(30):
         action = meanings("predation-v1")["towards"](env.obs)

@@ -20,9 +20,12 @@
 
 namespace ascore {
 
-/// Most agents an environment may have; agents live in arrays of this size, so a step never
-/// allocates.
+/// Most agents that arrays of a fixed size have room for, so that a step never allocates.
 inline constexpr int kMaxAgents = 64;
+
+/// Most agents of an environment that keeps more than kMaxAgents of them on the heap: see
+/// `PerAgent`.
+inline constexpr int kMaxCrowd = 65'536;
 
 /// Calls f(n); a small n comes as a constant, so that loops over agents unroll.
 template <class F>
@@ -75,26 +78,85 @@ struct StepView {
   std::span<std::uint8_t> neighbours;
 };
 
+/// One value per agent, zero at first: of up to kMaxAgents agents within the object, of more on the
+/// heap, where they stay. Loops should run over a pointer or a span taken before them.
+template <class T>
+class PerAgent {
+ public:
+  PerAgent() = default;  ///< room for kMaxAgents
+
+  /// Room for so many, and for kMaxAgents at least. Throws std::bad_alloc.
+  explicit PerAgent(std::size_t num_agents) : many_(num_agents > kMaxAgents ? num_agents : 0) {}
+
+  /// All there is room for: kMaxAgents values, or as many as there are agents.
+  std::span<T> all() noexcept { return many_.empty() ? std::span<T>(few_) : std::span<T>(many_); }
+  /// The same, to read.
+  std::span<const T> all() const noexcept {
+    return many_.empty() ? std::span<const T>(few_) : std::span<const T>(many_);
+  }
+
+  /// The values of at most kMaxAgents agents.
+  T* few() noexcept { return few_.data(); }
+  /// The same, to read.
+  const T* few() const noexcept { return few_.data(); }
+
+  /// The value of one agent.
+  T& operator[](std::size_t agent) noexcept { return all()[agent]; }
+  /// The same, to read.
+  const T& operator[](std::size_t agent) const noexcept { return all()[agent]; }
+
+ private:
+  std::array<T, kMaxAgents> few_{};
+  std::vector<T> many_;
+};
+
+/// Whether a state consists of its own bytes, or has a static template `visit(state, part)` that
+/// calls `part(span)` for all that it consists of, in an order that is always the same. The spans
+/// are of trivially copyable values; equal parameters give spans of equal lengths.
+template <class State>
+concept Saved = std::is_trivially_copyable_v<State> || requires(State& s) {
+  State::visit(s, [](auto span) {
+    static_assert(std::is_trivially_copyable_v<typename decltype(span)::element_type>);
+  });
+};
+
+/// Calls `part(span)` for all that a state consists of.
+template <class State, class Part>
+void for_each_part(State& state, Part&& part) {
+  if constexpr (std::is_trivially_copyable_v<State>) {
+    part(std::span(&state, 1));
+  } else {
+    std::remove_const_t<State>::visit(state, part);
+  }
+}
+
+/// Bytes of all that a state consists of.
+template <Saved State>
+std::size_t saved_size(const State& state) {
+  std::size_t bytes = 0;
+  for_each_part(state, [&bytes](auto span) { bytes += span.size_bytes(); });
+  return bytes;
+}
+
 /// An environment of N agents with private rewards.
 ///
 /// `reset` and `step` leave `obs` and `neighbours` describing the state they end in; a step finds
 /// in them what the call before it left there, so it may write changes alone. `step` also writes
 /// every reward and returns whether the episode has terminated. Time limits are not its business.
-/// Neither may allocate, lock or throw. All of the changing state is in `State`; `admits` says
-/// whether a state read from outside can be one of this environment.
+/// Neither may allocate, lock or throw. All of the changing state is in `State`, which `Saved`
+/// describes; `admits` says whether a state read from outside can be one of this environment.
 template <class E>
-concept MultiAgentEnv =
-    std::constructible_from<E, const typename E::Params&> &&
-    std::is_trivially_copyable_v<typename E::State> && std::is_arithmetic_v<typename E::Obs> &&
-    requires(E env, const E cenv, StepView<typename E::Obs> io, Rng rng,
-             const typename E::State& state) {
-      { cenv.spec() } noexcept -> std::same_as<Spec>;
-      { env.reset(rng, io) } noexcept -> std::same_as<void>;
-      { env.step(rng, io) } noexcept -> std::same_as<bool>;
-      { env.state() } noexcept -> std::same_as<typename E::State&>;
-      { cenv.state() } noexcept -> std::same_as<const typename E::State&>;
-      { cenv.admits(state) } noexcept -> std::same_as<bool>;
-    };
+concept MultiAgentEnv = std::constructible_from<E, const typename E::Params&> &&
+                        Saved<typename E::State> && std::is_arithmetic_v<typename E::Obs> &&
+                        requires(E env, const E cenv, StepView<typename E::Obs> io, Rng rng,
+                                 const typename E::State& state) {
+                          { cenv.spec() } noexcept -> std::same_as<Spec>;
+                          { env.reset(rng, io) } noexcept -> std::same_as<void>;
+                          { env.step(rng, io) } noexcept -> std::same_as<bool>;
+                          { env.state() } noexcept -> std::same_as<typename E::State&>;
+                          { cenv.state() } noexcept -> std::same_as<const typename E::State&>;
+                          { cenv.admits(state) } noexcept -> std::same_as<bool>;
+                        };
 
 // ---- inspection ------------------------------------------------------------------------------
 

@@ -273,7 +273,9 @@ class alignas(kCacheLine) VecEnv {
     };
     put(&seed_, 1);
     put(&started_, 1);
-    for (std::size_t b = first; b < first + count; ++b) put(&envs_[b].state(), 1);
+    for (std::size_t b = first; b < first + count; ++b) {
+      for_each_part(envs_[b].state(), [&put](auto part) { put(part.data(), part.size()); });
+    }
     put(time_.data() + first, count);
     visit_buffers(*this, [&](std::string_view, const auto& buffer) {
       const std::size_t each = buffer.size() / num_envs_;
@@ -305,18 +307,21 @@ class alignas(kCacheLine) VecEnv {
     };
     std::uint64_t seed = 0;
     std::uint8_t started = 0;
-    std::vector<State> states(count);
+    const State fresh = Env(params_).state();
+    std::vector<State> states(count, fresh);
     std::vector<std::int32_t> time(count);
     get(&seed, 1);
     get(&started, 1);
-    for (State& one : states) get(&one, 1);
+    for (State& one : states) {
+      for_each_part(one, [&get](auto part) { get(part.data(), part.size()); });
+    }
     get(time.data(), count);
     if (started > 1) {
       throw std::invalid_argument("state has started = " + std::to_string(started) +
                                   ", want 0 or 1; load one that save_state returned");
     }
     // Before the first reset there is no state: environments are as they were made.
-    if (started == 0) std::ranges::fill(states, Env(params_).state());
+    if (started == 0) std::ranges::fill(states, fresh);
     for (std::size_t k = 0; k < count; ++k) {
       const bool in_time = time[k] >= 0 && time[k] < spec_.horizon;
       if (!in_time || (started != 0 && !envs_[first + k].admits(states[k]))) {
@@ -482,14 +487,25 @@ class alignas(kCacheLine) VecEnv {
                                 " has " + std::to_string(limit) + " actions: " + names);
   }
 
-  /// Whose state it is: format, environment, batch and every parameter.
+  /// Whose state it is: format, environment, batch and every parameter. One of `Params::kLater`,
+  /// which older states know nothing of, is left out at its default.
   std::string identity(std::size_t first, std::size_t count) const {
     std::string text = "ascore state 2, " + std::string(spec_.name) +
                        ", num_envs = " + std::to_string(count) +
                        ", first_env = " + std::to_string(first_env_ + first);
-    Params::visit(params_, [&text](std::string_view name, const auto& value, const auto& allowed,
-                                   std::string_view, std::string_view) {
-      text += ", " + std::string(name) + " = " + describe_value(value, allowed);
+    std::vector<std::string> left_out;
+    if constexpr (requires { Params::kLater; }) {
+      const Params defaults;
+      Params::visit(defaults, [&left_out](std::string_view name, const auto& value,
+                                          const auto& allowed, std::string_view, std::string_view) {
+        if (std::ranges::find(Params::kLater, name) == std::end(Params::kLater)) return;
+        left_out.push_back(", " + std::string(name) + " = " + describe_value(value, allowed));
+      });
+    }
+    Params::visit(params_, [&](std::string_view name, const auto& value, const auto& allowed,
+                               std::string_view, std::string_view) {
+      const std::string entry = ", " + std::string(name) + " = " + describe_value(value, allowed);
+      if (std::ranges::find(left_out, entry) == left_out.end()) text += entry;
     });
     return text;
   }
@@ -553,7 +569,7 @@ class alignas(kCacheLine) VecEnv {
   }
 
   std::size_t payload_size(std::size_t count) const {
-    std::size_t each = sizeof(State) + sizeof(time_[0]);
+    std::size_t each = saved_size(envs_.front().state()) + sizeof(time_[0]);
     visit_buffers(*this, [&](std::string_view, const auto& buffer) {
       each += std::span(buffer).size_bytes() / num_envs_;
     });

@@ -47,6 +47,11 @@ class PredationParams:
     """Factor on the observed distances, per unit of position; our choice."""
     neigh_radius: float = 0.1
     """Distance, as a fraction of length, up to which agents hear each other; section 5.1."""
+    obs_mode: Literal["full", "nearest"] = "full"
+    """Whether all observe the full state, or each itself and the others nearest to it; our
+    choice."""
+    nearest: int = 2
+    """Number of others that an agent observes with obs_mode = nearest; our choice."""
 
 
 class Predation:
@@ -66,9 +71,10 @@ class Predation:
         self.num_agents = self.params.num_agents
         self.num_actions = len(self.action_names)
         self.horizon = self.params.horizon
-        self.views = 1
+        self.views = 1 if self.params.obs_mode == "full" else self.num_agents
         self.obs_scale = 1.0  # the observation already includes params.obs_scale
-        self.obs_size = self.num_agents
+        full = self.params.obs_mode == "full"
+        self.obs_size = self.num_agents if full else 1 + self.params.nearest
         self.prey = 0.0
         self.predators: list[float] = []
 
@@ -102,9 +108,17 @@ class Predation:
         return np.array(self._rewards(approaches), dtype=np.float32), False
 
     def obs(self) -> NDArray[np.float32]:
-        """Return the full state: f32[N], (predator i - prey) * obs_scale."""
+        """Return (predator - prey) * obs_scale of those that are observed.
+
+        Returns:
+            f32[N], all of them; or, with obs_mode = nearest, f32[N, 1 + k]: row i holds predator i,
+            then the k nearest to it, of equally near ones that of lowest index first.
+        """
         distances = [(x - self.prey) * self.params.obs_scale for x in self.predators]
-        return np.array(distances, dtype=np.float32)
+        if self.params.obs_mode == "full":
+            return np.array(distances, dtype=np.float32)
+        rows = [[distances[j] for j in [i, *self._nearest(i)]] for i in range(self.num_agents)]
+        return np.array(rows, dtype=np.float32)
 
     def neighbours(self) -> NDArray[np.uint8]:
         """Return who hears whom in the current state: u8[N, N], [i, j] = 1 if i hears j."""
@@ -122,6 +136,11 @@ class Predation:
             "agents": np.array(self.predators, dtype=np.float64),
             "prey": np.array([self.prey], dtype=np.float64),
         }
+
+    def _nearest(self, i: int) -> list[int]:
+        others = [j for j in range(self.num_agents) if j != i]
+        others.sort(key=lambda j: (abs(self.predators[j] - self.predators[i]), j))
+        return others[: self.params.nearest]
 
     def _rewards(self, approaches: list[bool]) -> list[float]:
         k = sum(approaches)

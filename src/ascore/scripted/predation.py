@@ -27,7 +27,8 @@ def one_approaches(env: VecEnv) -> I32:
 
 def towards(env: VecEnv, approaching: int) -> I32:
     """Agents 0..approaching-1 walk towards the prey, the others away from it."""
-    right_is_towards = env.obs[:, 0] < 0
+    places = env.obs[:, 0] if env.spec.views == 1 else env.obs[:, :, 0]
+    right_is_towards = places < 0
     approach = np.arange(env.spec.num_agents) < approaching
     actions: I32 = (right_is_towards == approach).astype(np.int32)
     return actions

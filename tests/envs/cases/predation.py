@@ -13,9 +13,13 @@ from cases import Case, Trace
 
 def state(trace: Trace, obs: NDArray[np.float32]) -> Iterator[str]:
     scale = trace.params.get("obs_scale", 1 / 30)
+    nearest = trace.params.get("obs_mode") == "nearest"
     for i, distance in enumerate(obs.tolist()):
         side = "right" if distance > 0 else "left"
-        yield f"  predator {i}: {abs(distance) / scale:.6f} to the {side} of the prey"
+        who = (
+            f"predator {i}" if not nearest else f"nearest {i} to predator 0" if i else "predator 0"
+        )
+        yield f"  {who}: {abs(distance) / scale:.6f} to the {side} of the prey"
 
 
 CASE = Case(
@@ -34,6 +38,12 @@ CASE = Case(
             seed=1,
             steps=9,
         ),
+        Trace(
+            "each of six sees the two nearest to it",
+            {"num_agents": 6, "length": 3.0, "obs_mode": "nearest", "horizon": 8},
+            seed=2,
+            steps=9,
+        ),
     ),
     state=state,
     variants=(
@@ -50,6 +60,11 @@ CASE = Case(
         {"neigh_radius": 0.0},
         {"neigh_radius": 1.0},
         {"neigh_radius": 0.37, "length": 11.0, "num_agents": 5},
+        {"num_agents": 3, "obs_mode": "nearest"},
+        {"num_agents": 2, "obs_mode": "nearest", "nearest": 1, "neigh_radius": 1.0},
+        # Short lines: many agents wait at an end, on one place.
+        {"num_agents": 20, "obs_mode": "nearest", "nearest": 7, "length": 2.0},
+        {"num_agents": 64, "obs_mode": "nearest", "nearest": 63, "length": 5.0},
     ),
     crowded={"num_agents": 3},
     drawn=st.fixed_dictionaries(
@@ -62,11 +77,21 @@ CASE = Case(
             "mixed": st.sampled_from(["literal", "pairwise"]),
             "obs_scale": st.floats(0.01, 2),
             "neigh_radius": st.floats(0, 1),
+            "obs_mode": st.sampled_from(["full", "nearest"]),
+            "nearest": st.just(1),
         }
     ),
-    largest=({"num_agents": 64, "mixed": "pairwise"},),
+    largest=(
+        {"num_agents": 64, "mixed": "pairwise"},
+        {"num_agents": 65},
+        {"num_agents": 200, "obs_mode": "nearest", "nearest": 3, "approach": "distance"},
+        {"num_agents": 100, "obs_mode": "nearest", "nearest": 64, "length": 4.0},
+    ),
     short={"horizon": 17},
     roomy={},
     legend=("predator", "prey"),
-    observed=({"num_agents": 2, "obs_scale": 0.7, "length": 3.3, "horizon": 40},),
+    observed=(
+        {"num_agents": 2, "obs_scale": 0.7, "length": 3.3, "horizon": 40},
+        {"num_agents": 4, "obs_mode": "nearest", "nearest": 3, "obs_scale": 0.7, "horizon": 40},
+    ),
 )

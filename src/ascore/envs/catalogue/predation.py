@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from ascore.envs.record import Anchor, Environment
 from ascore.envs.vec_env import VecEnv
@@ -21,6 +24,13 @@ def _bounds(batch: VecEnv) -> tuple[float, float]:
     return -furthest, furthest
 
 
+def _towards(obs: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    # Each agent's own place relative to the prey, whose right is 1: the entry with its number of
+    # the view that all share, or the first entry of its own view.
+    places = obs[:, 0] if obs.shape[1] == 1 else obs[:, :, 0]
+    return (places < 0).astype(np.int64)
+
+
 RECORD = Environment(
     name="predation-v1",
     summary="predators on a line approach the prey together, or leave it to others",
@@ -37,7 +47,7 @@ RECORD = Environment(
             "one approaches",
             -120.0,
             0.0,
-            _DEFAULTS | {"num_agents": range(5, 65)},
+            _DEFAULTS | {"num_agents": range(5, 65_537)},
             "one approaches for all: -4 per step",
         ),
     ),
@@ -45,6 +55,5 @@ RECORD = Environment(
     scripted="ascore.scripted.predation",
     scene="ascore.render.scenes.line:PredationScene",
     bounds=_bounds,
-    # Agents observe their position relative to the prey; 0 is left, 1 is right.
-    meanings={"towards": lambda obs: (obs[:, 0] < 0).astype(np.int64)},
+    meanings={"towards": _towards},
 )
