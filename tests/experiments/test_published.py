@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -58,3 +59,20 @@ def test_the_data_of_predation_agree_with_figure_6() -> None:
     for series in ("as", "ippo", "cppo"):
         stated = [float(value) for name, _, value, _ in rows if name == series]
         assert stated == [round(value, 1) for value in findings.returns("predation-n2", series)]
+
+
+def test_the_curves_of_predation_end_where_their_runs_do() -> None:
+    """Points are means over 1/60 of training, final returns over 200 episodes of evaluation."""
+    folder = ROOT / "docs/results"
+    lines = (folder / "predation-n2.csv").read_text().splitlines()[1:]
+    rows = [line.split(",") for line in lines]
+    finals = {(r[0], r[1]): float(r[2]) for r in rows if r[0] in ("vs", "vps", "ps")}
+    with (folder / "predation-n2-curves.csv").open() as file:
+        points = list(csv.DictReader(file))
+    assert len(points) == 15 * results.POINTS
+    ends = {(point["algorithm"], point["seed"]): point for point in points}
+    assert ends.keys() == finals.keys()
+    for run, point in ends.items():
+        assert point["episodes"] == "12000"
+        # Standard errors of both means are below 0.4, and policies still change a little.
+        assert abs(float(point["team_return"]) - finals[run]) < 2.0
