@@ -74,7 +74,7 @@ class alignas(kCacheLine) VecEnv {
   /// Agents up to which it is always written down who hears whom.
   static constexpr std::size_t kAlwaysHeard = 64;
 
-  /// Whether it is written down for more agents only where somebody asks: see `StepView`.
+  /// Whether it is written down for more agents only on request, see `StepView`. @hideinitializer
   static constexpr bool kOnRequest = requires { requires Env::kNeighboursOnRequest; };
 
   /// Has it written down for more agents, too, in N * N bytes per environment. Throws

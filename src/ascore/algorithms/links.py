@@ -40,7 +40,8 @@ class Links:
 
     Attributes:
         pairs: the L links that there are at some state.
-        steps, envs: T and B.
+        steps: T.
+        envs: B.
         active: bool [T+1, B, L], which of them there are at every state of a rollout and after its
             last step; None = all, always.
         gone: bool [T, B, N], who was terminated with a step; None = only all at once.
