@@ -1,8 +1,8 @@
 """The links of one update: who hears whom at every state, and how strongly parameters mix.
 
-T steps, B environments, N agents, L links, S = T*B rows. What is said of pairs of agents is said of
-the links that there are: a graph in which everybody hears a few takes memory and time in proportion
-to N.
+T steps, B environments, N agents, L links, S = T*B rows. Whatever concerns a pair of agents is
+kept per link: a graph in which everybody hears a few others takes memory and time in proportion to
+N.
 """
 
 from __future__ import annotations
