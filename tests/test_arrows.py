@@ -18,13 +18,13 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "ascore"
 ARROWS = {
     "": "_core algorithms config envs errors interop render runs",
     "__main__": "cli",
-    "algorithms": "_core coercion config envs errors streams",
+    "algorithms": "_core coercion config envs errors presets streams",
     "benchmark": "_core algorithms config envs errors interop learning reference runtime",
     "cli": "_core commands errors",
     "coercion": "envs errors reading",
     "commands": "_core algorithms benchmark config envs errors experiments interop render report"
     " parties runs runtime",
-    "config": "coercion display envs errors reading",
+    "config": "coercion display envs errors presets reading",
     "display": "",
     "envs": "_core errors runtime streams",
     "errors": "",
@@ -32,6 +32,7 @@ ARROWS = {
     "interop": "_core algorithms config envs errors learning render runs",
     "learning": "_core algorithms config envs errors runtime streams",
     "parties": "algorithms config envs errors learning reading runs streams",
+    "presets": "envs errors reading",
     "reading": "",
     "reference": "",
     "render": "envs errors runs scripted streams",

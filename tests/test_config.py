@@ -86,11 +86,27 @@ def test_presets_load(env, preset):
     assert config.seed == 9
 
 
-def test_an_environment_that_nobody_tuned_starts_from_the_defaults(monkeypatch):
-    monkeypatch.setattr("ascore.config.preset_names", list)
-    assert Config.preset("exchange", seed=3) == Config(env="exchange-v1", seed=3)
-    with pytest.raises(ConfigError, match="no preset 'best' for exchange-v1; choose from: tuned"):
-        Config.preset("exchange", preset="best")
+def test_environments_that_nobody_tuned_share_a_preset(monkeypatch):
+    own = Config.preset("game:Game", env_params={"agents": 3}, seed=3)
+    assert (own.env, own.env_params, own.seed) == ("game:Game", {"agents": 3}, 3)
+    assert own.actor_lr >= 1e-3  # at the default, policies stay at uniform play
+    monkeypatch.setattr("ascore.presets.preset_names", list)
+    built_in = Config.preset("exchange", env_params={"num_agents": 3}, seed=3)
+    assert built_in == own.replace(env="exchange-v1", env_params={"num_agents": 3})
+
+
+@pytest.mark.parametrize(("env", "name"), [("game:Game", "game:Game"), ("exchange", "exchange-v1")])
+def test_the_shared_preset_is_called_tuned(env, name, monkeypatch):
+    monkeypatch.setattr("ascore.presets.preset_names", list)
+    with pytest.raises(ConfigError, match=f"no preset 'best' for {name}; choose from: tuned"):
+        Config.preset(env, preset="best")
+
+
+def test_an_own_environment_differs_from_its_preset_by_what_is_set():
+    assert Config.preset("game:Game", gamma=0.5).differences() == (
+        "tuned",
+        {"gamma": (Config.preset("game:Game").gamma, 0.5)},
+    )
 
 
 @pytest.mark.parametrize(

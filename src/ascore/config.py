@@ -6,7 +6,6 @@ import dataclasses
 import difflib
 import warnings
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -18,6 +17,7 @@ from ascore.coercion import coerce, require
 from ascore.display import html_table
 from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
+from ascore.presets import preset_names, read_preset
 from ascore.reading import TOML_LIMIT, read_regular, reason, require_few_keys, toml
 
 # Lower bounds that are part of a key's meaning; checked when a configuration is made.
@@ -267,16 +267,17 @@ class Config:
         """Configuration of a shipped preset.
 
         Args:
-            env: environment name, with or without its version ("exchange", "exchange-v1").
+            env: environment name, with or without its version ("exchange", "exchange-v1"), or
+                MODULE:CALLABLE.
             algorithm: what learns; a preset is the same for all algorithms.
-            preset: "tuned" or "paper" (Tables 1-2 and Eq. 13 as printed). An environment without
-                presets starts from the defaults.
+            preset: "tuned" or "paper" (Tables 1-2 and Eq. 13 as printed). All environments that
+                have none of their own, such as MODULE:CALLABLE, share one that is called tuned.
             overrides: keys that replace the preset's; env_params are merged.
 
         Raises:
             ConfigError: no such preset, or an unknown key; lists what there is.
         """
-        values = {**_read_preset(env, preset), "algorithm": algorithm}
+        values = {**read_preset(env, preset), "algorithm": algorithm}
         params = {**values.pop("env_params", {}), **overrides.pop("env_params", {})}
         return cls.from_dict({**values, **overrides, "env_params": params}, f"preset {preset}")
 
@@ -356,7 +357,7 @@ class Config:
         """
         names = [p for e, p in preset_names() if self.env.startswith(f"{e}-v")]
         bases = {}
-        for name in sorted(names, key=lambda name: name != "tuned"):
+        for name in sorted(names or ["tuned"], key=lambda name: name != "tuned"):
             try:
                 base = Config.preset(self.env, self.algorithm, name)
             except ValueError:  # an environment of another version
@@ -454,40 +455,6 @@ def read_matrix(text: str) -> npt.NDArray[np.bool_]:
         )
         raise ConfigError(message)
     return links
-
-
-def preset_names() -> list[tuple[str, str]]:
-    """(environment, preset) of every shipped preset, such as ("exchange", "paper")."""
-    folder = resources.files("ascore") / "presets"
-    stems = [Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".toml")]
-    pairs = sorted(stem.rsplit("-", 1) for stem in stems)
-    return [(env, preset) for env, preset in pairs]
-
-
-def _read_preset(env: str, preset: str) -> dict[str, Any]:
-    from ascore.envs.table import canonical_name
-
-    if ":" in env:
-        message = f"there are no presets for {env}: a Python environment starts from the defaults"
-        raise ConfigError(message)
-    name = canonical_name(env)
-    have = [p for e, p in preset_names() if name.startswith(f"{e}-v")]
-    if not have and preset == "tuned":
-        return {"env": name}  # nobody has tuned anything for it yet
-    file = resources.files("ascore") / "presets" / f"{name.rsplit('-v', 1)[0]}-{preset}.toml"
-    if not file.is_file():
-        message = f"no preset {preset!r} for {name}; choose from: {', '.join(have) or 'tuned'}"
-        raise ConfigError(message)
-    return {**toml(file.read_bytes()), "env": name}
-
-
-def preset_values(env: str) -> list[dict[str, Any]]:
-    """What every preset of an environment sets; nothing for other people's environments."""
-    if ":" in env:
-        return []
-    return [
-        _read_preset(name, preset) for name, preset in preset_names() if env.startswith(f"{name}-v")
-    ]
 
 
 def _hints() -> dict[str, Any]:

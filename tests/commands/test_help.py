@@ -51,8 +51,8 @@ def test_options_of_train_are_grouped() -> None:
         (["exchange"], ascore.Config.preset("exchange")),
         (["exchange", "--preset", "paper"], ascore.Config.preset("exchange", preset="paper")),
         (["cleanup-v1"], ascore.Config.preset("cleanup")),
-        ([], ascore.Config(env_workers=-1)),
-        (["farm:Meadow"], ascore.Config(env_workers=-1)),
+        ([], ascore.Config.preset("farm:Meadow", env_workers=-1)),
+        (["farm:Meadow"], ascore.Config.preset("farm:Meadow", env_workers=-1)),
     ],
 )
 def test_defaults_are_those_that_will_be_used(

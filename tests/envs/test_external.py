@@ -21,7 +21,7 @@ from ascore.config import Config
 from ascore.envs.adapters.external import PythonCore
 from ascore.envs.adapters.neighbours import read_neighbours
 from ascore.envs.factory import batch
-from ascore.errors import ConfigError, EnvError
+from ascore.errors import EnvError
 from ascore.learning.learner import Learner
 from ascore.learning.rollout import Collector
 from ascore.reference.philox import action_uniforms
@@ -444,11 +444,6 @@ def test_default_folders_carry_no_colon(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     run = ascore.train(Config(env=MEADOW, **{**QUICK, "episodes": 3}))
     assert str(run.path) == "runs/python_envs-Meadow-as-s5"
-
-
-def test_there_are_no_presets() -> None:
-    with pytest.raises(ConfigError, match="no presets for python_envs:Meadow"):
-        Config.preset(MEADOW)
 
 
 # ---- who hears whom ----------------------------------------------------------------------

@@ -11,6 +11,8 @@ import pytest
 
 import ascore
 from ascore.cli import main
+from ascore.commands import experiments
+from ascore.commands.options import SweepOptions
 from ascore.interop.check import examine
 
 QUICK = ["--episodes", "8", "--num-envs", "4", "--actor-hidden", "8", "--critic-hidden", "8",
@@ -258,7 +260,8 @@ def test_it_measures_all_cores_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert costs["steps_per_second"] > 0
     assert costs["steps_per_second_of_workers"] > 0
     fastest = max(costs["steps_per_second"], costs["steps_per_second_of_workers"])
-    assert costs["seconds_per_update"] == pytest.approx(32 * 5 / fastest)
+    copies = ascore.Config.preset("python_envs:Meadow").num_envs
+    assert costs["seconds_per_update"] == pytest.approx(copies * 5 / fastest)
     status, out, _ = run(capsys, *args)
     assert re.search(r"[\d,]+ steps per second on one core, [\d,]+ on 2 \(--env-workers 2\)", out)
 
@@ -300,6 +303,14 @@ def test_the_environment_of_the_readme(
 # ---- training --------------------------------------------------------------------------------
 
 
+def test_a_sweep_starts_where_training_does() -> None:
+    options = SweepOptions(env="python_envs:Meadow", seeds="3", set=("gamma=0.5",))
+    (cell,) = experiments._combinations(options)
+    assert cell.config == ascore.Config.preset(
+        "python_envs:Meadow", seed=3, gamma=0.5, num_threads=1
+    )
+
+
 def test_train_evaluate_resume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(
         capsys, "train", "python_envs:Meadow", *QUICK, "--env-param", "cows=3", "--seed", "4"
@@ -309,7 +320,7 @@ def test_train_evaluate_resume(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert "run written to runs/python_envs-Meadow-as-s4" in out
     config = ascore.Config.load(here / "runs/python_envs-Meadow-as-s4/config.toml")
     assert (config.env, config.env_params) == ("python_envs:Meadow", {"cows": 3})
-    defaults = ascore.Config()
+    defaults = ascore.Config.preset("python_envs:Meadow")
     assert (config.actor_lr, config.iterations) == (defaults.actor_lr, defaults.iterations)
 
     path = "runs/python_envs-Meadow-as-s4"
@@ -341,7 +352,7 @@ def test_compare_trains_both(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     ("args", "message"),
     [
         (["python_envs:Medow"], "module 'python_envs' has no 'Medow'"),
-        (["python_envs:Meadow", "--preset", "paper"], "no presets for python_envs:Meadow"),
+        (["python_envs:Meadow", "--preset", "paper"], "no preset 'paper' for python_envs:Meadow"),
         (["python_envs:Meadow", "--num-agents", "3"], "Meadow(num_agents=3) fails: TypeError"),
         (["python_envs:Broken", "--env-param", "how=box"], "has the action space Box"),
         (["python_envs:Broken", "--env-param", "how=box", "--compare", "ippo"], "the action space"),

@@ -385,11 +385,13 @@ def test_the_command_trains_the_same_configuration(
 def test_a_configuration_is_what_differs_from_the_nearest_preset() -> None:
     paper = ascore.Config.preset("predation", preset="paper").replace(penalty_weight=7.0)
     assert differences(paper) == ("paper", {"penalty_weight": (0.1, 7.0)})
-    own = ascore.Config(env="farm:Meadow", gamma=0.5, num_threads=3, seed=4)
-    assert differences(own) == ("", {"gamma": (0.99, 0.5)})
+    own = ascore.Config.preset("farm:Meadow", gamma=0.5, num_threads=3, seed=4)
+    assert differences(own) == ("tuned", {"gamma": (0.95, 0.5)})
     assert own.differences() == (
-        "", {"seed": (0, 4), "gamma": (0.99, 0.5), "num_threads": (0, 3)},
+        "tuned", {"seed": (0, 4), "gamma": (0.95, 0.5), "num_threads": (0, 3)},
     )  # fmt: skip
+    other = ascore.Config(env="predation-v99", gamma=0.5)  # a version that has no preset
+    assert differences(other) == ("", {"gamma": (0.99, 0.5)})
 
 
 # ---------------------------------------------------------------------- files of strangers

@@ -17,7 +17,7 @@ from ascore.runs.uniform import NEAR, random_return, still_uniform, uniform_poli
 
 MEADOW, QUEUE = "python_envs:Meadow", "python_envs:Queue"
 QUICK = ["--episodes", "4", "--num-envs", "2", "--actor-hidden", "4", "--critic-hidden", "4",
-         "--evaluate", "3", "--env-workers", "0"]  # fmt: skip
+         "--actor-lr", "5e-5", "--evaluate", "3", "--env-workers", "0"]  # fmt: skip
 
 
 def test_random_play_earns_the_anchor_where_that_is_known_exactly() -> None:
@@ -59,12 +59,15 @@ def test_what_to_try_is_what_has_not_been_done() -> None:
     text = still_uniform(config, evaluation(NEAR + 1e-6))
     assert text is not None
     assert text.startswith("as still plays at random: entropy 0.686 of at most 0.693; try ")
-    assert "--actor-lr 1e-3 --critic-lr 2e-3 (now 5e-05 and 0.0001)" in text
+    assert "--actor-lr 0.003 --critic-lr 0.003 (now 5e-05 and 0.0001)" in text  # the preset's
+    assert "a lower --penalty-weight (now 1)" in text
     assert "more --episodes (now 640)" in text
     assert "--entropy-bonus" not in text
-    text = still_uniform(config.replace(actor_lr=1e-2, entropy_bonus=0.5), evaluation(1.0))
+    quick = config.replace(algorithm="ippo", actor_lr=1e-2, entropy_bonus=0.5)
+    text = still_uniform(quick, evaluation(1.0))
     assert text is not None
     assert "--actor-lr" not in text
+    assert "--penalty-weight" not in text
     assert "a lower --entropy-bonus (now 0.5)" in text
 
 

@@ -52,7 +52,9 @@ def test_a_configuration_shows_what_differs_from_its_preset() -> None:
     assert "penalty_weight" in page
     assert "actor_lr" not in page
     assert "All else as in the preset tuned." in page
-    assert "Everything as in the defaults." in ascore.Config(env="a:B")._repr_html_()
+    other = ascore.Config(env="exchange-v99")  # a version that has no preset
+    assert "Everything as in the defaults." in other._repr_html_()
+    assert "Everything as in the preset tuned." in ascore.Config.preset("a:B")._repr_html_()
 
 
 def test_a_run_shows_its_outcome_and_the_anchors(tmp_path: Path) -> None:

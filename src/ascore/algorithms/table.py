@@ -18,9 +18,10 @@ from ascore.algorithms.team import TEAM
 from ascore.algorithms.trial import require_equal_loss
 from ascore.algorithms.vps import VPS
 from ascore.algorithms.vs import VS
-from ascore.config import Config, preset_values, read_matrix
+from ascore.config import Config, read_matrix
 from ascore.envs.adapters.locate import find
 from ascore.errors import ConfigError, EnvError
+from ascore.presets import preset_values
 
 ALGORITHMS: dict[str, Algorithm] = {
     algorithm.name: algorithm for algorithm in (AS, IPPO, CPPO, VPS, VS, PS, TEAM, IA)

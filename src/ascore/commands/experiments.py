@@ -81,10 +81,7 @@ def _combinations(options: SweepOptions) -> list[Cell]:
         settings[key] = [read_value(part) for part in sweeps.values(text)]
     for name in options.algorithm:
         get_algorithm(name)
-    if is_external(options.env):
-        base = Config(env=options.env)
-    else:
-        base = Config.preset(options.env, preset=options.preset)
+    base = Config.preset(options.env, preset=options.preset)
     cells = sweeps.grid(
         base, options.algorithm, settings, sweeps.seeds(options.seeds), options.evaluate
     )

@@ -42,7 +42,7 @@ class TrainOptions(Config, Line):
     repeated."""
     preset_name: Annotated[str, Mark(name="preset")] = "tuned"
     """tuned learns reliably; paper is Tables 1-2 and Eq. 13 as printed; C. Predation also has
-    pairwise and crowd (20 agents). Python environments have no presets."""
+    pairwise and crowd (20 agents). Python environments have tuned alone."""
     config: Annotated[Path | None, Mark(shown="FILE")] = None
     """TOML file with keys of the configuration, such as config.toml of a run."""
     algorithm_params: Hidden[dict[str, ParamValue]] = field(default_factory=dict)
@@ -264,7 +264,7 @@ class SweepOptions(Line):
     algorithm: tuple[str, ...] = ("as",)
     """One or more algorithms."""
     preset: str = "tuned"
-    """Preset to start from. Python environments have no presets."""
+    """Preset to start from. Python environments have tuned alone."""
     set: Annotated[tuple[str, ...], Mark(repeated=True, shown="KEY=VALUE,VALUE")] = ()
     """KEY=VALUE,VALUE for a key of the configuration, env.NAME=VALUE,VALUE for a parameter of the
     environment, or algorithm.NAME=VALUE,VALUE for an algorithm's own key; lists in brackets,

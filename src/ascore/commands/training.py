@@ -59,7 +59,7 @@ def defaults(line: Mapping[str, Any]) -> tuple[object, str]:
             "Defaults are those of a Python environment. Those of a built-in one are its preset's: "
             "`ascore train exchange --help` shows them."
         )
-        return Config(env_workers=-1), note
+        return Config.preset("MODULE:CALLABLE").replace(env_workers=-1), note
     config, origin = _start(line, trust=True)  # nothing is imported here
     return config, f"Defaults are those of {origin}."
 
@@ -82,11 +82,10 @@ def _start(line: Mapping[str, Any], trust: bool) -> tuple[Config, str]:
     if env is None:
         raise missing(TrainOptions)
     preset = line.get("preset_name")
-    if is_external(env) and preset is None:
-        start, origin = Config(env=env, env_workers=-1), f"a Python environment, {env}"
-    else:
-        start = Config.preset(env, preset=preset or "tuned")
-        origin = f"{start.env}, preset {preset or 'tuned'}"
+    start = Config.preset(env, preset=preset or "tuned")
+    origin = f"{start.env}, preset {preset or 'tuned'}"
+    if is_external(env):
+        start = start.replace(env_workers=-1)
     params = {**start.env_params, **values.get("env_params", {})}
     start = start.replace(**{**values, "env": start.env, "env_params": params})
     if "algorithm" in line:

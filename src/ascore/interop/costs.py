@@ -26,7 +26,7 @@ def memory(result: Report, spec: Spec) -> None:
     from ascore.algorithms.anticipation import AS
     from ascore.learning.memory import bytes_needed, free_bytes, in_words
 
-    config = Config(env=result.env)
+    config = Config.preset(result.env)
     needed = sum(bytes_needed(spec, config, AS, config.num_envs).values())
     result.costs["bytes_per_update"] = needed
     free = free_bytes()
@@ -50,7 +50,7 @@ def speed(result: Report, spec: Spec, rate: float, workers: int = 0) -> None:
         rate: steps per second of one copy in this process.
         workers: number of processes to try together; below 2 none are.
     """
-    config = Config(env=result.env)
+    config = Config.preset(result.env)
     result.costs["steps_per_second"] = rate
     on_cores = f"{rate:,.0f} steps per second on one core"
     best = rate

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ascore.algorithms.table import keys_read
 from ascore.config import Config
 from ascore.envs.factory import batch
 from ascore.envs.legal import ILLEGAL, padding
@@ -54,12 +55,16 @@ def still_uniform(config: Config, evaluation: Evaluation) -> str | None:
     most = evaluation.entropy_uniform
     if most <= 0 or evaluation.greedy or evaluation.entropy < NEAR * most:
         return None
+    preset = Config.preset(config.env)
     tries = [f"more --episodes (now {config.episodes:,})"]
-    if config.actor_lr < 1e-3:
+    if config.actor_lr < preset.actor_lr:
         rates = f"now {config.actor_lr:g} and {config.critic_lr:g}"
-        tries.insert(0, f"--actor-lr 1e-3 --critic-lr 2e-3 ({rates})")
+        slow = f"--actor-lr {preset.actor_lr:g} --critic-lr {preset.critic_lr:g} ({rates})"
+        tries.insert(0, slow)
     if config.entropy_bonus > 0:
         tries.append(f"a lower --entropy-bonus (now {config.entropy_bonus:g})")
+    if "penalty_weight" in keys_read(config.algorithm) and config.penalty_weight > 0:
+        tries.append(f"a lower --penalty-weight (now {config.penalty_weight:g})")
     return (
         f"{config.algorithm} still plays at random: entropy {evaluation.entropy:.3f} of at most "
         f"{most:.3f}; try {', '.join(tries)}, and look whether actions change the rewards"
