@@ -33,6 +33,7 @@ from ascore.benchmark import (
 )
 from ascore.benchmark.machine import describe_machine
 from ascore.benchmark.report import as_markdown, as_text
+from ascore.benchmark.suite import Skipped
 from ascore.benchmark.timing import calibrate
 from ascore.benchmark.workloads import (
     WORKLOADS,
@@ -258,9 +259,12 @@ def test_the_table_fits(columns: int) -> None:
         unit="environment step",
         note="derived, not measured here: it takes 1,100 x the yardstick, see the documentation",
     )
-    outcome = BenchResults(describe_machine(), True, results=[long, result(2, 1)])
+    call = replace(long, baseline="1.5 µs allowed", unit="call beyond the dynamics", ratio=13_088.0)
+    outcome = BenchResults(describe_machine(), True, results=[long, call, result(2, 1)])
+    outcome.skipped.append(Skipped("threads", long.name, "it needs two cores, and there is one"))
     text = as_text(outcome, columns)
     assert max(map(len, text.splitlines())) <= max(columns, 76)
+    assert sum(line.endswith("(128, 64), 1 thread") for line in text.splitlines()) == 1
     words = text.split()
     assert all(word in words for word in [*long.name.split(), "(derived)"])
 

@@ -11,33 +11,38 @@ from ascore.benchmark.suite import BenchResults, Skipped
 from ascore.benchmark.timing import Result
 
 HEAD = ("case", "against", "ratio", "spread", "bar", "met", "ns", "per")
-LEFT = (0, 1, 7)
-"""Left-aligned columns, those of words."""
-
+WORDS = ("case", "against", "per")
+"""Left-aligned columns."""
 
 BUSY = 0.5
 """Load per core at the start from which a missed bar says nothing."""
 COLUMNS = 100
+INDENT = " " * 4
 NARROWEST = 12
-"""Columns of a case's and a baseline's name at least."""
+"""Columns of a baseline's name and of a unit at least."""
 
 
 def as_text(bench: BenchResults, columns: int = COLUMNS) -> str:
-    """Formats a table per group, then the skipped and differing cases, in so many columns."""
-    rows = [_row(result, is_busy(bench.machine)) for result in bench.results]
-    widths = _fitted([max(map(len, column)) for column in zip(HEAD, *rows, strict=True)], columns)
+    """Formats a table per group, then the skipped and differing cases, in so many columns.
+
+    A case has a line of its own, above those of its baselines.
+    """
     lines = textwrap.wrap(machine_line(bench.machine, bench.quick), columns)
-    group = ""
-    for result, row in zip(bench.results, rows, strict=True):
-        if result.group != group:
-            group = result.group
-            lines += ["", group, *_align(HEAD, widths)]
-        lines += _align(row, widths)
+    for group, results in itertools.groupby(bench.results, lambda result: result.group):
+        rows = [_row(result, is_busy(bench.machine)) for result in results]
+        cells = [HEAD[1:], *(row[1:] for row in rows)]
+        widths = _fitted([max(map(len, column)) for column in zip(*cells, strict=True)], columns)
+        lines += ["", group, *_align(HEAD[1:], widths)]
+        for case, beside in itertools.groupby(rows, lambda row: row[0]):
+            lines += textwrap.wrap(case, columns, initial_indent="  ", subsequent_indent="    ")
+            for row in beside:
+                lines += _align(row[1:], widths)
     notes = dict.fromkeys(f"{r.baseline}: {r.note}" for r in bench.results if r.note)
     lines += ["", "notes"] if notes else []
     for note in notes:
         lines += textwrap.wrap(note, columns, initial_indent="  ", subsequent_indent="    ")
-    lines += _listed("skipped", bench.skipped) + _listed("DIFFERING", bench.differing)
+    for title, entries in (("skipped", bench.skipped), ("DIFFERING", bench.differing)):
+        lines += _listed(title, entries, columns)
     bars = [result for result in bench.results if result.met is not None]
     met = sum(result.met is True for result in bars)
     if is_busy(bench.machine) and met < len(bars):
@@ -57,7 +62,7 @@ def is_busy(machine: dict[str, Any]) -> bool:
 def as_markdown(bench: BenchResults) -> str:
     """Formats the same as Markdown tables."""
     lines = [machine_line(bench.machine, bench.quick)]
-    rule = ["---" if column in LEFT else "---:" for column in range(len(HEAD))]
+    rule = ["---" if name in WORDS else "---:" for name in HEAD]
     for group in dict.fromkeys(result.group for result in bench.results):
         lines += ["", f"### {group}", "", _piped(HEAD), _piped(rule)]
         lines += [
@@ -103,11 +108,13 @@ def _row(result: Result, busy: bool) -> tuple[str, ...]:
 
 
 def _fitted(widths: list[int], columns: int) -> list[int]:
-    """Widths of the columns, those of case and baseline narrowed until all fit."""
+    """Widths of the columns, those of baseline and unit narrowed until all fit."""
     widths = list(widths)
-    room = columns - 2 - 2 * (len(widths) - 1) - sum(widths[2:])
-    while widths[0] + widths[1] > room and max(widths[:2]) > NARROWEST:
-        widths[int(widths[1] > widths[0])] -= 1
+    while len(INDENT) + sum(widths) + 2 * (len(widths) - 1) > columns:
+        wider = 0 if widths[0] >= widths[-1] else -1
+        if widths[wider] <= NARROWEST:
+            break
+        widths[wider] -= 1
     return widths
 
 
@@ -117,10 +124,10 @@ def _align(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
     lines = []
     for line in itertools.zip_longest(*wrapped, fillvalue=""):
         sides = (
-            cell.ljust(width) if column in LEFT else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if name in WORDS else cell.rjust(width)
+            for name, cell, width in zip(HEAD[1:], line, widths, strict=True)
         )
-        lines.append(("  " + "  ".join(sides)).rstrip())
+        lines.append((INDENT + "  ".join(sides)).rstrip())
     return lines
 
 
@@ -128,7 +135,11 @@ def _piped(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _listed(title: str, entries: Sequence[Skipped]) -> list[str]:
+def _listed(title: str, entries: Sequence[Skipped], columns: int) -> list[str]:
     if not entries:
         return []
-    return ["", title, *(f"  {entry.group}, {entry.name}: {entry.reason}" for entry in entries)]
+    lines = ["", title]
+    for entry in entries:
+        text = f"{entry.group}, {entry.name}: {entry.reason}"
+        lines += textwrap.wrap(text, columns, initial_indent="  ", subsequent_indent="    ")
+    return lines

@@ -231,7 +231,7 @@ def runs(chapter: Chapter) -> Markup:
                 ]
             )  # fmt: skip
     heads = ["run", "setting", "seed", "state", "updates", "episodes", "seconds", "team return"]
-    parts = [table(heads, rows, "Runs")]
+    parts = [table(heads, rows, "Each run, and its return at the end")]
     problems = [
         tag("li", reading.entry.name, ": ", reading.problem)
         for setting in chapter.settings
