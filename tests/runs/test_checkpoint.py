@@ -34,5 +34,5 @@ def test_all_that_is_written_reaches_the_disk_before_it_gets_its_name(
 
 def test_a_file_in_the_way_of_all_checkpoints_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("in the way")
-    with pytest.raises(RunError, match=r"cannot write .*00000003.*choose another --out"):
+    with pytest.raises(RunError, match=r"cannot write .*00000003.*choose another place"):
         save(tmp_path)

@@ -284,7 +284,7 @@ def test_a_taken_folder_is_refused(whole: Path):
 
 def test_an_unwritable_folder(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match=r"cannot write .*choose another --out"):
+    with pytest.raises(RunError, match=r"cannot write .*choose another place"):
         ascore.train(Config(**KEYS), tmp_path / "file" / "run")
 
 
@@ -316,7 +316,7 @@ def test_a_disk_that_fills_up_loses_nothing_written(tmp_path: Path, whole: Path,
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "cannot write" in process.stdout
-    assert "free some space or choose another --out" in process.stdout
+    assert "free some space or choose another place" in process.stdout
     assert len(process.stdout.strip().splitlines()) == 1
     assert len(records(out)) >= 4  # every line parses: no half record
     assert not list(out.rglob("*.part"))

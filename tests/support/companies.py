@@ -101,7 +101,7 @@ class Company:
             log = AuditLog(folder / f"{name}.jsonl" if folder else None, name)
             starts = archives[name].starts if archives and name in archives else 0
             self.letters[name] = Letters(
-                transports[name], "trial", key, log, starts, self.lines.append
+                transports[name], "trial", key, log, starts, self.lines.append, self.done.is_set
             )
         rewards = rewards or {}
         stop = self.done.is_set

@@ -138,6 +138,10 @@ class Option:
                 message = f"{self.name} {word!r} is not possible; {near}choose from: "
                 raise UsageError(message + ", ".join(self.choices))
             return word
+        if self.kind is Path and not word:  # it would mean the working directory
+            leave = ", or leave it out" if self.default is not MISSING else ""
+            message = f"{self.name} has an empty name; give it one{leave}"
+            raise UsageError(message)
         try:
             return self.kind(word)
         except ValueError as error:

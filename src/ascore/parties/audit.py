@@ -8,22 +8,28 @@ reward out.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from ascore.errors import PartyError
+from ascore.errors import PartyError, RunError
+from ascore.reading import regular
 from ascore.runs.files import unwritable
 
 AUDIT = "audit.jsonl"
 FIRST = "0" * 64
 """What stands in place of the hash before the first line."""
+LONGEST = 2**16
+"""Bytes of a line, at most; ours have some hundreds."""
 
 Entry = dict[str, Any]
 
@@ -44,20 +50,25 @@ class AuditLog:
         self.path, self.party = path, party
         self._lock = threading.Lock()
         self._number, self._hash = 0, FIRST
+        self._failure: RunError | None = None
         if path is None:
             return
         torn = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                torn = _cut(path)
-                for entry in read(path):
-                    self._number, self._hash = entry["n"] + 1, entry["hash"]
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-            self._file = open(handle, "ab", buffering=0)  # noqa: SIM115 (kept open)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+            handle = os.open(path, flags, 0o600)
+            self._file = open(handle, "r+b", buffering=0)  # noqa: SIM115 (kept open)
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                message = f"{path} is not a regular file; remove it"
+                raise PartyError(message)
+            torn = _cut(self._file)
+            for entry in read(path):
+                self._number, self._hash = entry["n"] + 1, entry["hash"]
+        except PartyError:
+            self._file.close()
+            raise
         except OSError as error:
-            if isinstance(error, PartyError):
-                raise
             raise unwritable(path, error) from error
         self.write("start", party=party, torn_bytes=torn)
 
@@ -67,22 +78,46 @@ class AuditLog:
         Args:
             event: "start", "connected", "disconnected", "refused", "sent" or "received".
             facts: plain values.
+
+        Raises:
+            RunError: it cannot be written, now or earlier: who writes no log, trains no more.
         """
         if self.path is None:
             return
         with self._lock:
+            if self._failure is not None:
+                raise self._failure
             moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             entry = {"n": self._number, "time": moment, "event": event, **facts}
             entry["previous"] = self._hash
-            self._hash = entry["hash"] = _hash(entry)
-            self._number += 1
+            entry["hash"] = _hash(entry)
             try:
-                self._file.write(_line(entry))
+                self._append(_line(entry))
             except OSError as error:
-                raise unwritable(self.path, error) from error
+                self._failure = unwritable(self.path, error)
+                raise self._failure from error
+            self._hash = entry["hash"]
+            self._number += 1
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Appends a line, from a thread: what fails there fails at the next `write`."""
+        with contextlib.suppress(RunError):
+            self.write(event, **facts)
+
+    def _append(self, line: bytes) -> None:
+        """Writes all of a line, or nothing."""
+        size = os.fstat(self._file.fileno()).st_size
+        written = 0
+        try:
+            while written < len(line):
+                written += self._file.write(line[written:]) or 0
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(size)
+            raise
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; may be called again."""
         if self.path is not None:
             self._file.close()
 
@@ -100,40 +135,42 @@ def _hash(entry: Entry) -> str:
     return digest(_line({key: value for key, value in entry.items() if key != "hash"}))
 
 
-def _cut(path: Path) -> int:
+def _cut(file: FileIO) -> int:
     """Removes a last line that a killed process has not finished; its length."""
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
-    return len(data) - whole
+    size = file.seek(0, os.SEEK_END)
+    start = max(0, size - LONGEST)
+    file.seek(start)
+    tail = file.readall()
+    whole = start + tail.rfind(b"\n") + 1
+    if start < whole < size or (whole == start == 0):
+        file.truncate(whole)
+        return size - whole
+    return 0
 
 
 def read(path: Path) -> Iterator[Entry]:
-    """The lines of a log, checked one after the other.
+    """The lines of a log, checked one after the other; a link that names it is followed.
 
     Raises:
-        PartyError: a line was changed, taken out or put in; names the file and the line.
+        PartyError: a line was changed, taken out or put in, or says what no party writes; names the
+            file and the line.
     """
     expected, before = 0, FIRST
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}; give the audit log of a party"
-        raise PartyError(message) from error
-    if lines.pop():
-        message = f"{path} ends in the middle of line {len(lines) + 1}: its end was cut off"
-        raise PartyError(message)
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(path), 1):
         problem = ""
         try:
+            if not line.endswith(b"\n"):
+                message = f"{path} ends in the middle of line {number}: its end was cut off"
+                raise PartyError(message)
             entry = json.loads(line)
-            if entry["hash"] != _hash(entry) or _line(entry) != line + b"\n":
+            if entry["hash"] != _hash(entry) or _line(entry) != line:
                 problem = "was changed"
             elif entry["n"] > expected:
                 problem = f"does not follow: {entry['n'] - expected} before it taken out"
             elif entry["n"] < expected or entry["previous"] != before:
                 problem = "does not follow: it, or one before it, was put in"
+            elif not _possible(entry):
+                problem = "says what no party writes"
         except (ValueError, KeyError, TypeError, RecursionError):
             problem = "was changed"
         if problem:
@@ -141,6 +178,47 @@ def read(path: Path) -> Iterator[Entry]:
             raise PartyError(message)
         expected, before = entry["n"] + 1, entry["hash"]
         yield entry
+
+
+def party_of(path: Path) -> str:
+    """Whose log it is; "" where there is none, or its first line is damaged."""
+    try:
+        with regular(path) as (file, _):
+            entry = json.loads(file.readline(LONGEST))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    party = entry.get("party") if isinstance(entry, dict) else None
+    return party if isinstance(party, str) else ""
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Lines of a regular file, none longer than `LONGEST`."""
+    try:
+        with regular(path, links=True) as (file, _):
+            while line := file.readline(LONGEST):
+                if len(line) == LONGEST:
+                    reason = f"a line has more than {LONGEST} bytes"
+                    raise OSError(reason)
+                yield line
+    except OSError as error:
+        if isinstance(error, PartyError):
+            raise
+        reason = error.strerror or str(error)
+        message = f"{path} cannot be read: {reason}; give the audit log of a party"
+        raise PartyError(message) from error
+
+
+_FACTS: dict[str, dict[str, type]] = {
+    "start": {"party": str},
+    "sent": {"peer": str, "kind": str, "round": int, "sequence": int, "bytes": int, "digest": str},
+}
+_FACTS["received"] = _FACTS["sent"]
+"""What lines of these events have at least: logs of others are compared with ours."""
+
+
+def _possible(entry: Entry) -> bool:
+    facts = _FACTS.get(entry["event"], {})
+    return all(type(entry.get(key)) is kind for key, kind in facts.items())
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ascore.config import Config
 from ascore.envs.factory import batch
 from ascore.errors import EnvError
 from ascore.parties import wire
-from ascore.parties.agreed import require_separable
+from ascore.parties.agreed import require_separable, updates
 from ascore.parties.letters import Letters
 from ascore.parties.states import read_actions, send_state
 from ascore.parties.wire import Refused
@@ -68,6 +68,7 @@ class Host:
         self.start, self.stop, self.progress = start, stop, progress
         self.near = config.graph in ("environment", "contacts")
         self._ready: dict[str, int] = {}
+        self._furthest = 0  # no agent can be ready for a later update than this
         self._expected = set(agents)
 
     def run(self) -> int:
@@ -91,16 +92,16 @@ class Host:
             steps = config.rollout_steps or env.spec.horizon
             total = updates(config, env.spec.horizon)
             env.reset()
-            update = 0
+            update, self._furthest = 0, total - 1
             while update < total:
                 members = self._gather(update, self.seconds if update else self.start)
                 if not members:
                     break  # told to stop
                 update = max([update, *(self._ready[name] for name in members)])
-                if update >= total:
-                    break
+                self._furthest = update + 1
                 self._ready.clear()
-                self._play(update, steps, members)
+                if not self._play(update, steps, members):
+                    break  # told to stop
                 update += 1
                 self.progress(update, total, sorted(members))
             return update
@@ -137,13 +138,19 @@ class Host:
         while (letter := self.letters.receive(name, deadline)) is not None:
             if not letter.HasField(wire.READY):
                 self.letters.refuse(name, f"a {wire.kind_of(letter)} between two updates")
+            elif letter.ready.update > self._furthest:
+                self.letters.refuse(name, "it claims more updates than there were")
             elif name not in self._expected or letter.ready.update >= update:
                 self._ready[name] = letter.ready.update
                 return
             # else it was said again, before the update that is over
 
-    def _play(self, update: int, steps: int, members: set[str]) -> None:
-        """One update's steps; who does not act in time is taken out of `members`."""
+    def _play(self, update: int, steps: int, members: set[str]) -> bool:
+        """One update's steps; who does not act in time is taken out of `members`.
+
+        Returns:
+            False if told to stop before the last.
+        """
         env, n = self.env, self.env.spec.num_agents
         action = np.zeros((env.num_envs, n), dtype=np.int32)
         acting = np.array([name in members for name in self.agents], dtype=np.uint8)
@@ -169,10 +176,12 @@ class Host:
                         near=self.near,
                         rewards=self.rewards,
                     )
-            if step == steps or self.stop():
-                return
-            self._act(update, step, members, action)
-            env.step(action)
+            if step < steps:
+                self._act(update, step, members, action)
+                if self.stop():
+                    return False
+                env.step(action)
+        return True
 
     def _act(
         self, update: int, step: int, members: set[str], action: npt.NDArray[np.int32]
@@ -182,7 +191,8 @@ class Host:
             chosen = self._await(name, agent, update, step, deadline) if name in members else None
             if chosen is None:
                 if name in members:
-                    self.letters.tell(f"{name} did not act at step {step} of update {update}")
+                    if not self.stop():
+                        self.letters.tell(f"{name} did not act at step {step} of update {update}")
                     members.discard(name)
                 chosen = self._drawn(agent, update, step)
             action[:, agent] = chosen
@@ -195,6 +205,9 @@ class Host:
             if letter.HasField(wire.READY):
                 if letter.round == update:
                     continue  # said again before the first state came
+                if letter.ready.update > self._furthest:
+                    self.letters.refuse(name, "it claims more updates than there were")
+                    continue
                 self._ready[name] = letter.ready.update
                 return None  # it has begun anew, and takes part from the next update on
             try:
@@ -223,9 +236,3 @@ class Host:
             odds[env.legal[:, agent, : odds.shape[1]] == 0] = -1
         drawn: npt.NDArray[np.int32] = odds.argmax(axis=1).astype(np.int32)
         return drawn
-
-
-def updates(config: Config, horizon: int) -> int:
-    """How many updates a run has, as in `ascore.train`."""
-    steps = config.rollout_steps or horizon
-    return math.ceil(config.episodes / (steps * config.num_envs / horizon))

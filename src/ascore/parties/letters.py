@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -16,13 +18,18 @@ PER_START = 1 << 40
 """Letters on a link between two starts of its sender: numbers never come twice."""
 ENOUGH = 256
 """Refused letters of one peer, in one wait, after which it counts as silent."""
+SLICE = 0.2
+"""Seconds after which who waits looks whether it is told to end."""
+GRACE = 2.0
+"""Seconds for which a party that is told to end still waits, for letters on their way."""
 
 Tell = Callable[[str], None]
 
 
 def on_stderr(text: str) -> None:
-    """Prints a line on standard error."""
-    print(f"ascore: {text}", file=sys.stderr, flush=True)
+    """Prints a line on standard error, if that is still open: no thread may die of it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"ascore: {text}", file=sys.stderr, flush=True)
 
 
 class Letters:
@@ -35,6 +42,7 @@ class Letters:
         log: of every letter.
         starts: how often this party has started before.
         tell: called with one line about whatever is new: who is refused, and why.
+        stop: tells whether to end early: nobody is then waited for longer than `GRACE`.
     """
 
     def __init__(
@@ -45,13 +53,15 @@ class Letters:
         log: AuditLog,
         starts: int = 0,
         tell: Tell = on_stderr,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.transport, self.run, self.config = transport, run, config
-        self.log, self.tell = log, tell
+        self.log, self.tell, self.stop = log, tell, stop
         self.bytes_sent = 0
         self._next = dict.fromkeys(transport.peers, starts * PER_START)
         self._last = dict.fromkeys(transport.peers, -1)
         self._mentioned: set[tuple[str, str]] = set()
+        self._stopped = math.inf  # when this party was told to end
 
     def send(self, peer: str, kind: str, number: int, **body: Any) -> None:
         """Writes a letter of round `number` to a peer."""
@@ -76,7 +86,7 @@ class Letters:
             The letter; None if none has come by then.
         """
         for _ in range(ENOUGH):
-            content = self.transport.receive(peer, deadline)
+            content = self._message(peer, deadline)
             if content is None:
                 return None
             try:
@@ -91,6 +101,17 @@ class Letters:
             return letter
         self.refuse(peer, f"{ENOUGH} letters in a row were refused")
         return None
+
+    def _message(self, peer: str, deadline: float) -> bytes | None:
+        """The oldest message of a peer; None if none has come by the deadline."""
+        while True:
+            now = time.monotonic()
+            if self.stop():
+                self._stopped = min(self._stopped, now)
+            end = min(deadline, self._stopped + GRACE)
+            content = self.transport.receive(peer, min(end, now + SLICE))
+            if content is not None or now >= end:
+                return content
 
     def refuse(self, peer: str, reason: str, size: int = 0) -> None:
         """Logs why something of a peer is not used; mentions each reason once."""
@@ -132,8 +153,10 @@ class Letters:
 
     def close(self) -> None:
         """Reads what is left, so that the logs of two parties agree, and ends the connections."""
-        for peer in self.transport.peers:
-            while self.receive(peer, time.monotonic()) is not None:
-                pass
-        self.transport.close()
-        self.log.close()
+        try:
+            for peer in self.transport.peers:
+                while self.receive(peer, time.monotonic()) is not None:
+                    pass
+        finally:
+            self.transport.close()
+            self.log.close()

@@ -39,6 +39,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 """Seconds between attempts to reach a peer."""
 HANDSHAKE = 5.0
 """Seconds that somebody may take to identify itself."""
+MENTIONED = 300
+"""Characters of what somebody says of itself that are logged."""
 
 Tell = Callable[[str], None]
 
@@ -166,7 +168,7 @@ class Network(Transport):
             self._stream[peer] += 1
             mine = self._stream[peer]
         context.send_initial_metadata(())
-        self.log.write("connected", peer=peer, direction="in", **facts)
+        self.log.note("connected", peer=peer, direction="in", **facts)
         end = "ended"
         try:
             for content in messages:
@@ -176,7 +178,7 @@ class Network(Transport):
         except Exception as error:  # gRPC raises it bare, for a connection that broke too
             end = _reason(error)
         if not self._closing.is_set():
-            self.log.write("disconnected", peer=peer, direction="in", reason=end)
+            self.log.note("disconnected", peer=peer, direction="in", reason=end)
         return b""
 
     def _identify(self, context: grpc.ServicerContext) -> tuple[str, dict[str, Any], str]:
@@ -200,7 +202,12 @@ class Network(Transport):
         return peer, shown, ""
 
     def _refuse(self, peer: str, reason: str) -> None:
-        self.log.write("refused", peer=peer, reason=reason, bytes=0)
+        # Names come from whoever connects: no line of the log may grow by them.
+        peer, reason = (
+            "".join(c if c.isprintable() else "?" for c in text[:MENTIONED])
+            for text in (peer, reason)
+        )
+        self.log.note("refused", peer=peer, reason=reason, bytes=0)
         self.tell(f"refused a connection: {reason}")
 
     def _watch(self) -> None:
@@ -319,14 +326,14 @@ class _Sender:
             if not call.done():
                 mark(taken)
                 tls = "none" if network.credentials is None else "TLSv1.3"
-                network.log.write("connected", peer=peer, direction="out", tls=tls)
+                network.log.note("connected", peer=peer, direction="out", tls=tls)
                 self._mentioned = ""
             call.result()
         except grpc.RpcError as error:
             reason = _reason(error)
             if reason != self._mentioned:
                 self._mentioned = reason
-                network.log.write("disconnected", peer=peer, direction="out", reason=reason)
+                network.log.note("disconnected", peer=peer, direction="out", reason=reason)
                 network.tell(f"no connection to {peer} at {network.addresses[peer]}: {reason}")
         finally:
             mark(ended)

@@ -14,16 +14,17 @@ import numpy.typing as npt
 import torch
 
 from ascore.config import Config
+from ascore.envs.adapters.foreign import asking
 from ascore.envs.vec_env import Spec
+from ascore.errors import PartyError
 from ascore.learning.learner import Learner
 from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Rollout
 from ascore.parties import wire
 from ascore.parties.acting import Actions
-from ascore.parties.agreed import require_separable
+from ascore.parties.agreed import require_separable, updates
 from ascore.parties.archive import Archive, Held
 from ascore.parties.courier import Courier
-from ascore.parties.host import updates
 from ascore.parties.letters import Letters
 from ascore.parties.reward import OwnReward, RewardFn, Transition
 from ascore.parties.states import Shared, read_sizes, read_state
@@ -88,6 +89,8 @@ class Party:
         """Trains to the end of the run, or until told to stop; returns the updates done."""
         torch.set_num_threads(self.config.torch_threads)
         self.done = self.archive.done
+        if self.archive.finished:
+            return self.done
         with own_modes():
             letter = self._next_start()
             while letter is not None:
@@ -225,13 +228,18 @@ class Party:
     def _own_reward(self, shared: Shared, after: Shared) -> OwnReward:
         if self.reward is None:
             if after.reward is None:
-                reason = "it has no reward, and this party computes none; set `reward`"
-                raise Refused(reason)
+                message = (
+                    f"{self.host} tells no rewards, and {self.agents[self.agent]} computes none; "
+                    "set `reward` in its file"
+                )
+                raise PartyError(message)
             return after.reward
         seen = after.obs.copy()
         seen[after.ended] = after.final_obs
         step = Transition(shared.obs, after.action, seen, after.ended)
-        return OwnReward(self.reward(step), self.config.num_envs)
+        with asking("the reward function", "rewards"):
+            earned = self.reward(step)
+        return OwnReward(earned, self.config.num_envs)
 
     # ------------------------------------------------------------------ what learns
 

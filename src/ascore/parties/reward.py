@@ -51,11 +51,21 @@ class OwnReward:
     __slots__ = ("__values",)
 
     def __init__(self, values: npt.ArrayLike, num_envs: int) -> None:
-        array = np.array(values, dtype=np.float32)
-        if array.shape != (num_envs,) or not np.isfinite(array).all():
+        problem = ""
+        try:
+            with np.errstate(over="ignore"):
+                array = np.array(values, dtype=np.float32)
+        except (ValueError, TypeError, OverflowError):
+            array = np.empty(0, dtype=np.float32)
+            problem = f"is a {type(values).__name__} that holds no numbers"
+        if not problem and array.shape != (num_envs,):
+            problem = f"has shape {array.shape}"
+        elif not problem and not np.isfinite(array).all():
+            problem = "is not finite"
+        if problem:
             message = (
-                f"the reward has shape {array.shape} or is not finite; return one finite number "
-                f"for each of the {num_envs} environments"
+                f"the reward {problem}; return one finite number for each of the {num_envs} "
+                "environments"
             )
             raise PartyError(message)
         self.__values = array

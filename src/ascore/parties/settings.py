@@ -83,13 +83,21 @@ class PartySettings:
     def _checked(cls, path: Path, values: dict[str, Any]) -> PartySettings:
         for key, value in values.items():
             allowed, words = _KINDS[key]
-            if not isinstance(value, allowed) or isinstance(value, bool):
+            # An empty folder would be the one that the file is in.
+            empty = key in _NEVER_EMPTY and not value
+            odd = isinstance(value, str) and "\0" in value
+            if not isinstance(value, allowed) or isinstance(value, bool) or empty or odd:
                 message = f"{path}: {key} = {value!r} must be {words}"
                 raise PartyError(message)
         host = values["host"]
         if set(host) != {"name", "address"}:
             message = f"{path}: [host] has {', '.join(host) or 'nothing'}; give name and address"
             raise PartyError(message)
+        for table in ("agents", "host"):
+            for key, value in values[table].items():
+                if not isinstance(value, str):
+                    message = f"{path}: {key} = {value!r} in [{table}] must be text"
+                    raise PartyError(message)
         here = path.resolve().parent
         for key in ("training", "folder", "certificates"):
             if key in values:
@@ -118,8 +126,9 @@ class PartySettings:
             problem = f"own_seed = {self.own_seed} is outside 0..2**64-1"
         for address in (*self.agents.values(), self.host[1], *filter(None, [self.listen])):
             place, _, port = address.rpartition(":")
-            if not place or not port.isdecimal() or not 0 < int(port) < 2**16:
-                problem = f"address {address!r} is not HOST:PORT, as in 10.0.0.7:7001"
+            digits = port.isascii() and port.isdecimal() and len(port) <= 5
+            if not place or not digits or not 0 < int(port) < 2**16:
+                problem = f"address {address[:80]!r} is not HOST:PORT, as in 10.0.0.7:7001"
         if problem:
             message = f"{self.file}: {problem}"
             raise PartyError(message)
@@ -157,6 +166,8 @@ class PartySettings:
         chosen = linked(config, len(names), names.index(self.name))
         return {self.host[0]: self.host[1], **{names[j]: self.agents[names[j]] for j in chosen}}
 
+
+_NEVER_EMPTY = ("run", "name", "training", "folder", "certificates")
 
 _KINDS: dict[str, tuple[Any, str]] = {
     "run": (str, "text"),

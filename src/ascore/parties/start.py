@@ -9,7 +9,13 @@ from ascore.config import Config
 from ascore.envs.adapters.locate import find
 from ascore.errors import PartyError
 from ascore.parties.agreed import agreed
-from ascore.parties.archive import Archive, FolderArchive, counted_start
+from ascore.parties.archive import (
+    Archive,
+    FolderArchive,
+    counted_start,
+    create,
+    require_own,
+)
 from ascore.parties.audit import AuditLog
 from ascore.parties.certificates import Credentials
 from ascore.parties.host import Host
@@ -50,11 +56,13 @@ def run_party(
     config = settings.config()
     require_trust({"algorithm": config.algorithm, "reward": settings.reward}, settings.file, trust)
     reward = _reward(settings.reward)
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    create(settings.folder)
     with alone(settings.folder):
-        archive = FolderArchive(settings.folder, settings.name, config)
+        archive = FolderArchive(settings.folder, settings.name, config, settings.run)
         try:
-            with _letters(settings, config, archive, insecure=insecure, tell=tell) as letters:
+            with _letters(
+                settings, config, archive, insecure=insecure, tell=tell, stop=stop
+            ) as letters:
                 return Party(
                     config,
                     letters,
@@ -97,11 +105,14 @@ def run_host(
         raise PartyError(message)
     config = settings.config()
     require_trust({"env": config.env, "algorithm": config.algorithm}, settings.file, trust)
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    create(settings.folder)
     with alone(settings.folder):
+        require_own(settings.folder, settings.name)
         archive = Archive()
         archive.starts = counted_start(settings.folder)
-        with _letters(settings, config, archive, insecure=insecure, tell=tell) as letters:
+        with _letters(
+            settings, config, archive, insecure=insecure, tell=tell, stop=stop
+        ) as letters:
             return Host(
                 config,
                 letters,
@@ -116,7 +127,13 @@ def run_host(
 
 @contextmanager
 def _letters(
-    settings: PartySettings, config: Config, archive: Archive, *, insecure: bool, tell: Tell
+    settings: PartySettings,
+    config: Config,
+    archive: Archive,
+    *,
+    insecure: bool,
+    tell: Tell,
+    stop: Stop,
 ) -> Iterator[Letters]:
     """The party's door: open while the block runs."""
     with ExitStack() as opened:
@@ -136,6 +153,7 @@ def _letters(
             log,
             archive.starts,
             tell,
+            stop,
         )
         try:
             yield letters

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,12 @@ from ascore.parties import wire
 from ascore.parties.letters import Letters
 from ascore.parties.reward import OwnReward
 from ascore.parties.wire import Refused
+from ascore.reading import strict_json
 
 U8 = npt.NDArray[np.uint8]
+
+MOST_AGENTS = 2**16
+"""Agents that the sizes of an environment may speak of, at most."""
 
 
 @dataclass(frozen=True)
@@ -207,12 +212,33 @@ def read_sizes(letter: Any) -> Spec:
         Refused: it is no such state, or the sizes are impossible.
     """
     try:
-        values = json.loads(letter.state.sizes)
+        values = strict_json(letter.state.sizes)
+        if values["num_agents"] not in range(1, MOST_AGENTS):
+            raise ValueError  # before as many entries are allocated
         lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
-        return Spec(**{**values, **lists})
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        spec = Spec(**{**values, **lists})
+        if _possible(spec):
+            return spec
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         reason = "the sizes of the environment in it are impossible"
         raise Refused(reason) from error
+    reason = "the sizes of the environment in it are impossible"
+    raise Refused(reason)
+
+
+def _possible(spec: Spec) -> bool:
+    """Whether sizes are of the right kinds; the learner asks for the memory."""
+    whole = spec.num_agents, spec.num_actions, spec.horizon, spec.views, *spec.obs_shape
+    names = spec.name, spec.obs_dtype, *spec.action_names
+    return (
+        all(type(number) is int and 0 < number < 2**31 for number in (*whole, *spec.action_counts))
+        and all(type(name) is str for name in names)
+        and len(spec.obs_shape) == 1
+        and spec.views in (1, spec.num_agents)
+        and spec.obs_dtype in ("uint8", "float32")
+        and type(spec.obs_scale) in (int, float)
+        and math.isfinite(spec.obs_scale)
+    )
 
 
 def _array(content: bytes, dtype: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:

@@ -15,14 +15,14 @@ from ascore.errors import RunError
 # How file systems answer that cannot sync a folder or a file (CIFS, some of FUSE's).
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES)
 _REMEDIES = {
-    errno.EROFS: "the disk is read-only: copy the run to another, or choose another --out",
-    errno.EACCES: "change the permissions or choose another --out",
-    errno.EPERM: "change the permissions or choose another --out",
-    errno.ENOENT: "restore it or choose another --out",
-    errno.ELOOP: "a link lies in its place: remove that or choose another --out",
-    errno.ENAMETOOLONG: "choose another --out with a shorter name",
-    errno.ENOTDIR: "a file lies in its way: choose another --out",
-    errno.EEXIST: "a file lies in its way: choose another --out",
+    errno.EROFS: "the disk is read-only: copy the run to another, or choose another place",
+    errno.EACCES: "change the permissions or choose another place",
+    errno.EPERM: "change the permissions or choose another place",
+    errno.ENOENT: "restore it or choose another place",
+    errno.ELOOP: "a link lies in its place: remove that or choose another place",
+    errno.ENAMETOOLONG: "choose another place with a shorter name",
+    errno.ENOTDIR: "a file lies in its way: choose another place",
+    errno.EEXIST: "a file lies in its way: choose another place",
 }
 
 
@@ -101,5 +101,5 @@ def sync_folder(folder: Path) -> None:
 def unwritable(path: Path, error: OSError) -> RunError:
     """The error for a failed write; it names the file, the reason and the remedy."""
     reason = error.strerror or str(error)
-    remedy = _REMEDIES.get(error.errno or 0, "free some space or choose another --out")
+    remedy = _REMEDIES.get(error.errno or 0, "free some space or choose another place")
     return RunError(f"cannot write {path}: {reason}; {remedy} (files written earlier are intact)")
