@@ -13,7 +13,7 @@ import pytest
 from ascore.cli import main
 from ascore.config import Config
 from ascore.errors import ConfigError, RunError
-from ascore.experiments import cells
+from ascore.experiments import cells, sweeps
 from ascore.experiments.cells import Cell, Task
 
 TINY = Config(
@@ -193,3 +193,17 @@ def test_a_sweep_stays_in_its_folder_wherever_an_environment_goes(
     assert (here / "out" / "sweep.csv").read_text().count("\n") == 3
     for seed in (0, 1):
         assert (here / "out" / "runs" / "ippo" / f"s{seed}" / "evaluation.json").is_file()
+
+
+def test_a_key_that_an_algorithm_does_not_read_is_not_set_for_it() -> None:
+    base = Config.preset("predation")
+    weights = {"penalty_weight": [1.0, 3.0], "gamma": [0.5, 0.9]}
+    made = sweeps.grid(base, ["as", "ippo"], weights, [4], 0)
+    assert [cell.name for cell in made if cell.config.algorithm == "ippo"] == [
+        "ippo/gamma=0.5/s4",
+        "ippo/gamma=0.9/s4",
+    ]
+    assert len(made) == 6
+    assert all(cell.config.penalty_weight == base.penalty_weight for cell in made[4:])
+    alone = sweeps.grid(base, ["ippo"], weights, [4], 0)  # nobody reads it: the user is told
+    assert {cell.config.penalty_weight for cell in alone} == {1.0}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ascore.algorithms.table import effective
+from ascore.algorithms.table import OWNED, effective, keys_read
 from ascore.config import Config
 from ascore.errors import ConfigError, RunError
 from ascore.experiments import cells as cell_files
@@ -63,8 +63,8 @@ def grid(
 ) -> list[Cell]:
     """All combinations as cells, ordered by seed; a cell's name lists the varied settings.
 
-    Combinations that differ only in keys that their algorithm does not read would train the same
-    run; only the first of them becomes a cell.
+    A key that others of the algorithms read, but not this one, stays as in the base: combinations
+    that differ in nothing else are one cell, whose name does not have the key.
 
     Args:
         base: configuration that all cells share.
@@ -79,10 +79,14 @@ def grid(
     """
     by_name: dict[str, Cell] = {}
     trained: set[str] = set()
+    read = {algorithm: keys_read(algorithm) for algorithm in algorithms}
+    by_some = set[str]().union(*read.values()) & OWNED
     for seed in numbers:
         for algorithm in algorithms:
+            unread = by_some - read[algorithm]
             for chosen in itertools.product(*settings.values()):
                 pairs = dict(zip(settings, chosen, strict=True))
+                pairs = {key: value for key, value in pairs.items() if key not in unread}
                 params = {k.removeprefix(PARAM): v for k, v in pairs.items() if k.startswith(PARAM)}
                 own = {k.removeprefix(OWN): v for k, v in pairs.items() if k.startswith(OWN)}
                 keys = {k: v for k, v in pairs.items() if not k.startswith((PARAM, OWN))}
