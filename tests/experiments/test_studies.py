@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -345,6 +346,22 @@ SWEEP = ["sweep", "predation", "--set", "env.num_agents=2", "--set", "episodes=8
          "--evaluate", "4"]  # fmt: skip
 
 
+@pytest.mark.parametrize(("columns", "last"), [(60, "team return"), (80, "best"), (120, "seconds")])
+def test_the_table_of_a_sweep_fits_a_terminal(columns: int, last: str) -> None:
+    """Its first three columns are always there."""
+    table = [
+        {"setting": f"as/penalty_weight={weight}", "seed": seed, "seconds": 9.0,
+         "team_return": -179.95 + seed}
+        for weight in (1, 3) for seed in (0, 1, 2)
+    ]  # fmt: skip
+    lines = sweeps.as_text(table, columns).splitlines()
+    assert lines[0].split()[:4] == ["setting", "runs", "team", "return"]
+    assert lines[0].endswith(last)
+    assert lines[1].split()[:2] == ["as/penalty_weight=1", "3"]
+    assert max(map(len, lines)) <= columns
+    assert " ".join(lines[4:]).startswith("Intervals from 3 runs are too narrow: below 10, a")
+
+
 def test_a_sweep_is_every_combination(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     args = [*SWEEP, "--algorithm", "as", "ippo", "--seeds", "0..1", "--out", str(tmp_path)]
     status, output, err = run(capsys, *args)
@@ -360,11 +377,12 @@ def test_a_sweep_is_every_combination(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (config.algorithm, config.actor_hidden, config.seed) == ("ippo", (4, 4), 1)
     assert config.env_params == {"num_agents": 2}
     returns = [float(r["team_return"]) for r in rows if r["setting"] == "as/actor_hidden=4"]
-    line = next(x for x in output.splitlines() if x.startswith("| as/actor_hidden=4 |"))
-    assert f"| 2 | {np.mean(returns):.2f} [" in line
+    line = next(x for x in output.splitlines() if x.startswith("  as/actor_hidden=4 "))
+    assert f"  2  {np.mean(returns):.2f} [" in re.sub(r"   +", "  ", line)
     assert json.loads((tmp_path / "sweep.json").read_text())["command"].startswith("ascore sweep")
     page = (tmp_path / "sweep.md").read_text()
     assert page.startswith("```sh\nascore sweep predation")
+    assert f"| as/actor_hidden=4 | 2 | {np.mean(returns):.2f} [" in page
     assert "![Learning curves by setting](sweep.png)" in page
     assert f"picture written to {tmp_path / 'sweep.png'}" in output
     with Image.open(tmp_path / "sweep.png") as picture:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ascore.commands.exits import FAILED, INTERRUPTED
+from ascore.commands.help import width
 from ascore.commands.options import ReproduceOptions, SweepOptions
 from ascore.commands.parser import missing, parse
 from ascore.commands.shared import (
@@ -135,7 +136,7 @@ def _report_sweep(
             {"out": str(options.out), "picture": shown, "cells": table, "failures": failures}
         )
     elif table:
-        print(text, end="")
+        print(sweeps.as_text(table, width()), end="")
         print(f"tables written to {options.out / 'sweep.md'} and {options.out / 'sweep.csv'}")
         if picture:
             print(f"picture written to {picture}")
@@ -283,7 +284,8 @@ def _report_usage(outcomes: list[Outcome], workers: int, seconds: float) -> None
     if len(spent) > 1:
         busy = sum(spent) / (workers * seconds)
         work = f"{len(spent)} cells, {sum(spent):.0f} s of work in {seconds:.0f} s"
-        print(f"{work}: {workers} workers, {busy:.0%} busy", file=sys.stderr)
+        them = "1 worker" if workers == 1 else f"{workers} workers"
+        print(f"{work}: {them}, {busy:.0%} busy", file=sys.stderr)
 
 
 def _one(options: SweepOptions) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,28 @@ def rows(cells: Sequence[Cell], runs: Path) -> list[dict[str, Any]]:
 
 def as_markdown(table: Sequence[Mapping[str, Any]]) -> str:
     """Formats one line per setting, best first: interquartile mean over seeds, worst, best seed."""
+    heads, ranked, note = _ranked(table)
+    lines = [heads, ["---"] * len(heads), *ranked]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return text + (f"\n\n{note}\n" if note else "\n")
+
+
+def as_text(table: Sequence[Mapping[str, Any]], columns: int) -> str:
+    """Formats the same for a terminal, with as many of the last cells as fit in so many columns."""
+    heads, ranked, note = _ranked(table)
+    widths = [max(map(len, cells)) for cells in zip(heads, *ranked, strict=True)]
+    while len(widths) > 3 and sum(widths) + 2 * len(widths) > columns:
+        widths.pop()
+    lines = []
+    for name, *others in (heads, *ranked):
+        rest = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=False))
+        lines.append("  ".join(("", name.ljust(widths[0]), *rest)))
+    lines += ["", *textwrap.wrap(note, columns)] if note else []
+    return "\n".join(lines) + "\n"
+
+
+def _ranked(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]], str]:
+    """The heads of a table, its rows, best first, and a caveat about few runs, or ""."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in table:
         groups.setdefault(row["setting"], []).append(row)
@@ -164,10 +187,8 @@ def as_markdown(table: Sequence[Mapping[str, Any]]) -> str:
     ranked.sort(key=lambda entry: -entry[0])
     names = [key for key in table[0] if key.endswith("_steps")] if table else []
     heads = ["setting", "runs", "team return", "worst", "best", *names, "seconds"]
-    lines = [heads, ["---"] * len(heads), *(cells for _, cells in ranked)]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     few = min((len(entries) for entries in groups.values()), default=0)
-    return text + (f"\n\n{few_runs(few)}\n" if few < FEW else "\n")
+    return heads, [cells for _, cells in ranked], few_runs(few) if few < FEW else ""
 
 
 def _timings(entries: Sequence[Mapping[str, Any]]) -> list[str]:
