@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ import ascore
 from ascore.cli import main
 from ascore.config import Config
 from ascore.envs.factory import anchor_values
-from ascore.experiments import results, studies, sweeps, tables
+from ascore.experiments import results, sizes, studies, sweeps, tables
 from ascore.experiments.studies import MAIN, PANELS, STUDIES
 
+PAPER = [name for name, study in STUDIES.items() if study.in_paper]
 TINY = {"actor_hidden": (4,), "critic_hidden": (4,), "num_envs": 2, "episodes": 8, "minibatches": 1}
 
 
@@ -121,6 +123,26 @@ def test_budgets_differ_in_length_alone():
     assert studies.cells(list(STUDIES), "tuned", "paper", 200, 1) == full
 
 
+def test_a_crowd_is_the_paper_s_with_more_agents_and_no_special_case():
+    listed = {c.name: c.config for c in studies.cells(["crowd"], "tuned", "full", 200)}
+    assert {c.env_params["num_agents"] for c in listed.values()} == {20, 30, 100, 300, 1000}
+    count = [sum(f"crowd-n{n}/as-nearest/" in name for name in listed) for n in studies.CROWDS]
+    assert count == [5, 5, 5, 5, 3]
+    speaking = [c for c in listed.values() if c.algorithm != "ippo"]
+    assert {c.communicate_every for c in speaking} == {2}
+    assert {(c.graph, c.graph_degree) for c in speaking if c.graph != "random_one"} == {
+        ("nearest", 2)
+    }
+    for algorithm in ("as", "vs", "ippo"):
+        alike = [
+            c.replace(seed=0, env_params={"obs_mode": c.env_params["obs_mode"]})
+            for c in listed.values()
+            if c.algorithm == algorithm and c.graph != "random_one"
+        ]
+        assert alike == alike[:1] * len(alike)
+    assert not studies.cells(["crowd"], "paper", "paper", 200, 1)
+
+
 def test_every_panel_can_be_normalised():
     for study in STUDIES.values():
         for panel in study.panels:
@@ -143,9 +165,9 @@ def test_reproduce_writes_data_and_draws_them_and_redraws_the_same(
     args = ["reproduce", "all", "--seeds", "1", "--evaluate", "3", "--out", str(out)]
     status, output, err = run(capsys, *args)
     assert status == 0, err
-    cells = {name for figure in STUDIES for name in names(figure)}
+    cells = {name for figure in PAPER for name in names(figure)}
     assert f"{len(cells)}/{len(cells)} " in err
-    for study in STUDIES.values():
+    for study in map(STUDIES.__getitem__, PAPER):
         folder = out / f"{study.name}-tuned"
         assert f"picture and table written to {folder}" in output
         with Image.open(folder / f"{study.name}.png") as picture:
@@ -186,13 +208,52 @@ def test_reproduce_writes_data_and_draws_them_and_redraws_the_same(
         path.unlink()
     status, output, _ = run(capsys, "reproduce", "--redraw", str(moved), "--json")
     assert status == 0
-    assert len(json.loads(output)["pictures"]) == len(STUDIES)
+    assert len(json.loads(output)["pictures"]) == len(PAPER)
     assert {p.relative_to(moved): p.read_bytes() for p in moved.glob("*/*")} == before
     record = json.loads((moved / "fig3-tuned" / results.RECORD).read_text())
     record["notes"] = ["Two runs are of another machine."]
     (moved / "fig3-tuned" / results.RECORD).write_text(json.dumps(record))
     assert run(capsys, "reproduce", "--redraw", str(moved / "fig3-tuned"))[0] == 0
     assert record["notes"][0] in (moved / "fig3-tuned" / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_costs_are_drawn_against_the_number_of_agents(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    panels = {key: STUDIES["crowd"].panels[key] for key in ("crowd-n20", "crowd-n30")}
+    monkeypatch.setitem(STUDIES, "crowd", replace(STUDIES["crowd"], panels=panels))
+    out = tmp_path / "out"
+    args = ("reproduce", "crowd", "--seeds", "2", "--evaluate", "2", "--out", str(out))
+    assert run(capsys, *args)[0] == 0
+    folder = out / "crowd-tuned"
+    findings = results.read(folder)
+    for panel, lines in panels.items():
+        for series in lines:
+            for row in findings.rows(panel, series.key):
+                assert 50e6 < row["peak_memory"] < 5e9
+                assert (row["bytes_sent"] == 0) == (series.algorithm == "ippo")
+    (axes, *_) = sizes.draw(findings).axes
+    assert [line.get_label() for line in axes.lines if line.get_label()[0] != "_"] == [
+        "AS, 2 nearest", "AS, 1 at random", "PS, 1 at random", "VPS, 2 nearest", "VS, 2 nearest",
+        "Independent PPO",
+    ]  # fmt: skip
+    line = next(line for line in axes.lines if line.get_label() == "Independent PPO")
+    rows = findings.returns("crowd-n30", "ippo")
+    assert line.get_xdata().tolist() == [20, 30]
+    assert line.get_ydata()[1] == pytest.approx(rows.mean() / 30)
+
+    picture = (folder / "crowd.png").read_bytes()
+    (folder / "crowd.png").unlink()
+    assert run(capsys, "reproduce", "--redraw", str(folder))[0] == 0
+    assert (folder / "crowd.png").read_bytes() == picture
+    record = json.loads((folder / results.RECORD).read_text())
+    del record["panels"]["crowd-n20"]["env_params"]["num_agents"]
+    (folder / results.RECORD).write_text(json.dumps(record))
+    status, _, err = run(capsys, "reproduce", "--redraw", str(folder))
+    assert status == 1
+    assert "panel crowd-n20" in err
+    assert len(err.splitlines()) == 1
 
 
 @pytest.mark.usefixtures("tiny")

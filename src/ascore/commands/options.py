@@ -302,7 +302,7 @@ class ReproduceOptions(Line):
     example: ClassVar[str] = "reproduce fig2"
 
     figures: Annotated[tuple[str, ...], Mark(positional=True, shown="FIG")] = ()
-    """fig2, fig3, fig4, fig5, fig6, fig7, or all."""
+    """fig2, fig3, fig4, fig5, fig6, fig7, or all of these; or crowd."""
     budget: Literal["small", "full", "paper"] = "small"
     """small (three seeds, shortened) takes about an hour on two cores, full (five seeds of the
     tuned presets) an afternoon; paper (full, plus the preset paper) is for a cluster."""

@@ -19,6 +19,7 @@ from ascore.runs.run import Run
 from ascore.runs.session import resume, train
 from ascore.runs.trust import ours, require_trust
 from ascore.runtime import pool
+from ascore.runtime.peak import forget_peak, peak_memory
 from ascore.runtime.progress import Progress
 
 LIST, RESULT = "cells.json", "evaluation.json"
@@ -153,13 +154,15 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
         outcome = result(folder)
         if outcome is not None:
             return outcome
+        forget_peak()
         if started:
             run = resume(folder, report=report, stop=stop)
         else:
             run = train(cell.config, folder, report=report, stop=stop)
         if not (folder / "summary.json").exists():
             return pool.STOPPED
-        outcome = {**run.summary, "evaluation": evaluate(run, episodes=cell.episodes).to_dict()}
+        outcome = {**run.summary, "peak_memory": peak_memory()}
+        outcome["evaluation"] = evaluate(run, episodes=cell.episodes).to_dict()
         write_atomic(folder / RESULT, json_text(outcome, indent=1).encode())
         return outcome
 

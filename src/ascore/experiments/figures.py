@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ascore.experiments import sizes
 from ascore.experiments.results import POINTS, Findings
 from ascore.experiments.tables import overall
 from ascore.render import charts
@@ -31,15 +32,20 @@ def draw(findings: Findings, folder: Path) -> Path:
         RunError: a picture cannot be written.
     """
     record = findings.record
-    make = _anticipations if record["kind"] == "anticipations" else _panels
-    figure = make(findings)
+    if record["kind"] == "sizes":
+        figure = sizes.draw(findings)
+    else:
+        make = _anticipations if record["kind"] == "anticipations" else _panels
+        figure = make(findings)
     runs = [len(findings.returns(p, s)) for p, s in _places(record)]
-    most = max(runs, default=0)
+    fewest, most = min(runs, default=0), max(runs, default=0)
+    seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
     text = (
-        f"Interquartile mean over {most} seeds with 95% bootstrap band (preset {record['preset']}, "
-        f"budget {record['budget']}). Each point is the mean of 1/{POINTS} of training; no other "
-        "smoothing."
+        f"Interquartile mean over {seeds} with 95% bootstrap band (preset {record['preset']}, "
+        f"budget {record['budget']})."
     )
+    if record["kind"] != "sizes":
+        text += f" Each point is the mean of 1/{POINTS} of training; no other smoothing."
     if record["kind"] == "returns":
         text += (
             " Normalised returns: large mark = interquartile mean, bar = 95% interval, dot = seed, "

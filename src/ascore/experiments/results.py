@@ -42,16 +42,22 @@ METRICS = {
     "curves": ("team_return",),
     "returns": ("team_return",),
     "anticipations": ("anticipated_towards", "anticipation_mse", "team_return"),
+    "sizes": ("team_return",),
 }
 
 CSV_LIMIT = 2**26
 """Bytes of a table that is read; the largest ones written have some hundred thousand."""
 _FINAL_COLUMNS = ("panel", "series", "seed", "team_return", "normalized")
+_COSTS = ("episodes", "seconds", "bytes_sent")  # drawn against the number of agents
 _CURVE_COLUMNS = ("panel", "series", "seed", "metric", "episodes", "value")
 
 
 def _filled(rule: Rule) -> Rule:
     return lambda value: table_of(rule)(value) and len(value) > 0
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and value > 0
 
 
 # What is drawn and written in words, as `require` reads it.
@@ -177,6 +183,8 @@ def gather(
                     continue
                 where = {"panel": panel, "series": series.key, "seed": seed}
                 finals.append(where | _final(cell_result, anchors, setting.zero))
+                if study.kind == "sizes":
+                    finals[-1]["peak_memory"] = cell_result["peak_memory"]
                 points = _curves(folder, METRICS[study.kind], config.communicate_every)
                 curves += [where | point for point in points]
                 cpu += cell_result["seconds"]
@@ -296,9 +304,10 @@ def read(folder: Path) -> Findings:
     """
     try:
         record = _record(read_regular(folder / RECORD, JSON_LIMIT))
+        finals = _FINAL_COLUMNS + (_COSTS if record["kind"] == "sizes" else ())
         tables = [
             _table(name, read_regular(folder / name, CSV_LIMIT), columns)
-            for name, columns in ((FINALS, _FINAL_COLUMNS), (CURVES, _CURVE_COLUMNS))
+            for name, columns in ((FINALS, finals), (CURVES, _CURVE_COLUMNS))
         ]
     except (OSError, ValueError, OverflowError) as error:
         message = f"{folder} holds no results of a study: {error}; restore them"
@@ -312,6 +321,8 @@ def _record(data: bytes) -> dict[str, Any]:
     require(record, _RECORD, RECORD)
     for panel, entry in record["panels"].items():
         require(entry, _PANEL, f"{RECORD}: panel {panel}")
+        if record["kind"] == "sizes":
+            require(entry, {"env_params": {"num_agents": _is_size}}, f"{RECORD}: panel {panel}")
         for key, series in entry["series"].items():
             require(series, _SERIES, f"{RECORD}: series {key}")
     return record
@@ -352,7 +363,7 @@ def folders(top: Path) -> list[Path]:
 
 
 def studies(names: Iterable[str]) -> list[Study]:
-    """Studies by name; "all" selects every study.
+    """Studies by name; "all" selects those of the paper.
 
     Raises:
         ValueError: a name is unknown; the message lists the known ones.
@@ -362,5 +373,6 @@ def studies(names: Iterable[str]) -> list[Study]:
         if name != "all" and name not in STUDIES:
             message = f"unknown figure {name!r}; choose from: {', '.join(STUDIES)}, all"
             raise ValueError(message)
-        chosen |= STUDIES if name == "all" else {name: STUDIES[name]}
+        paper = {study.name: study for study in STUDIES.values() if study.in_paper}
+        chosen |= paper if name == "all" else {name: STUDIES[name]}
     return list(chosen.values())

@@ -1,12 +1,13 @@
-"""The paper's figures as data: which environments, algorithms and overrides each one compares.
+"""The figures as data: which environments, algorithms and overrides each one compares.
 
 A cell's name contains the training but not the figure, so figures share runs.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ascore.config import Config
@@ -26,6 +27,7 @@ class Panel:
         small: training episodes with the budget `small`, at most those of the preset.
         zero: anchor with normalised return 0; "cooperative" has 1.
         tuned: name of the preset used for "tuned".
+        seeds: upper limit of the number of seeds.
     """
 
     env: str
@@ -34,6 +36,7 @@ class Panel:
     params: Mapping[str, Any] = field(default_factory=dict)
     zero: str = "selfish"
     tuned: str = "tuned"
+    seeds: int = sys.maxsize
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,22 @@ class Series:
 
 @dataclass(frozen=True)
 class Study:
-    """A figure of the paper.
+    """A figure: one of the paper's, or one that continues it.
 
     Attributes:
         name: name of the figure, such as "fig2".
         title: title of the figure.
         panels: the series of each panel, by the panel's key.
-        kind: curves, returns (curves and normalised returns), or anticipations.
+        kind: curves, returns (curves and normalised returns), anticipations, or sizes (returns and
+            costs against the number of agents).
+        in_paper: whether it is the paper's; others have no runs with the preset `paper`.
     """
 
     name: str
     title: str
     panels: Mapping[str, tuple[Series, ...]]
-    kind: Literal["curves", "returns", "anticipations"]
+    kind: Literal["curves", "returns", "anticipations", "sizes"]
+    in_paper: bool = True
 
 
 # C. Navigation is normalised from random play: selfish and cooperative play differ by 0.71 points
@@ -90,6 +96,18 @@ PANELS = {
     ),
     "predation-n2": Panel("predation", "C. Predation, 2 agents", 6_000, {"num_agents": 2}),
 }
+CROWDS = (20, 30, 100, 300, 1000)
+PANELS |= {
+    f"crowd-n{n}": Panel(
+        "predation",
+        f"C. Predation, {n:,} agents",
+        640,
+        {"num_agents": n, "obs_mode": "nearest"},
+        tuned="crowd",
+        seeds=3 if n == max(CROWDS) else sys.maxsize,
+    )
+    for n in CROWDS
+}
 MAIN = ("cleanup", "harvest", "predation-n8", "navigation", "exchange")
 
 AS, VPS, VS, PS, IPPO, CPPO = (
@@ -105,6 +123,7 @@ AS, VPS, VS, PS, IPPO, CPPO = (
 )
 SHARING = (AS, VPS, VS, PS)
 SPARSE = {"graph": "random_one", "communicate_every": 2}
+NEAREST = {"graph": "nearest", "graph_degree": 2, "communicate_every": 2}
 NO_PENALTY = Series("as-rho0", "AS, ρ = 0", "as", rho=0.0)
 
 
@@ -116,6 +135,19 @@ STEADY = {"ps": {"actor_lr": 2e-4}}
 def _sparse(series: Series) -> Series:
     limits = STEADY.get(series.key, {})
     return Series(f"{series.key}-sparse", series.label, series.algorithm, SPARSE, limits)
+
+
+def _nearest(series: Series) -> Series:
+    label = f"{series.label}, 2 nearest"
+    return Series(f"{series.key}-nearest", label, series.algorithm, NEAREST)
+
+
+def _crowd(num_agents: int) -> tuple[Series, ...]:
+    """Agents hear one drawn at random, or the two of nearest number; PS ends where Fig. 3 does."""
+    drawn = [replace(_sparse(AS), label="AS, 1 at random")]
+    if num_agents <= 30:
+        drawn.append(replace(_sparse(PS), label="PS, 1 at random"))
+    return (_nearest(AS), *drawn, _nearest(VPS), _nearest(VS), IPPO)
 
 
 def _weights(*factors: float) -> tuple[Series, ...]:
@@ -160,6 +192,13 @@ STUDIES = {
         ),
         Study(
             "fig7", "What agents anticipate of each other", {"predation-n2": (AS,)}, "anticipations"
+        ),
+        Study(
+            "crowd",
+            "From 20 to 1,000 agents, which communicate in every second update",
+            {f"crowd-n{n}": _crowd(n) for n in CROWDS},
+            "sizes",
+            in_paper=False,
         ),
     )
 }
@@ -216,8 +255,12 @@ def cells(
     """
     by_name = {}
     for seed in range(SEEDS[budget] if seeds is None else seeds):
-        for name in studies:
-            for panel, lines in STUDIES[name].panels.items():
+        for study in (STUDIES[name] for name in studies):
+            if preset == "paper" and not study.in_paper:
+                continue
+            for panel, lines in study.panels.items():
+                if seed >= PANELS[panel].seeds:
+                    continue
                 for series in lines:
                     config = config_of(PANELS[panel], series, preset, budget, seed)
                     cell = Cell(cell_name(preset, panel, series, seed), config, episodes)
