@@ -207,3 +207,9 @@ def test_a_key_that_an_algorithm_does_not_read_is_not_set_for_it() -> None:
     assert all(cell.config.penalty_weight == base.penalty_weight for cell in made[4:])
     alone = sweeps.grid(base, ["ippo"], weights, [4], 0)  # nobody reads it: the user is told
     assert {cell.config.penalty_weight for cell in alone} == {1.0}
+    own = sweeps.grid(base, ["ia", "as"], {"algorithm.alpha": [1.0, 5.0]}, [4], 0)
+    assert [cell.name for cell in own] == [
+        "ia/algorithm.alpha=1.0/s4",
+        "ia/algorithm.alpha=5.0/s4",
+        "as/s4",
+    ]

@@ -81,10 +81,11 @@ def grid(
     by_name: dict[str, Cell] = {}
     trained: set[str] = set()
     read = {algorithm: keys_read(algorithm) for algorithm in algorithms}
-    by_some = set[str]().union(*read.values()) & OWNED
+    by_some = set[str]().union(*read.values())
     for seed in numbers:
         for algorithm in algorithms:
             unread = by_some - read[algorithm]
+            unread = (unread & OWNED) | {f"{OWN}{key}" for key in unread - OWNED}
             for chosen in itertools.product(*settings.values()):
                 pairs = dict(zip(settings, chosen, strict=True))
                 pairs = {key: value for key, value in pairs.items() if key not in unread}

@@ -42,6 +42,8 @@ def as_markdown(findings: Findings) -> str:
 
 def few_runs(n: int) -> str:
     """Caveat about intervals from n runs, for n below FEW."""
+    if n == 1:
+        return f"One run shows no spread between seeds; train {FEW} or more."
     return (
         f"Intervals from {n} runs are too narrow: below {FEW}, a bootstrap interval contains the "
         "true value in fewer than 95% of all cases."
