@@ -49,13 +49,15 @@ def twin(learner: Learner, **changes: Any) -> Learner:
 def test_every_algorithm_trains_everywhere_and_resumes_bit_for_bit(
     env: str, graph_kind: str, algorithm: str, tmp_path: Path
 ):
+    horizon = ascore.make(env).spec.horizon
+    steps = max(1, horizon // 20)
     config = Config.preset(
         env,
         algorithm,
         graph=graph_kind,
         num_envs=2,
-        rollout_steps=ascore.make(env).spec.horizon // 20,
-        episodes=2,
+        rollout_steps=steps,
+        episodes=-(-40 * steps // horizon),  # 20 updates of two games
         minibatches=2,
         actor_hidden=(8, 8),
         critic_hidden=(8, 8),

@@ -165,7 +165,7 @@ def test_compiled_rollouts_are_those_of_pytorch(env: str, algorithm: str, layout
     for name in ("obs", "last_obs", "action", "reward", "neighbours", "last_neighbours",
                  "terminated", "truncated"):  # fmt: skip
         assert np.array_equal(getattr(slow, name), getattr(fast, name)), name
-    assert len(fast.final) == 1
+    assert fast.final  # some episode has ended
     for a, b in zip(slow.final, fast.final, strict=True):
         assert a[0] == b[0]
         assert np.array_equal(a[1], b[1])

@@ -364,8 +364,8 @@ def test_clean_beams(profile: str, agents: list[tuple[int, int]], lit: set[Any])
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_moments_of_an_episode(name: str) -> None:
-    env = ascore.make(name, seed=4, horizon=5)
-    longer = ascore.make(name, seed=4, horizon=9)
+    env = ascore.make(name, seed=5, horizon=5)
+    longer = ascore.make(name, seed=5, horizon=9)
     episode = list(moments(env, at_random(env)))
     longer.reset()
     total = np.zeros(env.spec.num_agents)
@@ -397,20 +397,22 @@ def test_an_episode_that_ends_by_its_rules() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_gif_has_every_step(name: str, tmp_path: Path) -> None:
     through = played(name, 6)
+    steps = through[-1].time  # an episode may end earlier
     done: list[tuple[int, int]] = []
     result = save(
         iter(through), tmp_path / "x.gif", fps=8, total=7, report=lambda *at: done.append(at)
     )
-    assert done == [(k, 7) for k in range(1, 8)]
-    assert (result.frames, result.steps) == (7, 6)
+    assert done == [(k, 7) for k in range(1, steps + 2)]
+    assert (result.frames, result.steps) == (steps + 1, steps)
+    assert 1 < steps <= 6
     assert through[-1].returns is not None
     assert result.team_return == through[-1].returns.sum()
     with Image.open(tmp_path / "x.gif") as gif:
-        assert gif.n_frames == 7
+        assert gif.n_frames == steps + 1
         assert gif.info["loop"] == 0
         for k, now in enumerate(through):
             gif.seek(k)
-            assert gif.info["duration"] == (120 if k < 6 else 2000)  # hundredths: 12.5 -> 12
+            assert gif.info["duration"] == (120 if k < steps else 2000)  # hundredths: 12.5 -> 12
             wanted = np.asarray(to_palette(picture(now)).convert("RGB"))
             assert np.array_equal(np.asarray(gif.convert("RGB")), wanted)
     assert os.listdir(tmp_path) == ["x.gif"]
@@ -527,6 +529,7 @@ def test_scripted_policies_can_be_watched(name: str, tmp_path: Path) -> None:
     returns = {}
     for label in scripts(name):
         shown = replay(name, tmp_path / "end.png", policy=label, steps=3)
-        assert shown.steps == 3
+        assert shown.steps == 3 or label == "cooperative"  # which may end an episode
+        assert 1 <= shown.steps <= 3
         returns[label] = shown.team_return
     assert len(returns) >= 3

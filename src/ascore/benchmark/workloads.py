@@ -99,6 +99,7 @@ class Workload:
 
 # Sizes and bars of their own.
 PROMISED = (
+    Workload("escape-v1", limit_ns=200),
     Workload("exchange-v1", limit_ns=150),
     Workload("navigation-v1", limit_ns=150),
     Workload("predation-v1", {"num_agents": 8}, limit_ns=350),

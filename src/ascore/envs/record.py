@@ -52,9 +52,9 @@ class Anchor:
     error: float = 0.0
 
     def unmet(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters that the anchor requires and that differ from these."""
+        """What the anchor requires and these parameters lack; of a range, the first value."""
         return {
-            key: value
+            key: value[0] if isinstance(value, range) else value
             for key, value in self.given.items()
             if not (params[key] in value if isinstance(value, range) else params[key] == value)
         }

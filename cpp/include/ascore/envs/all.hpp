@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "ascore/envs/cleanup.hpp"
+#include "ascore/envs/escape.hpp"
 #include "ascore/envs/exchange.hpp"
 #include "ascore/envs/harvest.hpp"
 #include "ascore/envs/navigation.hpp"
@@ -14,7 +15,7 @@
 namespace ascore {
 
 /// By name. Each has its public name, such as "exchange-v1", in `kName`.
-using Environments = std::tuple<Cleanup, Exchange, Harvest, Navigation, Predation>;
+using Environments = std::tuple<Cleanup, Escape, Exchange, Harvest, Navigation, Predation>;
 
 /// Calls `visit.template operator()<Env>()` for every environment, in the order of the list.
 template <class Visit>
