@@ -356,7 +356,7 @@ def test_where_nothing_is_sent_nothing_is_read(name: str, keys: dict[str, Any]) 
 # ---- rewards ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["team", "ia"])
+@pytest.mark.parametrize("name", ["team", "ia", "svo"])
 @pytest.mark.parametrize("graph", ["complete", "ring", "environment", "none"])
 def test_mixed_rewards_are_those_of_the_loops(name: str, graph: str) -> None:
     rng = np.random.default_rng(3)
@@ -365,14 +365,16 @@ def test_mixed_rewards_are_those_of_the_loops(name: str, graph: str) -> None:
     ended = (rng.random((steps, envs)) < 0.2).astype(np.uint8)
     seen = (rng.random((steps + 1, envs, n, n)) < 0.5).astype(np.uint8)
     seen[..., range(n), range(n)] = 0
-    params = {"alpha": 2.0, "beta": 0.5, "smoothing": 0.9} if name == "ia" else {}
-    config = Config(algorithm=name, graph=graph, gamma=0.97, algorithm_params=params)
+    params = {"ia": {"alpha": 2.0, "beta": 0.5, "smoothing": 0.9}, "svo": {"angle": 30.0}}
+    config = Config(algorithm=name, graph=graph, gamma=0.97, algorithm_params=params.get(name, {}))
     links = Links.of(seen[:-1], seen[-1], ended, config, 0)
     mixed = get_algorithm(name).rewards(reward, ended, links, config)
     assert mixed.dtype == np.float32
     heard = np.broadcast_to(links.rows, (steps, envs, n, n))
     if name == "team":
         expected = reference.team(reward, heard)
+    elif name == "svo":
+        expected = reference.weighed_by_angle(reward, heard, degrees=30.0)
     else:
         expected = reference.inequity_averse(
             reward, ended, heard, decay=0.97 * 0.9, alpha=2.0, beta=0.5
@@ -398,6 +400,19 @@ def test_inequity_aversion_weighs_as_its_authors_do() -> None:
     """Hughes et al. 2018, Table 1."""
     keys = own_keys(Config(algorithm="ia"), ALGORITHMS["ia"].keys)
     assert vars(keys) == {"alpha": 5.0, "beta": 0.05, "smoothing": 0.975}
+
+
+@pytest.mark.parametrize(
+    ("angle", "expected"),
+    [(0.0, [3.0, 6.0]), (90.0, [6.0, 3.0]), (45.0, [9.0 * 0.5**0.5] * 2), (-90.0, [-6.0, -3.0])],
+)
+def test_angles_of_social_value_orientation(angle: float, expected: list[float]) -> None:
+    """Selfish, altruistic, prosocial, and for the others' harm."""
+    config = Config(algorithm="svo", algorithm_params={"angle": angle})
+    ended = np.zeros((1, 1), np.uint8)
+    links = Links.of(None, None, ended, config, 0, 2)
+    mixed = get_algorithm("svo").rewards(np.array([[[3, 6]]], np.float32), ended, links, config)
+    assert mixed[0, 0] == pytest.approx(expected, abs=1e-5)
 
 
 # ---- critics with another view ---------------------------------------------------------------

@@ -14,7 +14,7 @@ from ascore.envs.table import ENVIRONMENTS
 Kinds = Mapping[str, type[Line]]
 """By command: its options."""
 
-ALGORITHM_NAMES = ("as", "ippo", "cppo", "vps", "vs", "ps", "team", "ia")
+ALGORITHM_NAMES = ("as", "ippo", "cppo", "vps", "vs", "ps", "team", "ia", "svo")
 """Those of `ascore.algorithms.table`, which needs PyTorch."""
 
 SHELLS = ("bash", "zsh", "fish")

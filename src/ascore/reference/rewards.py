@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["inequity_averse", "team"]
+__all__ = ["inequity_averse", "team", "weighed_by_angle"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -56,4 +58,22 @@ def inequity_averse(
                 mixed[t, b, i] = float(reward[t, b, i]) - (cost / len(others) if len(others) else 0)
             if ended[t, b]:
                 smooth = [0.0] * agents
+    return mixed
+
+
+def weighed_by_angle(reward: F32, heard: Mask, *, degrees: float) -> F64:
+    """Own rewards and the mean of the others', weighed by cosine and sine of an angle.
+
+    Args:
+        reward: f32[T, B, N].
+        heard: bool[T, B, N, N], [i, j] = i hears j.
+        degrees: the social value orientation.
+    """
+    own, social = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    mixed = np.zeros(reward.shape)
+    for t, b, i in np.ndindex(*reward.shape):
+        others = [float(reward[t, b, j]) for j in np.flatnonzero(heard[t, b, i])]
+        mixed[t, b, i] = float(reward[t, b, i])
+        if others:
+            mixed[t, b, i] = own * mixed[t, b, i] + social * sum(others) / len(others)
     return mixed
