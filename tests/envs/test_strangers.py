@@ -363,6 +363,25 @@ def test_memory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     (memory,) = (finding for finding in result.findings if finding.topic == "memory")
     assert memory.verdict == "advice"
     assert "1.0 kB are free" in memory.found
+    assert memory.remedy.startswith("use fewer agents")
+
+
+def test_what_a_check_gives_against_too_little_memory_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    herd = examine("python_envs:Meadow", {"cows": 100}, steps=5)
+    free = herd.costs["bytes_per_update"] // 6
+    monkeypatch.setattr("ascore.learning.memory.free_bytes", lambda: free)
+    herd = examine("python_envs:Meadow", {"cows": 100}, steps=5)
+    (memory,) = (finding for finding in herd.findings if finding.topic == "memory")
+    train = ["train", "python_envs:Meadow", "--env-param", "cows=100", "--episodes", "32",
+             "--evaluate", "0", "--env-workers", "0"]  # fmt: skip
+    assert main([*train, "--out", str(tmp_path / "as it is")]) == 1
+    assert "or use fewer agents or graph = nearest, in which" in capsys.readouterr().err
+    options = memory.remedy.removeprefix("give ").partition(",")[0].split()
+    assert options[:1] == ["--num-envs"]
+    assert options[4:6] == ["--graph", "nearest"]
+    assert main([*train, *options, "--out", str(tmp_path / "smaller")]) == 0
 
 
 def test_sides_are_told() -> None:

@@ -77,8 +77,12 @@ def test_a_run_that_cannot_fit_is_refused_in_one_line(monkeypatch: pytest.Monkey
     with pytest.raises(ConfigError, match=r"networks \d.*lower actor_hidden and critic_hidden"):
         Learner(Config(rollout_steps=1, num_envs=4), crowd)
     many = dataclasses.replace(ascore.make("predation").spec, num_agents=600, obs_shape=(600,))
-    with pytest.raises(ConfigError, match=r"messages \d.*lower num_envs.* or use fewer agents"):
+    with pytest.raises(
+        ConfigError, match=r"messages \d.*lower num_envs.* or use fewer agents or graph = n"
+    ):
         Learner(Config(actor_hidden=(1,), critic_hidden=(1,)), many)
+    with pytest.raises(ConfigError, match=r"or use fewer agents$"):
+        Learner(Config(actor_hidden=(1,), critic_hidden=(1,), graph="nearest", num_envs=9999), many)
 
 
 def test_limits_of_the_process_are_seen(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from ascore.interop.findings import Report
 
 # The default run should not take longer without a word.
 LONG_RUN_SECONDS = 3600.0
+# Rows of an update below which it is better to have fewer links.
+FEWEST_ROWS = 64
 # What is played to see how fast all cores are: so many copies each, for about so long.
 COPIES_PER_CORE = 4
 SECONDS = 1.0
@@ -37,8 +41,40 @@ def memory(result: Report, spec: Spec) -> None:
     if free is None or needed < free:
         result.add("memory", "good", observation)
         return
-    remedy = "give --num-envs and --rollout-steps smaller values"
+    remedy = _smaller(spec, config, free)
     result.add("memory", "advice", f"{observation}, and {in_words(free)} are free", remedy)
+
+
+def _smaller(spec: Spec, config: Config, free: int) -> str:
+    """What to give so that an update fits in half of the free memory, or the next best advice.
+
+    Copies and steps are halved, but not below `FEWEST_ROWS`; only then are there fewer links, and
+    then smaller networks.
+    """
+    from ascore.algorithms.anticipation import AS
+    from ascore.learning.memory import bytes_needed, in_words
+
+    links: list[dict[str, Any]] = [{}, {"graph": "nearest"}]
+    widths: list[dict[str, Any]] = [{}, {"actor_hidden": (16,), "critic_hidden": (16,)}]
+    for width, graph in itertools.product(widths, links[: 1 + (spec.num_agents > 3)]):
+        copies, steps = config.num_envs, spec.horizon
+        while copies * steps >= min(FEWEST_ROWS, config.num_envs * spec.horizon):
+            keys = {"num_envs": copies, "rollout_steps": steps, **graph, **width}
+            needed = sum(bytes_needed(spec, config.replace(**keys), AS, copies).values())
+            if needed <= free / 2:
+                options = " ".join(_option(key, value) for key, value in keys.items())
+                return f"give {options}, which take about {in_words(needed)}"
+            if steps > copies or copies == 1:
+                steps //= 2
+            else:
+                copies //= 2
+    return "use fewer agents or smaller observations, or a machine with more memory"
+
+
+def _option(key: str, value: Any) -> str:
+    """A key as it is typed."""
+    values = value if isinstance(value, tuple) else (value,)
+    return " ".join(["--" + key.replace("_", "-"), *map(str, values)])
 
 
 def speed(result: Report, spec: Spec, rate: float, workers: int = 0) -> None:

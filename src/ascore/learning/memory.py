@@ -22,12 +22,14 @@ from ascore.learning.seats import asks_environment, heads_needed, links_needed
 REMEDIES = {
     "rollout": "lower num_envs or rollout_steps",
     "observations": "lower num_envs or rollout_steps",
-    "networks": "lower actor_hidden and critic_hidden, or use fewer agents or fewer links",
-    "messages": "lower num_envs or rollout_steps, or use fewer agents or fewer links",
+    "networks": "lower actor_hidden and critic_hidden, or use fewer agents{links}",
+    "messages": "lower num_envs or rollout_steps, or use fewer agents{links}",
     "targets": "lower num_envs or rollout_steps, or use fewer agents",
     "passes": "raise minibatches, or lower num_envs, rollout_steps, actor_hidden or critic_hidden",
 }
-"""Remedies, by the part that needs most memory."""
+"""Remedies, by the part that needs most memory; `links`: `FEWER_LINKS` where there can be fewer."""
+
+FEWER_LINKS = " or graph = nearest, in which each hears graph_degree others"
 
 CHUNK = 768
 """Rows for which the engine keeps one gradient per network (`kChunk` in C++)."""
@@ -147,9 +149,11 @@ def require_memory(spec: Spec, config: Config, algorithm: Algorithm, num_envs: i
         return
     parts = ", ".join(f"{part} {in_words(size)}" for part, size in needed.items())
     most = max(needed, key=lambda part: needed[part])
+    everybody = algorithm.by_link and config.graph in ("complete", "environment", "contacts")
+    remedy = REMEDIES[most].format(links=FEWER_LINKS if everybody else "")
     message = (
         f"this run needs about {in_words(total)} of memory ({parts}) but only {in_words(free)} "
-        f"are free; {REMEDIES[most]}"
+        f"are free; {remedy}"
     )
     raise ConfigError(message)
 
