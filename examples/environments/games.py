@@ -36,6 +36,13 @@ def adversary(good: int = 2) -> Any:
     return simple_adversary_v3.parallel_env(N=good)
 
 
+def crypto() -> Any:
+    """Alice tells Bob a word under a key that both know; Eve listens and wants the word too."""
+    from mpe2 import simple_crypto_v3
+
+    return simple_crypto_v3.parallel_env()
+
+
 def foraging(game: str = "Foraging-6x6-2p-3f-v3") -> Any:
     """Agents of two strengths pick fruit; what is too heavy for one takes several."""
     import gymnasium

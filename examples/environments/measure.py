@@ -21,8 +21,8 @@ import numpy as np
 
 import ascore
 
-GAMES = ("spread", "reference", "tag", "adversary", "foraging", "archers", "pursuit", "noughts",
-         "connect_four", "cells", "signals", "cologne")  # fmt: skip
+GAMES = ("spread", "reference", "tag", "adversary", "crypto", "foraging", "archers", "pursuit",
+         "noughts", "connect_four", "signals", "cologne", "cells", "beach")  # fmt: skip
 COPIES = 8
 BEGIN, END = "<!-- begin: steps per second -->", "<!-- end: steps per second -->"
 

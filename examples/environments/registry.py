@@ -1,16 +1,19 @@
 """Tries every parallel environment of mpe2, butterfly, sisl, magent2, rps and momaland as it ships.
 
-    python registry.py [--out FILE.csv] [NAME ...]
+    python registry.py [--out FILE.csv] [--seconds S] [NAME ...]
 
 Each is trained for ten updates with small settings in a process of its own. What is refused is
-tried once more with the remedy that the refusal names. One row per environment is printed, and
-written to FILE.csv; the status is 1 if one is refused and does not train with its remedy either.
+tried once more with the remedy that the refusal names, what takes longer than S seconds with fewer
+links between its agents, and what fails in its own code with a constructor that goes round it. One
+row per environment is printed, and replaces that of FILE.csv; the status is 1 if one does not train
+with its remedy either.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import importlib
 import json
 import os
@@ -18,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 UPDATES = 10
@@ -53,17 +57,44 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "--action-bins": {"action_bins": 3},
     "--horizon": {"horizon": 100},
     "weighted sum": {"env": "registry:weighted"},
+    "nearest": {"graph": "nearest"},
+    "constructor": {},
 }
+FIXED = {
+    "momaland.envs.gem_mining.mogem_mining_v0": "registry:gems",
+    "momaland.envs.route_choice.moroute_choice_v0": "registry:routes",
+}
+"""Constructors for environments that fail in their own code with the newest NumPy and NetworkX."""
 
 
-def weighted(module: str, **params: Any) -> Any:
+def weighted(source: str, **params: Any) -> Any:
     """An environment of momaland whose rewards are added up, all objectives alike."""
     import numpy as np
     from momaland.utils.parallel_wrappers import LinearizeReward
 
-    env = importlib.import_module(module).parallel_env(**params)
+    module, _, name = source.partition(":")
+    env = getattr(importlib.import_module(module), name)(**params)
     parts = {agent: env.reward_space(agent).shape[0] for agent in env.possible_agents}
     return LinearizeReward(env, {agent: np.full(n, 1 / n) for agent, n in parts.items()})
+
+
+def gems(**params: Any) -> Any:
+    """Gem mining; it adds lists of one number to a number, which NumPy 2.4 refuses."""
+    from momaland.envs.gem_mining import mogem_mining_v0
+
+    env = mogem_mining_v0.parallel_env(**params)
+    env.unwrapped.workers = {agent: n for agent, [n] in env.unwrapped.workers.items()}
+    return env
+
+
+def routes(**params: Any) -> Any:
+    """Route choice; its networks are files of NetworkX below 3.6, where edges were called links."""
+    import networkx
+    from momaland.envs.route_choice import moroute_choice_v0, route_choice
+
+    read = functools.partial(networkx.node_link_graph, edges="links")
+    route_choice.nx = SimpleNamespace(**{**vars(networkx), "node_link_graph": read})
+    return moroute_choice_v0.parallel_env(**params)
 
 
 def attempt(settings: dict[str, Any]) -> dict[str, Any]:
@@ -89,16 +120,16 @@ def attempt(settings: dict[str, Any]) -> dict[str, Any]:
     return {"trained": updates >= UPDATES, "says": f"{updates} updates"}
 
 
-def tried(settings: dict[str, Any]) -> dict[str, Any]:
+def tried(settings: dict[str, Any], seconds: float) -> dict[str, Any]:
     """As `attempt`, in a process of its own."""
     command = [sys.executable, __file__, "--attempt", json.dumps(settings)]
     environment = {**os.environ, "SDL_VIDEODRIVER": "dummy", "PYTHONWARNINGS": "ignore"}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=SECONDS, env=environment
+            command, capture_output=True, text=True, timeout=seconds, env=environment
         )
     except subprocess.TimeoutExpired:
-        return {"trained": False, "says": f"not done after {SECONDS:.0f} s"}
+        return {"trained": False, "says": f"not done after {seconds:.0f} s"}
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines:
         reason = (done.stderr.strip().splitlines() or ["nothing"])[-1]
@@ -124,20 +155,34 @@ def table(rows: list[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def row(module: str) -> dict[str, Any]:
+def remedy(module: str, says: str, followed: list[str]) -> str | None:
+    """The remedy to follow next; None if there is none left."""
+    named = next((each for each in REMEDIES if each in says), None)
+    if named is None and says.startswith("not done after"):
+        named = "nearest"  # check-env says so where links are what costs
+    if named is None and module in FIXED:
+        named = "constructor"
+    return None if named in followed else named
+
+
+def row(module: str, seconds: float) -> dict[str, Any]:
     """Tries an environment as it ships, then with one remedy after the other."""
-    settings: dict[str, Any] = {**SMALL, "env": f"{module}:parallel_env"}
-    shipped = outcome = tried(settings)
+    source = f"{module}:parallel_env"
+    settings: dict[str, Any] = {**SMALL, "env": source}
+    shipped = outcome = tried(settings, seconds)
     followed: list[str] = []
-    while not outcome["trained"] and len(followed) < len(REMEDIES):
-        remedy = next((r for r in REMEDIES if r in outcome["says"] and r not in followed), None)
-        if remedy is None:
+    while not outcome["trained"]:
+        next_one = remedy(module, outcome["says"], followed)
+        if next_one is None:
             break
-        followed.append(remedy)
-        settings |= REMEDIES[remedy]
-        if remedy == "weighted sum":
-            settings["env_params"] = {"module": module}
-        outcome = tried(settings)
+        followed.append(next_one)
+        if next_one == "constructor":
+            source = FIXED[module]
+            settings["env"] = source
+        settings |= REMEDIES[next_one]
+        if "weighted sum" in followed:
+            settings |= {"env": "registry:weighted", "env_params": {"source": source}}
+        outcome = tried(settings, seconds)
     return {
         "environment": short(module),
         "as shipped": "trained" if shipped["trained"] else shipped["says"].partition(";")[0],
@@ -145,6 +190,14 @@ def row(module: str) -> dict[str, Any]:
         "with it": ("trained" if outcome["trained"] else outcome["says"]) if followed else "",
         "fine": shipped["trained"] or outcome["trained"],
     }
+
+
+def read(path: Path) -> dict[str, dict[str, str]]:
+    """The rows of a file by environment; none if there is no file."""
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        return {each["environment"]: each for each in csv.DictReader(file)}
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -159,20 +212,27 @@ def main() -> int:
     """Prints one row per environment."""
     parser = argparse.ArgumentParser(description=__doc__, add_help=True)
     parser.add_argument("names", nargs="*", help="parts of names; nothing = all")
-    parser.add_argument("--out", type=Path, help="CSV file to write")
+    parser.add_argument("--out", type=Path, help="CSV file whose rows to replace")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of one attempt, at most")
+    parser.add_argument("--table", type=Path, help="only prints the table of a file")
     parser.add_argument("--attempt", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.attempt:
         print(json.dumps(attempt(json.loads(given.attempt))))
         return 0
+    if given.table:
+        print(table(list(read(given.table).values())))
+        return 0
     chosen = [m for m in MODULES if not given.names or any(n in m for n in given.names)]
+    kept = read(given.out) if given.out else {}
     rows = []
     for module in chosen:
-        rows.append(row(module))
+        rows.append(row(module, given.seconds))
         words = [rows[-1][key] for key in ("as shipped", "remedy followed", "with it")]
         print(f"{rows[-1]['environment']}: {'; '.join(w for w in words if w)}", flush=True)
+        kept[short(module)] = rows[-1]
         if given.out:
-            write(given.out, rows)
+            write(given.out, [kept[name] for name in map(short, MODULES) if name in kept])
     fine = sum(each["fine"] for each in rows)
     shipped = sum(each["as shipped"] == "trained" for each in rows)
     print(f"{shipped} of {len(rows)} trained as they ship, {fine} with the remedies named")

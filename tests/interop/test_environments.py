@@ -23,6 +23,7 @@ GAMES = {
     "reference": ("mpe2", 2, {50}),
     "tag": ("mpe2", 4, {5}),
     "adversary": ("mpe2", 3, {5}),
+    "crypto": ("mpe2", 3, {4}),
     "foraging": ("lbforaging", 2, {6}),
     "archers": ("pygame", 4, {6}),
     "pursuit": ("scipy", 4, {5}),
