@@ -147,8 +147,10 @@ def table(rows: list[dict[str, str]]) -> str:
     """Markdown: what was trained as it ships, and what needed which remedy."""
     groups: dict[tuple[str, str], list[str]] = {}
     for each in rows:
+        late = each["as shipped"].startswith("not done")
         key = ("trained", "") if each["as shipped"] == "trained" else (
-            f"refused; with {each['remedy followed']}", each["with it"])  # fmt: skip
+            f"{'not done in time' if late else 'refused'}; with {each['remedy followed']}",
+            each["with it"])  # fmt: skip
         groups.setdefault(key, []).append(f"`{each['environment']}`")
     lines = ["| environments | as they ship | then |", "|---|---|---|"]
     lines += [f"| {', '.join(names)} | {key[0]} | {key[1]} |" for key, names in groups.items()]
