@@ -34,6 +34,7 @@ suppress_warnings = [
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
 nb_execution_mode = "force"
+nb_merge_streams = True  # lines of progress, as on a terminal, in place of a box each
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = -1
