@@ -343,7 +343,8 @@ def test_a_check_keeps_no_observations() -> None:
 # ---- what a check says of the cost, and of sides ------------------------------------------------
 
 
-def test_the_cost_of_training_is_told() -> None:
+def test_the_cost_of_training_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ascore.interop.costs.LONG_RUN_SECONDS", 1000.0)
     result = examine("strangers:Dozing", steps=5)
     costs = result.costs
     assert 0 < costs["steps_per_second"] < 10
