@@ -143,7 +143,9 @@ def test_the_view_counts_what_ended(capsys: pytest.CaptureFixture[str]):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "1 of 3 runs were already done"
     assert lines[1].startswith("2/3 x: all well, ")
+    assert lines[1].endswith(" left")  # of one run, after one that ended
     assert lines[2].startswith("3/3 y: failed: seed = -1 is not allowed, ")
+    assert lines[2].endswith(" s")
 
 
 def test_a_run_that_is_to_be_continued_has_not_ended(capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,7 +169,9 @@ class Progress:
         self._pending = None
         line = f"{self.ended}/{self.total} {name}: {text}"
         if self._rich is None:
-            print(f"{line}, {time.monotonic() - self._start:.0f} s", file=sys.stderr, flush=True)
+            seconds = time.monotonic() - self._start
+            parts = [line, f"{seconds:.0f} s", self._left(seconds)]
+            print(", ".join(filter(None, parts)), file=sys.stderr, flush=True)
             return
         self._rich.console.print(line, highlight=False, markup=False)
         self._count()
@@ -193,9 +195,12 @@ class Progress:
         """Shows how many runs have ended."""
         if self._rich is None:
             return
-        mine, seconds = self.ended - self.skipped, time.monotonic() - self._start
-        time_left = left(mine, self.total - self.skipped, seconds)
+        time_left = self._left(time.monotonic() - self._start)
         self._show("runs", self.ended, self.total, f"{self.ended} of {self.total}", time_left)
+
+    def _left(self, seconds: float) -> str:
+        """How long the other runs take, if they take as long as those that ended here."""
+        return left(self.ended - self.skipped, self.total - self.skipped, seconds)
 
     def _show(self, name: str, done: int | None, total: int | None, *parts: str) -> None:
         """Shows a row of the live view, with as many of the parts as fit."""
