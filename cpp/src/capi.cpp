@@ -433,7 +433,10 @@ void act_on(ascore_policy* policy, const void* obs, int32_t dtype, size_t rows, 
   const ascore::Policy& p = loaded->policy;
   required(static_cast<const char*>(obs), "obs");
   required(action, "action");
-  if (views < 1 || views > 1024) refuse("views = " + std::to_string(views) + " is outside 1..1024");
+  if (views < 1 || static_cast<std::size_t>(views) > ascore::Policy::kMostAgents) {
+    refuse("views = " + std::to_string(views) + " is outside 1.." +
+           std::to_string(ascore::Policy::kMostAgents));
+  }
   const std::size_t each = p.obs_size() * (p.centralised() ? 1 : static_cast<std::size_t>(views));
   const std::size_t actions = p.num_agents() * p.num_actions();
   if (rows > std::numeric_limits<std::size_t>::max() / sizeof(float) / std::max(each, actions)) {

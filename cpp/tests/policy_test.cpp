@@ -121,7 +121,8 @@ TEST_CASE("files that are no policy are refused by what is wrong") {
   CHECK(has(with("format", "pt"), "format = \"pt\", want \"ascore.policy\""));
   CHECK(has(with("version", "2"), "policy format 2, this version reads 1"));
   CHECK(has(with("version", "one"), "version = \"one\" is not in 1..1000000"));
-  CHECK(has(with("num_agents", "0"), "num_agents = \"0\" is not in 1..1024"));
+  CHECK(has(with("num_agents", "0"), "num_agents = \"0\" is not in 1..65536"));
+  CHECK(has(with("num_agents", "65537"), "num_agents = \"65537\" is not in 1..65536"));
   CHECK(has(with("num_agents", "2"), "3 networks of 6 outputs do not serve 2 agents of 6 actions"));
   CHECK(has(with("num_actions", "7"), "do not serve 3 agents of 7 actions"));
   CHECK(has(with("obs_scale", "much"), "obs_scale = \"much\" is not a number"));

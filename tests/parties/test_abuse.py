@@ -175,6 +175,19 @@ def test_a_finished_party_waits_for_nobody(tmp_path: Path) -> None:
     longer_archive.close()
 
 
+def test_the_folder_of_a_party_is_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained(tmp_path)
+    folder = str(tmp_path / "firm-a")
+    before = sorted((tmp_path / "firm-a").rglob("*"))
+    for line in (["evaluate", folder], ["resume", folder], ["export", folder, "--out", "x"]):
+        assert main(line) == 1
+        err = capsys.readouterr().err.splitlines()[-1]
+        assert "00000004 is of the party firm-a, one agent of a run; go on with `ascore" in err
+    assert sorted(p for p in (tmp_path / "firm-a").rglob("*") if p.name != ".lock") == before
+
+
 @pytest.mark.parametrize("name", ["metrics.jsonl", "metrics.csv"])
 def test_damaged_metrics_are_named_and_there_is_a_way_on(name: str, tmp_path: Path) -> None:
     config, path = trained(tmp_path), tmp_path / "firm-a" / name

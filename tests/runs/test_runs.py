@@ -419,3 +419,15 @@ def test_the_old_name_of_the_engine_is_accepted_with_a_warning(tmp_path: Path) -
     (tmp_path / "config.toml").write_text('backend = "fused"\n')
     with pytest.warns(FutureWarning, match="backend = fused is now called engine"):
         assert Config.load(tmp_path / "config.toml") == config
+
+
+def test_a_crowd_is_evaluated_exported_and_loaded_too(tmp_path: Path) -> None:
+    params = {"num_agents": 1025, "obs_mode": "nearest", "horizon": 1}
+    config = ascore.Config(
+        env="predation", env_params=params, algorithm="ippo", episodes=1, num_envs=1, iterations=1,
+        minibatches=1, actor_hidden=(1,), critic_hidden=(1,),
+    )  # fmt: skip
+    run = ascore.train(config, tmp_path / "run")
+    assert len(ascore.evaluate(run, episodes=2).agent_return) == 1025
+    ascore.export_policy(run.path, tmp_path / "crowd.safetensors")
+    assert ascore.load_policy(tmp_path / "crowd.safetensors").num_agents == 1025

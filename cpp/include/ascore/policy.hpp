@@ -34,6 +34,8 @@ class Policy {
  public:
   /// Version of the file format that this class reads.
   static constexpr int kFormat = 1;
+  /// Agents of a policy, at most.
+  static constexpr std::size_t kMostAgents = 65536;
 
   /// Reads a file. Throws FileError, naming the file, if it holds no such policy.
   static Policy load(const std::string& path) {
@@ -57,7 +59,7 @@ class Policy {
                       std::to_string(kFormat) + "; export it with the same version of ascore");
     }
     env_ = text(file, "env");
-    agents_ = whole(file, "num_agents", 1024);
+    agents_ = whole(file, "num_agents", kMostAgents);
     actions_ = whole(file, "num_actions", 1U << 20);
     read_action_counts(file);
     const std::string scale = text(file, "obs_scale");
@@ -281,7 +283,7 @@ class Policy {
 
   std::size_t rows_of(std::size_t entries, std::size_t views) const {
     const std::size_t size = centralised() ? obs_size() : views * obs_size();
-    if (views < 1 || views > 1024 || (!centralised() && views != 1 && views != agents_) ||
+    if (views < 1 || views > kMostAgents || (!centralised() && views != 1 && views != agents_) ||
         (centralised() && obs_size() % views != 0) || entries % size != 0) {
       throw std::invalid_argument("obs of " + std::to_string(entries) + " entries in " +
                                   std::to_string(views) + " views does not fit a policy of " +

@@ -271,7 +271,7 @@ def _newest(folder: Path) -> checkpoint.Checkpoint | None:
     """
     try:
         names = checkpoint.folders(folder)
-        return checkpoint.load(folder) if names else None
+        return checkpoint.load(folder, of_party=True) if names else None
     except CheckpointError as error:
         # The trainer's remedy is an option that parties lack.
         what = str(error).rpartition("; ")[0] or str(error)

@@ -213,7 +213,7 @@ def read_sizes(letter: Any) -> Spec:
     """
     try:
         values = strict_json(letter.state.sizes)
-        if values["num_agents"] not in range(1, MOST_AGENTS):
+        if values["num_agents"] not in range(1, MOST_AGENTS + 1):
             raise ValueError  # before as many entries are allocated
         lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
         spec = Spec(**{**values, **lists})

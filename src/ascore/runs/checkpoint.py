@@ -224,14 +224,26 @@ def _described(run: Path, name: str | None) -> tuple[Path, dict[str, Any], str]:
         raise CheckpointError(message) from error
 
 
-def load(run: Path, name: str | None = None) -> Checkpoint:
+def load(run: Path, name: str | None = None, *, of_party: bool = False) -> Checkpoint:
     """Reads the newest checkpoint of a run, or the one called `name` ("00000120" or "120").
+
+    Args:
+        run: its folder.
+        name: of the checkpoint; None = the newest.
+        of_party: whether it may be that of a party, which holds one agent of a run.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged (checksum, format, missing file) or of
             a newer format; the message names the file and an older checkpoint to load instead.
+            Or it is that of a party.
     """
     path, values, remedy = _described(Path(run), name)
+    if "party" in values["extra"] and not of_party:
+        message = (
+            f"{path} is of the party {values['extra']['party']!s:.80}, one agent of a run; go on "
+            "with `ascore party run`, or give a folder written by `ascore train`"
+        )
+        raise CheckpointError(message)
     try:
         data = tensorfile.read(path / TENSORS)
     except (OSError, ValueError) as error:

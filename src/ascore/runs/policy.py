@@ -30,7 +30,7 @@ U8 = npt.NDArray[np.uint8]
 FORMAT_NAME, FORMAT = "ascore.policy", 1
 PARAM, HORIZON, BINS, COUNTS = "env_param.", "horizon", "action_bins", "action_counts"
 _LARGEST = float(np.finfo(np.float32).max)
-MOST_AGENTS, MOST_ACTIONS = 1024, 2**20
+MOST_AGENTS, MOST_ACTIONS = 2**16, 2**20
 
 
 @dataclass(frozen=True, repr=False)
