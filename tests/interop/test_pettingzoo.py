@@ -118,6 +118,20 @@ def test_the_bounds_are_reached() -> None:
     np.testing.assert_array_equal(seen.min(axis=0)[6:], box.low[6:])
 
 
+def test_many_agents_have_neighbours_too() -> None:
+    params = {"num_agents": 70, "obs_mode": "nearest"}
+    env = ascore.parallel_env("predation", seed=3, **params)
+    batch = ascore.make("predation", seed=3, **params)
+    batch.keep_neighbours()
+    batch.reset()
+    env.reset()
+    batch.step(np.ones((1, 70), dtype=np.int32))
+    for each in (pickle.loads(pickle.dumps(env)), env):
+        infos = each.step(dict.fromkeys(each.agents, 1))[-1]
+        rows = [infos[agent]["neighbours"] for agent in each.agents]
+        np.testing.assert_array_equal(rows, batch.neighbours[0])
+
+
 @pytest.mark.parametrize(("name", "params"), VARIANTS)
 def test_it_gives_the_results_of_the_batch(name: str, params: dict[str, Any]) -> None:
     env = ascore.parallel_env(name, seed=3, **params)

@@ -66,6 +66,15 @@ def test_a_rollout_is_the_games_of_a_batch(name: str, params: dict[str, Any]) ->
 
 
 @IGNORED
+def test_many_agents_have_neighbours_too() -> None:
+    env = torchrl_env("predation", 2, seed=8, num_agents=70, obs_mode="nearest")
+    games = ascore.make("predation", 2, 8, num_agents=70, obs_mode="nearest")
+    games.keep_neighbours()
+    games.reset()
+    heard = env.reset()["agents", "info", "neighbours"]
+    np.testing.assert_array_equal(heard, games.neighbours)
+
+
 def test_torchrl_collects_from_it() -> None:
     frames = Collector(
         torchrl_env("navigation", 4, seed=1, horizon=5), None, frames_per_batch=80, total_frames=160

@@ -106,6 +106,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
         self.render_mode = render_mode
         other = "is a PettingZoo environment already; call it without ascore"
         self._env = built_in(name, 1, seed, 1, params, other)
+        self._env.keep_neighbours()
         self._scale = np.float32(self._env.spec.obs_scale) if floats else None
         spec = self._env.spec
         self.horizon = spec.horizon
@@ -265,6 +266,7 @@ class ParallelView(ParallelEnv[str, Obs, Any]):
     def __setstate__(self, values: dict[str, Any]) -> None:
         name, params, state = values["_env"]
         batch = make(name, 1, num_threads=1, **params)
+        batch.keep_neighbours()
         batch.load_state(state)
         self.__dict__.update(values, _env=batch)
 

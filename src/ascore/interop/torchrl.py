@@ -66,6 +66,7 @@ class TorchRLView(EnvBase):
         g, n = games.num_envs, spec.num_agents
         super().__init__(device="cpu", batch_size=torch.Size([g]))
         self.games = games
+        games.keep_neighbours()
         self.group_map = {GROUP: [f"agent_{i}" for i in range(n)]}
         self._scale = float(spec.obs_scale) if floats else None
         self._seed: int | None = None  # of the next reset, if it was set

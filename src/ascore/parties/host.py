@@ -89,6 +89,8 @@ class Host:
         ) as env:
             self.env = env
             self._require_agents()
+            if self.near:
+                env.keep_neighbours()
             steps = config.rollout_steps or env.spec.horizon
             total = updates(config, env.spec.horizon)
             env.reset()
