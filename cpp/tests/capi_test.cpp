@@ -108,9 +108,9 @@ TEST_CASE("parameters are text") {
   CHECK(says("exchange-v1 has no parameter \"agents\"; its parameters are num_agents, size"));
   CHECK(env == nullptr);
   CHECK(create("exchange", {{"num_agents", "4x"}}, &env) == ASCORE_INVALID_ARGUMENT);
-  CHECK(says("num_agents = \"4x\" is not a whole number in 2..64"));
-  CHECK(create("exchange", {{"num_agents", "99"}}, &env) == ASCORE_INVALID_ARGUMENT);
-  CHECK(says("num_agents = 99 is outside 2..64"));
+  CHECK(says("num_agents = \"4x\" is not a whole number in 2..1024"));
+  CHECK(create("exchange", {{"num_agents", "9999"}}, &env) == ASCORE_INVALID_ARGUMENT);
+  CHECK(says("num_agents = 9999 is outside 2..1024"));
   CHECK(create("exchange", {{"cost", "1e999"}}, &env) == ASCORE_INVALID_ARGUMENT);
   CHECK(create("exchange", {{"cost", " 1"}}, &env) == ASCORE_INVALID_ARGUMENT);
   CHECK(create("exchange", {{"cost", "nan"}}, &env) == ASCORE_INVALID_ARGUMENT);

@@ -51,8 +51,8 @@ TEST_CASE("defaults are valid") {
 }
 
 TEST_CASE("a parameter out of range is named with its value and its range") {
-  CHECK(complaint(ExchangeParams{.num_agents = 1}) == "num_agents = 1 is outside 2..64");
-  CHECK(complaint(ExchangeParams{.num_agents = 65}) == "num_agents = 65 is outside 2..64");
+  CHECK(complaint(ExchangeParams{.num_agents = 1}) == "num_agents = 1 is outside 2..1024");
+  CHECK(complaint(ExchangeParams{.num_agents = 1025}) == "num_agents = 1025 is outside 2..1024");
   CHECK(complaint(ExchangeParams{.size = 33}) == "size = 33 is outside 2..32");
   CHECK(complaint(ExchangeParams{.horizon = 0}) == "horizon = 0 is outside 1..1000000000");
   CHECK(complaint(ExchangeParams{.open_range = -1}) == "open_range = -1 is outside 0..64");

@@ -38,6 +38,14 @@ const Variants<Exchange> kVariants({
      .early_end = true,
      .eaten = Params::Eaten::kFlag,
      .collisions = Params::Collisions::kBlock},
+    {.num_agents = 65, .size = 12, .opener = Params::Opener::kNext, .open_range = 9},
+    {.num_agents = 512, .size = 32, .open_range = 2},
+    {.num_agents = 100,
+     .size = 10,
+     .open_range = 9,
+     .food = Params::FoodRule::kPickup,
+     .agents_on_boxes = true,
+     .collisions = Params::Collisions::kBlock},
 });
 
 /// A solo with its agents and boxes at (column, row); time is free unless a test is about it.
@@ -45,8 +53,8 @@ struct Board : SoloEnv<Exchange> {
   explicit Board(Params params, std::vector<Cell> agents, std::vector<Cell> boxes)
       : SoloEnv(params) {
     reset();
-    std::ranges::copy(agents, env.state().agents.begin());
-    std::ranges::copy(boxes, env.state().boxes.begin());
+    std::ranges::copy(agents, env.state().agents.all().begin());
+    std::ranges::copy(boxes, env.state().boxes.all().begin());
   }
 
   Cell agent(std::size_t i) const { return env.state().agents[i]; }
@@ -333,7 +341,8 @@ TEST_CASE("early_end: the episode terminates with the last meal") {
 
 TEST_CASE("early_end under pickup waits for the food to be eaten") {
   Board board = harvest_time({.food = Params::FoodRule::kPickup, .early_end = true});
-  board.env.state().food = {Box::kEaten, Box::kEaten, Box::kOpen};
+  std::ranges::copy(std::vector{Box::kEaten, Box::kEaten, Box::kOpen},
+                    board.env.state().food.all().begin());
   CHECK_FALSE(board.step({kStay, kStay, kStay}));
   board.env.state().agents[2] = {2, 0};
   CHECK(board.step({kStay, kStay, kRight}));
@@ -389,13 +398,13 @@ TEST_CASE("exchange shows agents, boxes and food by row and column") {
 }
 
 TEST_CASE("saved states that cannot be are refused") {
-  using E = Exchange::State;
-  check_refused<Exchange>({}, {2 * 3, 2 * 63, offsetof(E, boxes) + 6, offsetof(E, food) + 3},
+  constexpr std::size_t kBoxesAt = kMaxAgents * sizeof(Cell), kFoodAt = 2 * kBoxesAt;
+  check_refused<Exchange>({}, {2 * 3, 2 * 63, kBoxesAt + 6, kFoodAt + 3},
                           std::uint8_t{1});  // agents not there
-  check_refused<Exchange>({}, {0, 1, offsetof(E, boxes)}, std::uint8_t{5});
-  check_refused<Exchange>({}, {offsetof(E, food)}, Exchange::Box::kOpen);  // food = immediate
-  check_refused<Exchange>({}, {offsetof(E, food)}, std::uint8_t{3});
-  check_refused<Exchange>({}, {offsetof(E, boxes)}, std::uint64_t{0});  // four boxes on one cell
+  check_refused<Exchange>({}, {0, 1, kBoxesAt}, std::uint8_t{5});
+  check_refused<Exchange>({}, {kFoodAt}, Exchange::Box::kOpen);  // food = immediate
+  check_refused<Exchange>({}, {kFoodAt}, std::uint8_t{3});
+  check_refused<Exchange>({}, {kBoxesAt}, std::uint64_t{0});  // four boxes on one cell
 }
 
 }  // namespace

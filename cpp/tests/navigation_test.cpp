@@ -42,6 +42,8 @@ const Variants<Navigation> kVariants({
      .block = true,
      .landmarks = Params::Landmarks::kFixed,
      .obs_order = Params::ObsOrder::kSelfFirst},
+    {.num_agents = 100, .size = 11},
+    {.num_agents = 1024, .size = 32, .block = true, .landmarks = Params::Landmarks::kFixed},
 });
 
 /// A solo with its agents and landmarks at (column, row).
@@ -49,8 +51,8 @@ struct Board : SoloEnv<Navigation> {
   Board(const Params& params, const std::vector<Cell>& agents, const std::vector<Cell>& landmarks)
       : SoloEnv(params) {
     reset();
-    std::ranges::copy(agents, env.state().agents.begin());
-    std::ranges::copy(landmarks, env.state().landmarks.begin());
+    std::ranges::copy(agents, env.state().agents.all().begin());
+    std::ranges::copy(landmarks, env.state().landmarks.all().begin());
   }
 
   Cell agent(std::size_t i) const { return env.state().agents[i]; }
@@ -72,7 +74,8 @@ std::vector<Cell> draw(Rng& rng, std::size_t count) {
 }
 
 std::vector<Cell> first(const Navigation::Cells& cells, std::size_t count) {
-  return {cells.begin(), cells.begin() + static_cast<std::ptrdiff_t>(count)};
+  const auto some = cells.all().first(count);
+  return {some.begin(), some.end()};
 }
 
 TEST_CASE("reset puts landmarks, then agents, on distinct cells of their own kind") {
@@ -284,7 +287,7 @@ TEST_CASE("agents need as many cells, and counts and scales are not negative") {
   CHECK_THROWS_WITH(validate(Params{.num_agents = 5, .size = 2}),
                     "num_agents = 5 needs as many cells; size = 2 has 4");
   CHECK_NOTHROW(validate(Params{.num_agents = 4, .size = 2}));
-  CHECK_THROWS_WITH(validate(Params{.num_agents = 0}), "num_agents = 0 is outside 1..64");
+  CHECK_THROWS_WITH(validate(Params{.num_agents = 0}), "num_agents = 0 is outside 1..1024");
   CHECK_THROWS_WITH(validate(Params{.dist_scale = -1}), "dist_scale = -1 is outside 0..1e+06");
 }
 
@@ -299,8 +302,44 @@ TEST_CASE("sizes follow from the parameters") {
       4);
 }
 
+TEST_CASE("many agents move and meet by the rules of few") {
+  for (const bool block : {false, true}) {
+    const square::Square square(8, 60);
+    std::array<Cell, 1024> few{}, many{};
+    for (std::size_t i = 0; i < 60; ++i) {
+      few[i] = many[i] = {static_cast<std::uint8_t>(i % 8), static_cast<std::uint8_t>(i / 8)};
+    }
+    std::vector<std::int32_t> action(60);
+    std::vector<std::uint8_t> heard(60 * 60), heard_too(60 * 60);
+    Rng draws(4, 0, 0, 0, Domain::kAction);
+    for (std::uint64_t step = 0; step < 200; ++step) {
+      for (auto& a : action) a = static_cast<std::int32_t>(draws.below(5));
+      Rng rng(4, 0, 0, step, Domain::kDynamics), same = rng;
+      square.move<kMaxAgents>(rng, action, block, few.data());
+      square.move<square::Square::kMaxCells>(same, action, block, many.data());
+      REQUIRE(few == many);
+      CHECK(rng.u01() == same.u01());
+      for (const auto metric : {Params::Metric::kChebyshev, Params::Metric::kManhattan}) {
+        square.meet(few.data(), 2, metric, heard, [](std::size_t, std::size_t, bool) {});
+        square.meet_many(many.data(), 2, metric, heard_too);
+        REQUIRE(heard == heard_too);
+      }
+    }
+  }
+}
+
+TEST_CASE("agents share cells beyond any number that can be told apart in pairs") {
+  SoloEnv<Navigation> solo(Params{.num_agents = 200, .size = 20, .dist_scale = 0});
+  solo.reset();
+  for (int step = 0; step < 25; ++step) solo.step(std::vector<std::int32_t>(200, kLeft));
+  for (int step = 0; step < 25; ++step) solo.step(std::vector<std::int32_t>(200, kUp));
+  CHECK(solo.reward == Floats(200, -199));  // all are in one corner
+  CHECK(solo.hears(0, 199));
+  CHECK_FALSE(solo.hears(199, 199));
+}
+
 TEST_CASE("saved states that cannot be are refused") {
-  constexpr std::size_t kLandmarksAt = offsetof(Navigation::State, landmarks);
+  constexpr std::size_t kLandmarksAt = kMaxAgents * sizeof(Cell);
   check_refused<Navigation>({}, {2 * 3, 2 * 63, kLandmarksAt + 6}, std::uint8_t{1});  // not there
   check_refused<Navigation>({}, {0, 5, kLandmarksAt}, std::uint8_t{5});
 }

@@ -85,7 +85,16 @@ def test_a_run_that_cannot_fit_is_refused_in_one_line(monkeypatch: pytest.Monkey
         Learner(Config(actor_hidden=(1,), critic_hidden=(1,), graph="nearest", num_envs=9999), many)
 
 
-def test_limits_of_the_process_are_seen(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        ["--num-envs", "200000"],
+        ["--num-agents", "20000", "--graph", "environment", "--num-envs", "1"],
+        ["--num-agents", "60000", "--env-param", "obs_mode=nearest", "--num-envs", "1"],
+    ],
+    ids=["environments", "neighbours", "agents"],
+)
+def test_limits_of_the_process_are_seen(sizes: list[str], tmp_path: Path) -> None:
     """With little address space, a run is refused in one line and not by an allocator."""
     pytest.importorskip("resource")
     program = (
@@ -95,7 +104,7 @@ def test_limits_of_the_process_are_seen(tmp_path: Path) -> None:
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
         "limit = used + 700_000_000\n"
         "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
-        "sys.exit(main(['train', 'predation', '--num-envs', '200000', '--rollout-steps', '30',\n"
+        f"sys.exit(main(['train', 'predation', *{sizes!r}, '--rollout-steps', '30',\n"
         f"    '--num-threads', '1', '--out', {str(tmp_path / 'run')!r}]))\n"
     )
     if not Path("/proc/self/statm").exists():

@@ -20,10 +20,11 @@ import torch
 
 from ascore.algorithms.table import get_algorithm, unheard, unread
 from ascore.config import Config
-from ascore.envs.factory import batch
+from ascore.envs.factory import batch, is_external
 from ascore.envs.vec_env import Spec, VecEnv
 from ascore.errors import AscoreWarning, CheckpointError, EnvError, NonFiniteError
 from ascore.learning.learner import Learner
+from ascore.learning.memory import require_memory
 from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Collector
 from ascore.learning.seats import asks_environment
@@ -213,6 +214,10 @@ class _Session:
         self.config, self.ranks = config, ranks
         share = ranks.share(config.num_envs)
         ranks.require_same("configuration", config.dump().encode(), "start all by one command")
+        if not is_external(config.env):
+            # Before so many environments take memory themselves.
+            one, algorithm = self._batch(0, 1, 1).spec, get_algorithm(config.algorithm)
+            require_memory(algorithm.view.spec(one, config), config, algorithm, share)
         outside = self._batch(ranks.rank * share, share, config.num_threads)
         opened.callback(outside.close)
         if outside.learned_horizon:
@@ -224,6 +229,8 @@ class _Session:
             outside = self._batch(ranks.rank * share, share, limit)
             opened.callback(outside.close)
         self.learner = Learner(config, outside.spec, ranks)
+        if asks_environment(self.learner.algorithm, config):
+            outside.keep_neighbours()
         self.env = self.learner.algorithm.view.env(outside)
         self.steps = config.rollout_steps or self.env.spec.horizon
         per_update = self.steps * config.num_envs / self.env.spec.horizon  # episodes
@@ -250,7 +257,7 @@ class _Session:
         workers = config.env_workers
         if workers < 0:  # the ranks of this machine share its processors
             workers = -self.ranks.neighbours
-        made = batch(
+        return batch(
             config.env,
             config.env_params,
             count,
@@ -262,9 +269,6 @@ class _Session:
             env_timeout=config.env_timeout,
             action_bins=config.action_bins,
         )
-        if asks_environment(get_algorithm(config.algorithm), config):
-            made.keep_neighbours()
-        return made
 
     def start(self, saved: checkpoint.Checkpoint | None) -> dict[str, int] | None:
         """Begins a run, or goes back to a checkpoint.

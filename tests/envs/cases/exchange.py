@@ -98,6 +98,9 @@ CASE = Case(
     largest=(
         {"num_agents": 64, "size": 32, "collisions": "block", "neigh_radius": 9},
         {"num_agents": 64, "size": 8, "agents_on_boxes": True, "open_range": 1},
+        {"num_agents": 200, "size": 20, "collisions": "block", "open_range": 2},
+        {"num_agents": 150, "size": 20, "open_range": 12, "food": "pickup", "contest": "lowest"},
+        {"num_agents": 100, "size": 12, "agents_on_boxes": True, "opener": "next", "open_range": 3},
     ),
     short={"horizon": 17, "early_end": True, "open_range": 1},
     roomy={"size": 12},

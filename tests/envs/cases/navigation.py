@@ -81,6 +81,9 @@ CASE = Case(
     largest=(
         {"num_agents": 64, "size": 32, "obs_order": "self_first"},
         {"num_agents": 64, "size": 8, "block": True, "landmarks": "fixed"},
+        {"num_agents": 200, "size": 15, "neigh_radius": 3},
+        {"num_agents": 144, "size": 12, "block": True, "neigh_metric": "manhattan"},
+        {"num_agents": 65, "size": 32, "block": True, "obs_order": "self_first"},
     ),
     short={"horizon": 17, "landmarks": "fixed", "obs_order": "self_first"},
     roomy={"size": 8},

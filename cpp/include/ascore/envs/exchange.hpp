@@ -31,6 +31,7 @@ struct ExchangeParams {
   using Metric = square::Metric;
 
   static constexpr int kMaxSize = square::Square::kMaxSize;
+  static constexpr int kMaxCells = square::Square::kMaxCells;
 
   int num_agents = 3;
   int size = 5;
@@ -55,7 +56,7 @@ struct ExchangeParams {
   static void visit(Self& p, Row&& row) {
     constexpr Range kMoney{0.0, 1e6};
     constexpr Range kCells{0, 2 * kMaxSize};
-    row("num_agents", p.num_agents, Range{2, kMaxAgents}, "agents, and as many boxes",
+    row("num_agents", p.num_agents, Range{2, kMaxCells}, "agents, and as many boxes",
         "paper section 5.1");
     row("size", p.size, Range{2, kMaxSize}, "cells along a side of the square grid",
         "paper section 5.1");
@@ -117,6 +118,7 @@ struct ExchangeParams {
 class Exchange {
  public:
   static constexpr const char* kName = "exchange-v1";
+  static constexpr bool kNeighboursOnRequest = true;
   using Params = ExchangeParams;
   using Obs = float;
 
@@ -128,7 +130,15 @@ class Exchange {
   struct State {
     Cells agents;
     Cells boxes;  ///< box b holds the food of agent b
-    std::array<Box, kMaxAgents> food;
+    PerAgent<Box> food;
+
+    /// See `Saved`.
+    template <class Self, class Part>
+    static void visit(Self& s, Part&& part) {
+      part(s.agents.all());
+      part(s.boxes.all());
+      part(s.food.all());
+    }
   };
 
   enum Action : std::int32_t { kStay, kLeft, kRight, kDown, kUp, kOpen };  // as square::Step
@@ -136,7 +146,10 @@ class Exchange {
                                                                 "down", "up",   "open"};
 
   explicit Exchange(const Params& params)
-      : p_(params), n_(static_cast<std::size_t>(p_.num_agents)), square_(p_.size, p_.num_agents) {}
+      : p_(params),
+        n_(static_cast<std::size_t>(p_.num_agents)),
+        square_(p_.size, p_.num_agents),
+        s_{.agents = Cells(n_), .boxes = Cells(n_), .food = PerAgent<Box>(n_)} {}
 
   Spec spec() const noexcept {
     const int flags = p_.eaten == Params::Eaten::kFlag ? p_.num_agents : 0;
@@ -146,7 +159,8 @@ class Exchange {
             .views = 1,
             .obs_size = 4 * p_.num_agents + flags,
             .horizon = p_.horizon,
-            .step_ns = 60.0 + 10.0 * p_.num_agents + 1.0 * p_.num_agents * p_.num_agents};
+            .step_ns = 60.0 + 10.0 * p_.num_agents +
+                       (n_ <= kMaxAgents ? 1.0 * p_.num_agents * p_.num_agents : 0.0)};
   }
 
   /// Boxes, then agents, on distinct cells drawn without replacement.
@@ -161,25 +175,12 @@ class Exchange {
       square_.place(chosen, s_.boxes);
       square_.place(chosen.subspan(n_), s_.agents);
     }
-    std::fill_n(s_.food.begin(), n_, Box::kClosed);
-    observe(io);
+    std::ranges::fill(s_.food.all().first(n_), Box::kClosed);
+    square::Square::with_room(n_, [&](auto room) { observe<decltype(room)::value>(io); });
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
-    std::array<double, kMaxAgents> reward;
-    std::fill_n(reward.begin(), n_, 0.0);
-    const bool time_is_money = p_.time_cost_after || !all_eaten();
-
-    square_.move(rng, io.action, p_.collisions == Params::Collisions::kBlock, s_.agents);
-    open(rng, io.action, reward);
-    if (p_.food == Params::FoodRule::kPickup) pick_up(reward);
-    if (time_is_money) {
-      for (std::size_t i = 0; i < n_; ++i) reward[i] -= p_.time_cost;
-    }
-
-    for (std::size_t i = 0; i < n_; ++i) io.reward[i] = static_cast<float>(reward[i]);
-    observe(io);
-    return p_.early_end && all_eaten();
+    return n_ <= kMaxAgents ? play<kMaxAgents>(rng, io) : play_many(rng, io);
   }
 
   State& state() noexcept { return s_; }
@@ -191,7 +192,7 @@ class Exchange {
       return box == Box::kClosed || (opens && box == Box::kOpen) || box == Box::kEaten;
     };
     const auto unused = [](Box box) { return box == Box{}; };
-    const std::span food(state.food);
+    const std::span<const Box> food = state.food.all();
     return square_.admits(state.agents) && square_.admits(state.boxes) &&
            square_.distinct(state.boxes) && std::ranges::all_of(food.first(n_), known) &&
            std::ranges::all_of(food.subspan(n_), unused) &&
@@ -204,94 +205,185 @@ class Exchange {
     square_.inspect("agents", s_.agents, row);
     square_.inspect("boxes", s_.boxes, row);
     std::vector<std::int32_t> food;
-    for (const Box box : std::span(s_.food).first(n_)) {
+    for (const Box box : s_.food.all().first(n_)) {
       food.push_back(static_cast<std::int32_t>(box));
     }
     row("food", Shape{n_}, std::span<const std::int32_t>(food));
   }
 
  private:
-  using Rewards = std::array<double, kMaxAgents>;
-  using Order = std::array<std::uint8_t, kMaxAgents>;
+  /// Where the pieces are, to be read once before all loops; those of few agents at places that
+  /// compilers know.
+  struct Pieces {
+    Cell* agents;
+    const Cell* boxes;
+    Box* food;
+  };
 
-  void open(Rng& rng, std::span<const std::int32_t> action, Rewards& reward) noexcept {
-    Order order;
+  template <std::size_t kRoom>
+  Pieces pieces() noexcept {
+    if constexpr (kRoom <= kMaxAgents) return {s_.agents.few(), s_.boxes.few(), s_.food.few()};
+    return {s_.agents.all().data(), s_.boxes.all().data(), s_.food.all().data()};
+  }
+
+  // Few are played within `step`, and many apart from it: a call would cost a game of two 3 %.
+
+  [[gnu::noinline]] bool play_many(Rng& rng, const StepView<Obs>& io) noexcept {
+    return play<Params::kMaxCells>(rng, io);
+  }
+
+  template <std::size_t kRoom>
+  [[gnu::always_inline]] inline bool play(Rng& rng, const StepView<Obs>& io) noexcept {
+    std::array<double, kRoom> reward;
+    std::fill_n(reward.begin(), n_, 0.0);
+    const bool time_is_money = p_.time_cost_after || !all_eaten<kRoom>();
+
+    square_.move<kRoom>(rng, io.action, p_.collisions == Params::Collisions::kBlock,
+                        pieces<kRoom>().agents);
+    open<kRoom>(rng, io.action, reward.data());
+    if (p_.food == Params::FoodRule::kPickup) pick_up<kRoom>(reward.data());
+    if (time_is_money) {
+      for (std::size_t i = 0; i < n_; ++i) reward[i] -= p_.time_cost;
+    }
+
+    for (std::size_t i = 0; i < n_; ++i) io.reward[i] = static_cast<float>(reward[i]);
+    observe<kRoom>(io);
+    return p_.early_end && all_eaten<kRoom>();
+  }
+
+  template <std::size_t kRoom>
+  void open(Rng& rng, std::span<const std::int32_t> action, double* reward) noexcept {
+    const Pieces at = pieces<kRoom>();
+    square::Square::Order<kRoom> order;
     if (p_.contest == Params::Contest::kRandom) {
       rng.perm(std::span(order.data(), n_));  // drawn even if nobody opens: a fixed draw count
     } else {
-      std::iota(order.begin(), order.begin() + p_.num_agents, std::uint8_t{0});
+      std::iota(order.begin(), order.begin() + p_.num_agents,
+                typename square::Square::Order<kRoom>::value_type{0});
+    }
+    [[maybe_unused]] std::array<std::size_t, kRoom <= kMaxAgents ? 1 : kRoom> by_cell;
+    if constexpr (kRoom > kMaxAgents) {
+      if (looks_at_cells()) by_cell.fill(n_);
+      for (std::size_t b = 0; b < n_ && looks_at_cells(); ++b) {
+        by_cell[square_.number(at.boxes[b])] = b;
+      }
     }
     for (std::size_t k = 0; k < n_; ++k) {
       const std::size_t opener = order[k];
       if (action[opener] != kOpen) continue;
-      const std::size_t box = reachable_box(opener);
+      const std::size_t box = [&] {
+        if constexpr (kRoom > kMaxAgents) {
+          if (p_.opener == Params::Opener::kNext) {
+            const std::size_t only = (opener + n_ - 1) % n_;
+            return opens(at, opener, only) ? only : n_;
+          }
+          if (looks_at_cells()) return box_around(at, opener, by_cell);
+        }
+        return reachable_box<kRoom>(opener);
+      }();
       if (box == n_) {
         reward[opener] -= p_.useless_open_cost;
       } else {
         reward[opener] -= p_.cost;
         if (p_.food == Params::FoodRule::kImmediate) {
-          s_.food[box] = Box::kEaten;
+          at.food[box] = Box::kEaten;
           reward[box] += p_.gain;
         } else {
-          s_.food[box] = Box::kOpen;
+          at.food[box] = Box::kOpen;
         }
       }
     }
   }
 
+  /// Whether this agent may open this box from where it stands, and the box is closed.
+  bool opens(const Pieces& pieces, std::size_t opener, std::size_t b) const noexcept {
+    const bool permitted = p_.opener == Params::Opener::kAny ? b != opener : (b + 1) % n_ == opener;
+    return permitted && pieces.food[b] == Box::kClosed &&
+           square::manhattan(pieces.agents[opener], pieces.boxes[b]) <= p_.open_range;
+  }
+
   /// The lowest closed box that this agent may open from where it stands; num_agents if none.
-  std::size_t reachable_box(std::size_t opener) const noexcept {
+  template <std::size_t kRoom>
+  std::size_t reachable_box(std::size_t opener) noexcept {
+    const Pieces at = pieces<kRoom>();
     for (std::size_t b = 0; b < n_; ++b) {
-      const bool permitted =
-          p_.opener == Params::Opener::kAny ? b != opener : (b + 1) % n_ == opener;
-      if (permitted && s_.food[b] == Box::kClosed &&
-          square::manhattan(s_.agents[opener], s_.boxes[b]) <= p_.open_range) {
-        return b;
-      }
+      if (opens(at, opener, b)) return b;
     }
     return n_;
   }
 
-  void pick_up(Rewards& reward) noexcept {
+  /// Whether there are fewer cells around an agent than boxes.
+  bool looks_at_cells() const noexcept {
+    return 2 * p_.open_range * (p_.open_range + 1) < p_.num_agents;
+  }
+
+  /// The same box, among those on the cells around; by_cell holds the box on every cell.
+  std::size_t box_around(const Pieces& pieces, std::size_t opener,
+                         std::span<const std::size_t> by_cell) const noexcept {
+    const Cell at = pieces.agents[opener];
+    const int last = square_.size() - 1;
+    std::size_t lowest = n_;
+    for (int y = std::max(at.y - p_.open_range, 0); y <= std::min(at.y + p_.open_range, last);
+         ++y) {
+      const int wide = p_.open_range - std::abs(y - at.y);
+      for (int x = std::max(at.x - wide, 0); x <= std::min(at.x + wide, last); ++x) {
+        const Cell cell{static_cast<std::uint8_t>(x), static_cast<std::uint8_t>(y)};
+        const std::size_t b = by_cell[square_.number(cell)];
+        if (b < lowest && opens(pieces, opener, b)) lowest = b;
+      }
+    }
+    return lowest;
+  }
+
+  template <std::size_t kRoom>
+  void pick_up(double* reward) noexcept {
+    const Pieces at = pieces<kRoom>();
     for (std::size_t i = 0; i < n_; ++i) {
-      if (s_.food[i] == Box::kOpen && s_.agents[i] == s_.boxes[i]) {
-        s_.food[i] = Box::kEaten;
+      if (at.food[i] == Box::kOpen && at.agents[i] == at.boxes[i]) {
+        at.food[i] = Box::kEaten;
         reward[i] += p_.gain;
       }
     }
   }
 
-  bool all_eaten() const noexcept {
-    return std::all_of(s_.food.begin(), s_.food.begin() + p_.num_agents,
-                       [](Box box) { return box == Box::kEaten; });
+  template <std::size_t kRoom>
+  bool all_eaten() noexcept {
+    const Box* const food = pieces<kRoom>().food;
+    return std::all_of(food, food + n_, [](Box box) { return box == Box::kEaten; });
   }
 
-  void observe(StepView<Obs> io) const noexcept {
+  template <std::size_t kRoom>
+  void observe(const StepView<Obs>& io) noexcept {
+    const Pieces at = pieces<kRoom>();
     float* to = io.obs.data();
     const auto put = [&](Cell cell) { to = square_.observe(to, cell); };
-    for (std::size_t i = 0; i < n_; ++i) put(s_.agents[i]);
+    for (std::size_t i = 0; i < n_; ++i) put(at.agents[i]);
     if (p_.eaten == Params::Eaten::kMinusOne) {
       for (std::size_t b = 0; b < n_; ++b) {
-        if (s_.food[b] == Box::kEaten) {
+        if (at.food[b] == Box::kEaten) {
           *to++ = -1;
           *to++ = -1;
         } else {
-          put(s_.boxes[b]);
+          put(at.boxes[b]);
         }
       }
     } else {
-      for (std::size_t b = 0; b < n_; ++b) put(s_.boxes[b]);
-      for (std::size_t b = 0; b < n_; ++b) *to++ = 0.5F * static_cast<float>(s_.food[b]);
+      for (std::size_t b = 0; b < n_; ++b) put(at.boxes[b]);
+      for (std::size_t b = 0; b < n_; ++b) *to++ = 0.5F * static_cast<float>(at.food[b]);
     }
 
-    square_.meet(s_.agents, p_.neigh_radius, p_.neigh_metric, io.neighbours,
-                 [](std::size_t, std::size_t, bool) {});
+    if constexpr (kRoom > kMaxAgents) {
+      square_.meet_many(at.agents, p_.neigh_radius, p_.neigh_metric, io.neighbours);
+    } else {
+      square_.meet(at.agents, p_.neigh_radius, p_.neigh_metric, io.neighbours,
+                   [](std::size_t, std::size_t, bool) {});
+    }
   }
 
   Params p_;
   std::size_t n_;
   square::Square square_;
-  State s_{};
+  State s_;
 };
 
 static_assert(Inspectable<Exchange>);

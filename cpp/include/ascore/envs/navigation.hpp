@@ -34,6 +34,7 @@ struct NavigationParams {
   using Metric = square::Metric;
 
   static constexpr int kMaxSize = square::Square::kMaxSize;
+  static constexpr int kMaxCells = square::Square::kMaxCells;
 
   int num_agents = 3;
   int size = 5;
@@ -50,7 +51,7 @@ struct NavigationParams {
   template <class Self, class Row>
   static void visit(Self& p, Row&& row) {
     constexpr Range kPoints{0.0, 1e6};
-    row("num_agents", p.num_agents, Range{1, kMaxAgents}, "agents, and as many landmarks",
+    row("num_agents", p.num_agents, Range{1, kMaxCells}, "agents, and as many landmarks",
         "paper section 5.1");
     row("size", p.size, Range{2, kMaxSize}, "cells along a side of the square grid",
         "paper section 5.1");
@@ -96,6 +97,7 @@ struct NavigationParams {
 class Navigation {
  public:
   static constexpr const char* kName = "navigation-v1";
+  static constexpr bool kNeighboursOnRequest = true;
   using Params = NavigationParams;
   using Obs = float;
 
@@ -106,6 +108,13 @@ class Navigation {
   struct State {
     Cells agents;
     Cells landmarks;  ///< landmark i is where agent i wants to be
+
+    /// See `Saved`.
+    template <class Self, class Part>
+    static void visit(Self& s, Part&& part) {
+      part(s.agents.all());
+      part(s.landmarks.all());
+    }
   };
 
   enum Action : std::int32_t { kStay, kLeft, kRight, kDown, kUp };  // as square::Step
@@ -113,7 +122,10 @@ class Navigation {
                                                                 "up"};
 
   explicit Navigation(const Params& params)
-      : p_(params), n_(static_cast<std::size_t>(p_.num_agents)), square_(p_.size, p_.num_agents) {}
+      : p_(params),
+        n_(static_cast<std::size_t>(p_.num_agents)),
+        square_(p_.size, p_.num_agents),
+        s_{.agents = Cells(n_), .landmarks = Cells(n_)} {}
 
   Spec spec() const noexcept {
     const bool shared = p_.obs_order == Params::ObsOrder::kGlobal;
@@ -123,7 +135,8 @@ class Navigation {
             .views = shared ? 1 : p_.num_agents,
             .obs_size = 4 * p_.num_agents,
             .horizon = p_.horizon,
-            .step_ns = 25.0 + 8.0 * p_.num_agents + 1.2 * p_.num_agents * p_.num_agents};
+            .step_ns = 25.0 + 8.0 * p_.num_agents +
+                       (n_ <= kMaxAgents || !shared ? 1.2 * p_.num_agents * p_.num_agents : 0.0)};
   }
 
   /// Landmarks on distinct cells, then agents on distinct cells, which may be landmarks.
@@ -135,20 +148,18 @@ class Navigation {
       Rng first = rng.of_episode(0);
       place(first, s_.landmarks);
     }
-    observe(io.obs);
-    meet(io.neighbours);
+    const Pieces pieces{s_.agents.all().data(), s_.landmarks.all().data()};
+    observe(pieces, io.obs);
+    square::Square::with_room(
+        n_, [&](auto room) { meet<decltype(room)::value>(pieces.agents, io.neighbours); });
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
-    square_.move(rng, io.action, p_.block, s_.agents);
-    const std::array<int, kMaxAgents> company = meet(io.neighbours);
-    for (std::size_t i = 0; i < n_; ++i) {
-      double reward = 0;
-      reward -= p_.dist_scale * distance(s_.agents[i], s_.landmarks[i]);
-      reward -= p_.collision * company[i];
-      io.reward[i] = static_cast<float>(reward);
+    if (n_ <= kMaxAgents) {
+      play<kMaxAgents>(rng, {s_.agents.few(), s_.landmarks.few()}, io);
+    } else {
+      play_many(rng, io);
     }
-    observe(io.obs);
     return false;
   }
 
@@ -168,6 +179,32 @@ class Navigation {
   }
 
  private:
+  /// Where the pieces are: the same in all loops of a step.
+  struct Pieces {
+    Cell* agents;
+    const Cell* landmarks;
+  };
+
+  // Few are played within `step`, and many apart from it: a call would cost a game of two 6 %.
+
+  [[gnu::noinline]] void play_many(Rng& rng, const StepView<Obs>& io) noexcept {
+    play<Params::kMaxCells>(rng, {s_.agents.all().data(), s_.landmarks.all().data()}, io);
+  }
+
+  template <std::size_t kRoom>
+  [[gnu::always_inline]] inline void play(Rng& rng, const Pieces& pieces,
+                                          const StepView<Obs>& io) const noexcept {
+    square_.move<kRoom>(rng, io.action, p_.block, pieces.agents);
+    const std::array<int, kRoom> company = meet<kRoom>(pieces.agents, io.neighbours);
+    for (std::size_t i = 0; i < n_; ++i) {
+      double reward = 0;
+      reward -= p_.dist_scale * distance(pieces.agents[i], pieces.landmarks[i]);
+      reward -= p_.collision * company[i];
+      io.reward[i] = static_cast<float>(reward);
+    }
+    observe(pieces, io.obs);
+  }
+
   void place(Rng& rng, Cells& to) const noexcept {
     square::Square::Numbers numbers(square_);
     square_.place(numbers.choose(rng, n_), to);
@@ -181,10 +218,19 @@ class Navigation {
   }
 
   /// Who hears whom; returns how many others each agent shares its cell with.
-  std::array<int, kMaxAgents> meet(std::span<std::uint8_t> neighbours) const noexcept {
-    std::array<int, kMaxAgents> company;
+  template <std::size_t kRoom>
+  std::array<int, kRoom> meet(const Cell* agents,
+                              std::span<std::uint8_t> neighbours) const noexcept {
+    std::array<int, kRoom> company;
+    if constexpr (kRoom > kMaxAgents) {
+      square_.meet_many(agents, p_.neigh_radius, p_.neigh_metric, neighbours);
+      std::array<int, Params::kMaxCells> on_cell{};
+      for (std::size_t i = 0; i < n_; ++i) ++on_cell[square_.number(agents[i])];
+      for (std::size_t i = 0; i < n_; ++i) company[i] = on_cell[square_.number(agents[i])] - 1;
+      return company;
+    }
     std::fill_n(company.begin(), n_, 0);
-    square_.meet(s_.agents, p_.neigh_radius, p_.neigh_metric, neighbours,
+    square_.meet(agents, p_.neigh_radius, p_.neigh_metric, neighbours,
                  [&company](std::size_t i, std::size_t j, bool together) {
                    company[i] += together ? 1 : 0;
                    company[j] += together ? 1 : 0;
@@ -192,18 +238,20 @@ class Navigation {
     return company;
   }
 
-  void observe(std::span<Obs> obs) const noexcept {
+  void observe(const Pieces& pieces, std::span<Obs> obs) const noexcept {
     float* to = obs.data();
     const auto put = [&](Cell cell) { to = square_.observe(to, cell); };
     const std::size_t n = n_;
+    const Cell* const agents = pieces.agents;
+    const Cell* const landmarks = pieces.landmarks;
     if (p_.obs_order == Params::ObsOrder::kGlobal) {
-      for (std::size_t i = 0; i < n; ++i) put(s_.agents[i]);
-      for (std::size_t i = 0; i < n; ++i) put(s_.landmarks[i]);
+      for (std::size_t i = 0; i < n; ++i) put(agents[i]);
+      for (std::size_t i = 0; i < n; ++i) put(landmarks[i]);
       return;
     }
     const auto put_both = [&](std::size_t i) {
-      put(s_.agents[i]);
-      put(s_.landmarks[i]);
+      put(agents[i]);
+      put(landmarks[i]);
     };
     for (std::size_t i = 0; i < n; ++i) {
       put_both(i);
@@ -216,7 +264,7 @@ class Navigation {
   Params p_;
   std::size_t n_;
   square::Square square_;
-  State s_{};
+  State s_;
 };
 
 static_assert(Inspectable<Navigation>);

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -22,7 +23,7 @@ struct Cell {
   std::uint8_t x, y;
   bool operator==(const Cell&) const = default;
 };
-using Cells = std::array<Cell, kMaxAgents>;
+using Cells = PerAgent<Cell>;
 
 enum class Metric : std::uint8_t { kChebyshev, kManhattan };
 
@@ -32,10 +33,21 @@ inline int manhattan(Cell a, Cell b) noexcept { return std::abs(a.x - b.x) + std
 enum Step : std::int32_t { kStay, kLeft, kRight, kDown, kUp };
 
 /// The grid and how many agents are on it.
+///
+/// What takes time is a template of how many agents it has room for: kMaxAgents, which compares all
+/// pairs of them, or kMaxCells, which looks at cells and takes as long as there are agents.
 class Square {
  public:
   static constexpr int kMaxSize = 32;
+  static constexpr int kMaxCells = kMaxSize * kMaxSize;
   static constexpr int kMaxActions = 6;
+
+  /// Calls f with a constant: how many agents to have room for.
+  template <class F>
+  static decltype(auto) with_room(std::size_t num_agents, F&& f) {
+    if (num_agents <= kMaxAgents) return f(std::integral_constant<std::size_t, kMaxAgents>{});
+    return f(std::integral_constant<std::size_t, kMaxCells>{});
+  }
 
   Square(int size, int num_agents) : size_(size), n_(static_cast<std::size_t>(num_agents)) {
     for (int i = 0; i < size; ++i) {
@@ -61,12 +73,13 @@ class Square {
     }
 
    private:
-    std::array<std::uint16_t, kMaxSize * kMaxSize> storage_;
+    std::array<std::uint16_t, kMaxCells> storage_;
     std::span<std::uint16_t> numbers_;
   };
 
   /// Cell i of `to` is the one numbered numbers[i].
-  void place(std::span<const std::uint16_t> numbers, Cells& to) const noexcept {
+  void place(std::span<const std::uint16_t> numbers, Cells& cells) const noexcept {
+    Cell* const to = cells.all().data();
     for (std::size_t i = 0; i < n_; ++i) {
       to[i] = {static_cast<std::uint8_t>(numbers[i] % size_),
                static_cast<std::uint8_t>(numbers[i] / size_)};
@@ -75,15 +88,29 @@ class Square {
 
   /// Everybody takes its step, clipped at the border; other actions stay. With `block`, a step into
   /// an occupied cell fails, in a random order that takes n - 1 words.
+  template <std::size_t kRoom>
   void move(Rng& rng, std::span<const std::int32_t> action, bool block,
-            Cells& agents) const noexcept {
+            Cell* agents) const noexcept {
     if (!block) {
       for (std::size_t i = 0; i < n_; ++i) agents[i] = target(agents[i], action[i]);
       return;
     }
-    std::array<std::uint8_t, kMaxAgents> order;
+    Order<kRoom> order;
     rng.perm(std::span(order.data(), n_));
-    const auto present = std::span(agents).first(n_);
+    if constexpr (kRoom > kMaxAgents) {
+      Flags taken{};
+      for (std::size_t i = 0; i < n_; ++i) taken[number(agents[i])] = true;
+      for (std::size_t k = 0; k < n_; ++k) {
+        Cell& at = agents[order[k]];
+        const Cell to = target(at, action[order[k]]);
+        if (taken[number(to)]) continue;
+        taken[number(at)] = false;
+        taken[number(to)] = true;
+        at = to;
+      }
+      return;
+    }
+    const std::span present(agents, n_);
     for (std::size_t k = 0; k < n_; ++k) {
       const std::size_t i = order[k];
       const Cell to = target(agents[i], action[i]);
@@ -91,15 +118,16 @@ class Square {
     }
   }
 
-  /// Who hears whom, and `pair(i, j, together)` for every two agents: whether they share a cell.
+  /// Who of at most kMaxAgents hears whom, and `pair(i, j, together)` for every two agents: whether
+  /// they share a cell.
   template <class Pair>
-  void meet(const Cells& agents, int radius, Metric metric, std::span<std::uint8_t> neighbours,
+  void meet(const Cell* agents, int radius, Metric metric, std::span<std::uint8_t> neighbours,
             Pair&& pair) const noexcept {
     // Bytes may alias anything: read from copies, or every store would force all back in.
     const std::size_t n = n_;
     const bool cheb = metric == Metric::kChebyshev;
-    Cells at;
-    std::copy_n(agents.begin(), n, at.begin());
+    std::array<Cell, kMaxAgents> at;
+    std::copy_n(agents, n, at.begin());
     std::uint8_t* const hears = neighbours.data();
     for (std::size_t i = 0; i < n; ++i) {
       hears[i * n + i] = 0;
@@ -114,6 +142,24 @@ class Square {
     }
   }
 
+  /// Who of many agents hears whom, row by row; nothing where nobody asks.
+  [[gnu::noinline]] void meet_many(const Cell* agents, int radius, Metric metric,
+                                   std::span<std::uint8_t> neighbours) const noexcept {
+    if (neighbours.empty()) return;
+    const std::size_t n = n_;
+    const bool cheb = metric == Metric::kChebyshev;
+    for (std::size_t i = 0; i < n; ++i) {
+      const Cell here = agents[i];
+      std::uint8_t* const hears = neighbours.data() + i * n;
+      for (std::size_t j = 0; j < n; ++j) {
+        const int dx = std::abs(agents[j].x - here.x);
+        const int dy = std::abs(agents[j].y - here.y);
+        hears[j] = (cheb ? std::max(dx, dy) : dx + dy) <= radius;
+      }
+      hears[i] = 0;
+    }
+  }
+
   /// Column and row from 0 to 1; returns what follows them.
   float* observe(float* to, Cell cell) const noexcept {
     *to++ = scaled_[cell.x];
@@ -123,7 +169,7 @@ class Square {
 
   /// Whether cells are on the square, and entries that are not used are zero.
   bool admits(const Cells& cells) const noexcept {
-    const std::span all(cells);
+    const std::span<const Cell> all = cells.all();
     return std::ranges::all_of(all.first(n_),
                                [this](Cell c) { return c.x < size_ && c.y < size_; }) &&
            std::ranges::all_of(all.subspan(n_), [](Cell c) { return c == Cell{0, 0}; });
@@ -131,17 +177,29 @@ class Square {
 
   /// Whether no two share a cell.
   bool distinct(const Cells& cells) const noexcept {
-    std::array<bool, kMaxSize * kMaxSize> taken{};
-    return std::ranges::all_of(std::span(cells).first(n_), [&](Cell c) {
-      return !std::exchange(taken[static_cast<std::size_t>(c.y * size_ + c.x)], true);
-    });
+    Flags taken{};
+    return std::ranges::all_of(cells.all().first(n_),
+                               [&](Cell c) { return !std::exchange(taken[number(c)], true); });
   }
+
+  /// The number of a cell, row by row.
+  std::size_t number(Cell cell) const noexcept {
+    return static_cast<std::size_t>(cell.y * size_ + cell.x);
+  }
+
+  /// Cells along a side.
+  int size() const noexcept { return size_; }
+
+  /// Room for a permutation of the agents.
+  template <std::size_t kRoom>
+  using Order =
+      std::array<std::conditional_t<kRoom <= kMaxAgents, std::uint8_t, std::uint16_t>, kRoom>;
 
   /// Cells as rows (row, column).
   template <class Row>
   void inspect(std::string_view name, const Cells& cells, Row&& row) const {
     std::vector<std::int32_t> values;
-    for (const Cell cell : std::span(cells).first(n_)) {
+    for (const Cell cell : cells.all().first(n_)) {
       values.push_back(cell.y);
       values.push_back(cell.x);
     }
@@ -149,6 +207,8 @@ class Square {
   }
 
  private:
+  using Flags = std::array<bool, kMaxCells>;
+
   /// Where an action leads from a cell. Looked up and not branched on: the actions of a learning
   /// agent cannot be predicted.
   Cell target(Cell from, std::int32_t action) const noexcept {
