@@ -248,3 +248,13 @@ def test_extras_install_what_they_are_named_for() -> None:
         }
         distribution = others.get(package, package)
         assert distribution.replace("_", "-") in names[extra]
+
+
+def test_files_are_short() -> None:
+    """Only the kernel's loops, which compile together, are in a long one."""
+    lines = {
+        str(path.relative_to(SOURCE)): len(path.read_text().splitlines())
+        for path in SOURCE.rglob("*.py")
+    }
+    assert {name for name, count in lines.items() if count > 500} == {"learning/backends/loops.py"}
+    assert lines["learning/learner.py"] <= 400
