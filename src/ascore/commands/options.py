@@ -167,6 +167,8 @@ class PlotOptions(Line):
     """Picture to write; the ending chooses the format: .png, .pdf or .svg."""
     against: Literal["auto", "both", "episodes", "bytes"] = "auto"
     """Quantity on the horizontal axis; auto = both, or episodes if nothing was sent."""
+    measure: Literal["team_return", "lowest_return", "nash_welfare", "gini"] = "team_return"
+    """Quantity on the vertical axis: what all agents earn, or how it is shared out."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,10 @@ def evaluate(argv: list[str]) -> int:
     print(f"team return {interval(result.team_return)}")
     print("per agent   " + "  ".join(f"{value:.2f}" for value in result.agent_return))
     print(
+        f"lowest      {result.lowest_return:.2f}, Nash welfare {result.nash_welfare:.2f}, "
+        f"Gini {'–' if result.gini != result.gini else format(result.gini, '.3f')}"
+    )
+    print(
         f"entropy     {result.entropy:.3f} nats per action (uniform {result.entropy_uniform:.3f})"
     )
     for name, timing in result.milestones.items():
@@ -47,7 +51,7 @@ def plot(argv: list[str]) -> int:
     with waiting("loading matplotlib and the runs"):
         from ascore.render.plots import plot_runs
 
-        plot_runs(options.runs, options.out, options.against)
+        plot_runs(options.runs, options.out, options.against, options.measure)
     print(f"picture written to {options.out}")
     return 0
 

@@ -81,6 +81,8 @@ class Environment:
         bounds: bounds of float observations; None for uint8.
         milestones: events whose time is measured, since returns do not show speed.
         meanings: meanings of actions that depend on the state.
+        welfare_shift: added to every agent's return before Nash welfare is taken, as in published
+            figures; see `ascore.runs.fairness`.
         over: when nothing is left to do but to wait for the end; a replay need not show that.
     """
 
@@ -94,6 +96,7 @@ class Environment:
     bounds: Bounds | None = None
     milestones: Mapping[str, Event] = field(default_factory=dict)
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
+    welfare_shift: float = 0.0
     over: Event | None = None
 
     @property

@@ -30,6 +30,7 @@ from ascore.experiments.studies import (
     config_of,
 )
 from ascore.reading import JSON_LIMIT, read_regular, strict_json
+from ascore.runs import fairness
 from ascore.runs.files import json_text, unwritable, write_atomic
 from ascore.runs.logs import METRICS as METRICS_FILE
 from ascore.runs.logs import read_records
@@ -182,7 +183,7 @@ def gather(
                 if cell_result is None:
                     continue
                 where = {"panel": panel, "series": series.key, "seed": seed}
-                finals.append(where | _final(cell_result, anchors, setting.zero))
+                finals.append(where | _final(cell_result, anchors, setting.zero, config.env))
                 if study.kind == "sizes":
                     finals[-1]["peak_memory"] = cell_result["peak_memory"]
                 points = _curves(folder, METRICS[study.kind], config.communicate_every)
@@ -217,7 +218,9 @@ def normalized(value: float, anchors: Mapping[str, float], zero: str) -> float:
     return (value - anchors[zero]) / (anchors["cooperative"] - anchors[zero])
 
 
-def _final(cell_result: dict[str, Any], anchors: Mapping[str, float], zero: str) -> dict[str, Any]:
+def _final(
+    cell_result: dict[str, Any], anchors: Mapping[str, float], zero: str, env: str
+) -> dict[str, Any]:
     evaluation = cell_result["evaluation"]
     value = evaluation["team_return"]["mean"]
     low, high = evaluation["team_return"]["ci95"]
@@ -227,6 +230,7 @@ def _final(cell_result: dict[str, Any], anchors: Mapping[str, float], zero: str)
         "high": high,
         "evaluation_episodes": evaluation["team_return"]["n"],
         "normalized": normalized(value, anchors, zero),
+        **fairness.measures(evaluation["agent_return"], env),
         "entropy": evaluation["entropy"],
         "episodes": cell_result["episodes"],
         "updates": cell_result["updates"],

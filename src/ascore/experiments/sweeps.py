@@ -16,6 +16,7 @@ from ascore.experiments import cells as cell_files
 from ascore.experiments.cells import Cell, one_thread
 from ascore.experiments.tables import few_runs, shown
 from ascore.reading import JSON_LIMIT, read_regular, strict_json
+from ascore.runs import fairness
 from ascore.runs.compare import for_algorithm
 from ascore.runs.manifest import is_text, require
 from ascore.runs.statistics import FEW, estimate
@@ -137,6 +138,7 @@ def rows(cells: Sequence[Cell], runs: Path) -> list[dict[str, Any]]:
             "team_return": evaluation["team_return"]["mean"],
             "low": low,
             "high": high,
+            **fairness.measures(evaluation["agent_return"], cell.config.env),
             "entropy": evaluation["entropy"],
             "episodes": cell_result["episodes"],
             "updates": cell_result["updates"],
@@ -182,14 +184,24 @@ def _ranked(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[st
         mean = estimate([returns])
         cells = [
             setting, str(mean.n), shown(mean), f"{min(returns):.2f}", f"{max(returns):.2f}",
-            *_timings(entries), f"{sum(row['seconds'] for row in entries) / len(entries):.0f}",
+            *_shares(entries), *_timings(entries),
+            f"{sum(row['seconds'] for row in entries) / len(entries):.0f}",
         ]  # fmt: skip
         ranked.append((mean.iqm, cells))
     ranked.sort(key=lambda entry: -entry[0])
     names = [key for key in table[0] if key.endswith("_steps")] if table else []
-    heads = ["setting", "runs", "team return", "worst", "best", *names, "seconds"]
+    heads = ["setting", "runs", "team return", "worst", "best", "lowest agent", "Nash welfare"]
+    heads += [*names, "seconds"]
     few = min((len(entries) for entries in groups.values()), default=0)
     return heads, [cells for _, cells in ranked], few_runs(few) if few < FEW else ""
+
+
+def _shares(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lowest return of an agent and Nash welfare, means over seeds."""
+    return [
+        f"{sum(row[name] for row in entries) / len(entries):.2f}"
+        for name in ("lowest_return", "nash_welfare")
+    ]
 
 
 def _timings(entries: Sequence[Mapping[str, Any]]) -> list[str]:

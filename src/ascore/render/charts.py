@@ -251,12 +251,20 @@ def spread(values: Sequence[float], gap: float) -> list[float]:
     return places
 
 
-def name_axes(axes: Any, quantity: str, *, left: bool) -> None:
+MEASURED = {
+    "team_return": "team return per episode",
+    "lowest_return": "lowest return of an agent",
+    "nash_welfare": "Nash welfare of returns",
+    "gini": "Gini coefficient of returns",
+}
+
+
+def name_axes(axes: Any, quantity: str, measure: str = "team_return", *, left: bool) -> None:
     """Names the axes with their units; only the leftmost panel of a row names the vertical one."""
     names = {"episodes": "training episodes", "bytes": "bytes sent by all agents"}
     axes.set_xlabel(names[quantity], fontsize=NORMAL)
     if left:
-        axes.set_ylabel("team return per episode", fontsize=NORMAL)
+        axes.set_ylabel(MEASURED[measure], fontsize=NORMAL)
     if quantity == "episodes":
         axes.xaxis.set_major_formatter(_thousands)
         axes.xaxis.get_major_locator().set_params(nbins=5)

@@ -12,7 +12,7 @@ from ascore.envs.factory import anchor_values
 from ascore.errors import AscoreWarning, RunError
 from ascore.render import charts
 from ascore.render.charts import Look, Picture
-from ascore.runs.course import Course, Quantity, course, width_of, with_returns
+from ascore.runs.course import Course, Measure, Quantity, course, width_of, with_returns
 from ascore.runs.groups import Source, by_environment, by_setting, open_runs
 from ascore.runs.run import Run
 from ascore.runs.statistics import FEW
@@ -22,8 +22,11 @@ Against = Literal["auto", "both", "episodes", "bytes"]
 MOST_ENVIRONMENTS = 12
 
 
-def plot(*runs: Source, against: Against = "auto") -> Picture:
+def plot(*runs: Source, against: Against = "auto", measure: Measure = "team_return") -> Picture:
     """Draws team return by setting: interquartile mean over seeds with its 95% band, and anchors.
+
+    Or how it is shared out: what the agent earns that earns least, Nash welfare, or the Gini
+    coefficient, each of the agents' smoothed returns.
 
     Runs that differ in nothing but their seed make one curve, named by its algorithm and by what
     tells it from the others. Curves are smoothed by a moving average over 2% of the updates; the
@@ -35,6 +38,7 @@ def plot(*runs: Source, against: Against = "auto") -> Picture:
         runs: runs, run folders, or folders of runs such as a sweep's.
         against: quantity on the horizontal axis: episodes, bytes (sent by all agents) or both side
             by side; auto = both if anything was sent and there is one environment, else episodes.
+        measure: quantity on the vertical axis; anchors are drawn for team_return alone.
 
     Returns:
         A `matplotlib.figure.Figure`; `savefig("curves.pdf")` writes it, and a notebook shows it.
@@ -45,7 +49,7 @@ def plot(*runs: Source, against: Against = "auto") -> Picture:
     """
     drawn, empty = with_returns(open_runs(runs))
     _mention(drawn, empty)
-    panels = [_panel(members) for members in by_environment(drawn)]
+    panels = [_panel(members, measure) for members in by_environment(drawn)]
     if len(panels) > MOST_ENVIRONMENTS:
         message = (
             f"{len(panels)} environments do not fit on one picture; give the runs of at most "
@@ -61,16 +65,21 @@ def plot(*runs: Source, against: Against = "auto") -> Picture:
     else:
         cells = [(panel, against) for panel in panels]
         layout = [cells[k : k + 2] for k in range(0, len(cells), 2)]
-    return _draw(layout, panels)
+    return _draw(layout, panels, measure)
 
 
-def plot_runs(paths: Sequence[str | Path], out: str | Path, against: Against = "auto") -> None:
+def plot_runs(
+    paths: Sequence[str | Path],
+    out: str | Path,
+    against: Against = "auto",
+    measure: Measure = "team_return",
+) -> None:
     """Writes the picture of `plot`; the suffix of `out` sets the format (.png, .pdf, .svg).
 
     Raises:
         RunError: as `plot`, or the picture cannot be written.
     """
-    charts.save(plot(*paths, against=against), Path(out))
+    charts.save(plot(*paths, against=against, measure=measure), Path(out))
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ class _Panel:
         return self.episodes if quantity == "episodes" else self.bytes
 
 
-def _panel(runs: Sequence[Run]) -> _Panel:
+def _panel(runs: Sequence[Run], measure: Measure) -> _Panel:
     groups = by_setting(runs)
     config = groups[0].config
     agents = len(runs[0].metrics[0]["bytes_sent"])
@@ -105,9 +114,11 @@ def _panel(runs: Sequence[Run]) -> _Panel:
     given = {k: v for k, v in config.env_params.items() if k != "num_agents"}
     return _Panel(
         title=", ".join([config.env, f"{agents} agents", *(f"{k} {v}" for k, v in given.items())]),
-        anchors=dict(anchor_values(config.env, config.env_params)),
-        episodes=[course(group, "episodes") for group in groups],
-        bytes=[course(group, "bytes") for group in groups],
+        anchors=dict(anchor_values(config.env, config.env_params))
+        if measure == "team_return"
+        else {},
+        episodes=[course(group, "episodes", measure) for group in groups],
+        bytes=[course(group, "bytes", measure) for group in groups],
         looks=charts.looks([group.config.algorithm for group in groups]),
         updates=(min(lengths), max(lengths)),
     )
@@ -127,7 +138,11 @@ def _mention(drawn: Sequence[Run], empty: Sequence[Run]) -> None:
         warnings.warn(message, AscoreWarning, stacklevel=3)
 
 
-def _draw(layout: Sequence[Sequence[tuple[_Panel, Quantity]]], panels: Sequence[_Panel]) -> Picture:
+def _draw(
+    layout: Sequence[Sequence[tuple[_Panel, Quantity]]],
+    panels: Sequence[_Panel],
+    measure: Measure,
+) -> Picture:
     labels = max(len(panel.episodes) + len(panel.anchors) for panel in panels)
     height = charts.height_of(labels)
     same = len(panels) == 1
@@ -138,7 +153,7 @@ def _draw(layout: Sequence[Sequence[tuple[_Panel, Quantity]]], panels: Sequence[
         for place, (panel, quantity) in enumerate(row):
             last = place == len(row) - 1 or row[place + 1][0] is not panel
             _curves(axes[place], panel, quantity, height - 0.55, named=last)
-            charts.name_axes(axes[place], quantity, left=place == 0 or not same)
+            charts.name_axes(axes[place], quantity, measure, left=place == 0 or not same)
             if place == 0 or row[place - 1][0] is not panel:
                 axes[place].set_title(panel.title, fontsize=charts.LARGE, loc="left")
         for unused in axes[len(row) :]:

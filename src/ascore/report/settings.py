@@ -13,6 +13,7 @@ from ascore.config import Config
 from ascore.envs.factory import anchor_values, batch, is_external
 from ascore.report.sources import Reading
 from ascore.report.values import mean
+from ascore.runs import fairness
 from ascore.runs.groups import by_environment, grouped, once
 from ascore.runs.statistics import Estimate, estimate
 
@@ -151,12 +152,8 @@ def spread(reading: Reading) -> tuple[float, float, float]:
     returns = [value for value in reading.final.agent_return if value == value]
     if not returns:
         return (float("nan"),) * 3
-    low, total = min(returns), sum(returns)
-    gini = float("nan")
-    if low >= 0 and total > 0:
-        ranked = sum((2 * k - len(returns) - 1) * v for k, v in enumerate(sorted(returns), 1))
-        gini = ranked / (len(returns) * total)
-    return low, max(returns) - low, gini
+    low = min(returns)
+    return low, max(returns) - low, float(fairness.gini(returns))
 
 
 def agent_means(setting: Setting) -> list[float]:

@@ -12,12 +12,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ascore.errors import RunError
+from ascore.runs import fairness
 from ascore.runs.groups import Group
 from ascore.runs.run import Run
 from ascore.runs.statistics import band
 
 F64 = npt.NDArray[np.float64]
 Quantity = Literal["episodes", "bytes"]
+Measure = Literal["team_return", "lowest_return", "nash_welfare", "gini"]
 
 SMOOTHING = 0.02  # width of the moving average as a share of a run's updates
 POINTS = 200
@@ -33,7 +36,7 @@ class Course:
         algorithm: name of the algorithm.
         n: number of runs.
         x: f64 [P], training episodes, or bytes sent by all agents; ascending.
-        middle: f64 [P], team return per episode.
+        middle: f64 [P], team return per episode, or another measure of the agents' returns.
         low: f64 [P], lower end of the band; NaN for a single run.
         high: f64 [P], upper end.
         ends_early: whether some run goes on beyond the last point, where a shorter one ends.
@@ -54,7 +57,7 @@ class Course:
         return bool(self.x[-1] > 0)
 
 
-def course(group: Group[Run], quantity: Quantity) -> Course:
+def course(group: Group[Run], quantity: Quantity, measure: Measure = "team_return") -> Course:
     """The course of training of a setting, smoothed by a moving average over 2% of the updates.
 
     Where runs have different lengths, it ends with the shortest. Updates in which no episode ended
@@ -63,8 +66,9 @@ def course(group: Group[Run], quantity: Quantity) -> Course:
     Args:
         group: runs in each of which an episode ended.
         quantity: what `x` counts.
+        measure: what is drawn of the agents' smoothed returns.
     """
-    lines = [_line(run, quantity) for run in group.runs]
+    lines = [_line(run, quantity, measure) for run in group.runs]
     last = min(x[-1] for x, _ in lines)
     x = common([x for x, _ in lines], POINTS, logarithmic=quantity == "bytes")
     values = np.array([np.interp(x, at, value) for at, value in lines])
@@ -75,9 +79,9 @@ def course(group: Group[Run], quantity: Quantity) -> Course:
     return Course(group.label, algorithm, n, x, middle, low, high, last < 0.95 * longest)
 
 
-def _line(run: Run, quantity: Quantity) -> tuple[F64, F64]:
+def _line(run: Run, quantity: Quantity, measure: Measure) -> tuple[F64, F64]:
     """Where the smoothed return of a run is known, and its values."""
-    value = smoothed(team_returns(run))
+    value = smoothed(team_returns(run)) if measure == "team_return" else shared_out(run, measure)
     if quantity == "episodes":
         x = np.array([record["episodes"] for record in run.metrics], dtype=np.float64)
     else:
@@ -102,6 +106,32 @@ def team_returns(run: Run) -> F64:
     """Team return of every update, f64 [updates]; NaN where no episode ended."""
     returns = [record["team_return"] for record in run.metrics]
     return np.array([np.nan if value is None else value for value in returns], dtype=np.float64)
+
+
+def shared_out(run: Run, measure: Measure) -> F64:
+    """A measure of the agents' smoothed returns at every update, f64 [updates]; NaN = unknown.
+
+    Raises:
+        RunError: the run knows only what all agents earn together, or there is none at any update.
+    """
+    if any(len(record["return"]) < len(record["bytes_sent"]) for record in run.metrics):
+        message = (
+            f"{measure} of {run.path} is unknown: {run.config.algorithm} records what all agents "
+            "earn together; draw its team_return"
+        )
+        raise RunError(message)
+    each = np.array([record["return"] for record in run.metrics], dtype=np.float64)
+    means = np.stack([smoothed(agent) for agent in each.T], axis=1)
+    known = np.isfinite(means).all(axis=1)
+    value = np.full(len(means), np.nan)
+    value[known] = fairness.measure(measure, means[known], run.config.env)
+    if not np.isfinite(value).any():
+        message = (
+            f"{measure} of {run.path} is unknown throughout: an agent's return is negative, or all "
+            "are 0; draw its lowest_return or nash_welfare"
+        )
+        raise RunError(message)
+    return value
 
 
 def final_return(run: Run) -> float:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ascore.envs.factory import batch, in_python
 from ascore.envs.vec_env import VecEnv
+from ascore.runs import fairness
 from ascore.runs.milestones import Watch
 from ascore.runs.policy import Policy, load_policy
 from ascore.runs.trust import require_trust
@@ -65,6 +66,7 @@ class Evaluation:
         greedy: whether agents took their most probable action instead of sampling.
         milestones: per event of the environment, how often and how soon it happened.
         team_returns: f64 [n], one per episode.
+        env: name of the environment, which says by how much Nash welfare is shifted.
     """
 
     team_return: Interval
@@ -75,6 +77,22 @@ class Evaluation:
     greedy: bool
     milestones: dict[str, MilestoneTiming]
     team_returns: npt.NDArray[np.float64]
+    env: str = ""
+
+    @property
+    def lowest_return(self) -> float:
+        """Mean return of the agent that earns least."""
+        return float(fairness.lowest(self.agent_return))
+
+    @property
+    def nash_welfare(self) -> float:
+        """Geometric mean of what agents earn, with the shift of the environment."""
+        return float(fairness.nash_welfare(self.agent_return, fairness.welfare_shift(self.env)))
+
+    @property
+    def gini(self) -> float:
+        """Gini coefficient of the mean returns; NaN where one is negative, or all are 0."""
+        return float(fairness.gini(self.agent_return))
 
     def __repr__(self) -> str:
         team = self.team_return
@@ -87,8 +105,9 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         values = asdict(self)
-        del values["team_returns"]
+        del values["team_returns"], values["env"]
         values["team_return"]["ci95"] = list(self.team_return.ci95)
+        values |= fairness.measures(self.agent_return, self.env)
         for name, timing in self.milestones.items():
             values["milestones"][name]["steps"]["ci95"] = list(timing.steps.ci95)
         return values
@@ -190,6 +209,7 @@ def play(
             for name, step in reached.items()
         },
         team_returns=team,
+        env=policy.env,
     )
 
 

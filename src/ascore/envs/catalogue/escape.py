@@ -38,4 +38,5 @@ RECORD = Environment(
     twin="ascore.reference.escape:Escape",
     scripted="ascore.scripted.escape",
     scene="ascore.render.scenes.room:EscapeScene",
+    welfare_shift=5.0,  # nobody pays more than 1 in each of five steps
 )
