@@ -184,6 +184,15 @@ def test_what_newcomers_tried_works(
     assert all(line.startswith("ascore: loading") for line in err.splitlines())
 
 
+def test_a_folder_in_the_way_of_a_picture_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(here)
+    assert main(["plot", "pair", "--out", "pair"]) == 1
+    assert "cannot write pair: Is a directory; a folder lies in its way" in capsys.readouterr().err
+    assert files(here) == before
+
+
 def test_run_open_names_the_runs_of_a_folder(here: Path) -> None:
     with pytest.raises(RunError, match=r"pair holds 2 runs: as, ippo; choose one, as in pair/as"):
         ascore.Run.open("pair")

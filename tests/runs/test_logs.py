@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_folders import CONFIG, columns, names, records, same, stopping_after
@@ -207,5 +209,34 @@ def test_records_are_not_read_through_a_link(tmp_path: Path):
     elsewhere.write_text('{"update": 1}\n')
     (tmp_path / "metrics.jsonl").symlink_to(elsewhere)
     with pytest.raises(RunError, match=r"metrics.jsonl is a symbolic link"):
-        logs.read_records(tmp_path / "metrics.jsonl")
-    assert logs.read_records(elsewhere) == [{"update": 1}]
+        logs.read_records(tmp_path / "metrics.jsonl", of_run=False)
+    assert logs.read_records(elsewhere, of_run=False) == [{"update": 1}]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("team_return", "x"),
+        ("team_return", [1]),
+        ("episodes", 10**400),
+        ("entropy", 3),
+        ("bytes_sent", [None]),
+        ("bytes_sent", ...),
+        ("entropy", ...),
+        ("episodes", ...),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_a_record_without_what_is_drawn_is_named(key: str, value: Any, run: Path) -> None:
+    """`...` = the key is missing. Found when a run goes on, and when it is drawn."""
+    path = run / "metrics.jsonl"
+    lines = path.read_text().splitlines()
+    record = json.loads(lines[2])
+    del record[key]
+    lines[2] = json.dumps(record if value is ... else {**record, key: value})
+    text = "\n".join(lines) + "\n"
+    path.write_text(text + " " * max(0, path.stat().st_size - len(text)))
+    with pytest.raises(RunError, match=rf"metrics.jsonl is damaged \(line 3 has .*{key}"):
+        ascore.plot(run)
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl.*--new-log"):
+        ascore.resume(run)

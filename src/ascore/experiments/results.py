@@ -249,7 +249,7 @@ def _curves(folder: Path, metrics: Iterable[str], period: int) -> list[dict[str,
     Each stretch holds whole periods of `period` updates. Updates with and without communication
     differ, so stretches with a varying share of them would show waves.
     """
-    records = read_records(folder / METRICS_FILE)
+    records = read_records(folder / METRICS_FILE, of_run=False)
     starts = np.arange(0, len(records), period)
     points = []
     for part in np.array_split(starts, min(POINTS, len(starts))):

@@ -224,7 +224,7 @@ def _read(entry: Listing) -> Reading:
     if not (folder / METRICS).exists():
         return Reading(entry, "waiting")
     try:
-        records = read_records(folder / METRICS)
+        records = read_records(folder / METRICS, of_run=False)
         outcome = result(folder)
     except AscoreError as error:
         return Reading(entry, "unreadable", str(error))

@@ -22,6 +22,7 @@ _REMEDIES = {
     errno.ELOOP: "a link lies in its place: remove that or choose another place",
     errno.ENAMETOOLONG: "choose another place with a shorter name",
     errno.ENOTDIR: "a file lies in its way: choose another place",
+    errno.EISDIR: "a folder lies in its way: choose another place",
     errno.EEXIST: "a file lies in its way: choose another place",
 }
 

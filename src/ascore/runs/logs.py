@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from ascore.errors import ConfigError, RunError
 from ascore.reading import read_regular
+from ascore.runs import manifest
 from ascore.runs.files import json_text, sync, unwritable
 
 METRICS, TABLE = "metrics.jsonl", "metrics.csv"
@@ -159,7 +160,7 @@ def damage(run: Path, positions: Mapping[str, int], *, gaps: bool = False) -> di
             wrong[name] = f"{path} has {len(data)} bytes, the checkpoint was written at {size}"
             continue
         try:
-            numbers = read(data[:size])
+            numbers = read(data[:size], not gaps)
             usual = list(range(last - len(numbers) + 1, last + 1))
             if gaps and numbers and numbers[-1] == last and len(set(numbers)) == len(numbers):
                 usual = sorted(numbers)
@@ -206,14 +207,18 @@ def set_log_aside(path: Path) -> None:
         raise unwritable(aside, error) from error
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
+def read_records(path: Path, *, of_run: bool = True) -> list[dict[str, Any]]:
     """The records of a `metrics.jsonl`; a last line that was not written to its end is left out.
+
+    Args:
+        path: of the file.
+        of_run: whether it must have what is drawn of a run; a party's has not.
 
     Raises:
         RunError: it is missing, or a line is damaged.
     """
     try:
-        return _records(read_regular(path))
+        return _records(read_regular(path), of_run=of_run)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}; restore it"
         raise RunError(message) from error
@@ -222,7 +227,22 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         raise RunError(message) from error
 
 
-def _records(data: bytes) -> list[dict[str, Any]]:
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e300
+
+
+_RUN: dict[str, manifest.Rule] = {
+    "episodes": manifest.is_number,
+    "team_return": lambda value: value is None or _number(value),
+    "entropy": lambda value: (
+        isinstance(value, list) and all(each is None or _number(each) for each in value)
+    ),
+    "bytes_sent": lambda value: isinstance(value, list) and all(map(_number, value)),
+}
+"""What summaries and pictures read of a run's records."""
+
+
+def _records(data: bytes, *, of_run: bool = True) -> list[dict[str, Any]]:
     records = []
     for number, line in enumerate(data.split(b"\n")[:-1], 1):
         try:
@@ -232,18 +252,19 @@ def _records(data: bytes) -> list[dict[str, Any]]:
         if not isinstance(record, dict) or type(record.get("update")) is not int:
             message = f"line {number} is no record"
             raise ValueError(message)
+        manifest.require(record, _RUN if of_run else {}, f"line {number}")
         records.append(record)
     return records
 
 
-def _numbers_of_lines(data: bytes) -> list[int]:
+def _numbers_of_lines(data: bytes, of_run: bool) -> list[int]:
     if data and not data.endswith(b"\n"):
         message = "it ends within a line"
         raise ValueError(message)
-    return [record["update"] for record in _records(data)]
+    return [record["update"] for record in _records(data, of_run=of_run)]
 
 
-def _numbers_of_rows(data: bytes) -> list[int]:
+def _numbers_of_rows(data: bytes, of_run: bool) -> list[int]:
     if not data:
         return []
     try:
