@@ -533,3 +533,12 @@ def test_scripted_policies_can_be_watched(name: str, tmp_path: Path) -> None:
         assert 1 <= shown.steps <= 3
         returns[label] = shown.team_return
     assert len(returns) >= 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_of_replays_shows_every_environment(name: str) -> None:
+    folder = Path(__file__).parents[2] / "docs" / "replays"
+    picture = f"{name.partition('-')[0]}.gif"
+    assert f"]({picture})" in (folder / "README.md").read_text()
+    with Image.open(folder / picture) as replay:
+        assert replay.n_frames > 1
