@@ -104,7 +104,7 @@ def test_numbers_of_a_sweep_are_those_of_its_table(tmp_path: Path) -> None:
     labels = {
         "as/penalty_weight=1.0": "AS, penalty_weight 1",
         "as/penalty_weight=10.0": "AS, penalty_weight 10",
-        "ippo/penalty_weight=1.0": "IPPO",  # which does not read the key
+        "ippo": "IPPO",
     }
     assert returns_of.keys() == labels.keys()
     for setting, returns in returns_of.items():
