@@ -412,7 +412,7 @@ def test_the_table_of_a_sweep_fits_a_terminal(columns: int, last: str) -> None:
     """Its first three columns are always there."""
     table = [
         {"setting": f"as/penalty_weight={weight}", "seed": seed, "seconds": 9.0,
-         "team_return": -179.95 + seed}
+         "team_return": -179.95 + seed, "lowest_return": -91.5, "nash_welfare": 0.25}
         for weight in (1, 3) for seed in (0, 1, 2)
     ]  # fmt: skip
     lines = sweeps.as_text(table, columns).splitlines()
