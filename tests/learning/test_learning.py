@@ -47,3 +47,17 @@ def test_without_penalties_it_does_not(tmp_path: Path):
     assert not cooperates(result)
     assert result.ci95 is not None
     assert result.ci95[1] < -120.0  # worse than random play: they defect
+
+
+def leave(folder: Path, **keys: Any) -> float:
+    """Escape Room with a third of the preset's episodes: 17 is all that can be earned."""
+    config = Config.preset("escape", seed=3, episodes=6400, num_threads=1, **keys)
+    return ascore.evaluate(ascore.train(config, folder), episodes=200).team_return.mean
+
+
+def test_a_stiff_coupling_adds_wishes_and_a_soft_one_counts_them(tmp_path: Path):
+    """Independent agents never leave; under a soft coupling those who agree outvote the others."""
+    stiff, soft = leave(tmp_path / "stiff"), leave(tmp_path / "soft", penalty_weight=0.3)
+    assert stiff > 16.5
+    assert soft < 14.0
+    assert leave(tmp_path / "alone", algorithm="ippo") < 1.0
