@@ -31,6 +31,7 @@ from ascore.runs.files import write_atomic
 
 NUM_AGENTS = tuple(2**k for k in range(1, 13))
 NUM_ENVS = 16
+FEWEST = 16  # of which memory is drawn: among fewer, chance decides
 OUT = Path(__file__).resolve().parent.parent / "docs" / "performance-crowd.csv"
 COLUMNS = (
     "agents", "rows", "updates", "us_per_agent_step", "us_least", "us_greatest", "peak_mb",
@@ -115,17 +116,23 @@ def draw() -> None:
     time_axis, memory_axis = figure.subplots(1, 2)
     time_axis.plot(agents, [row["us_per_agent_step"] for row in rows], marker="o", color="#0072B2")
     time_axis.set_ylabel("µs per agent and step")
-    time_axis.set_ylim(bottom=0)
-    base = min(row["peak_mb"] for row in rows)
-    grown = [(row["peak_mb"] - base) * 1e3 / row["agents"] for row in rows[1:]]
-    memory_axis.plot(agents[1:], grown, marker="s", color="#D55E00", label="peak")
-    networks = [row["networks_mb"] * 1e3 / row["agents"] for row in rows[1:]]
-    memory_axis.plot(agents[1:], networks, marker="", ls="--", color="#555555", label="networks")
-    memory_axis.set_ylabel("kB per agent beyond two agents")
-    memory_axis.set_ylim(bottom=0)
-    memory_axis.legend(frameon=False)
+    first = rows[0]
+    larger = [row for row in rows if row["agents"] >= FEWEST]
+    many = [row["agents"] for row in larger]
+    for key, style in (
+        ("peak_mb", {"marker": "s", "color": "#D55E00", "label": "peak of the process"}),
+        ("networks_mb", {"ls": "--", "color": "#555555", "label": "networks with moments"}),
+    ):
+        grown = [
+            (row[key] - first[key]) * 1e3 / (row["agents"] - first["agents"]) for row in larger
+        ]
+        memory_axis.plot(many, grown, **style)
+    memory_axis.set_ylabel("kB per further agent")
+    memory_axis.legend(frameon=False, loc="lower center")
     for axis in (time_axis, memory_axis):
         axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(lambda number, _: f"{number:,.0f}")
+        axis.set_ylim(0, 1.15 * axis.get_ylim()[1])
         axis.set_xlabel("agents")
     figure.savefig(OUT.with_suffix(".png"), dpi=150)
 
