@@ -22,6 +22,12 @@ constexpr auto kClean = grid::kClean, kStay = grid::kStay;
 
 const std::string kCrowded = "PPPP\nHRHR\nRSRS\nBBBB\nPPPP";
 
+const std::string kField = [] {
+  std::string rows;
+  for (int row = 0; row < 12; ++row) rows += "PPPPPPPPPHRB\n";
+  return rows;
+}();
+
 // The older profile, where agents may share cells, comes last.
 const Variants<Cleanup> kVariants({
     {},
@@ -45,6 +51,12 @@ const Variants<Cleanup> kVariants({
     {.profile = Profile::kFeatures,
      .waste_mode = CleanupParams::WasteMode::kOnce,
      .obs_mode = grid::ObsMode::kRgb},
+    {.num_agents = 100, .map = kField, .obs_mode = grid::ObsMode::kLocal},
+    {.num_agents = 100,
+     .map = kField,
+     .profile = Profile::kFeatures,
+     .obs_mode = grid::ObsMode::kFeatures,
+     .graph = grid::Graph::kRadius},
 });
 
 // A river of seven rows and five columns; below it the orchard, and where agents start.
@@ -67,8 +79,8 @@ struct River : SoloEnv<Cleanup> {
     for (const std::size_t cell : waste) state.waste.insert(cell);  // the river comes first
     state.num_waste = static_cast<std::uint16_t>(waste.size());
     state.apples = {};
-    std::ranges::copy(agents_at, state.agents.cell.begin());
-    state.agents.orientation.fill(grid::kUp);
+    std::ranges::copy(agents_at, state.agents.cell.all().begin());
+    std::ranges::fill(state.agents.orientation.all(), grid::kUp);
   }
 
   std::vector<std::size_t> waste() const {
@@ -112,6 +124,43 @@ TEST_CASE("agents end a lane, their own cell included") {
   CHECK(left(27, {27, 34}) == Waste{34});
   CHECK(left(31, {26, 34}) == Waste{26, 34});
   CHECK(left(30, {26, 34}) == Waste{34});
+}
+
+TEST_CASE("beams of a crowd meet the same agents and the same waste as those of few") {
+  CleanupParams params{.num_agents = 66, .horizon = 1'000, .threshold_depletion = 1e-9};
+  params.map.clear();
+  for (int row = 0; row < 8; ++row) params.map += "PPPPPPPPPP\n";
+  params.map += "HHHHHHHHHH\nRRRRRRRRRB";
+  SoloEnv<Cleanup> crowd(params);
+  params.num_agents = 2;
+  SoloEnv<Cleanup> few(params);
+  crowd.reset();
+  few.reset();
+  // Agent 0 below the river faces it, agent 1 stands on its middle lane; all others are far above.
+  const auto put = [](SoloEnv<Cleanup>& solo, std::uint16_t other) {
+    const auto agents = solo.env.state().agents.standing();
+    for (std::size_t i = 2; i < solo.agents; ++i)
+      agents.cell[i] = static_cast<std::uint16_t>(i - 2);
+    agents.cell[0] = 75;
+    agents.cell[1] = other;
+    agents.orientation[0] = grid::kDown;
+  };
+  for (const std::uint16_t other : std::vector<std::uint16_t>{85, 74, 76, 84, 79}) {
+    CAPTURE(other);
+    const auto start_many = crowd.env.state(), start_few = few.env.state();
+    put(crowd, other);
+    put(few, other);
+    std::vector<std::int32_t> action(66, kStay);
+    action[0] = kClean;
+    crowd.step(action);
+    few.step({kClean, kStay});
+    CHECK(crowd.env.state().num_waste == few.env.state().num_waste);
+    for (std::size_t site = 0; site < 19; ++site) {
+      CHECK(crowd.env.state().waste.contains(site) == few.env.state().waste.contains(site));
+    }
+    crowd.env.state() = start_many;
+    few.env.state() = start_few;
+  }
 }
 
 TEST_CASE("walls end a lane") {
@@ -285,11 +334,13 @@ TEST_CASE("states that cannot be are refused") {
 }
 
 TEST_CASE("saved states that cannot be are refused") {
-  constexpr std::size_t kFacing = offsetof(grid::Agents, orientation);
+  constexpr std::size_t kFacing = kMaxAgents * sizeof(std::uint16_t);
+  constexpr std::size_t kWaste = kFacing + kMaxAgents + sizeof(grid::SiteSet);
+  constexpr std::size_t kNumWaste = kWaste + sizeof(grid::SiteSet);
   check_refused<Cleanup>({}, {2 * 2, 2 * 63}, std::uint16_t{0x7FFF});  // agents not there
   check_refused<Cleanup>({}, {kFacing + 2, kFacing + 63}, std::uint8_t{1});
-  check_refused<Cleanup>({}, {offsetof(Cleanup::State, num_waste)}, std::uint16_t{0xFFFF});
-  check_refused<Cleanup>({}, {offsetof(Cleanup::State, waste) + 128}, std::uint8_t{1});
+  check_refused<Cleanup>({}, {kNumWaste}, std::uint16_t{0xFFFF});
+  check_refused<Cleanup>({}, {kWaste + 128}, std::uint8_t{1});
 }
 
 }  // namespace

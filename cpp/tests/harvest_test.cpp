@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,12 @@ using Bytes = std::vector<std::uint8_t>;
 const std::string kCrowded = "PPP\nPPP\nPPP\nAAA";
 
 // The older profile, where agents may share cells, comes last.
+const std::string kField = [] {
+  std::string rows;
+  for (int row = 0; row < 12; ++row) rows += "PPPPPPPPPAAA\n";
+  return rows;
+}();
+
 const Variants<Harvest> kVariants({
     {.num_agents = 5},
     {.num_agents = 1, .obs_mode = grid::ObsMode::kRgb, .append_orientation = true},
@@ -35,6 +42,11 @@ const Variants<Harvest> kVariants({
      .profile = grid::Profile::kFeatures,
      .move_frame = grid::Frame::kEgo,
      .obs_mode = grid::ObsMode::kFeatures},
+    {.num_agents = 100, .map = kField, .graph = grid::Graph::kRadius},
+    {.num_agents = 100,
+     .map = kField,
+     .profile = grid::Profile::kFeatures,
+     .obs_mode = grid::ObsMode::kLocal},
 });
 
 // Sites 0..5: three in a row over three in a row, agents far away.
@@ -49,6 +61,10 @@ SoloEnv<Harvest> patch(const std::vector<std::size_t>& apples, HarvestParams par
   for (const std::size_t site : apples) state.apples.insert(site);
   REQUIRE(solo.env.admits(state));
   return solo;
+}
+
+void stand(SoloEnv<Harvest>& solo, std::initializer_list<std::uint16_t> cells) {
+  std::ranges::copy(cells, solo.env.state().agents.cell.all().begin());
 }
 
 TEST_CASE("apples grow by how many are around, counted before the step") {
@@ -105,7 +121,7 @@ TEST_CASE("an apple is worth one to whoever steps on it, and not under anybody d
                                          .regrowth_1 = 1,
                                          .regrowth_2 = 1,
                                          .regrowth_3 = 1});
-  solo.env.state().agents.cell = {0, 17};  // on site 0, beside the apple of site 1
+  stand(solo, {0, 17});  // on site 0, beside the apple of site 1
   solo.step({grid::kMoveRight, grid::kStay});
   CHECK(solo.reward == std::vector<float>{1, 0});
   CHECK_FALSE(solo.env.state().apples.contains(1));  // its agent stands there
@@ -116,7 +132,7 @@ TEST_CASE("an apple is worth one to whoever steps on it, and not under anybody d
 TEST_CASE("profile features: turning does not eat") {
   SoloEnv<Harvest> solo =
       patch({0, 1, 2}, {.num_agents = 2, .map = kPatch.map, .profile = grid::Profile::kFeatures});
-  solo.env.state().agents.cell = {0, 2};
+  stand(solo, {0, 2});
   solo.step({grid::kTurnClockwise, grid::kStay});
   CHECK(solo.reward == std::vector<float>{0, 1});
 }
@@ -173,17 +189,17 @@ TEST_CASE("hearing by distance") {
                          .neigh_radius = 2,
                          .neigh_metric = grid::Metric::kManhattan});
   solo.reset();
-  solo.env.state().agents.cell = {0, 2, 6};
+  stand(solo, {0, 2, 6});
   solo.step({grid::kStay, grid::kStay, grid::kStay});
   CHECK(solo.neighbours == Bytes{0, 1, 1, 1, 0, 1, 1, 1, 0});
-  solo.env.state().agents.cell = {0, 3, 6};
+  stand(solo, {0, 3, 6});
   solo.step({grid::kStay, grid::kStay, grid::kStay});
   CHECK(solo.neighbours == Bytes{0, 0, 1, 0, 0, 0, 1, 0, 0});
 }
 
 TEST_CASE("saved states that cannot be are refused") {
-  constexpr std::size_t kFacing = offsetof(grid::Agents, orientation);
-  constexpr std::size_t kApples = offsetof(Harvest::State, apples);
+  constexpr std::size_t kFacing = kMaxAgents * sizeof(std::uint16_t);
+  constexpr std::size_t kApples = kFacing + kMaxAgents;
   // Entries of agents that are not there must be zero: 5 agents share a vector with three such, 9
   // have more than a vector holds.
   check_refused<Harvest>({.num_agents = 5}, {2 * 5, 2 * 7, 2 * 63}, std::uint16_t{0x7FFF});

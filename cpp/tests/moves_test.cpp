@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "ascore/envs/gridworld/ground.hpp"
@@ -29,16 +30,16 @@ class Floor {
               .move_frame = frame}) {
     solo.reset();
     auto& agents = solo.env.state().agents;
-    std::ranges::copy(cells, agents.cell.begin());
-    agents.orientation.fill(grid::kUp);
+    std::ranges::copy(cells, agents.cell.all().begin());
+    std::ranges::fill(agents.orientation.all(), grid::kUp);
   }
 
   std::vector<std::uint16_t> moved(const std::vector<std::int32_t>& action,
                                    std::uint64_t draw = 1) {
     Rng rng = SoloEnv<Harvest>::stream(draw);
     solo.step(action, rng);
-    const auto& cell = solo.env.state().agents.cell;
-    return {cell.begin(), cell.begin() + static_cast<std::ptrdiff_t>(action.size())};
+    const auto cell = solo.env.state().agents.cell.all().first(action.size());
+    return {cell.begin(), cell.end()};
   }
 
   SoloEnv<Harvest> solo;
@@ -145,6 +146,44 @@ TEST_CASE("profile features: stayers and earlier movers are safe, all others can
   CHECK(Floor({11, 13}, features).moved({kR, kL}) == Where{12, 13});
   CHECK(Floor({11, 12}, features).moved({kR, kR}) == Where{12, 13});
   CHECK(Floor({14, 13}, features).moved({kR, kR}) == Where{14, 14});  // the edge claims nothing
+}
+
+TEST_CASE("of a crowd the same may go where they want to as of few") {
+  constexpr std::size_t kWide = 6;
+  int hindered = 0, granted = 0;
+  Rng chance(7, 0, 0, 0, Domain::kAction);
+  for (std::uint64_t draw = 0; draw < 4000; ++draw) {
+    const std::size_t n = 2 + chance.below(34);
+    std::vector<std::uint16_t> cells(kWide * kWide);
+    std::iota(cells.begin(), cells.end(), std::uint16_t{0});
+    chance.choose(cells, n);
+    std::vector<std::int32_t> action(n);
+    grid::Cells<kMaxAgents> wish{};
+    grid::Cells<grid::kMaxCells> wishes{};
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t row = cells[i] / kWide, col = cells[i] % kWide;
+      action[i] = static_cast<std::int32_t>(chance.below(5));
+      std::size_t to = cells[i];
+      if (action[i] == grid::kMoveLeft && col > 0) to -= 1;
+      if (action[i] == grid::kMoveRight && col + 1 < kWide) to += 1;
+      if (action[i] == grid::kMoveUp && row > 0) to -= kWide;
+      if (action[i] == grid::kMoveDown && row + 1 < kWide) to += kWide;
+      wish[i] = wishes[i] = static_cast<std::uint16_t>(to);
+    }
+    std::vector<std::uint16_t> few = cells, many = cells;
+    grid::claim(n, action, wish, few.data());
+    grid::claim(n, action, wishes, many.data());
+    REQUIRE(few == many);
+
+    const Rng rng(7, 0, 0, draw, Domain::kDynamics);
+    const bool free = grid::unhindered(n, cells.data(), wish);
+    const auto told = free ? wish : grid::contend(n, rng, cells.data(), wish);
+    grid::contend(grid::Crowd{n}, rng, cells.data(), wishes);
+    for (std::size_t i = 0; i < n; ++i) REQUIRE(wishes[i] == told[i]);
+    (free ? granted : hindered) += 1;
+  }
+  CHECK(granted > 100);
+  CHECK(hindered > 1000);
 }
 
 TEST_CASE("every step takes the same words, contest or not") {

@@ -180,6 +180,8 @@ def test_largest_seed_and_environment_number_are_allowed(name: str) -> None:
         ("cleanup-v1", {"num_agents": 3}, ValueError, r"num_agents = 3.*cleanup_top.* has 2"),
         ("cleanup-v1", {"map": "PP\nBB"}, ValueError, r"0 river cells 'H' and 'R', want 1"),
         ("cleanup-v1", {"map": "PP\nHH"}, ValueError, r"0 cells 'B' \(where apples grow\)"),
+        ("cleanup-v1", {"num_agents": 4097}, ValueError, r"num_agents = 4097 is outside 1\.\.4096"),
+        ("harvest-v1", {"num_agents": 4096}, ValueError, r"num_agents = 4096 needs as many cells"),
         ("cleanup-v1", {"beam_length": 0}, ValueError, r"beam_length = 0 is outside 1\.\.64"),
         (
             "cleanup-v1",

@@ -72,7 +72,18 @@ CASE = Case(
     ),
     crowded={"num_agents": 3, "map": "PPPP \nHRHRR\nRSRSR\nBBBBB"},
     drawn=None,  # test_maps.py draws maps
-    largest=({"num_agents": 64, "map": ("P" * 32 + "BHBR" * 8 + "\n") * 64},),
+    largest=(
+        {"num_agents": 64, "map": ("P" * 32 + "BHBR" * 8 + "\n") * 64},
+        {"num_agents": 130, "map": ("P" * 12 + "BHBR\n") * 12, "move_frame": "abs"},
+        {"num_agents": 90, "map": ("P" * 8 + "BHR\n") * 12, "profile": "features"},
+        {
+            "num_agents": 70,
+            "map": ("P" * 7 + "BHR\n") * 10,
+            "obs_mode": "features",
+            "graph": "radius",
+            "neigh_radius": 2,
+        },
+    ),
     short={
         "horizon": 17,
         "map": "cleanup_full",

@@ -77,7 +77,18 @@ CASE = Case(
     ),
     crowded={"num_agents": 3, "map": "PPPPP\nPPPPA\nAAAAA\nAA  A"},
     drawn=None,  # test_maps.py draws maps
-    largest=({"num_agents": 64, "map": ("P" * 16 + "A" * 16 + " " * 32 + "\n") * 64},),
+    largest=(
+        {"num_agents": 64, "map": ("P" * 16 + "A" * 16 + " " * 32 + "\n") * 64},
+        {"num_agents": 150, "map": ("P" * 13 + "AAA\n") * 12, "move_frame": "abs"},
+        {"num_agents": 90, "map": ("P" * 8 + "AAA\n") * 12, "profile": "features"},
+        {
+            "num_agents": 70,
+            "map": ("P" * 7 + "AA\n") * 10,
+            "obs_mode": "local",
+            "graph": "radius",
+            "neigh_radius": 2,
+        },
+    ),
     short={"horizon": 17, "num_agents": 5},
     roomy={"map": ("P" * 13 + "AAA\n") * 5},
     legend=("agent", "apple", "orchard", "wall", "floor"),

@@ -127,6 +127,7 @@ struct CleanupParams {
 class Cleanup {
  public:
   static constexpr const char* kName = "cleanup-v1";
+  static constexpr bool kNeighboursOnRequest = true;
   using Params = CleanupParams;
   using Obs = grid::View::Obs;
 
@@ -136,9 +137,26 @@ class Cleanup {
     grid::SiteSet apples;
     grid::SiteSet waste;
     std::uint16_t num_waste;
+    std::array<std::uint16_t, 3> unused;  ///< earlier versions saved as many bytes
+
+    /// See `Saved`.
+    template <class Self, class Part>
+    static void visit(Self& s, Part&& part) {
+      grid::Agents::visit(s.agents, part);
+      part(std::span(&s.apples, 1));
+      part(std::span(&s.waste, 1));
+      part(std::span(&s.num_waste, 1));
+      part(std::span(s.unused));
+    }
   };
 
-  explicit Cleanup(const Params& params) : constants_(std::make_shared<const Constants>(params)) {}
+  explicit Cleanup(const Params& params)
+      : constants_(std::make_shared<const Constants>(params)),
+        s_{.agents = grid::Agents(constants_->ground.num_agents),
+           .apples = {},
+           .waste = {},
+           .num_waste = 0,
+           .unused = {}} {}
 
   Spec spec() const noexcept {
     const Params& p = constants_->p;
@@ -158,23 +176,32 @@ class Cleanup {
   void reset(Rng& rng, StepView<Obs> io) noexcept {
     const Constants& c = *constants_;
     c.ground.place(rng, s_.agents);
+    const grid::Standing agents = s_.agents.standing();
     s_.apples = {};
     s_.waste = c.polluted;
     s_.num_waste = static_cast<std::uint16_t>(c.polluted.size());
-    c.ground.meet(s_.agents, io.neighbours);
+    c.ground.meet(agents, io.neighbours);
     if (c.view.mode == grid::ObsMode::kPlanes) {
       std::ranges::fill(io.obs, Obs{0});
       s_.waste.for_each(c.river.words, [&](std::size_t site) {
         c.view.set(io.obs, kWaste, c.river.cell[site], 1);
       });
-      c.view.place(io.obs, s_.agents);
+      c.view.place(io.obs, agents);
     }
-    spawn(c.ground.num_agents, rng, io.obs);
-    if (c.view.mode != grid::ObsMode::kPlanes) observe(io.obs, {});
+    spawn(c.ground.num_agents, agents, rng, io.obs);
+    if (c.view.mode != grid::ObsMode::kPlanes) {
+      const Cleaned<grid::kMaxCells> nobody{};
+      observe<grid::kMaxCells>(io.obs, nobody.data());
+    }
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
-    with_count(constants_->ground.num_agents, [&](auto n) { play(n, rng, io); });
+    const std::size_t agents = constants_->ground.num_agents;
+    if (agents > kMaxAgents) {
+      play_many(rng, io);
+    } else {
+      with_count(agents, [&](auto n) { play(n, rng, io); });
+    }
     return false;
   }
   State& state() noexcept { return s_; }
@@ -201,7 +228,8 @@ class Cleanup {
   static constexpr std::size_t kWaste = 0;  // planes
   static constexpr std::size_t kApple = 1;
 
-  using Cleaned = std::array<std::uint8_t, kMaxAgents>;  // cells per agent, in one step
+  template <std::size_t kRoom>
+  using Cleaned = std::array<std::uint8_t, kRoom>;  // cells per agent, in one step
 
   /// How apples grow at one amount of waste.
   struct Growth {
@@ -243,20 +271,27 @@ class Cleanup {
     std::vector<Growth> growth;  ///< by amount of waste; beyond its end nothing appears
   };
 
-  /// A step of n agents: see `with_count`.
+  /// Apart from `step`, which would need room for a crowd on the stack.
+  [[gnu::noinline]] void play_many(Rng& rng, const StepView<Obs>& io) noexcept {
+    play(grid::Crowd{constants_->ground.num_agents}, rng, io);
+  }
+
+  /// A step of n agents: see `with_count` and `grid::Crowd`.
   template <class Count>
   void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
     const Constants& c = *constants_;
-    grid::Cells before;  // one by one, into registers: a block would go through memory
-    for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
-    c.ground.move(n, rng, io.action, s_.agents);
-    eat(io);
-    if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, s_.agents);
-    const Cleaned cleaned = clean(rng, io);
-    spawn(n, rng, io.obs);
-    c.view.move(n, io.obs, before, s_.agents);
-    if (c.p.graph == grid::Graph::kRadius) c.ground.meet(s_.agents, io.neighbours);
-    if (c.view.mode != grid::ObsMode::kPlanes) observe(io.obs, cleaned);
+    constexpr std::size_t kRoom = grid::kRoom<Count>;
+    const grid::Standing agents = s_.agents.standing<kRoom>();
+    grid::Cells<kRoom> before;  // one by one, into registers: a block would go through memory
+    for (std::size_t i = 0; i < n; ++i) before[i] = agents.cell[i];
+    c.ground.move(n, rng, io.action, agents);
+    eat<kRoom>(io);
+    if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, agents);
+    const Cleaned<kRoom> cleaned = clean<kRoom>(rng, io);
+    spawn(n, agents, rng, io.obs);
+    c.view.move(n, io.obs, before.data(), agents);
+    if (c.p.graph == grid::Graph::kRadius) c.ground.meet(agents, io.neighbours);
+    if (c.view.mode != grid::ObsMode::kPlanes) observe<kRoom>(io.obs, cleaned.data());
   }
 
   void set_waste(std::size_t site, bool there, std::span<Obs> obs) noexcept {
@@ -265,49 +300,68 @@ class Cleanup {
     constants_->view.set(obs, kWaste, constants_->river.cell[site], there);
   }
 
+  template <std::size_t kRoom>
   void eat(const StepView<Obs>& io) noexcept {
     const Constants& c = *constants_;
+    const grid::Standing agents = s_.agents.standing<kRoom>();
     for (std::size_t i = 0; i < c.ground.num_agents; ++i) {
-      const std::uint16_t site = c.orchard.at[s_.agents.cell[i]];
+      const std::uint16_t site = c.orchard.at[agents.cell[i]];
       const bool eats = s_.apples.contains(site) &&
                         (c.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
       io.reward[i] = eats ? 1.0F : 0.0F;
       if (!eats) continue;
       s_.apples.erase(site);
-      c.view.set(io.obs, kApple, s_.agents.cell[i], 0);
+      c.view.set(io.obs, kApple, agents.cell[i], 0);
     }
   }
 
-  Cleaned clean(Rng& rng, const StepView<Obs>& io) noexcept {
+  template <std::size_t kRoom>
+  Cleaned<kRoom> clean(Rng& rng, const StepView<Obs>& io) noexcept {
     const std::size_t n = constants_->ground.num_agents;
     const bool ssd = constants_->p.profile == grid::Profile::kSsd;
-    Cleaned cleaned{};
+    Cleaned<kRoom> cleaned{};
     if (std::ranges::find(io.action, grid::kClean) == io.action.end()) {
       if (ssd) rng.discard(n - 1);  // what the permutation below takes
       return cleaned;
     }
-    std::array<std::uint8_t, kMaxAgents> order;
+    // Among a crowd a beam looks up where it meets agents, instead of asking all of them.
+    [[maybe_unused]] std::array<bool, kRoom <= kMaxAgents ? 1 : kRoom> taken;
+    if constexpr (kRoom > kMaxAgents) {
+      taken.fill(false);
+      const grid::Standing agents = s_.agents.standing<kRoom>();
+      for (std::size_t i = 0; i < n; ++i) taken[agents.cell[i]] = true;
+    }
+    std::array<std::conditional_t<kRoom <= kMaxAgents, std::uint8_t, std::uint16_t>, kRoom> order;
     if (ssd) {
       rng.perm(std::span(order.data(), n));
     } else {
-      std::iota(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n), std::uint8_t{0});
+      std::iota(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n),
+                typename decltype(order)::value_type{0});
     }
     for (std::size_t k = 0; k < n; ++k) {
       const std::size_t i = order[k];
-      if (io.action[i] == grid::kClean) cleaned[i] = static_cast<std::uint8_t>(sweep(i, io.obs));
+      if (io.action[i] != grid::kClean) continue;
+      cleaned[i] = static_cast<std::uint8_t>(sweep<kRoom>(i, io.obs, taken.data()));
     }
     return cleaned;
   }
 
-  /// Cleans what agent i reaches on three lanes side by side; returns how many cells.
+  /// Cleans what agent i reaches on three lanes side by side; returns how many cells. Of a crowd,
+  /// `taken` says on which cells agents are.
   ///
   /// Profile ssd: the middle lane begins ahead of the agent and the others beside it; waste and
   /// agents end a lane. Features: all begin at the height of the agent, and only walls end them.
-  int sweep(std::size_t i, std::span<Obs> obs) noexcept {
+  template <std::size_t kRoom>
+  int sweep(std::size_t i, std::span<Obs> obs, [[maybe_unused]] const bool* taken) noexcept {
     const Constants& c = *constants_;
+    const grid::Standing agents = s_.agents.standing<kRoom>();
     const bool ssd = c.p.profile == grid::Profile::kSsd;
-    const std::size_t at = s_.agents.cell[i];
-    const std::size_t ahead = s_.agents.orientation[i];
+    const std::size_t at = agents.cell[i];
+    const std::size_t ahead = agents.orientation[i];
+    const auto occupied = [&](std::size_t cell) {
+      if constexpr (kRoom > kMaxAgents) return taken[cell];
+      return c.ground.occupied(agents, cell);
+    };
     int cleaned = 0;
     const auto lane = [&](std::size_t cell, int length) {
       for (;;) {
@@ -317,7 +371,7 @@ class Cleanup {
           set_waste(site, false, obs);
           ++cleaned;
         }
-        if (ssd && (dirty || c.ground.occupied(s_.agents, cell))) return;
+        if (ssd && (dirty || occupied(cell))) return;
         if (--length == 0 || !c.ground.open(cell, ahead)) return;
         cell = c.ground.next(cell, ahead);
       }
@@ -338,12 +392,13 @@ class Cleanup {
 
   /// Apples and waste appear, both by the share of waste before either.
   template <class Count>
-  void spawn(Count n, Rng& rng, std::span<Obs> obs) noexcept {
+  [[gnu::always_inline]] inline void spawn(Count n, grid::Standing agents, Rng& rng,
+                                           std::span<Obs> obs) noexcept {
     const Constants& c = *constants_;
     if (s_.num_waste >= c.growth.size()) return;
     const Growth& growth = c.growth[s_.num_waste];
     const grid::SiteSet bare = grid::SiteSet::without(
-        c.orchard.all, s_.apples, c.orchard.on(n, s_.agents.cell.data()), c.orchard.words);
+        c.orchard.all, s_.apples, c.orchard.on(n, agents.cell), c.orchard.words);
     growth.screen.draw(rng, bare, c.orchard.words, [&](std::size_t site, double number) {
       if (number >= growth.threshold) return;
       s_.apples.insert(site);
@@ -375,10 +430,12 @@ class Cleanup {
   }
 
   /// The whole observation, for every mode but planes.
-  void observe(std::span<Obs> obs, const Cleaned& cleaned) const noexcept {
+  template <std::size_t kRoom>
+  void observe(std::span<Obs> obs, const std::uint8_t* cleaned) noexcept {
     const Constants& c = *constants_;
+    const grid::Standing agents = s_.agents.standing<kRoom>();
     if (c.view.mode != grid::ObsMode::kFeatures) {
-      c.view.draw(obs, c.ground, s_.agents, [&](auto&& paint) {
+      c.view.draw(obs, c.ground, agents, [&](auto&& paint) {
         s_.waste.for_each(c.river.words,
                           [&](std::size_t site) { paint(c.river.cell[site], grid::kWasteBlue); });
         s_.apples.for_each(c.orchard.words, [&](std::size_t site) {
@@ -390,18 +447,18 @@ class Cleanup {
     const std::size_t apples = s_.apples.size();
     Obs* to = obs.data();
     for (std::size_t i = 0; i < c.ground.num_agents; ++i) {
-      const std::size_t cell = s_.agents.cell[i];
-      to = grid::View::describe_agents(to, c.ground, s_.agents, i);
+      const std::size_t cell = agents.cell[i];
+      to = grid::View::describe_agents(to, c.ground, agents, i);
       to = grid::View::describe_nearest(to, c.ground, c.orchard, s_.apples, cell);
       to = grid::View::describe_nearest(to, c.ground, c.river, s_.waste, cell);
       *to++ = grid::View::capped(apples);
       *to++ = grid::View::capped(s_.num_waste);
-      to = std::copy_n(cleaned.begin(), c.ground.num_agents, to);
+      to = std::copy_n(cleaned, c.ground.num_agents, to);
     }
   }
 
   std::shared_ptr<const Constants> constants_;
-  State s_{};
+  State s_;
 };
 
 static_assert(Inspectable<Cleanup>);

@@ -93,11 +93,12 @@ class View {
   }
 
   /// Writes agents into planes without any.
-  void place(std::span<Obs> obs, const Agents& s) const noexcept { move(agents_, obs, s.cell, s); }
+  void place(std::span<Obs> obs, Standing s) const noexcept { move(agents_, obs, s.cell, s); }
 
   /// Agents have left the cells `before` for where they are now.
   template <class Count>
-  void move(Count n, std::span<Obs> obs, const Cells& before, const Agents& now) const noexcept {
+  [[gnu::always_inline]] inline void move(Count n, std::span<Obs> obs, const std::uint16_t* before,
+                                          Standing now) const noexcept {
     if (mode != ObsMode::kPlanes) return;
     const std::size_t cells = cells_;  // bytes may alias anything: what a loop reads is in locals
     Obs* plane = obs.data() + layers_ * cells;
@@ -114,8 +115,7 @@ class View {
   /// Draws the map: `things` is called with a function (cell, colour) for all that lies on it, and
   /// agents are drawn last. For rgb and local alone.
   template <class Things>
-  void draw(std::span<Obs> obs, const Ground& ground, const Agents& s,
-            Things&& things) const noexcept {
+  void draw(std::span<Obs> obs, const Ground& ground, Standing s, Things&& things) const noexcept {
     Picture picture;
     std::copy(colour_.begin(), colour_.end(), picture.begin());
     things([&picture](std::size_t cell, Colour colour) { picture[cell] = colour; });
@@ -146,8 +146,7 @@ class View {
 
   /// Row, column and orientation of agent i and of the first other agent; returns what follows
   /// them.
-  static Obs* describe_agents(Obs* to, const Ground& ground, const Agents& s,
-                              std::size_t i) noexcept {
+  static Obs* describe_agents(Obs* to, const Ground& ground, Standing s, std::size_t i) noexcept {
     const auto describe = [&](std::size_t k) {
       to = put_cell(to, ground, s.cell[k]);
       *to++ = s.orientation[k];

@@ -88,6 +88,7 @@ struct HarvestParams {
 class Harvest {
  public:
   static constexpr const char* kName = "harvest-v1";
+  static constexpr bool kNeighboursOnRequest = true;
   using Params = HarvestParams;
   using Obs = grid::View::Obs;
 
@@ -95,9 +96,18 @@ class Harvest {
   struct State {
     grid::Agents agents;
     grid::SiteSet apples;
+
+    /// See `Saved`.
+    template <class Self, class Part>
+    static void visit(Self& s, Part&& part) {
+      grid::Agents::visit(s.agents, part);
+      part(std::span(&s.apples, 1));
+    }
   };
 
-  explicit Harvest(const Params& params) : constants_(std::make_shared<const Constants>(params)) {}
+  explicit Harvest(const Params& params)
+      : constants_(std::make_shared<const Constants>(params)),
+        s_{.agents = grid::Agents(constants_->ground.num_agents), .apples = {}} {}
 
   Spec spec() const noexcept {
     const Params& p = constants_->p;
@@ -116,19 +126,25 @@ class Harvest {
   void reset(Rng& rng, StepView<Obs> io) noexcept {
     const Constants& c = *constants_;
     c.ground.place(rng, s_.agents);
+    const grid::Standing agents = s_.agents.standing();
     s_.apples = c.sites.all;
-    c.ground.meet(s_.agents, io.neighbours);
+    c.ground.meet(agents, io.neighbours);
     if (c.view.mode == grid::ObsMode::kPlanes) {
       std::ranges::fill(io.obs, Obs{0});
       for (const std::uint16_t cell : c.sites.cell) c.view.set(io.obs, kApple, cell, 1);
-      c.view.place(io.obs, s_.agents);
+      c.view.place(io.obs, agents);
     } else {
-      observe(io.obs);
+      observe(agents, io.obs);
     }
   }
 
   bool step(Rng& rng, StepView<Obs> io) noexcept {
-    with_count(constants_->ground.num_agents, [&](auto n) { play(n, rng, io); });
+    const std::size_t agents = constants_->ground.num_agents;
+    if (agents > kMaxAgents) {
+      play_many(rng, io);
+    } else {
+      with_count(agents, [&](auto n) { play(n, rng, io); });
+    }
     return false;
   }
 
@@ -196,19 +212,26 @@ class Harvest {
     return count;
   }
 
-  /// A step of n agents: see `with_count`.
+  /// Apart from `step`, which would need room for a crowd on the stack.
+  [[gnu::noinline]] void play_many(Rng& rng, const StepView<Obs>& io) noexcept {
+    play(grid::Crowd{constants_->ground.num_agents}, rng, io);
+  }
+
+  /// A step of n agents: see `with_count` and `grid::Crowd`.
   template <class Count>
   void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
     const Constants& c = *constants_;
-    grid::Cells before;  // one by one, into registers: a block would go through memory
-    for (std::size_t i = 0; i < n; ++i) before[i] = s_.agents.cell[i];
-    c.ground.move(n, rng, io.action, s_.agents);
-    eat(n, io);
-    if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, s_.agents);
-    regrow(n, rng, io.obs);
-    c.view.move(n, io.obs, before, s_.agents);
-    if (c.p.graph == grid::Graph::kRadius) c.ground.meet(s_.agents, io.neighbours);
-    if (c.view.mode != grid::ObsMode::kPlanes) observe(io.obs);
+    const grid::Standing agents = s_.agents.standing<grid::kRoom<Count>>();
+    // One by one, into registers: a block would go through memory.
+    grid::Cells<grid::kRoom<Count>> before;
+    for (std::size_t i = 0; i < n; ++i) before[i] = agents.cell[i];
+    c.ground.move(n, rng, io.action, agents);
+    eat(n, agents, io);
+    if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, agents);
+    regrow(n, agents, rng, io.obs);
+    c.view.move(n, io.obs, before.data(), agents);
+    if (c.p.graph == grid::Graph::kRadius) c.ground.meet(agents, io.neighbours);
+    if (c.view.mode != grid::ObsMode::kPlanes) observe(agents, io.obs);
   }
 
   void set_apple(std::size_t site, bool there, std::span<Obs> obs) noexcept {
@@ -217,11 +240,12 @@ class Harvest {
   }
 
   template <class Count>
-  void eat(Count n, const StepView<Obs>& io) noexcept {
+  [[gnu::always_inline]] inline void eat(Count n, grid::Standing agents,
+                                         const StepView<Obs>& io) noexcept {
     const Constants& c = *constants_;
     if (c.p.profile == grid::Profile::kFeatures) {
       for (std::size_t i = 0; i < n; ++i) {  // one after the other: they may share a cell
-        const std::uint16_t site = c.sites.at[s_.agents.cell[i]];
+        const std::uint16_t site = c.sites.at[agents.cell[i]];
         const bool eats = s_.apples.contains(site) && io.action[i] <= grid::kStay;
         io.reward[i] = eats ? 1.0F : 0.0F;
         if (eats) set_apple(site, false, io.obs);
@@ -232,7 +256,7 @@ class Harvest {
       const std::uint64_t there = s_.apples.first_word();
       std::uint64_t eaten = 0;
       for (std::size_t i = 0; i < n; ++i) {
-        const std::uint64_t taken = there & c.sites.bit[s_.agents.cell[i]];
+        const std::uint64_t taken = there & c.sites.bit[agents.cell[i]];
         io.reward[i] = taken != 0 ? 1.0F : 0.0F;
         eaten |= taken;
       }
@@ -241,24 +265,34 @@ class Harvest {
       }
       return;
     }
+    if constexpr (grid::kRoom<Count> > kMaxAgents) {
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::uint16_t site = c.sites.at[agents.cell[i]];
+        const bool eats = s_.apples.contains(site);
+        io.reward[i] = static_cast<float>(eats);
+        if (eats) set_apple(site, false, io.obs);
+      }
+      return;
+    }
     std::uint64_t eaters = 0;  // one branch for all: who eats cannot be predicted
     for (std::size_t i = 0; i < n; ++i) {
-      const bool eats = s_.apples.contains(c.sites.at[s_.agents.cell[i]]);
+      const bool eats = s_.apples.contains(c.sites.at[agents.cell[i]]);
       io.reward[i] = static_cast<float>(eats);
       eaters |= std::uint64_t{eats} << i;
     }
     for (; eaters != 0; eaters &= eaters - 1) {
-      const std::size_t cell = s_.agents.cell[static_cast<std::size_t>(std::countr_zero(eaters))];
+      const std::size_t cell = agents.cell[static_cast<std::size_t>(std::countr_zero(eaters))];
       set_apple(c.sites.at[cell], false, io.obs);
     }
   }
 
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
   template <class Count>
-  void regrow(Count n, Rng& rng, std::span<Obs> obs) noexcept {
+  [[gnu::always_inline]] inline void regrow(Count n, grid::Standing agents, Rng& rng,
+                                            std::span<Obs> obs) noexcept {
     const Constants& c = *constants_;
-    const grid::SiteSet bare = grid::SiteSet::without(
-        c.sites.all, s_.apples, c.sites.on(n, s_.agents.cell.data()), c.sites.words);
+    const grid::SiteSet bare =
+        grid::SiteSet::without(c.sites.all, s_.apples, c.sites.on(n, agents.cell), c.sites.words);
     if (c.p.profile == grid::Profile::kFeatures) {
       c.screen.draw(rng, bare, c.sites.words, [&](std::size_t site, double number) {
         if (number < c.regrowth[near(site)]) set_apple(site, true, obs);
@@ -274,10 +308,10 @@ class Harvest {
   }
 
   /// The whole observation, for every mode but planes.
-  void observe(std::span<Obs> obs) const noexcept {
+  void observe(grid::Standing agents, std::span<Obs> obs) const noexcept {
     const Constants& c = *constants_;
     if (c.view.mode != grid::ObsMode::kFeatures) {
-      c.view.draw(obs, c.ground, s_.agents, [&](auto&& paint) {
+      c.view.draw(obs, c.ground, agents, [&](auto&& paint) {
         s_.apples.for_each(c.sites.words,
                            [&](std::size_t site) { paint(c.sites.cell[site], grid::kAppleGreen); });
       });
@@ -286,8 +320,8 @@ class Harvest {
     const std::size_t apples = s_.apples.size();
     Obs* to = obs.data();
     for (std::size_t i = 0; i < c.ground.num_agents; ++i) {
-      const std::size_t cell = s_.agents.cell[i];
-      to = grid::View::describe_agents(to, c.ground, s_.agents, i);
+      const std::size_t cell = agents.cell[i];
+      to = grid::View::describe_agents(to, c.ground, agents, i);
       to = grid::View::describe_nearest(to, c.ground, c.sites, s_.apples, cell);
       *to++ = grid::View::capped(close_by(cell));
       *to++ = grid::View::capped(apples);
@@ -308,7 +342,7 @@ class Harvest {
   }
 
   std::shared_ptr<const Constants> constants_;
-  State s_{};
+  State s_;
 };
 
 static_assert(Inspectable<Harvest>);

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 #include "ascore/env.hpp"
+#include "ascore/envs/gridmap.hpp"
 
 namespace ascore::grid {
 
@@ -26,12 +28,54 @@ enum Action : std::int32_t {
 inline constexpr std::array<std::string_view, 8> kActionNames{
     "left", "right", "up", "down", "stay", "turn_clockwise", "turn_counterclockwise", "clean"};
 
-/// Where every agent is and which way it faces; entries from num_agents on are unused and zero.
-struct Agents {
-  std::array<std::uint16_t, kMaxAgents> cell;
-  std::array<std::uint8_t, kMaxAgents> orientation;
+/// Where agents are and which way they face, wherever it is kept: what a step reads and writes.
+struct Standing {
+  std::uint16_t* cell;
+  std::uint8_t* orientation;
 };
 
-using Cells = std::array<std::uint16_t, kMaxAgents>;
+/// Where every agent is and which way it faces; entries from num_agents on are unused and zero.
+struct Agents {
+  PerAgent<std::uint16_t> cell;
+  PerAgent<std::uint8_t> orientation;
+
+  Agents() = default;
+  explicit Agents(std::size_t num_agents) : cell(num_agents), orientation(num_agents) {}
+
+  /// Of any number of agents.
+  Standing standing() noexcept { return {cell.all().data(), orientation.all().data()}; }
+
+  /// Of at most kRoom agents; of few at places that compilers know.
+  template <std::size_t kRoom>
+  Standing standing() noexcept {
+    if constexpr (kRoom <= kMaxAgents) return {cell.few(), orientation.few()};
+    return standing();
+  }
+
+  /// See `Saved`.
+  template <class Self, class Part>
+  static void visit(Self& s, Part&& part) {
+    part(s.cell.all());
+    part(s.orientation.all());
+  }
+};
+
+/// Cells of the largest map, and as many agents at most.
+inline constexpr int kMaxCells = GridMap::kMaxSide * GridMap::kMaxSide;
+
+/// More than kMaxAgents agents. Where functions take a number of agents, they compare all pairs of
+/// few, and of a crowd they look at cells, which takes as long as there are agents.
+struct Crowd {
+  std::size_t size;
+  constexpr operator std::size_t() const noexcept { return size; }
+};
+
+/// How many agents to have room for, by the type of their number.
+template <class Count>
+inline constexpr std::size_t kRoom = std::is_same_v<Count, Crowd> ? kMaxCells : kMaxAgents;
+
+/// Cells of so many agents.
+template <std::size_t kSize>
+using Cells = std::array<std::uint16_t, kSize>;
 
 }  // namespace ascore::grid

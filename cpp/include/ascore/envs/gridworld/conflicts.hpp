@@ -19,7 +19,8 @@ namespace ascore::grid {
 // ---- profile ssd: nobody ends on the cell of another -----------------------------------------
 
 /// Whether the occupant of the cell that i wants wants the cell of i.
-inline bool exchanged(std::size_t n, const Cells& from, const Cells& wish, std::size_t i) noexcept {
+inline bool exchanged(std::size_t n, const std::uint16_t* from, const Cells<kMaxAgents>& wish,
+                      std::size_t i) noexcept {
   for (std::size_t j = 0; j < n; ++j) {
     if (j != i && wish[i] == from[j] && wish[j] == from[i]) return true;
   }
@@ -28,9 +29,10 @@ inline bool exchanged(std::size_t n, const Cells& from, const Cells& wish, std::
 
 /// Wishes, with staying in the place of those that cannot be had. No two agents end on one cell.
 /// `rng` is where the random order is drawn from.
-[[gnu::noinline]] inline Cells contend(std::size_t n, Rng rng, const Cells& from,
-                                       const Cells& wish) noexcept {
-  Cells target = wish;
+[[gnu::noinline]] inline Cells<kMaxAgents> contend(std::size_t n, Rng rng,
+                                                   const std::uint16_t* from,
+                                                   const Cells<kMaxAgents>& wish) noexcept {
+  Cells<kMaxAgents> target = wish;
 
   std::array<std::uint8_t, kMaxAgents> order;
   std::array<std::uint8_t, kMaxAgents> rank;
@@ -66,10 +68,62 @@ inline bool exchanged(std::size_t n, const Cells& from, const Cells& wish, std::
   return target;
 }
 
+/// The same among a crowd, whose wishes `target` holds and then what becomes of them: instead of
+/// all pairs it looks at who stands on a cell and who wants it. Draws nothing if all wishes can be
+/// granted.
+[[gnu::noinline]] inline void contend(Crowd n, Rng rng, const std::uint16_t* from,
+                                      Cells<kMaxCells>& target) noexcept {
+  constexpr std::uint16_t kNobody = 0xFFFF;
+  // By cell, and set only for cells on which agents are or want to be.
+  Cells<kMaxCells> occupant;
+  Cells<kMaxCells> first;              // of those that want it, in the random order
+  std::array<bool, kMaxCells> denied;  // nobody may come here
+  for (std::size_t i = 0; i < n; ++i) occupant[target[i]] = first[target[i]] = kNobody;
+  for (std::size_t i = 0; i < n; ++i) {
+    first[from[i]] = kNobody;
+    occupant[from[i]] = static_cast<std::uint16_t>(i);
+  }
+  const auto exchanged = [&](std::size_t i) {
+    const std::uint16_t other = occupant[target[i]];
+    return other != kNobody && other != i && target[other] == from[i];
+  };
+  bool clash = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    clash |= first[target[i]] != kNobody || exchanged(i);
+    first[target[i]] = static_cast<std::uint16_t>(i);
+  }
+  if (!clash) return;
+
+  Cells<kMaxCells> order;
+  rng.perm(std::span(order.data(), n));
+  for (std::size_t i = 0; i < n; ++i) {
+    first[target[i]] = kNobody;
+    denied[target[i]] = false;
+  }
+  for (std::size_t k = 0; k < n; ++k) {
+    const std::size_t i = order[k];
+    if (first[target[i]] == kNobody) first[target[i]] = order[k];
+    denied[target[i]] |= target[i] == from[i] || exchanged(i);
+  }
+  std::size_t staying = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (first[target[i]] != i || denied[target[i]]) target[i] = from[i];
+    if (target[i] == from[i]) order[staying++] = static_cast<std::uint16_t>(i);
+  }
+  // Whoever stays blocks the one that wanted its cell, and so on.
+  while (staying > 0) {
+    const std::uint16_t cell = from[order[--staying]];
+    const std::uint16_t other = first[cell];
+    if (other == kNobody || target[other] != cell || from[other] == cell) continue;
+    target[other] = from[other];
+    order[staying++] = other;
+  }
+}
+
 /// Whether `contend` would grant every wish: all targets differ, and no two agents want each
 /// other's cells.
 template <class Count>
-bool unhindered(Count n, const Cells& from, const Cells& target) noexcept {
+bool unhindered(Count n, const std::uint16_t* from, const Cells<kMaxAgents>& target) noexcept {
   // Eight at a time: compilers do not find this by themselves. It looks at all pairs, without
   // leaving early, since who meets whom cannot be predicted.
   constexpr std::size_t kLanes = 8;
@@ -116,7 +170,7 @@ struct FewAgents {
 
   /// `unhindered`: lanes are compared with those 1, 2, ... further on.
   template <class Count>
-  static bool unhindered(Count, const Cells& from, const Packed& target) noexcept {
+  static bool unhindered(Count, const std::uint16_t* from, const Packed& target) noexcept {
     // Cells count from 1 here, since zeros are shifted in; lanes without agent equal no other.
     constexpr auto offset = [](std::size_t lane) {
       return static_cast<std::int16_t>(lane < Count::value ? 1 : 0x7000 + lane);
@@ -124,7 +178,7 @@ struct FewAgents {
     constexpr Lanes kOffset{offset(0), offset(1), offset(2), offset(3),
                             offset(4), offset(5), offset(6), offset(7)};
     Lanes at;
-    std::memcpy(&at, from.data(), sizeof(at));
+    std::memcpy(&at, from, sizeof(at));
     at += kOffset;
     const Lanes to = reinterpret_cast<Lanes>(Words{target[0], target[1]}) + kOffset;
     Lanes clash{};
@@ -159,9 +213,20 @@ struct FewAgents {
 
 /// Agents that stay claim their cells, then movers claim theirs by index. The cells of all others
 /// are not protected.
-inline void claim(std::size_t n, std::span<const std::int32_t> action, const Cells& target,
-                  Cells& at) noexcept {
-  Cells claimed;
+template <std::size_t kSize>
+void claim(std::size_t n, std::span<const std::int32_t> action, const Cells<kSize>& target,
+           std::uint16_t* at) noexcept {
+  if constexpr (kSize > kMaxAgents) {
+    std::array<bool, kMaxCells> taken{};  // by cell
+    for (std::size_t i = 0; i < n; ++i) taken[at[i]] |= action[i] == kStay;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (target[i] == at[i] || taken[target[i]]) continue;
+      taken[target[i]] = true;
+      at[i] = target[i];
+    }
+    return;
+  }
+  Cells<kSize> claimed;
   std::size_t count = 0;
   for (std::size_t i = 0; i < n; ++i) {
     if (action[i] == kStay) claimed[count++] = at[i];

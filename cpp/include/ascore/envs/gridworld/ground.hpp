@@ -9,6 +9,8 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "ascore/envs/gridmap.hpp"
@@ -73,8 +75,9 @@ class Ground {
   int col(std::size_t cell) const noexcept { return static_cast<int>(cell) % width; }
 
   /// Every agent on a spawn cell of its own, facing anywhere.
-  void place(Rng& rng, Agents& s) const noexcept {
-    std::array<std::uint16_t, GridMap::kMaxSide * GridMap::kMaxSide> storage;
+  void place(Rng& rng, Agents& agents) const noexcept {
+    const Standing s = agents.standing();
+    Cells<kMaxCells> storage;
     std::size_t free = spawns.size();
     std::copy_n(spawns.begin(), free, storage.begin());
     const auto turn = [&](std::size_t i) {
@@ -94,16 +97,20 @@ class Ground {
     }
   }
 
+  // Parts of a step are inlined even where compilers would rather save code: there is a step for
+  // every small number of agents, and a call takes as long as an agent.
+
   /// Moves all n agents, a number or a constant, with the rules of the profile for agents that get
   /// in each other's way. In the profile ssd they turn as well; in features that comes later, by
   /// `turn`.
   template <class Count>
-  void move(Count n, Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
+  [[gnu::always_inline]] inline void move(Count n, Rng& rng, std::span<const std::int32_t> action,
+                                          Standing s) const noexcept {
     const bool ssd = profile == Profile::kSsd;
     if constexpr (FewAgents::are<Count>()) {
       if (ssd) return move_few(n, rng, action, s);
     }
-    Cells target;
+    Cells<kRoom<Count>> target;
     for (std::size_t i = 0; i < n; ++i) {
       const Effect effect = effect_[static_cast<std::size_t>(action[i])][s.orientation[i]];
       target[i] = next(s.cell[i], effect.direction);
@@ -112,14 +119,18 @@ class Ground {
     if (ssd) {
       rng.discard(n - 1);  // what a random order takes
       rng.block();         // nearly always drawn from in this step: computed while agents move
-      if (!unhindered(n, s.cell, target)) target = contend(n, rng.ago(n - 1), s.cell, target);
+      if constexpr (std::is_same_v<Count, Crowd>) {
+        contend(n, rng.ago(n - 1), s.cell, target);
+      } else {
+        if (!unhindered(n, s.cell, target)) target = contend(n, rng.ago(n - 1), s.cell, target);
+      }
       for (std::size_t i = 0; i < n; ++i) s.cell[i] = target[i];
     } else {
       claim(num_agents, action, target, s.cell);
     }
   }
 
-  void turn(std::span<const std::int32_t> action, Agents& s) const noexcept {
+  void turn(std::span<const std::int32_t> action, Standing s) const noexcept {
     const std::size_t n = num_agents;
     for (std::size_t i = 0; i < n; ++i) {
       const auto& effects = effect_[static_cast<std::size_t>(action[i])];
@@ -127,14 +138,16 @@ class Ground {
     }
   }
 
-  bool occupied(const Agents& s, std::size_t cell) const noexcept {
+  /// Whether one of few agents is on a cell.
+  bool occupied(Standing s, std::size_t cell) const noexcept {
     bool taken = false;
     for (std::size_t i = 0; i < num_agents; ++i) taken |= s.cell[i] == cell;
     return taken;
   }
 
-  /// Who hears whom.
-  void meet(const Agents& s, std::span<std::uint8_t> neighbours) const noexcept {
+  /// Who hears whom; nothing where nobody asks.
+  void meet(Standing s, std::span<std::uint8_t> neighbours) const noexcept {
+    if (neighbours.empty()) return;
     for (std::size_t i = 0; i < num_agents; ++i) {
       for (std::size_t j = 0; j < num_agents; ++j) {
         const int rows = std::abs(row(s.cell[i]) - row(s.cell[j]));
@@ -148,14 +161,15 @@ class Ground {
   /// Whether agents can be like this: on cells of their own without wall, and nothing in entries
   /// that are not used, which vectors read along with the others.
   bool admits(const Agents& s) const noexcept {
-    for (std::size_t i = num_agents; i < s.cell.size(); ++i) {
-      if (s.cell[i] != 0 || s.orientation[i] != 0) return false;
+    const std::span<const std::uint16_t> cell = s.cell.all();
+    const std::span<const std::uint8_t> orientation = s.orientation.all();
+    for (std::size_t i = num_agents; i < cell.size(); ++i) {
+      if (cell[i] != 0 || orientation[i] != 0) return false;
     }
+    std::array<bool, kMaxCells> taken{};
     for (std::size_t i = 0; i < num_agents; ++i) {
-      if (s.cell[i] >= cells || tile[s.cell[i]] == '@' || s.orientation[i] > kLeft) return false;
-      for (std::size_t j = 0; j < i && profile == Profile::kSsd; ++j) {
-        if (s.cell[i] == s.cell[j]) return false;
-      }
+      if (cell[i] >= cells || tile[cell[i]] == '@' || orientation[i] > kLeft) return false;
+      if (std::exchange(taken[cell[i]], true) && profile == Profile::kSsd) return false;
     }
     return true;
   }
@@ -185,7 +199,9 @@ class Ground {
   /// `move` in the profile ssd. Targets are put together in registers: a vector read from where its
   /// parts were just written, which is what compilers make of arrays, waits for memory.
   template <class Count>
-  void move_few(Count n, Rng& rng, std::span<const std::int32_t> action, Agents& s) const noexcept {
+  [[gnu::always_inline]] inline void move_few(Count n, Rng& rng,
+                                              std::span<const std::int32_t> action,
+                                              Standing s) const noexcept {
     FewAgents::Packed target{};
     for (std::size_t i = 0; i < n; ++i) {
       const Effect effect = effect_[static_cast<std::size_t>(action[i])][s.orientation[i]];
@@ -196,12 +212,12 @@ class Ground {
     rng.discard(n - 1);  // what a random order takes
     rng.block();         // nearly always drawn from in this step: computed while agents move
     if (FewAgents::unhindered(n, s.cell, target)) {
-      std::memcpy(s.cell.data(), target.data(), sizeof(target));  // unused entries stay zero
+      std::memcpy(s.cell, target.data(), sizeof(target));  // unused entries stay zero
     } else {
-      Cells wish{};
+      Cells<kMaxAgents> wish{};
       std::memcpy(wish.data(), target.data(), sizeof(target));
-      const Cells granted = contend(n, rng.ago(n - 1), s.cell, wish);
-      std::copy_n(granted.begin(), std::size_t{n}, s.cell.begin());
+      const Cells<kMaxAgents> granted = contend(n, rng.ago(n - 1), s.cell, wish);
+      std::copy_n(granted.begin(), std::size_t{n}, s.cell);
     }
   }
 

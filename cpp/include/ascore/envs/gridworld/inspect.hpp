@@ -45,13 +45,12 @@ void inspect(const Ground& ground, std::string_view name, const Sites& sites, co
 template <class Row>
 void inspect(const Ground& ground, const Agents& s, Row&& row) {
   std::vector<std::int32_t> places;
-  for (std::size_t i = 0; i < ground.num_agents; ++i) {
-    places.push_back(ground.row(s.cell[i]));
-    places.push_back(ground.col(s.cell[i]));
+  for (const std::uint16_t cell : s.cell.all().first(ground.num_agents)) {
+    places.push_back(ground.row(cell));
+    places.push_back(ground.col(cell));
   }
-  const std::vector<std::int32_t> facing(
-      s.orientation.begin(),
-      s.orientation.begin() + static_cast<std::ptrdiff_t>(ground.num_agents));
+  const auto orientation = s.orientation.all().first(ground.num_agents);
+  const std::vector<std::int32_t> facing(orientation.begin(), orientation.end());
   row("agents", Shape{ground.num_agents, 2}, std::span<const std::int32_t>(places));
   row("orientation", Shape{ground.num_agents}, std::span<const std::int32_t>(facing));
   inspect(ground, "walls", '@', row);

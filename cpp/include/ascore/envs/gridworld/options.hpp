@@ -8,6 +8,7 @@
 
 #include "ascore/env.hpp"
 #include "ascore/envs/gridmap.hpp"
+#include "ascore/envs/gridworld/agents.hpp"
 
 namespace ascore::grid {
 
@@ -20,7 +21,7 @@ enum class Metric : std::uint8_t { kChebyshev, kManhattan };
 /// The parameters both environments have; a template, so that each keeps a plain `Params`.
 template <class Params, class Row>
 void visit_shared(Params& p, std::string_view maps, Row&& row) {
-  row("num_agents", p.num_agents, Range{1, kMaxAgents}, "agents; the map needs a P for each",
+  row("num_agents", p.num_agents, Range{1, kMaxCells}, "agents; the map needs a P for each",
       "assumption; the paper is silent");
   row("map", p.map, Text{maps}, "the map: a name, or its rows with line breaks between them",
       "paper section 5.1 gives the size; which rows of the published map is an assumption");
