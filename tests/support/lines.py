@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-WAITING = re.compile(r"ascore: (waiting for|loading|rank \d+ of \d+ waits for) |[^ ]+: starting$")
+WAITING = re.compile(
+    r"ascore: (waiting for|loading|drawing|rank \d+ of \d+ waits for)\b|[^ ]+: starting$"
+)
 """What is waited for, which is told where it takes long: on a busy machine, everything does."""
 
 
