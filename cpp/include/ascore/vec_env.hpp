@@ -268,6 +268,7 @@ class alignas(kCacheLine) VecEnv {
     std::uint8_t* const body = out.data() + sizeof(Header) + owner.size();
     std::uint8_t* to = body;
     const auto put = [&to](const auto* from, std::size_t count) {
+      if (count == 0) return;  // an empty buffer may lie nowhere, which memcpy must not be told
       std::memcpy(to, from, count * sizeof(*from));
       to += count * sizeof(*from);
     };
@@ -302,6 +303,7 @@ class alignas(kCacheLine) VecEnv {
 
     const std::uint8_t* from = payload.data();
     const auto get = [&from](auto* to, std::size_t number) {
+      if (number == 0) return;
       std::memcpy(to, from, number * sizeof(*to));
       from += number * sizeof(*to);
     };
