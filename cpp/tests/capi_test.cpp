@@ -134,7 +134,7 @@ TEST_CASE("what cannot be made is refused by name") {
     return ascore_env_create(ASCORE_ABI_VERSION, name, &config, &env);
   };
   CHECK(make("orchard") == ASCORE_INVALID_ARGUMENT);
-  CHECK(says("unknown environment \"orchard\"; choose from: cleanup-v1, exchange-v1"));
+  CHECK(says("unknown environment \"orchard\"; choose from: cleanup-v1, escape-v1"));
   CHECK(make(nullptr) == ASCORE_INVALID_ARGUMENT);
   CHECK(says("name is null"));
   CHECK(ascore_env_create(ASCORE_ABI_VERSION, "exchange", nullptr, &env) ==
