@@ -217,7 +217,8 @@ def test_a_cell_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path):
     folder = tmp_path / "runs" / "s3"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(entry.config.dump())
-    (folder / "metrics.jsonl").write_text('{"update": 1}\n')
+    first = (whole / "metrics.jsonl").read_text().splitlines(keepends=True)[0]
+    (folder / "metrics.jsonl").write_text(first)
     assert statuses(run_all([entry], tmp_path / "runs", 1, quiet())) == {"s3": "done"}
     same(whole, folder)
 
