@@ -33,9 +33,9 @@ def test_a_party_is_killed_and_comes_back(
     assert "firm-b did not act at" in output["host"] or "firm-b was not ready" in output["host"]
     assert "no connection to firm-b" in output["firm-a"]
     rows = [json.loads(x) for x in (tmp_path / "firm-a/metrics.jsonl").read_text().splitlines()]
-    assert [row["others"] for row in rows[:8]] == [1] * 8
-    assert {row["others"] for row in rows} == {0, 1}
-    assert rows[-1]["others"] == 1  # it was back
+    others = [row["others"] for row in rows]
+    assert others[:8] == [1] * 8
+    assert 1 in others[others.index(0) :]  # it was back
     capsys.readouterr()
     assert main(["party", "status", str(tmp_path / "firm-a"), str(tmp_path / "firm-b")]) == 0
     shown = capsys.readouterr().out
