@@ -32,11 +32,8 @@ def draw(findings: Findings, folder: Path) -> Path:
         RunError: a picture cannot be written.
     """
     record = findings.record
-    if record["kind"] == "sizes":
-        figure = sizes.draw(findings)
-    else:
-        make = _anticipations if record["kind"] == "anticipations" else _panels
-        figure = make(findings)
+    make = {"anticipations": _anticipations, "sizes": sizes.draw}.get(record["kind"], _panels)
+    figure = make(findings)
     runs = [len(findings.returns(p, s)) for p, s in _places(record)]
     fewest, most = min(runs, default=0), max(runs, default=0)
     seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"

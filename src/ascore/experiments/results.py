@@ -373,10 +373,10 @@ def studies(names: Iterable[str]) -> list[Study]:
         ValueError: a name is unknown; the message lists the known ones.
     """
     chosen: dict[str, Study] = {}
+    paper = {name: study for name, study in STUDIES.items() if study.in_paper}
     for name in names:
         if name != "all" and name not in STUDIES:
             message = f"unknown figure {name!r}; choose from: {', '.join(STUDIES)}, all"
             raise ValueError(message)
-        paper = {study.name: study for study in STUDIES.values() if study.in_paper}
         chosen |= paper if name == "all" else {name: STUDIES[name]}
     return list(chosen.values())

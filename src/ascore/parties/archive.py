@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -151,7 +152,7 @@ class FolderArchive(Archive):
         there = {
             name: size
             for name, size in saved.extra["logs"].items()
-            if (self.folder / name).exists() or (self.folder / name).is_symlink()
+            if os.path.lexists(self.folder / name)
         }
         positions = {**there, "update": saved.update}
         wrong = damage(self.folder, positions, gaps=True)
@@ -288,7 +289,7 @@ def counted_start(folder: Path) -> int:
     """
     path = folder / STARTS
     try:
-        text = read_regular(path, 64).decode() if path.exists() or path.is_symlink() else "0"
+        text = read_regular(path, 64).decode() if os.path.lexists(path) else "0"
         count = int(text) if text.strip().isdecimal() else -1
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read: {reason(error)}; restore it, or use another folder"

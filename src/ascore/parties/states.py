@@ -20,11 +20,9 @@ from ascore.parties.letters import Letters
 from ascore.parties.reward import OwnReward
 from ascore.parties.wire import Refused
 from ascore.reading import strict_json
+from ascore.runs.policy import MOST_AGENTS
 
 U8 = npt.NDArray[np.uint8]
-
-MOST_AGENTS = 2**16
-"""Agents that the sizes of an environment may speak of, at most."""
 
 
 @dataclass(frozen=True)
@@ -217,13 +215,12 @@ def read_sizes(letter: Any) -> Spec:
             raise ValueError  # before as many entries are allocated
         lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
         spec = Spec(**{**values, **lists})
-        if _possible(spec):
-            return spec
+        if not _possible(spec):
+            raise ValueError
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         reason = "the sizes of the environment in it are impossible"
         raise Refused(reason) from error
-    reason = "the sizes of the environment in it are impossible"
-    raise Refused(reason)
+    return spec
 
 
 def _possible(spec: Spec) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ascore.envs.catalogue.predation import places
 from ascore.envs.vec_env import VecEnv
 
 I32 = npt.NDArray[np.int32]
@@ -27,8 +28,7 @@ def one_approaches(env: VecEnv) -> I32:
 
 def towards(env: VecEnv, approaching: int) -> I32:
     """Agents 0..approaching-1 walk towards the prey, the others away from it."""
-    places = env.obs[:, 0] if env.spec.views == 1 else env.obs[:, :, 0]
-    right_is_towards = places < 0
+    right_is_towards = places(env.obs) < 0
     approach = np.arange(env.spec.num_agents) < approaching
     actions: I32 = (right_is_towards == approach).astype(np.int32)
     return actions

@@ -24,11 +24,12 @@ def _bounds(batch: VecEnv) -> tuple[float, float]:
     return -furthest, furthest
 
 
-def _towards(obs: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    # Each agent's own place relative to the prey, whose right is 1: the entry with its number of
-    # the view that all share, or the first entry of its own view.
-    places = obs[:, 0] if obs.shape[1] == 1 else obs[:, :, 0]
-    return (places < 0).astype(np.int64)
+def places(obs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Each agent's place relative to the prey, [B, N]: left of it below 0.
+
+    It is the entry with the agent's number of the view that all share, or the first of its own.
+    """
+    return obs[:, 0] if obs.shape[1] == 1 else obs[:, :, 0]
 
 
 RECORD = Environment(
@@ -55,5 +56,5 @@ RECORD = Environment(
     scripted="ascore.scripted.predation",
     scene="ascore.render.scenes.line:PredationScene",
     bounds=_bounds,
-    meanings={"towards": _towards},
+    meanings={"towards": lambda obs: (places(obs) < 0).astype(np.int64)},  # 0 left, 1 right
 )
