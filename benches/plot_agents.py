@@ -16,17 +16,18 @@ import csv
 import io
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from math import nan
 from pathlib import Path
 from typing import Any
 
 # Nothing large is imported here, because a new process inherits the peak of its parent.
 from ascore.runs.files import write_atomic
+from ascore.runtime.peak import peak_memory
 
 NUM_AGENTS = (2, 4, 8, 16, 32)
 NUM_ENVS, HORIZON = 128, 32
@@ -53,12 +54,6 @@ MB = 1e6
 
 Ready = tuple[Callable[[], object], Callable[[], int], int]
 """An update as a call, a function that gives its stored bytes after a call, and the rows."""
-
-
-def peak() -> float:
-    """Peak resident set of this process so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
 def learner_case(kind: str, agents: int, num_envs: int) -> Ready:
@@ -125,11 +120,16 @@ def one_case(kind: str, agents: int) -> dict[str, float]:
     with one_torch_thread():
         first = case(kind, *TINY)
         first[0]()  # kept until the end, so that its memory is not reused
-        before = peak()
+        before = peak_memory() or nan
         call, stored, rows = case(kind, agents, NUM_ENVS)
         call()  # the first call allocates memory that the others reuse
         seconds = timed(call)
-        result = {"seconds": seconds, "peak": peak() - before, "stored": stored(), "rows": rows}
+        result = {
+            "seconds": seconds,
+            "peak": (peak_memory() or nan) - before,
+            "stored": stored(),
+            "rows": rows,
+        }
         del first
         return result
 

@@ -17,17 +17,18 @@ import csv
 import io
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 from typing import Any
 
 # Nothing large is imported here, because a new process inherits the peak of its parent.
 from ascore.runs.files import write_atomic
+from ascore.runtime.peak import peak_memory
 
 NUM_AGENTS = tuple(2**k for k in range(1, 13))
 NUM_ENVS = 16
@@ -37,12 +38,6 @@ COLUMNS = (
     "agents", "rows", "updates", "us_per_agent_step", "us_least", "us_greatest", "peak_mb",
     "networks_mb",
 )  # fmt: skip
-
-
-def peak() -> float:
-    """Peak resident set of this process so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
 def measured(agents: int, updates: int, keys: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +77,7 @@ def measured(agents: int, updates: int, keys: dict[str, Any]) -> dict[str, Any]:
         "us_per_agent_step": round(statistics.median(each), 3),
         "us_least": round(min(each), 3),
         "us_greatest": round(max(each), 3),
-        "peak_mb": round(peak() / 1e6, 2),
+        "peak_mb": round((peak_memory() or nan) / 1e6, 2),
         "networks_mb": round(stored / 1e6, 3),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -396,6 +397,15 @@ class Config:
         title = f"{self.algorithm} on {self.env}"
         notes = [f"All else as in the {base}." if rows else f"Everything as in the {base}."]
         return html_table(title, (), rows, notes)
+
+    def updates(self, horizon: int) -> int:
+        """How many updates a training of this configuration has.
+
+        Args:
+            horizon: steps of an episode.
+        """
+        per_update = (self.rollout_steps or horizon) * self.num_envs / horizon  # episodes
+        return math.ceil(self.episodes / per_update)
 
     def replace(self, **changes: Any) -> Config:
         """A copy with some keys changed; env_params given here replace the old ones."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 
 from ascore.algorithms.contract import LOCAL, own_rewards, own_values
@@ -37,12 +36,6 @@ def agreed(config: Config, agents: Sequence[str]) -> bytes:
     values = {key: value for key, value in config.to_dict().items() if key not in OWN}
     text = json.dumps([values, list(agents)], sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
-
-
-def updates(config: Config, horizon: int) -> int:
-    """How many updates a run has, as in `ascore.train`."""
-    steps = config.rollout_steps or horizon
-    return math.ceil(config.episodes / (steps * config.num_envs / horizon))
 
 
 def require_separable(config: Config) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ascore.config import Config
 from ascore.errors import AscoreWarning, CheckpointError, PartyError
-from ascore.parties.agreed import OWN, updates
+from ascore.parties.agreed import OWN
 from ascore.parties.audit import AUDIT, party_of
 from ascore.reading import JSON_LIMIT, read_regular, reason, strict_json
 from ascore.runs import checkpoint, manifest
@@ -167,7 +167,7 @@ class FolderArchive(Archive):
         if type(horizon) is not int or horizon < 1:
             message = f"{saved.path} has the horizon {horizon!r}; remove it, or use another folder"
             raise CheckpointError(message)
-        return updates(self.config, horizon)
+        return self.config.updates(horizon)
 
     def restored(self, like: Arrays) -> Arrays | None:
         """From the newest checkpoint."""

@@ -18,7 +18,7 @@ from ascore.config import Config
 from ascore.envs.factory import batch
 from ascore.errors import EnvError
 from ascore.parties import wire
-from ascore.parties.agreed import require_separable, updates
+from ascore.parties.agreed import require_separable
 from ascore.parties.letters import Letters
 from ascore.parties.states import read_actions, send_state
 from ascore.parties.wire import Refused
@@ -92,7 +92,7 @@ class Host:
             if self.near:
                 env.keep_neighbours()
             steps = config.rollout_steps or env.spec.horizon
-            total = updates(config, env.spec.horizon)
+            total = config.updates(env.spec.horizon)
             env.reset()
             update, self._furthest = 0, total - 1
             while update < total:

@@ -22,7 +22,7 @@ from ascore.learning.modes import own_modes
 from ascore.learning.rollout import Rollout
 from ascore.parties import wire
 from ascore.parties.acting import Actions
-from ascore.parties.agreed import require_separable, updates
+from ascore.parties.agreed import require_separable
 from ascore.parties.archive import Archive, Held
 from ascore.parties.courier import Courier
 from ascore.parties.letters import Letters
@@ -251,7 +251,7 @@ class Party:
             raise Refused(reason)
         self.spec = spec
         self.steps = config.rollout_steps or spec.horizon
-        self.total = updates(config, spec.horizon)
+        self.total = config.updates(spec.horizon)
         self._view = slice(self.agent, self.agent + 1) if spec.views > 1 else slice(0, 1)
         counts = spec.action_counts
         self.courier = Courier(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import math
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -233,8 +232,7 @@ class _Session:
             outside.keep_neighbours()
         self.env = self.learner.algorithm.view.env(outside)
         self.steps = config.rollout_steps or self.env.spec.horizon
-        per_update = self.steps * config.num_envs / self.env.spec.horizon  # episodes
-        self.total = math.ceil(config.episodes / per_update)
+        self.total = config.updates(self.env.spec.horizon)
         self.every = config.checkpoint_every or max(1, self.total // 20)
         self.collector = Collector(
             self.env,
