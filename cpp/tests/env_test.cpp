@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ascore/envs/all.hpp"
+#include "variants.hpp"
 
 namespace ascore {
 namespace {
@@ -44,6 +45,14 @@ TEST_CASE("what is allowed is described") {
   CHECK(describe(Either{}) == "false, true");
   CHECK(describe_value(true, Either{}) == "true");
   CHECK(describe_value(ExchangeParams::Opener::kNext, one_of("any", "next")) == "next");
+}
+
+TEST_CASE("every environment has variants for the tests of all environments") {
+  for_each_environment([]<class Env>() {
+    const char* const name = Env::kName;
+    CAPTURE(name);
+    CHECK_MESSAGE(!variants<Env>().empty(), "declare its Variants in its own cpp/tests/*_test.cpp");
+  });
 }
 
 TEST_CASE("defaults are valid") {
