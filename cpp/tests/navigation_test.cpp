@@ -44,6 +44,8 @@ const Variants<Navigation> kVariants({
      .obs_order = Params::ObsOrder::kSelfFirst},
     {.num_agents = 100, .size = 11},
     {.num_agents = 1024, .size = 32, .block = true, .landmarks = Params::Landmarks::kFixed},
+    {.num_agents = 6, .size = 3, .obs_mode = Params::ObsMode::kNearest, .nearest = 5},
+    {.num_agents = 200, .size = 15, .obs_mode = Params::ObsMode::kNearest},
 });
 
 /// A solo with its agents and landmarks at (column, row).
@@ -235,6 +237,52 @@ TEST_CASE("a view per agent: its own place and landmark, then those of the other
   CHECK(board.obs == expected);
 }
 
+TEST_CASE("nearest: oneself, then the others fewest steps away, of equally near ones the lowest") {
+  Board board({.num_agents = 5, .obs_mode = Params::ObsMode::kNearest, .nearest = 2},
+              {{2, 2}, {4, 4}, {3, 3}, {2, 1}, {1, 2}}, {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {4, 0}});
+  board.step({kStay, kStay, kStay, kStay, kStay});
+  const Floats zero{0.5F, 0.5F, 0, 0}, one{1, 1, 0.25F, 0}, two{0.75F, 0.75F, 0.5F, 0},
+      three{0.5F, 0.25F, 0.75F, 0}, four{0.25F, 0.5F, 1, 0};
+  Floats expected;
+  for (const auto& view :
+       {std::array{zero, three, four}, std::array{one, two, zero}, std::array{two, zero, one},
+        std::array{three, zero, four}, std::array{four, zero, three}}) {
+    for (const Floats& part : view) expected.insert(expected.end(), part.begin(), part.end());
+  }
+  CHECK(board.obs == expected);
+}
+
+TEST_CASE("nearest: whoever sorts all agents finds the same ones") {
+  Rng rng(5, 0, 0, 0, Domain::kAction);
+  for (const int size : {2, 5, 11, 32}) {
+    for (const std::size_t agents : {2, 3, 10, 64, 65, 300}) {
+      const square::Square square(size, static_cast<int>(agents));
+      for (const std::uint32_t crowding : {1U, 3U}) {  // all over the square, or in a corner of it
+        std::vector<Cell> at(agents);
+        const auto side = (static_cast<std::uint32_t>(size) - 1) / crowding + 1;
+        for (Cell& cell : at) {
+          cell = {static_cast<std::uint8_t>(rng.below(side)),
+                  static_cast<std::uint8_t>(rng.below(side))};
+        }
+        const square::Crowd crowd(square, at.data());
+        for (const std::size_t k : {1, 2, 5, 64}) {
+          if (k >= agents) continue;
+          for (std::size_t i = 0; i < agents; ++i) {
+            std::vector<std::uint32_t> others(agents);
+            std::iota(others.begin(), others.end(), 0U);
+            std::erase(others, i);
+            std::ranges::stable_sort(others, {},
+                                     [&](auto j) { return square::manhattan(at[j], at[i]); });
+            others.resize(k);
+            const Nearest found = crowd.nearest(i, k);
+            REQUIRE(std::vector(found.agent.begin(), found.agent.begin() + found.count) == others);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("neighbours are within a radius, of the state after the step, never oneself") {
   const std::vector<std::int32_t> action{kStay, kStay, kLeft};
   Board cheb({}, {{1, 1}, {2, 2}, {4, 2}}, kLandmarks);
@@ -287,6 +335,8 @@ TEST_CASE("agents need as many cells, and counts and scales are not negative") {
   CHECK_THROWS_WITH(validate(Params{.num_agents = 5, .size = 2}),
                     "num_agents = 5 needs as many cells; size = 2 has 4");
   CHECK_NOTHROW(validate(Params{.num_agents = 4, .size = 2}));
+  CHECK_THROWS_WITH(validate(Params{.obs_mode = Params::ObsMode::kNearest, .nearest = 3}),
+                    "nearest = 3 is more than the others there are; num_agents = 3 has 2");
   CHECK_THROWS_WITH(validate(Params{.num_agents = 0}), "num_agents = 0 is outside 1..1024");
   CHECK_THROWS_WITH(validate(Params{.dist_scale = -1}), "dist_scale = -1 is outside 0..1e+06");
 }
@@ -300,6 +350,11 @@ TEST_CASE("sizes follow from the parameters") {
   CHECK(
       Navigation(Params{.num_agents = 4, .obs_order = Params::ObsOrder::kSelfFirst}).spec().views ==
       4);
+  const Spec nearest =
+      Navigation(Params{.num_agents = 20, .obs_mode = Params::ObsMode::kNearest, .nearest = 3})
+          .spec();
+  CHECK(nearest.views == 20);
+  CHECK(nearest.obs_size == 16);
 }
 
 TEST_CASE("many agents move and meet by the rules of few") {

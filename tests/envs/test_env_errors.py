@@ -196,6 +196,12 @@ def test_largest_seed_and_environment_number_are_allowed(name: str) -> None:
             ValueError,
             r"num_agents = 65537 is outside 1\.\.65536",
         ),
+        (
+            "navigation-v1",
+            {"obs_mode": "nearest", "nearest": 3},
+            ValueError,
+            "nearest = 3 is more than the others there are; num_agents = 3 has 2",
+        ),
         ("predation-v1", {"nearest": 65}, ValueError, r"nearest = 65 is outside 1\.\.64"),
         (
             "predation-v1",

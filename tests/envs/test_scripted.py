@@ -177,7 +177,6 @@ def test_the_same_seed_plays_the_same_games(name: str) -> None:
         ("harvest", {"obs_mode": "local"}, "obs_mode = 'planes'"),
         ("exchange", {"eaten": "flag"}, "eaten = 'minus_one'"),
         ("exchange", {"open_range": 1}, "open_range = 0"),
-        ("navigation", {"obs_order": "self_first"}, "obs_order = 'global'"),
         ("navigation", {"block": True}, "block = False"),
         ("navigation", {"num_agents": 5}, "at most 4 agents on 6 x 6 cells"),
     ],
@@ -190,6 +189,15 @@ def test_scripts_refuse_what_they_are_not_for(
     env.reset()
     with pytest.raises(ValueError, match=remedy):
         scripts(env.spec.name)["cooperative"](env)
+
+
+@pytest.mark.parametrize("script", ["selfish", "cooperative"])
+def test_navigation_is_played_alike_whatever_is_observed(script: str) -> None:
+    returns = [
+        team_returns("navigation-v1", scripts("navigation-v1")[script], 20, 2, **params).tolist()
+        for params in ({}, {"obs_order": "self_first"}, {"obs_mode": "nearest", "nearest": 1})
+    ]
+    assert returns[0] == returns[1] == returns[2]
 
 
 def test_exchange_opens_all_boxes_at_once() -> None:

@@ -92,6 +92,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 FOUR = {"env_params": {"num_agents": 4}}
 EIGHT = {"env_params": {"num_agents": 8}}
+CROWD = {"env_params": {"num_agents": 100, "obs_mode": "nearest"}}
 SPLIT: dict[str, dict[str, Any]] = {
     "split, as": FOUR,
     "split, as, a network per head": {**FOUR, "actor": "separate"},
@@ -110,6 +111,7 @@ SPLIT: dict[str, dict[str, Any]] = {
         "advantage_normalization": True,
     },
     "split, as, ring": {**EIGHT, "graph": "ring"},
+    "split, as, a crowd": {**CROWD, "graph": "ring"},
     "split, as, one way": {**EIGHT, "graph": "nearest", "graph_degree": 3, "minibatches": 1},
     "split, as, one of many": {**EIGHT, "graph": "random_one", "anticipation": "correction"},
     "split, as, bytes": {"env": "cleanup-v1", "env_params": {}},
@@ -127,6 +129,8 @@ SPLIT: dict[str, dict[str, Any]] = {
     },
 }
 """Cases whose agents can be shared equally, so that every rank trains its own."""
+BY_FOUR = ("split, as", "split, as, a crowd")
+"""Those that four ranks train, too."""
 UPDATES = 3
 
 # Sums are taken in another order, which changes a float32 gradient in its last digits. Adam divides
@@ -188,7 +192,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         runs.append({"job": "train", "name": name, "keys": {**RUN, **FOUR}, "stop_after": stop})
     runs.append({"job": "resume", "name": "split-same"})
     launch(2, [*jobs, *runs], out)
-    four = [jobs[0], next(job for job in jobs if job["name"] == "split, as")]
+    four = [job for job in jobs if job["name"] in ("as", *BY_FOUR)]
     others = [{"job": "agree"}, {"job": "disagree"}]
     others += [{"job": "resume", "name": name} for name in ("more", "split-more")]
     launch(4, [*four, *others], out)
@@ -220,7 +224,9 @@ def test_four_ranks_equal_one(results: Path):
     compare(results, "as", 4)
 
 
-@pytest.mark.parametrize(("name", "ranks"), [*((name, 2) for name in SPLIT), ("split, as", 4)])
+@pytest.mark.parametrize(
+    ("name", "ranks"), [*((name, 2) for name in SPLIT), *((name, 4) for name in BY_FOUR)]
+)
 def test_agents_split_among_ranks_learn_as_alone_to_the_bit(results: Path, name: str, ranks: int):
     one, many = (np.load(results / f"{name}.{count}.npz") for count in (1, ranks))
     assert one.files == many.files
@@ -241,6 +247,13 @@ def test_ranks_send_what_their_agents_are_heard_to_say_and_nothing_else(results:
     # say what they do, once, and what they wish of each listener.
     sent = int((results / f"split, as, one way.2.bytes.{rank}").read_text())
     assert sent == (3 + 4) * rows * actions * 4 * rounds * UPDATES
+
+
+@pytest.mark.parametrize(("ranks", "rank"), [(2, 0), (2, 1), *((4, rank) for rank in range(4))])
+def test_ranks_send_by_links_and_not_by_agents(results: Path, ranks: int, rank: int):
+    """A hundred agents on a ring: two links lead to other ranks, as among eight."""
+    few = int((results / f"split, as, ring.2.bytes.{rank % 2}").read_text())
+    assert int((results / f"split, as, a crowd.{ranks}.bytes.{rank}").read_text()) == few
 
 
 def test_which_runs_can_split_agents():

@@ -29,7 +29,7 @@ def session(**changes: Any) -> tuple[Learner, Collector]:
     learner = Learner(config, outside.spec)
     env = learner.algorithm.view.env(outside)
     env.reset()
-    return learner, Collector(env, env.spec.horizon)
+    return learner, Collector(env, env.spec.horizon, neighbours=learner.reads_neighbours)
 
 
 def train(updates: int, **changes: Any) -> tuple[Learner, list[dict[str, Any]]]:

@@ -56,6 +56,11 @@ class NavigationParams:
     """Distance in cells up to which agents hear each other; our choice."""
     neigh_metric: Literal["cheb", "manhattan"] = "cheb"
     """Metric of `neigh_radius`; our choice."""
+    obs_mode: Literal["full", "nearest"] = "full"
+    """Whether all observe the full state, or each itself and the others nearest to it; our
+    choice."""
+    nearest: int = 2
+    """Number of others that an agent observes with obs_mode = nearest; our choice."""
 
 
 class Navigation:
@@ -75,8 +80,10 @@ class Navigation:
         self.num_agents = self.params.num_agents
         self.num_actions = len(self.action_names)
         self.horizon = self.params.horizon
-        self.views = self.num_agents if self.params.obs_order == "self_first" else 1
-        self.obs_size = 4 * self.num_agents
+        shared = self.params.obs_mode == "full" and self.params.obs_order == "global"
+        self.views = 1 if shared else self.num_agents
+        seen = self.num_agents if self.params.obs_mode == "full" else 1 + self.params.nearest
+        self.obs_size = 4 * seen
         self.obs_scale = 1.0
         self.agents: list[Cell] = []
         self.landmarks: list[Cell] = []
@@ -114,21 +121,22 @@ class Navigation:
         return np.array(reward, dtype=np.float32), False
 
     def obs(self) -> NDArray[np.float32]:
-        """Return the full state.
+        """Return the full state, or what each agent sees of it.
 
         Returns:
             f32[V, 4N], each cell as (x, y), x = column and y = row, divided by size - 1. "global":
             one view, agents 0..N-1, then landmarks 0..N-1. "self_first": view i has agent i and
-            landmark i, then agent j and landmark j for every other j in order.
+            landmark i, then agent j and landmark j for every other j in order. With obs_mode =
+            nearest, f32[N, 4 + 4k]: of the others the k that are fewest steps away, the nearest
+            first, of equally near ones that of lowest index.
         """
-        n = self.num_agents
         views: list[list[Cell]] = []
-        if self.params.obs_order == "global":
+        if self.params.obs_mode == "full" and self.params.obs_order == "global":
             views.append(self.agents + self.landmarks)
         else:
-            for i in range(n):
+            for i in range(self.num_agents):
                 view = []
-                for j in [i] + [j for j in range(n) if j != i]:
+                for j in [i, *self._others(i)]:
                     view += [self.agents[j], self.landmarks[j]]
                 views.append(view)
         scale = self.params.size - 1
@@ -146,6 +154,18 @@ class Navigation:
             "agents": np.array(self.agents, dtype=np.int32).reshape(-1, 2),
             "landmarks": np.array(self.landmarks, dtype=np.int32).reshape(-1, 2),
         }
+
+    def _others(self, i: int) -> list[int]:
+        """The others that agent i observes, in order."""
+        others = [j for j in range(self.num_agents) if j != i]
+        if self.params.obs_mode == "full":
+            return others
+        row, col = self.agents[i]
+
+        def steps(j: int) -> int:
+            return abs(self.agents[j][0] - row) + abs(self.agents[j][1] - col)
+
+        return sorted(others, key=steps)[: self.params.nearest]
 
     def _move(self, rng: Stream, action: NDArray[np.int32]) -> None:
         if not self.params.block:

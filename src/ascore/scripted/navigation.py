@@ -101,11 +101,13 @@ def settle(reward: F32, next_cell: Ints, agents: int) -> F32:
 def places(env: VecEnv) -> tuple[Ints, Ints]:
     """Reads (column, row) of agents and landmarks, i64 [B, N, 2] each.
 
-    Raises:
-        ValueError: agents have different observations.
+    In the view that all share, agents come before landmarks; one's own begins with both of one's
+    own.
     """
-    require(env, obs_order="global")
-    n = env.spec.num_agents
-    obs = env.obs[:, 0].reshape(-1, 2 * n, 2)
-    cells = np.rint(obs * (env.params["size"] - 1)).astype(np.int64)
-    return cells[:, :n], cells[:, n:]
+    n, scale = env.spec.num_agents, env.params["size"] - 1
+    if env.spec.views == 1:
+        cells = env.obs[:, 0].reshape(-1, 2, n, 2)
+    else:
+        cells = env.obs[:, :, :4].reshape(-1, n, 2, 2).swapaxes(1, 2)
+    agents, landmarks = np.rint(cells * scale).astype(np.int64).swapaxes(0, 1)
+    return agents, landmarks

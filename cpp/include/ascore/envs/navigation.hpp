@@ -22,6 +22,7 @@
 #include <string_view>
 
 #include "ascore/env.hpp"
+#include "ascore/envs/nearest.hpp"
 #include "ascore/envs/square.hpp"
 #include "ascore/rng.hpp"
 
@@ -31,10 +32,13 @@ struct NavigationParams {
   enum class Distance : std::uint8_t { kL2, kL1 };
   enum class Landmarks : std::uint8_t { kPerEpisode, kFixed };
   enum class ObsOrder : std::uint8_t { kGlobal, kSelfFirst };
+  enum class ObsMode : std::uint8_t { kFull, kNearest };
   using Metric = square::Metric;
 
   static constexpr int kMaxSize = square::Square::kMaxSize;
   static constexpr int kMaxCells = square::Square::kMaxCells;
+  /// What states saved by earlier versions do not name: see `VecEnv`.
+  static constexpr std::array<std::string_view, 2> kLater{"obs_mode", "nearest"};
 
   int num_agents = 3;
   int size = 5;
@@ -47,6 +51,8 @@ struct NavigationParams {
   ObsOrder obs_order = ObsOrder::kGlobal;
   int neigh_radius = 1;
   Metric neigh_metric = Metric::kChebyshev;
+  ObsMode obs_mode = ObsMode::kFull;
+  int nearest = 2;
 
   template <class Self, class Row>
   static void visit(Self& p, Row&& row) {
@@ -74,14 +80,22 @@ struct NavigationParams {
         "episode 0 of its seed has them",
         "assumption; the paper is silent");
     row("obs_order", p.obs_order, one_of("global", "self_first"),
-        "what is observed: one view for all with agents, then landmarks; or a view per agent, with "
-        "its own place and landmark, then those of the others",
+        "what is observed of the full state: one view for all with agents, then landmarks; or a "
+        "view per agent, with its own place and landmark, then those of the others",
         "assumption; the paper says full state");
     row("neigh_radius", p.neigh_radius, Range{0, 2 * kMaxSize},
         "cells within which agents hear each other",
         "assumption: adjacent; the paper says adjacent counterparts");
     row("neigh_metric", p.neigh_metric, one_of("cheb", "manhattan"),
         "distance for neigh_radius: Chebyshev or Manhattan", "assumption; the paper is silent");
+    row("obs_mode", p.obs_mode, one_of("full", "nearest"),
+        "what is observed: the full state; or a view per agent, with its own place and landmark, "
+        "then those of the nearest others",
+        "assumption; the paper says full state");
+    row("nearest", p.nearest, Range{1, kMostNearest},
+        "others that an agent observes if obs_mode = nearest: those the fewest steps away, the "
+        "nearest first, of equally near ones the lowest index",
+        "assumption");
   }
 
   void check() const {
@@ -90,6 +104,7 @@ struct NavigationParams {
                                   " needs as many cells; size = " + std::to_string(size) + " has " +
                                   std::to_string(size * size));
     }
+    if (obs_mode == ObsMode::kNearest) check_nearest(nearest, num_agents);
   }
 };
 
@@ -128,15 +143,18 @@ class Navigation {
         s_{.agents = Cells(n_), .landmarks = Cells(n_)} {}
 
   Spec spec() const noexcept {
-    const bool shared = p_.obs_order == Params::ObsOrder::kGlobal;
+    const bool nearest = p_.obs_mode == Params::ObsMode::kNearest;
+    const bool shared = !nearest && p_.obs_order == Params::ObsOrder::kGlobal;
+    const bool pairs = n_ <= kMaxAgents || !(shared || nearest);
     return {.name = kName,
             .action_names = kActionNames,
             .num_agents = p_.num_agents,
             .views = shared ? 1 : p_.num_agents,
-            .obs_size = 4 * p_.num_agents,
+            .obs_size = 4 * (nearest ? 1 + p_.nearest : p_.num_agents),
             .horizon = p_.horizon,
             .step_ns = 25.0 + 8.0 * p_.num_agents +
-                       (n_ <= kMaxAgents || !shared ? 1.2 * p_.num_agents * p_.num_agents : 0.0)};
+                       (pairs ? 1.2 * p_.num_agents * p_.num_agents : 0.0) +
+                       (nearest ? 2.0 * (1 + p_.nearest) * p_.size * p_.size : 0.0)};
   }
 
   /// Landmarks on distinct cells, then agents on distinct cells, which may be landmarks.
@@ -239,6 +257,10 @@ class Navigation {
   }
 
   void observe(const Pieces& pieces, std::span<Obs> obs) const noexcept {
+    if (p_.obs_mode == Params::ObsMode::kNearest) {
+      observe_nearest(pieces, obs.data());
+      return;
+    }
     float* to = obs.data();
     const auto put = [&](Cell cell) { to = square_.observe(to, cell); };
     const std::size_t n = n_;
@@ -258,6 +280,20 @@ class Navigation {
       for (std::size_t j = 0; j < n; ++j) {
         if (j != i) put_both(j);
       }
+    }
+  }
+
+  /// Per agent its own place and landmark, and those of the nearest others.
+  [[gnu::noinline]] void observe_nearest(const Pieces& pieces, float* to) const noexcept {
+    const square::Crowd crowd(square_, pieces.agents);
+    for (std::size_t i = 0; i < n_; ++i) {
+      const auto put_both = [&](std::size_t j) {
+        to = square_.observe(to, pieces.agents[j]);
+        to = square_.observe(to, pieces.landmarks[j]);
+      };
+      put_both(i);
+      const Nearest others = crowd.nearest(i, static_cast<std::size_t>(p_.nearest));
+      for (std::size_t r = 0; r < others.count; ++r) put_both(others.agent[r]);
     }
   }
 

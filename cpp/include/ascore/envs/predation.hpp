@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "ascore/env.hpp"
+#include "ascore/envs/nearest.hpp"
 #include "ascore/rng.hpp"
 
 namespace ascore {
@@ -27,7 +28,6 @@ struct PredationParams {
   enum class Mixed : std::uint8_t { kLiteral, kPairwise };
   enum class ObsMode : std::uint8_t { kFull, kNearest };
 
-  static constexpr int kMostNearest = 64;
   /// What states saved by earlier versions do not name: see `VecEnv`.
   static constexpr std::array<std::string_view, 2> kLater{"obs_mode", "nearest"};
 
@@ -75,12 +75,7 @@ struct PredationParams {
   }
 
   void check() const {
-    if (obs_mode == ObsMode::kNearest && nearest >= num_agents) {
-      throw std::invalid_argument(
-          "nearest = " + std::to_string(nearest) +
-          " is more than the others there are; num_agents = " + std::to_string(num_agents) +
-          " has " + std::to_string(num_agents - 1));
-    }
+    if (obs_mode == ObsMode::kNearest) check_nearest(nearest, num_agents);
     if (mixed == Mixed::kPairwise && num_agents < 2) {
       throw std::invalid_argument("mixed = pairwise needs num_agents >= 2, got 1");
     }
@@ -284,7 +279,7 @@ class Predation {
     for (Placed* first = sorted; first != end;) {
       Placed* const last = end_of_run(first, end);
       for (const Placed* self = first; self != last; ++self) {
-        Chosen chosen;
+        Nearest chosen;
         for (const Placed* p = first; p != last && chosen.count < k; ++p) {
           if (p != self) chosen.agent[chosen.count++] = p->agent;
         }
@@ -297,32 +292,14 @@ class Predation {
     }
   }
 
-  /// The agents that one observes, in order.
-  struct Chosen {
-    std::array<std::uint32_t, Params::kMostNearest> agent;
-    std::size_t count = 0;
-
-    /// Adds agents in the order of their indices to those from `from` on, of which the k - from of
-    /// lowest index stay.
-    void add(const Placed* first, const Placed* last, std::size_t from, std::size_t k) noexcept {
-      for (; first != last; ++first) {
-        std::size_t at = count;
-        while (at > from && agent[at - 1] > first->agent) --at;
-        if (at == k) return;  // so do all further ones
-        count = std::min(count + 1, k);
-        for (std::size_t r = count - 1; r > at; --r) agent[r] = agent[r - 1];
-        agent[at] = first->agent;
-      }
-    }
-  };
-
   /// Adds the nearest agents outside the run [left, right) until there are k.
   void look_around(const Placed* left, const Placed* right, std::size_t k,
-                   Chosen& chosen) const noexcept {
+                   Nearest& chosen) const noexcept {
     constexpr double kFar = std::numeric_limits<double>::infinity();
     const Placed* const begin = by_place_.data();
     const Placed* const end = begin + n_;
     const double here = left->place;
+    const auto index = [](const Placed& placed) { return placed.agent; };
     while (chosen.count < k) {
       const auto to_left = [&] { return left == begin ? kFar : here - left[-1].place; };
       const auto to_right = [&] { return right == end ? kFar : right->place - here; };
@@ -331,12 +308,12 @@ class Predation {
       while (to_left() == distance) {
         const Placed* const last = left;
         left = start_of_run(begin, left);
-        chosen.add(left, last, from, k);
+        chosen.add(left, last, from, k, index);
       }
       while (to_right() == distance) {
         const Placed* const first = right;
         right = end_of_run(right, end);
-        chosen.add(first, right, from, k);
+        chosen.add(first, right, from, k, index);
       }
     }
   }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ascore/env.hpp"
+#include "ascore/envs/nearest.hpp"
 #include "ascore/rng.hpp"
 
 namespace ascore::square {
@@ -190,6 +191,9 @@ class Square {
   /// Cells along a side.
   int size() const noexcept { return size_; }
 
+  /// How many agents there are.
+  std::size_t num_agents() const noexcept { return n_; }
+
   /// Room for a permutation of the agents.
   template <std::size_t kRoom>
   using Order =
@@ -222,6 +226,54 @@ class Square {
   int size_;
   std::size_t n_;
   std::array<float, kMaxSize> scaled_{};
+};
+
+/// Where agents are, listed by cell, to find those nearest to one of them.
+class Crowd {
+ public:
+  Crowd(const Square& square, const Cell* agents) noexcept : square_(square), agents_(agents) {
+    const std::size_t n = square.num_agents();
+    for (std::size_t i = 0; i < n; ++i) ++begin_[square.number(agents[i]) + 2];
+    std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
+    for (std::size_t i = 0; i < n; ++i) {
+      by_cell_[begin_[square.number(agents[i]) + 1]++] = static_cast<std::uint16_t>(i);
+    }
+  }
+
+  /// The k others that are fewest steps away from agent i: cells at one distance after the other.
+  Nearest nearest(std::size_t i, std::size_t k) const noexcept {
+    const Cell here = agents_[i];
+    const int last = square_.size() - 1;
+    Nearest chosen;
+    for (int distance = 0; chosen.count < k; ++distance) {
+      const std::size_t from = chosen.count;
+      const int lowest = std::min(here.y + distance, last);
+      for (int y = std::max(here.y - distance, 0); y <= lowest; ++y) {
+        const int wide = distance - std::abs(y - here.y);
+        if (here.x >= wide) add(here.x - wide, y, i, from, k, chosen);
+        if (wide > 0 && here.x + wide <= last) add(here.x + wide, y, i, from, k, chosen);
+      }
+    }
+    return chosen;
+  }
+
+ private:
+  /// Adds the agents on a cell, without agent i.
+  void add(int x, int y, std::size_t i, std::size_t from, std::size_t k,
+           Nearest& chosen) const noexcept {
+    const Cell cell{static_cast<std::uint8_t>(x), static_cast<std::uint8_t>(y)};
+    const std::uint16_t* const first = by_cell_.data() + begin_[square_.number(cell)];
+    const std::uint16_t* const end = by_cell_.data() + begin_[square_.number(cell) + 1];
+    const auto index = [](std::uint16_t agent) { return std::uint32_t{agent}; };
+    const std::uint16_t* const self = std::find(first, end, i);
+    chosen.add(first, self, from, k, index);
+    if (self != end) chosen.add(self + 1, end, from, k, index);
+  }
+
+  const Square& square_;
+  const Cell* agents_;
+  std::array<std::uint16_t, Square::kMaxCells + 2> begin_{};  ///< of each cell, in by_cell_
+  std::array<std::uint16_t, Square::kMaxCells> by_cell_;      ///< in the order of their indices
 };
 
 }  // namespace ascore::square
