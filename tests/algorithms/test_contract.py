@@ -235,7 +235,7 @@ NO_EFFECT_HERE = {"joint_action_limit"}  # it refuses environments, and changes 
 
 
 def weights(**keys: Any) -> bytes:
-    learner, _ = train(2, iterations=2, minibatches=2, backend="torch", **keys)
+    learner, _ = train(2, **{"iterations": 2, "minibatches": 2, "backend": "torch", **keys})
     flats = (learner.actor.net.flat, learner.critic.net.flat)
     return b"".join(flat.detach().numpy().tobytes() for flat in flats)
 
@@ -270,7 +270,96 @@ def test_a_key_that_nobody_reads_is_told(tmp_path: Path) -> None:
     with pytest.warns(AscoreWarning, match=r"penalty_weight = 7\.25 changes nothing"):
         ascore.train(config, tmp_path / "run")
     assert effective(config) == effective(config.replace(penalty_weight=1.0, shares="advantage"))
-    assert effective(config) != effective(config.replace(clip_epsilon=0.3))
+    assert effective(config) != effective(config.replace(gamma=0.3))
+
+
+# What makes the keys idle, in which algorithm, the keys with other values, and the reason.
+NOBODY = "with graph = none nobody hears anybody"
+ONE_PART = "minibatches = 1 is a whole iteration"
+SEQUENTIAL = {"update_order": "sequential"}
+WEIGHTED = ["advantage_scale", "discrepancy", "penalty_gate", "message_refresh"]
+HEARD = [*WEIGHTED, "penalty_weight", "peer_ratio_clip", "peer_ratio_reference", "actor"]
+IDLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("as", {}, {"graph_degree": 3}, "only graph = nearest reads it"),
+    ("vps", {"graph": "ring"}, {"graph_degree": 3}, "only graph = nearest reads it"),
+    ("as", {"graph": "nearest"}, {"graph_redraw": False}, "only graph = random_one reads it"),
+    (
+        "ippo",
+        {"iterations": 1},
+        {"ratio_reference": "iteration"},
+        "with iterations = 1 both are the policy at collection",
+    ),
+    ("ippo", {}, SEQUENTIAL, "agents of ippo send nothing while they learn"),
+    ("vs", {}, SEQUENTIAL, "agents of vs send nothing while they learn"),
+    (
+        "ippo",
+        {"iterations": 1, "minibatches": 1},
+        {"clip_epsilon": 0.001},
+        "with iterations = 1 and minibatches = 1 all ratios are 1",
+    ),
+    ("vs", {"graph": "none"}, {"shares": "advantage", "communicate_every": 2}, NOBODY),
+    ("as", {"graph": "none"}, {key: OTHER_VALUES[key] for key in HEARD} | SEQUENTIAL, NOBODY),
+    ("as", {"graph": "none"}, {"communicate_every": 2}, NOBODY),
+    (
+        "as",
+        {"penalty_weight": 0.0},
+        {key: OTHER_VALUES[key] for key in WEIGHTED} | SEQUENTIAL,
+        "penalty_weight = 0",
+    ),
+    ("as", {"minibatches": 1}, {"message_refresh": "minibatch"}, ONE_PART),
+]
+
+
+@pytest.mark.parametrize(("name", "makes", "keys", "reason"), IDLE)
+def test_a_key_that_changes_nothing_beside_another_is_told(
+    name: str, makes: dict[str, Any], keys: dict[str, Any], reason: str
+) -> None:
+    """Each is told, and trains the same run to the bit; without the other key it is not told."""
+    usual = weights(algorithm=name, **makes)
+    base = Config(algorithm=name, **{"iterations": 2, "minibatches": 2, **makes})
+    for key, value in keys.items():
+        assert weights(algorithm=name, **makes, **{key: value}) == usual, key
+        config = base.replace(**{key: value})
+        shown = str(value).lower() if isinstance(value, bool) else value
+        told = f"{key} = {shown} changes nothing: {reason}"
+        assert unread(config, [name], [key]) == [told]
+        assert effective(config) == effective(base)
+
+
+BESIDE = [
+    ("as", {"graph": "nearest"}, "graph_degree"),
+    ("as", {"graph": "random_one"}, "graph_redraw"),
+    ("ippo", {}, "ratio_reference"),
+    ("as", {}, "update_order"),
+    ("vps", {}, "update_order"),
+    ("ippo", {"minibatches": 1}, "clip_epsilon"),
+    ("ippo", {"iterations": 1}, "clip_epsilon"),
+    ("vs", {}, "shares"),
+    *(("as", {}, key) for key in (*HEARD, "communicate_every")),
+    ("as", {"penalty_weight": 0.0}, "peer_ratio_clip"),
+    ("as", {"iterations": 1}, "message_refresh"),
+]
+
+
+@pytest.mark.parametrize(("name", "makes", "key"), BESIDE)
+def test_a_key_that_may_change_something_is_not_told(
+    name: str, makes: dict[str, Any], key: str
+) -> None:
+    base = Config(algorithm=name, **{"iterations": 2, "minibatches": 2, **makes})
+    assert unread(base, [name], [key]) == []
+
+
+def test_a_key_is_told_only_if_it_changes_nothing_in_any_algorithm() -> None:
+    config = Config(graph="none", minibatches=2, penalty_weight=7.0)
+    (message,) = unread(config, ["as", "ippo"])
+    assert message == f"penalty_weight = 7.0 changes nothing: {NOBODY}"
+    assert unread(config.replace(graph="ring"), ["as", "ippo"]) == []
+    assert unread(Config(graph_degree=3), ["as"]) == [
+        "graph_degree = 3 changes nothing: only graph = nearest reads it"
+    ]
+    assert unread(Config(update_order="sequential"), ["as", "ippo"], ["update_order"]) == []
+    (message,) = unread(Config(), ["vs", "ippo"], ["update_order"])
+    assert message.endswith("changes nothing: agents of vs send nothing while they learn")
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,14 @@ def test_a_sweep_trains_nothing_twice(here: Path, capsys: pytest.CaptureFixture[
     assert out.startswith("3 cells; ")
     assert "when the jobs are done, for the tables and pictures: ascore sweep --out" in out
     assert "3 runs for 4 combinations: the others differ only in keys" in err
+    line = "sweep exchange --set graph=complete,nearest --set graph_degree=1,2 --seeds 0 --slurm"
+    assert main([*line.split(), "--out", "degrees"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("3 cells; ")
+    assert "changes nothing:" not in err  # in some of the cells it does
+    cells = Path("degrees/cells.json").read_text()
+    names = ["graph=complete", "graph=nearest/graph_degree=1", "graph=nearest/graph_degree=2"]
+    assert all(f'"as/{name}/s0"' in cells for name in names)
 
 
 def test_keys_that_no_algorithm_reads_are_warned_about(
@@ -256,6 +264,34 @@ def test_resume_ends_as_train_does(here: Path, capsys: pytest.CaptureFixture[str
     assert "anchors: random -480, selfish -720, cooperative -240" in out
     assert "over 5 episodes" in out
     assert "ippo: update 12 of 12, team return" in err
+
+
+def test_resume_says_when_nothing_is_left_to_train(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = ascore.Run.open("pair/as").summary
+    total, episodes = before["updates"], ascore.Run.open("pair/as").config.episodes
+    nothing = (
+        f"ascore: all {total} updates of pair/as were done already, and nothing was trained; "
+        f"to train on, give --episodes N above {episodes}"
+    )
+    for same in ([], ["--episodes", str(episodes)]):
+        assert main(["resume", "pair/as", *same, "--evaluate", "0"]) == 0
+        out, err = capsys.readouterr()
+        assert nothing in err.splitlines()
+        assert f"({before['episodes']} episodes, {total} updates" in out
+        assert ascore.Run.open("pair/as").summary == before
+    config = Path("pair/as/config.toml").read_text()
+    assert main(["resume", "pair/as", "--episodes", "3"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"ascore: episodes = 3 ends with update 1, but pair/as has done {total}; give more, or go "
+        "back to an older checkpoint"
+    )
+    assert ascore.Run.open("pair/as").summary == before
+    assert Path("pair/as/config.toml").read_text() == config
+    more = ["--episodes", str(episodes + 4), "--evaluate", "0"]
+    assert main(["resume", "pair/as", *more]) == 0
+    assert "nothing was trained" not in capsys.readouterr().err
 
 
 def test_statuses_are_documented() -> None:

@@ -9,7 +9,7 @@ from typing import get_type_hints
 import numpy as np
 
 from ascore.algorithms.anticipation import AS
-from ascore.algorithms.contract import Algorithm
+from ascore.algorithms.contract import Algorithm, Compiled
 from ascore.algorithms.cppo import CPPO
 from ascore.algorithms.ia import IA
 from ascore.algorithms.ippo import IPPO
@@ -103,22 +103,85 @@ def keys_read(name: str) -> set[str]:
     return set(get_type_hints(get_algorithm(name).keys))
 
 
-def unread(config: Config, algorithms: Iterable[str], typed: Collection[str] = ()) -> list[str]:
-    """A sentence for every key that was set and that none of the algorithms reads.
+def idle(config: Config, name: str) -> dict[str, str]:
+    """Keys that change nothing beside the values of other keys: by key, the reason.
+
+    Up to rounding, where a value leads to another backend.
+
+    Args:
+        config: of the run.
+        name: of the algorithm, instead of that of `config`.
+    """
+    algorithm = get_algorithm(name)
+    nobody = "with graph = none nobody hears anybody"
+    one_iteration, one_part = config.iterations == 1, config.minibatches == 1
+    rules: list[tuple[bool, str, Iterable[str]]] = [
+        (config.graph != "nearest", "only graph = nearest reads it", ["graph_degree"]),
+        (config.graph != "random_one", "only graph = random_one reads it", ["graph_redraw"]),
+        (
+            one_iteration,
+            "with iterations = 1 both are the policy at collection",
+            ["ratio_reference"],
+        ),
+        (
+            not algorithm.sends_policies and algorithm.mixes == "nothing",
+            f"agents of {name} send nothing while they learn",
+            ["update_order"],
+        ),
+        (config.graph == "none", nobody, ["communicate_every", "shares"]),
+    ]
+    if algorithm.compiled is not None:  # so the loss is one of ours
+        both = "with iterations = 1 and minibatches = 1 all ratios are 1"
+        rules.append((one_iteration and one_part, both, ["clip_epsilon"]))
+    if algorithm.compiled is Compiled.ANTICIPATION:
+        weighted = ["advantage_scale", "discrepancy", "penalty_gate", "message_refresh"]
+        alone = [*weighted, "penalty_weight", "peer_ratio_clip", "peer_ratio_reference", "actor"]
+        rules += [
+            (config.graph == "none", nobody, [*alone, "update_order"]),
+            (config.penalty_weight == 0, "penalty_weight = 0", [*weighted, "update_order"]),
+            (one_part, "minibatches = 1 is a whole iteration", ["message_refresh"]),
+        ]
+    reasons: dict[str, str] = {}
+    for applies, reason, keys in rules:
+        for key in keys if applies else ():
+            if key not in OWNED or key in keys_read(name):
+                reasons.setdefault(key, reason)
+    return reasons
+
+
+def ignored(config: Config, name: str) -> dict[str, str]:
+    """As `idle`, with the keys that the algorithm never reads, whose reason is empty."""
+    return dict.fromkeys(OWNED - keys_read(name), "") | idle(config, name)
+
+
+def ignored_by_all(
+    config: Config, algorithms: Iterable[str], typed: Collection[str] = ()
+) -> dict[str, str]:
+    """A sentence for every key that was set and that changes nothing in any of the algorithms.
 
     A key counts as set if its value is neither the default nor that of a preset of the
     environment, or if it is among `typed`: those that somebody has typed, whatever the value.
     """
     names = list(algorithms)
-    read = set().union(*(keys_read(name) for name in names))
+    each = [ignored(config, name) for name in names]
+    unread = f"{' and '.join(names)} {'does' if len(names) == 1 else 'do'} not read it"
     usual = [vars(Config()), *preset_values(config.env)]
-    return [
-        f"{key} = {getattr(config, key)} changes nothing: {' and '.join(names)} "
-        f"{'does' if len(names) == 1 else 'do'} not read it"
-        for key in sorted(OWNED - read)
+    return {
+        key: f"{key} = {_plain(getattr(config, key))} changes nothing: "
+        f"{next((reasons[key] for reasons in each if reasons[key]), unread)}"
+        for key in sorted(set.intersection(*map(set, each)))
         if key in typed
         or getattr(config, key) not in [values[key] for values in usual if key in values]
-    ]
+    }
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def unread(config: Config, algorithms: Iterable[str], typed: Collection[str] = ()) -> list[str]:
+    """The sentences of `ignored_by_all`."""
+    return list(ignored_by_all(config, algorithms, typed).values())
 
 
 def unheard(config: Config) -> list[str]:
@@ -137,10 +200,10 @@ def unheard(config: Config) -> list[str]:
 
 
 def effective(config: Config) -> Config:
-    """The configuration with every key that its algorithm does not read at its default.
+    """The configuration with every key that changes nothing at its default.
 
     Two configurations whose effective ones are equal train the same run.
     """
     default = Config()
-    ignored = OWNED - keys_read(config.algorithm)
-    return config.replace(**{key: getattr(default, key) for key in ignored})
+    keys = ignored(config, config.algorithm)
+    return config.replace(**{key: getattr(default, key) for key in keys})

@@ -68,7 +68,7 @@ def sweep(argv: list[str]) -> int:
 def _combinations(options: SweepOptions) -> list[Cell]:
     """The cells of a sweep; invalid names and values fail here, before anything is written."""
     from ascore.algorithms.contract import own_keys
-    from ascore.algorithms.table import get_algorithm, unread
+    from ascore.algorithms.table import get_algorithm, ignored_by_all
     from ascore.config import Config
     from ascore.experiments import sweeps
     from ascore.runs.settled import settled
@@ -94,15 +94,16 @@ def _combinations(options: SweepOptions) -> list[Cell]:
         if key not in horizons:
             horizons[key] = settled(config).horizon
         cells[number] = replace(cell, config=config.replace(horizon=horizons[key]))
-    listed = [unread(cell.config, options.algorithm, settings) for cell in cells]
-    for text in dict.fromkeys(text for texts in listed for text in texts):
-        print(f"ascore: {text}", file=sys.stderr)
+    told = [ignored_by_all(cell.config, options.algorithm, settings) for cell in cells]
+    for key in sorted(set.intersection(*map(set, told))):  # those that change nothing anywhere
+        for text in dict.fromkeys(sentences[key] for sentences in told):
+            print(f"ascore: {text}", file=sys.stderr)
     combinations = math.prod(len(choices) for choices in settings.values())
     combinations *= len(options.algorithm) * len(sweeps.seeds(options.seeds))
     if len(cells) < combinations:
         print(
             f"{len(cells)} runs for {combinations} combinations: the others differ only in keys "
-            "that their algorithm does not read",
+            "that change nothing there",
             file=sys.stderr,
         )
     return cells

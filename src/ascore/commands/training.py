@@ -29,6 +29,7 @@ from ascore.runs.trust import require_trust
 
 if TYPE_CHECKING:
     from ascore.runs.evaluation import Evaluation
+    from ascore.runs.record import Record
     from ascore.runs.run import Run
 
 
@@ -212,6 +213,13 @@ def resume(argv: list[str]) -> int:
         changes["device"] = options.device
     stop = stop_on_signal()
     name = _name_of(options.run)
+    trained = False
+
+    def report(done: int, total: int, record: Record) -> None:
+        nonlocal trained
+        trained = True
+        progress.update(name, done, total, record)
+
     with staying() as here, joined(stop) as ranks, Progress(quiet=not ranks.lead) as progress:
         progress.expect([name], "continuing")
         run = with_trust(
@@ -221,7 +229,7 @@ def resume(argv: list[str]) -> int:
                 checkpoint_name=options.checkpoint,
                 set=changes,
                 new_log=options.new_log,
-                report=lambda *u: progress.update(name, *u),
+                report=report,
                 watch=lambda *u: progress.step(name, *u),
                 stop=stop,
                 ranks=ranks,
@@ -233,6 +241,13 @@ def resume(argv: list[str]) -> int:
         return 0
     if not run.finished:
         return _interrupted([run])
+    if not trained:
+        print(
+            f"ascore: all {run.summary['updates']:,} updates of {options.run} were done already, "
+            "and nothing was trained; to train on, give --episodes N above "
+            f"{run.config.episodes:,}",
+            file=sys.stderr,
+        )
     (evaluation,) = _evaluations([replace(run, path=here / run.path)], options.evaluate)
     if options.json:
         print_json(outcome(run, evaluation))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ascore.algorithms.table import OWNED, effective, keys_read
+from ascore.algorithms.table import OWNED, effective, idle, keys_read
 from ascore.config import Config
 from ascore.errors import ConfigError, RunError
 from ascore.experiments import cells as cell_files
@@ -65,8 +65,9 @@ def grid(
 ) -> list[Cell]:
     """All combinations as cells, ordered by seed; a cell's name lists the varied settings.
 
-    A key that others of the algorithms read, but not this one, stays as in the base: combinations
-    that differ in nothing else are one cell, whose name does not have the key.
+    A key that others of the algorithms read, but not this one, stays as in the base, and so does
+    one that changes nothing beside the others: combinations that differ in nothing else are one
+    cell, whose name does not have the key.
 
     Args:
         base: configuration that all cells share.
@@ -90,23 +91,11 @@ def grid(
             for chosen in itertools.product(*settings.values()):
                 pairs = dict(zip(settings, chosen, strict=True))
                 pairs = {key: value for key, value in pairs.items() if key not in unread}
-                params = {k.removeprefix(PARAM): v for k, v in pairs.items() if k.startswith(PARAM)}
-                own = {k.removeprefix(OWN): v for k, v in pairs.items() if k.startswith(OWN)}
-                keys = {k: v for k, v in pairs.items() if not k.startswith((PARAM, OWN))}
-                if not {"env", "env_params", "algorithm", "seed"}.isdisjoint(keys):
-                    message = (
-                        f"--set {', '.join(keys)}: algorithms and seeds have their own options, "
-                        f"environment parameters are set as {PARAM}NAME"
-                    )
-                    raise ConfigError(message)
-                config = base.replace(
-                    **keys,
-                    algorithm=algorithm,
-                    seed=seed,
-                    env_params={**base.env_params, **params},
-                    algorithm_params=own,
-                )
-                config = for_algorithm(config, algorithm, algorithms)
+                config = _combined(base, algorithm, seed, pairs, algorithms)
+                needless = idle(config, algorithm).keys() & pairs.keys()
+                if needless:
+                    pairs = {key: value for key, value in pairs.items() if key not in needless}
+                    config = _combined(base, algorithm, seed, pairs, algorithms)
                 same = repr(effective(config).to_dict())
                 if same in trained:  # differs from an earlier cell only in unused keys
                     continue
@@ -115,6 +104,29 @@ def grid(
                 name = "/".join([algorithm, *varied, f"s{seed}"])
                 by_name[name] = Cell(name, one_thread(config), episodes)
     return list(by_name.values())
+
+
+def _combined(
+    base: Config, algorithm: str, seed: int, pairs: Mapping[str, Any], algorithms: Sequence[str]
+) -> Config:
+    """The configuration of one combination."""
+    params = {k.removeprefix(PARAM): v for k, v in pairs.items() if k.startswith(PARAM)}
+    own = {k.removeprefix(OWN): v for k, v in pairs.items() if k.startswith(OWN)}
+    keys = {k: v for k, v in pairs.items() if not k.startswith((PARAM, OWN))}
+    if not {"env", "env_params", "algorithm", "seed"}.isdisjoint(keys):
+        message = (
+            f"--set {', '.join(keys)}: algorithms and seeds have their own options, "
+            f"environment parameters are set as {PARAM}NAME"
+        )
+        raise ConfigError(message)
+    config = base.replace(
+        **keys,
+        algorithm=algorithm,
+        seed=seed,
+        env_params={**base.env_params, **params},
+        algorithm_params=own,
+    )
+    return for_algorithm(config, algorithm, algorithms)
 
 
 def _plain(value: Any) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from ascore.algorithms.table import OWNED, keys_read
+from ascore.algorithms.table import OWNED, ignored
 from ascore.config import Config
 from ascore.envs.factory import is_external
 from ascore.errors import AscoreWarning, ConfigError, RunError
@@ -131,7 +131,7 @@ def once(runs: Iterable[Item]) -> tuple[list[Item], list[tuple[Item, Item]]]:
 def grouped(runs: Iterable[Item]) -> list[Group[Item]]:
     """Groups the runs of one environment by setting, in order of appearance.
 
-    Keys that an algorithm does not read make no setting, and neither do those that only say where
+    Keys that change nothing make no setting, and neither do those that only say where
     a run is computed.
     """
     groups: dict[str, list[Item]] = {}
@@ -157,17 +157,17 @@ def setting_of(config: Config) -> dict[str, Any]:
     """What a run depends on besides its environment and seed: keys and their values."""
     values = config.to_dict()
     own = values.pop("algorithm_params")
-    for key in ("seed", "env", "env_params", "horizon", *MACHINE, *_ignored(config.algorithm)):
+    for key in ("seed", "env", "env_params", "horizon", *MACHINE, *_ignored(config)):
         del values[key]
     return {**own, **values}
 
 
-def _ignored(algorithm: str) -> set[str]:
-    """Keys of other algorithms; none for an algorithm from outside, which is not imported."""
-    if is_external(algorithm):
+def _ignored(config: Config) -> set[str]:
+    """Keys that change nothing; none for an algorithm from outside, which is not imported."""
+    if is_external(config.algorithm):
         return set()
     try:
-        return OWNED - keys_read(algorithm)
+        return set(ignored(config, config.algorithm))
     except ConfigError:  # registered in the process that trained it
         return set()
 

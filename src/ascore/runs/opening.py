@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ascore.config import Config
-from ascore.errors import AscoreWarning, CheckpointError, RunError
+from ascore.errors import AscoreWarning, CheckpointError, ConfigError, RunError
 from ascore.runs import changes, checkpoint
 from ascore.runs.files import unwritable, write_atomic
 from ascore.runs.folder import CONFIG, left_behind, new_folder, require_free
@@ -71,6 +71,26 @@ def plan(folder: Path, before: Config | None, wanted: dict[str, Any]) -> str:
     """
     config, listed = changes.going_on(folder, before, wanted)
     return json.dumps([config.to_dict(), listed])
+
+
+def require_reach(folder: Path, episodes: int, total: int, done: int) -> None:
+    """Refuses a new length of a run that ends before what is done.
+
+    Args:
+        folder: of the run.
+        episodes: the new length.
+        total: the updates that it has.
+        done: those that are done.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if total < done:
+        message = (
+            f"episodes = {episodes:,} ends with update {total:,}, but {folder} has done {done:,}; "
+            "give more, or go back to an older checkpoint"
+        )
+        raise ConfigError(message)
 
 
 def usable_logs(

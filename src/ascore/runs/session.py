@@ -169,7 +169,8 @@ def resume(
     Raises:
         TrustError: something would have to be imported, and `trust` is False.
         CheckpointError: the checkpoint is missing or damaged, or a log has not what it had then.
-        ConfigError: `set` names a key that must not change, or config.toml was edited.
+        ConfigError: `set` names a key that must not change, config.toml was edited, or `episodes`
+            ends before what is done.
         RunError: another process writes the run, or the folder cannot be written.
         RankError: another rank was lost.
     """
@@ -190,6 +191,9 @@ def resume(
         session = held.enter_context(_Session(config, ranks))
         session.collector.watch = watch if ranks.lead else None
         positions = session.start(saved)
+        if "episodes" in wanted:
+            named_so = as_given(folder, path, here)
+            opening.require_reach(named_so, config.episodes, session.total, session.done)
         if ranks.lead:
             positions = opening.usable_logs(folder, positions, session.every, new_log)
             opening.clear(folder, session.done)
