@@ -57,6 +57,24 @@ const Variants<Cleanup> kVariants({
      .profile = Profile::kFeatures,
      .obs_mode = grid::ObsMode::kFeatures,
      .graph = grid::Graph::kRadius},
+    {.num_agents = 8, .map = kCrowded, .fire = true, .waste_stops_fire = false},
+    {.num_agents = 2,
+     .map = "cleanup_lio7",
+     .turns = false,
+     .start = grid::Start::kFixed,
+     .obs_mode = grid::ObsMode::kCentred,
+     .threshold_depletion = 0.6,
+     .apple_probability = 0.5},
+    {.num_agents = 5,
+     .map = "cleanup_full",
+     .obs_mode = grid::ObsMode::kCentredTurned,
+     .append_orientation = true,
+     .fire = true},
+    {.num_agents = 100,
+     .map = kField,
+     .profile = Profile::kFeatures,
+     .obs_mode = grid::ObsMode::kCentred,
+     .fire = true},
 });
 
 // A river of seven rows and five columns; below it the orchard, and where agents start.
@@ -181,6 +199,33 @@ TEST_CASE("who cleans later sees what is left") {
   River both({33, 31}, {27, 22, 4});
   both.step({kClean, kClean});
   CHECK(both.waste() == Waste{4});
+}
+
+TEST_CASE("waste ends a lane of fire, unless it is told not to or somebody cleans it first") {
+  constexpr auto kFire = kClean + 1;
+  const auto hit = [](bool stops, Profile profile) {
+    // Agent 0 fires up from 32; there is waste on 22 and agent 1 on 17.
+    River river({32, 17}, {22}, {.profile = profile, .fire = true, .waste_stops_fire = stops});
+    river.step({kFire, kStay});
+    CHECK(river.waste() == Waste{22});
+    CHECK(river.reward[0] == -1);
+    return river.reward[1] == -50;
+  };
+  CHECK_FALSE(hit(true, Profile::kSsd));
+  CHECK(hit(false, Profile::kSsd));
+  CHECK(hit(true, Profile::kFeatures));
+  // Agent 2 cleans 22 from the left, before agent 0 or after it: both happen.
+  int hits = 0;
+  for (std::uint64_t step = 1; step <= 100; ++step) {
+    River river({32, 17, 20}, {22}, {.fire = true});
+    river.env.state().agents.orientation[2] = grid::kRight;
+    Rng rng = SoloEnv<Cleanup>::stream(step);
+    river.step({kFire, kStay, kClean}, rng);
+    CHECK(river.reward[2] == 0);
+    hits += river.reward[1] == -50 ? 1 : 0;
+  }
+  CHECK(hits > 25);
+  CHECK(hits < 75);
 }
 
 TEST_CASE("profile features: the beam takes all waste up to a wall, agents or not") {

@@ -74,6 +74,22 @@ TEST_CASE("windows of the published maps hold what was counted by hand") {
   CHECK(HarvestParams{}.parse().count('A') == 58);
   CHECK(HarvestParams{}.parse().count('P') == 9);
   CHECK(HarvestParams{.map = "harvest_full"}.parse().count('A') == 155);
+  // As published: https://github.com/011235813/lio, lio/env/maps.py.
+  const GridMap lio7 = CleanupParams{.map = "cleanup_lio7"}.parse();
+  CHECK(lio7.height() == 7);
+  CHECK(lio7.width() == 7);
+  CHECK(lio7.count('H') + lio7.count('R') == 2);
+  CHECK(lio7.count('B') == 5);
+  CHECK(lio7.count('P') == 2);
+  const GridMap lio10 = CleanupParams{.map = "cleanup_lio10"}.parse();
+  CHECK(lio10.height() == 10);
+  CHECK(lio10.width() == 10);
+  CHECK(lio10.count('H') == 8);
+  CHECK(lio10.count('R') == 8);
+  CHECK(lio10.count('B') == 12);
+  CHECK(lio10.count('P') == 3);
+  CHECK(mentions(complaint(CleanupParams{.map = "cleanup_lio8"}),
+                 "cleanup_full, cleanup_lio7, cleanup_lio10, cleanup_A_B"));
 }
 
 TEST_CASE("a broken map is refused with row and column") {

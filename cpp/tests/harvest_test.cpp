@@ -47,6 +47,23 @@ const Variants<Harvest> kVariants({
      .map = kField,
      .profile = grid::Profile::kFeatures,
      .obs_mode = grid::ObsMode::kLocal},
+    {.num_agents = 9, .map = kCrowded, .fire = true, .fire_cost = 0.1, .hit_cost = 0.3},
+    {.num_agents = 8,
+     .map = kCrowded,
+     .turns = false,
+     .start = grid::Start::kFixed,
+     .obs_mode = grid::ObsMode::kCentred,
+     .append_orientation = true,
+     .fire = true},
+    {.num_agents = 7,
+     .map = "harvest_full",
+     .obs_mode = grid::ObsMode::kCentredTurned,
+     .fire = true},
+    {.num_agents = 100,
+     .map = kField,
+     .profile = grid::Profile::kFeatures,
+     .obs_mode = grid::ObsMode::kCentred,
+     .fire = true},
 });
 
 // Sites 0..5: three in a row over three in a row, agents far away.
@@ -135,6 +152,93 @@ TEST_CASE("profile features: turning does not eat") {
   stand(solo, {0, 2});
   solo.step({grid::kTurnClockwise, grid::kStay});
   CHECK(solo.reward == std::vector<float>{0, 1});
+}
+
+TEST_CASE("fire costs who fires and whom it hits, and ends at the first agent") {
+  const auto paid = [](grid::Profile profile, const std::vector<std::int32_t>& action) {
+    SoloEnv<Harvest> solo({.num_agents = 4, .map = "PPPPPPPA", .profile = profile, .fire = true});
+    solo.reset();
+    solo.env.state().apples = {};
+    stand(solo, {0, 2, 3, 5});
+    std::ranges::copy(
+        std::array<std::uint8_t, 4>{grid::kRight, grid::kUp, grid::kLeft, grid::kLeft},
+        solo.env.state().agents.orientation.all().begin());
+    solo.step(action);
+    return solo.reward;
+  };
+  using Paid = std::vector<float>;
+  constexpr auto kFire = grid::first_beam(true), kStay = std::int32_t{grid::kStay};
+  const std::vector<std::int32_t> one{kFire, kStay, kStay, kStay}, two{kFire, kStay, kFire, kStay};
+  CHECK(paid(grid::Profile::kSsd, one) == Paid{-1, -50, 0, 0});
+  CHECK(paid(grid::Profile::kSsd, two) == Paid{-1, -100, -1, 0});
+  CHECK(paid(grid::Profile::kFeatures, one) == Paid{-1, -50, -50, -50});
+  CHECK(paid(grid::Profile::kFeatures, two) == Paid{-51, -100, -51, -50});
+}
+
+TEST_CASE("beams of a crowd hit the same agents as those of few") {
+  HarvestParams params{.num_agents = 66, .map = "", .fire = true};
+  for (int row = 0; row < 10; ++row) params.map += "PPPPPPPPPP\n";
+  params.map += "AAAAAAAAAA";
+  SoloEnv<Harvest> crowd(params);
+  params.num_agents = 3;
+  SoloEnv<Harvest> few(params);
+  for (const std::uint16_t other : std::vector<std::uint16_t>{81, 83, 90, 91, 92, 93, 101, 103}) {
+    CAPTURE(other);
+    const auto put = [&](SoloEnv<Harvest>& solo) {
+      solo.reset();
+      solo.env.state().apples = {};
+      const auto agents = solo.env.state().agents.standing();
+      for (std::size_t i = 3; i < solo.agents; ++i)
+        agents.cell[i] = static_cast<std::uint16_t>(i - 3);
+      agents.cell[0] = 82;
+      agents.orientation[0] = grid::kDown;
+      agents.cell[1] = other;
+      agents.cell[2] = 102;
+      std::vector<std::int32_t> action(solo.agents, grid::kStay);
+      action[0] = grid::first_beam(true);
+      solo.step(action);
+      return std::vector<float>(solo.reward.begin(), solo.reward.begin() + 3);
+    };
+    CHECK(put(crowd) == put(few));
+  }
+}
+
+TEST_CASE("without turns, agents have no such actions; at fixed places nothing is drawn") {
+  SoloEnv<Harvest> solo(
+      {.num_agents = 2, .map = "PPPA", .turns = false, .start = grid::Start::kFixed, .fire = true});
+  CHECK(solo.env.spec().num_actions() == 6);
+  CHECK(solo.env.spec().action_names.back() == "fire");
+  Rng rng = SoloEnv<Harvest>::stream(0), untouched = rng;
+  solo.env.reset(rng, solo.view({}));
+  CHECK(rng.below(1000) == untouched.below(1000));
+  const auto& agents = solo.env.state().agents;
+  CHECK(agents.cell.all()[0] == 2);
+  CHECK(agents.cell.all()[1] == 1);
+  solo.step({grid::first_beam(false), grid::kStay});
+  CHECK(solo.reward == std::vector<float>{-1, -50});  // a side lane begins beside the agent
+  CHECK(agents.orientation.all()[0] == grid::kUp);
+}
+
+TEST_CASE("planes around an agent have the whole map, turned or not") {
+  const auto ones = [](grid::ObsMode mode) {
+    SoloEnv<Harvest> solo({.num_agents = 2, .map = "P@A\nPP ", .obs_mode = mode});
+    solo.reset();
+    stand(solo, {0, 4});
+    auto& orientation = solo.env.state().agents.orientation;
+    orientation[0] = grid::kRight;
+    orientation[1] = grid::kUp;
+    solo.step({grid::kStay, grid::kStay});
+    std::vector<std::size_t> at;
+    for (std::size_t k = 0; k < solo.obs.size() / 2; ++k) {
+      if (solo.obs[k] != 0) at.push_back(k);
+    }
+    return at;
+  };
+  using Ones = std::vector<std::size_t>;
+  // 3 rows of 5 a plane: itself in the middle, the other below on the right, the wall, the apple.
+  CHECK(ones(grid::ObsMode::kCentred) == Ones{7, 15 + 13, 30 + 8, 45 + 9});
+  // 5 rows of 5; what is on the right lies ahead, what is below on the right.
+  CHECK(ones(grid::ObsMode::kCentredTurned) == Ones{12, 25 + 8, 50 + 7, 75 + 2});
 }
 
 TEST_CASE("planes follow the state, step by step") {

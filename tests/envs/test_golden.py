@@ -41,7 +41,8 @@ def numbers_of(obs: NDArray[Any]) -> str:
 
 def replay(name: str, trace: Trace, env: Any, uniforms: Any) -> Iterator[str]:
     """Play random actions and tell what happens, from the public buffers of `env` alone."""
-    names, state = ENVIRONMENTS[name].load_twin().action_names, case(name).state
+    twin_class, state = ENVIRONMENTS[name].load_twin(), case(name).state
+    names = twin_class(twin_class.Params(**trace.params)).action_names
     params = " ".join(f"{key}={value}" for key, value in trace.params.items()).replace("\n", "/")
     yield f"== {trace.title}"
     yield f"seed {trace.seed}, parameters: {params}"

@@ -51,13 +51,24 @@ def check_movement(world: Any, before: list[Cell], action: NDArray[np.int32]) ->
         assert exchanged == []
 
 
-def check_apples(world: Any, before: NDArray[np.bool_], reward: NDArray[np.float32]) -> None:
+def check_apples(
+    world: Any,
+    before: NDArray[np.bool_],
+    action: NDArray[np.int32],
+    reward: NDArray[np.float32],
+) -> None:
     under_agents = np.zeros_like(world.walls)
     for cell in world.agents:
         under_agents[cell] = True
     eaten, new = before & ~world.apples, world.apples & ~before
-    assert eaten.sum() == reward.sum()
-    assert set(reward.tolist()) <= {0.0, 1.0}
+    shots = [world.action_names[a] for a in action].count("fire")
+    if shots:  # what each costs, and its hits, of which there are no more than agents
+        least = eaten.sum() - shots * (1 + 50 * (world.num_agents - 1))
+        assert least <= reward.sum() <= eaten.sum() - shots
+        assert (eaten.sum() - shots - reward.sum()) % 50 == 0
+    else:
+        assert eaten.sum() == reward.sum()
+        assert set(reward.tolist()) <= {0.0, 1.0}
     assert not (eaten & ~under_agents).any()
     assert not (new & under_agents).any()
     assert not (world.apples & ~world.orchard).any()
@@ -90,6 +101,13 @@ def check_obs(world: Any) -> None:
         assert facts[-n:].sum(axis=1).tolist() == [1] * n
         assert obs[0, -4 * n :].reshape(n, 4).argmax(axis=1).tolist() == world.orientation
         assert facts[-n - 1].sum() == world.apples.sum()
+    if world.params.obs_mode.startswith("centred"):
+        n, area = world.num_agents, world.seen_rows * world.seen_cols
+        for view, (row, col) in zip(obs.reshape(n, -1, area), world.agents, strict=True):
+            assert np.flatnonzero(view[0]).tolist() == [area // 2]
+            others = {cell for cell in world.agents if cell != (row, col)}
+            assert view[1].sum() - view[1, area // 2] == len(others)
+            assert view[2].sum() == world.walls.sum()
 
 
 def play(world: Any, seed: int, steps: int) -> None:
@@ -105,7 +123,7 @@ def play(world: Any, seed: int, steps: int) -> None:
         reward, terminated = world.step(stream(step, seed), action)
         assert not terminated
         check_movement(world, agents, action)
-        check_apples(world, apples, reward)
+        check_apples(world, apples, action, reward)
         if waste is not None:
             check_waste(world, waste, apples)
         check_obs(world)
@@ -115,7 +133,13 @@ def play(world: Any, seed: int, steps: int) -> None:
 SHARED = {
     "profile": st.sampled_from(["ssd", "features"]),
     "move_frame": st.sampled_from(["profile", "ego", "abs"]),
-    "obs_mode": st.sampled_from(["planes", "rgb", "local", "features"]),
+    "turns": st.booleans(),
+    "start": st.sampled_from(["random", "fixed"]),
+    "fire": st.booleans(),
+    "beam_length": st.integers(1, 6),
+    "obs_mode": st.sampled_from(
+        ["planes", "rgb", "local", "features", "centred", "centred_turned"]
+    ),
 }
 PLAYS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -132,7 +156,7 @@ PLAYS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
             "waste_probability": fraction(),
             "threshold_depletion": st.sampled_from([0.3, 0.4, 1.0]),
             "threshold_restoration": st.sampled_from([0.0, 0.25]),
-            "beam_length": st.integers(1, 6),
+            "waste_stops_fire": st.booleans(),
         }
     ),
     seed=st.integers(0, 2**32),

@@ -97,7 +97,10 @@ def test_a_map_may_be_given_as_text() -> None:
         ({"map": "PPB" + "R" * 30 + "\n" + ("H" * 33 + "\n") * 32}, r"1086 river cells.*1024"),
         ({"num_agents": 3}, r"2 spawn cells.*num_agents = 3"),
         ({"append_orientation": True}, r"append_orientation.*'planes'"),
-        ({"append_orientation": True, "obs_mode": "local"}, r"append_orientation.*'local'"),
+        (
+            {"append_orientation": True, "obs_mode": "local"},
+            r"append_orientation.*'local'.*'centred_turned'",
+        ),
         ({"threshold_restoration": 0.4}, r"threshold_restoration = 0\.4.*depletion = 0\.4"),
         ({"threshold_depletion": 0.0}, r"threshold_restoration = 0\.0.*depletion = 0\.0"),
     ],
@@ -123,6 +126,8 @@ def test_the_constants_stand_in_their_order() -> None:
         "map": "cleanup_top",
         "profile": "ssd",
         "move_frame": "profile",
+        "turns": True,
+        "start": "random",
         "waste_mode": "scan",
         "horizon": 100,
         "obs_mode": "planes",
@@ -135,6 +140,10 @@ def test_the_constants_stand_in_their_order() -> None:
         "apple_probability": 0.05,
         "waste_probability": 0.5,
         "beam_length": 5,
+        "fire": False,
+        "fire_cost": 1.0,
+        "hit_cost": 50.0,
+        "waste_stops_fire": True,
     }
     assert list(asdict(CleanupParams()).items()) == list(expected.items())
     left_out = {
@@ -143,11 +152,11 @@ def test_the_constants_stand_in_their_order() -> None:
         "threshold_restoration",
         "apple_probability",
         "waste_probability",
-        "beam_length",
+        "waste_stops_fire",
     }
-    shared = [key for key in asdict(CleanupParams()) if key not in left_out]
-    assert list(asdict(HarvestParams())) == [*shared, "regrowth_1", "regrowth_2", "regrowth_3"]
-    assert list(asdict(HarvestParams()).values())[-3:] == [0.005, 0.02, 0.05]
+    own = {"regrowth_1": 0.005, "regrowth_2": 0.02, "regrowth_3": 0.05}
+    shared = {key: value for key, value in expected.items() if key not in left_out}
+    assert asdict(HarvestParams()) == shared | {"map": "harvest_top"} | own
     assert len(Cleanup.action_names) == Cleanup().num_actions == 8
     assert Harvest.action_names == Cleanup.action_names[:7]
     assert Harvest().num_actions == 7

@@ -355,8 +355,36 @@ def test_clean_beams(profile: str, agents: list[tuple[int, int]], lit: set[Any])
     now = cleanup(state, [7, 4][: len(agents)], profile)
     scene = GridScene(now.params, state)
     acts = [CLEANUP_ACTIONS[a] for a in now.action] if now.action is not None else None
-    assert scene._lit(state, acts) == lit
+    assert scene._lit(state, acts, "clean") == lit
+    assert scene._lit(state, acts, "fire") == set()
+    shots = ["fire", "stay"][: len(agents)]
+    assert scene._lit(state, shots, "fire") == lit
     assert not np.array_equal(drawn(now), drawn(replace(now, action=None)))
+
+
+@pytest.mark.parametrize("name", ["cleanup", "harvest"])
+def test_fire_shows_and_is_in_the_legend_where_there_is_any(name: str) -> None:
+    env = ascore.make(name, fire=True, seed=2)
+    env.reset()
+    state = env.inspect(0)
+    scene = scene_of(env.spec.name, env.params, state)
+    assert "reach of fire" in [entry.words for entry in scene.legend()]
+    plain = ascore.make(name)
+    assert "reach of fire" not in [
+        entry.words for entry in scene_of(env.spec.name, plain.params, state).legend()
+    ]
+    now = Moment(
+        env=env.spec.name,
+        params=env.params,
+        state=state,
+        time=0,
+        horizon=100,
+        episode=0,
+        action_names=env.spec.action_names,
+        action=np.array([env.spec.num_actions - 1, 4], np.int32),
+    )
+    still = replace(now, action=np.array([4, 4], np.int32))
+    assert not np.array_equal(drawn(now), drawn(still))
 
 
 # ---- episodes --------------------------------------------------------------------------------

@@ -165,6 +165,18 @@ def state_lines(trace: Any, obs: NDArray[np.uint8]) -> Iterator[str]:
             yield f"  agent {i}: row {row} column {col}, faces {FACING_WORDS[facing]}"
         return
     rows = trace.params["map"].split("\n")
+    if trace.params.get("obs_mode", "planes") != "planes":  # what agent 0 sees around itself
+        height, width = 2 * len(rows) - 1, 2 * len(rows[0]) - 1
+        if trace.params["obs_mode"] == "centred_turned":
+            height = width = max(height, width)
+        planes = obs.reshape(-1, height, width)
+        letters = "*&@~wa+!" if len(planes) > 5 else "*&@a!"  # Cleanup, Harvest
+        for line in zip(*planes, strict=True):
+            shown = np.full(width, ".")
+            for plane, letter in zip(line, letters[: len(planes)], strict=True):
+                shown[plane.astype(bool)] = letter
+            yield "  |" + "".join(shown) + "|"
+        return
     layers = (obs.size - 4 * n) // (len(rows) * len(rows[0])) - n
     planes = obs[: -4 * n].reshape(layers + n, len(rows), len(rows[0]))
     facing = obs[-4 * n :].reshape(n, 4).argmax(axis=1)

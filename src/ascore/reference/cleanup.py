@@ -18,8 +18,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ascore.reference.grid_maps import MOST_CELLS, Cell, Plane, beside, cells_of, nearest, read_map
-from ascore.reference.gridworld import CLEAN, Colour, GridWorld
+from ascore.reference.grid_maps import MOST_CELLS, Cell, Plane, cells_of, nearest, read_map
+from ascore.reference.gridworld import Colour, GridWorld
 from ascore.reference.philox import Stream
 
 __all__ = ["Cleanup", "CleanupParams"]
@@ -53,7 +53,35 @@ FULL = """
 @HHHH       BBBBB@
 @@@@@@@@@@@@@@@@@@
 """
-ALIASES = {"cleanup_top": "cleanup_1_9", "cleanup_mid": "cleanup_10_18"}
+# The maps of Yang et al. 2020, 011235813/lio, lio/env/maps.py: CLEANUP_SMALL_SYM and
+# CLEANUP_10x10_SYM.
+LIO_7 = """
+@@@@@@@
+@H  PB@
+@H   B@
+@    B@
+@    B@
+@ P  B@
+@@@@@@@
+"""
+LIO_10 = """
+@@@@@@@@@@
+@HH   P B@
+@RR    BB@
+@HH     B@
+@RR    BB@
+@HH P   B@
+@RR    BB@
+@HH     B@
+@RRP   BB@
+@@@@@@@@@@
+"""
+ALIASES = {
+    "cleanup_top": "cleanup_1_9",
+    "cleanup_mid": "cleanup_10_18",
+    "cleanup_lio7": LIO_7,
+    "cleanup_lio10": LIO_10,
+}
 
 WATER_COLOUR = (113, 75, 24)
 WASTE_COLOUR = (99, 156, 194)
@@ -77,15 +105,21 @@ class CleanupParams:
     move_frame: Literal["profile", "ego", "abs"] = "profile"
     """Whether "up" is where the agent faces ("ego") or the top of the map ("abs"); "profile" is
     "ego" for "ssd" and "abs" for "features", as in the code."""
+    turns: bool = True
+    """Whether agents can turn; the code (they can), Yang et al. 2020 (they cannot)."""
+    start: Literal["random", "fixed"] = "random"
+    """Whether agents start on any spawn cell and facing anywhere (the code), or on the last, the
+    last but one and so on, facing up (Yang et al. 2020, code)."""
     waste_mode: Literal["scan", "once"] = "scan"
     """Whether new waste tries cell after cell until it succeeds (the code), or one cell."""
     horizon: int = 100
     """Steps after which an episode is cut off; section 5.1."""
-    obs_mode: Literal["planes", "rgb", "local", "features"] = "planes"
-    """Whether agents see the whole state, the map in colours, their surroundings in colours, or a
-    few numbers; our choice."""
+    obs_mode: Literal["planes", "rgb", "local", "features", "centred", "centred_turned"] = "planes"
+    """Whether agents see the whole state, the map in colours, their surroundings in colours, a few
+    numbers, or the whole map around themselves, turned with them or not; our choice."""
     append_orientation: bool = False
-    """Whether orientations follow the colours of "rgb", which do not show them; our choice."""
+    """Whether orientations follow the colours of "rgb", and an agent's own the planes around it,
+    which do not show them; our choice."""
     graph: Literal["complete", "radius"] = "complete"
     """Whether all agents hear each other, or those near each other; our choice."""
     neigh_radius: int = 1
@@ -101,7 +135,16 @@ class CleanupParams:
     waste_probability: float = 0.5
     """Probability that waste settles in a cell where it tries; the code."""
     beam_length: int = 5
-    """Cells the cleaning beam reaches ahead; the code."""
+    """Cells that the cleaning beam and fire reach ahead; the code."""
+    fire: bool = False
+    """Whether agents can fire a beam that costs whom it hits; section 5.1 has none."""
+    fire_cost: float = 1.0
+    """Paid for firing; Hughes et al. 2018, code."""
+    hit_cost: float = 50.0
+    """Paid for every beam that hits; Hughes et al. 2018, code."""
+    waste_stops_fire: bool = True
+    """Whether waste ends a lane of fire as it ends one that cleans, with the profile "ssd"; our
+    choice: in the code of Hughes et al. 2018 only walls and agents do."""
 
 
 class Cleanup(GridWorld):
@@ -116,13 +159,20 @@ class Cleanup(GridWorld):
     """
 
     name: ClassVar[str] = "cleanup-v1"
-    action_names: ClassVar[tuple[str, ...]] = (*GridWorld.action_names, "clean")
+    action_names: tuple[str, ...] = (*GridWorld.action_names, "clean")
     Params: ClassVar[type[CleanupParams]] = CleanupParams
 
     def __init__(self, params: CleanupParams | None = None) -> None:
         self.params = p = CleanupParams() if params is None else params
         tiles = read_map(p.map, "cleanup", FULL, ALIASES, LEGEND)
-        super().__init__(p, tiles, orchard="B", num_planes=2, num_features=12 + p.num_agents)
+        super().__init__(
+            p,
+            tiles,
+            orchard="B",
+            num_planes=2,
+            num_features=12 + p.num_agents,
+            num_around=5 if p.fire else 4,
+        )
         self.dirty_at_reset: Plane = tiles == "H"
         self.river: Plane = self.dirty_at_reset | (tiles == "R")
         self.stream: Plane = tiles == "S"
@@ -141,27 +191,30 @@ class Cleanup(GridWorld):
             raise ValueError(message)
         self.waste: Plane = np.zeros_like(self.river)
         self.cleaned = [0] * self.num_agents
+        self.washed: list[list[Cell]] = []
 
     def reset(self, rng: Stream) -> None:
         """Put waste as on the map, remove apples, place agents, and grow apples and waste once."""
         self.waste = self.dirty_at_reset.copy()
         self.apples = np.zeros_like(self.river)
         self.cleaned = [0] * self.num_agents
+        self.washed = self.fired = []
         self._place_agents(rng)
         self._spawn(rng)
 
     def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
-        """Turn and move, eat, clean, then grow apples and waste.
+        """Turn and move, eat, clean and fire, then grow apples and waste.
 
         Args:
             rng: fresh stream of this step.
             action: i32[N], indices into `action_names`.
 
         Returns:
-            Reward f32[N], 1 per apple eaten, and False, as only the horizon ends an episode.
+            Reward f32[N], 1 per apple eaten minus what firing costs, and False, as only the horizon
+            ends an episode.
         """
         reward = self._move_and_eat(rng, action)
-        self._clean(rng, action)
+        self._clean_and_fire(rng, action, reward)
         self._spawn(rng)
         return reward, False
 
@@ -178,43 +231,33 @@ class Cleanup(GridWorld):
             "stream": self.stream.astype(np.uint8),
         }
 
-    # ---- cleaning ----------------------------------------------------------------------------
+    # ---- beams -------------------------------------------------------------------------------
 
-    def _clean(self, rng: Stream, action: NDArray[np.int32]) -> None:
-        """Clean for the agents with action "clean", one after the other."""
+    def _clean_and_fire(
+        self, rng: Stream, action: NDArray[np.int32], reward: NDArray[np.float32]
+    ) -> None:
+        """Clean and fire for the agents with these actions, one after the other."""
         shielded = self.params.profile == "ssd"
+        does = [self.action_names[a] for a in action]
         self.cleaned = [0] * self.num_agents
+        self.washed, self.fired = [], []
+        hit: list[int] = []
         for i in rng.perm(self.num_agents) if shielded else range(self.num_agents):
-            if action[i] == CLEAN:
-                hit = self._shielded_beam(i) if shielded else self._open_beam(i)
-                for cell in hit:
+            if does[i] == "clean":
+                beam = self._beam(i, self._dirty)
+                dirty = [cell for cell in beam if self.waste[cell]]
+                for cell in dirty:
                     self.waste[cell] = False
-                self.cleaned[i] = len(hit)
+                self.cleaned[i] = len(dirty)
+                self.washed.append(beam)
+            elif does[i] == "fire":
+                beam = self._beam(i, self._dirty) if self.params.waste_stops_fire else self._beam(i)
+                hit += self._hit_by(i, beam)
+                self.fired.append(beam)
+        self._charge(reward, [act == "fire" for act in does], hit)
 
-    def _shielded_beam(self, agent: int) -> list[Cell]:
-        """Return the waste on three lanes that start beside and ahead of the agent.
-
-        Each lane ends at a wall, at an agent, and at the first waste, which blocks the beam.
-        """
-        here, facing = self.agents[agent], self.orientation[agent]
-        hit = []
-        for start in (beside(here, facing), beside(here, facing + 1), beside(here, facing - 1)):
-            for cell in self._lane(start, facing, self.params.beam_length):
-                if self.waste[cell]:
-                    hit.append(cell)
-                if self.waste[cell] or cell in self.agents:
-                    break
-        return hit
-
-    def _open_beam(self, agent: int) -> list[Cell]:
-        """Return the waste on three lanes that start level with the agent and end only at walls."""
-        here, facing = self.agents[agent], self.orientation[agent]
-        return [
-            cell
-            for start in (here, beside(here, facing + 1), beside(here, facing - 1))
-            for cell in self._lane(start, facing, self.params.beam_length + 1)
-            if self.waste[cell]
-        ]
+    def _dirty(self, cell: Cell) -> bool:
+        return bool(self.waste[cell])
 
     # ---- growth ------------------------------------------------------------------------------
 
@@ -255,6 +298,16 @@ class Cleanup(GridWorld):
 
     def _planes(self) -> list[Plane]:
         return [self.waste, self.apples]
+
+    def _planes_around(self) -> list[Plane]:
+        """River and stream, waste, apples, and what the last step's beams were on, each kind."""
+        beams = [self.washed, *([self.fired] if self.params.fire else [])]
+        return [
+            self.river | self.stream,
+            self.waste,
+            self.apples,
+            *(self._lit(kind) for kind in beams),
+        ]
 
     def _coloured(self) -> list[tuple[Plane, Colour]]:
         water = self.river | self.stream

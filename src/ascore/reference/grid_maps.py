@@ -37,7 +37,7 @@ def read_map(
         family: prefix of map names.
         full: the map "FAMILY_full"; "FAMILY_A_B" is its rows A to B between two rows of wall. Row 0
             and the last row are counted but cannot be chosen.
-        aliases: other names, with the names they stand for.
+        aliases: other names, with the names or the maps they stand for.
         legend: characters that a map may have.
 
     Returns:
@@ -75,6 +75,8 @@ def _rows_of_name(
     name: str, family: str, full: Sequence[str], aliases: Mapping[str, str]
 ) -> list[str]:
     plain = aliases.get(name, name)
+    if "\n" in plain:
+        return plain.strip("\n").split("\n")
     if plain == f"{family}_full":
         return list(full)
     last = len(full) - 2

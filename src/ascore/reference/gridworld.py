@@ -6,12 +6,15 @@ A cell is (row, column), row 0 at the top. Directions and orientations are 0 up,
 Source:
     Christoffersen et al. 2023, "Get it in writing: formal contracts mitigate social dilemmas in
     multi-agent RL": the rules of movement, eating and observation.
+    Hughes et al. 2018, "Inequity aversion improves cooperation in intertemporal social dilemmas",
+    and eugenevinitsky/sequential_social_dilemma_games, social_dilemmas/envs/map_env.py and
+    agent.py: firing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
@@ -76,8 +79,34 @@ class GridParams(Protocol):
         """Number of steps of an episode."""
 
     @property
-    def obs_mode(self) -> Literal["planes", "rgb", "local", "features"]:
+    def turns(self) -> bool:
+        """Whether agents can turn."""
+
+    @property
+    def start(self) -> Literal["random", "fixed"]:
+        """Where agents start."""
+
+    @property
+    def obs_mode(
+        self,
+    ) -> Literal["planes", "rgb", "local", "features", "centred", "centred_turned"]:
         """Kind of observation."""
+
+    @property
+    def fire(self) -> bool:
+        """Whether agents can fire."""
+
+    @property
+    def fire_cost(self) -> float:
+        """Paid by who fires."""
+
+    @property
+    def hit_cost(self) -> float:
+        """Paid by whom a beam hits."""
+
+    @property
+    def beam_length(self) -> int:
+        """Cells that beams reach ahead."""
 
     @property
     def append_orientation(self) -> bool:
@@ -105,13 +134,14 @@ class GridWorld:
         orchard: character of the cells on which apples grow.
         num_planes: number of planes in obs_mode "planes", without those of the agents.
         num_features: number of entries of a view in obs_mode "features".
+        num_around: number of planes in the centred modes, without those of `_planes_around`.
 
     Raises:
         ValueError: the map has no orchard cell, too many, or fewer spawn cells than agents; or
-            append_orientation is used with an obs_mode other than "rgb".
+            append_orientation is used with an obs_mode that has no room for it.
     """
 
-    action_names: ClassVar[tuple[str, ...]] = (
+    action_names: tuple[str, ...] = (
         "left",
         "right",
         "up",
@@ -129,8 +159,13 @@ class GridWorld:
         orchard: str,
         num_planes: int,
         num_features: int,
+        num_around: int,
     ) -> None:
         self._shared = params
+        if not params.turns:
+            self.action_names = tuple(a for a in self.action_names if "turn" not in a)
+        if params.fire:
+            self.action_names = (*self.action_names, "fire")
         self.num_agents = n = params.num_agents
         self.num_actions = len(self.action_names)
         self.horizon = params.horizon
@@ -151,26 +186,35 @@ class GridWorld:
                 " agent needs one: choose another map or fewer agents"
             )
             raise ValueError(message)
-        if params.append_orientation and params.obs_mode != "rgb":
+        centred = params.obs_mode in ("centred", "centred_turned")
+        if params.append_orientation and params.obs_mode != "rgb" and not centred:
             message = (
                 f"append_orientation = True does not go with obs_mode = {params.obs_mode!r}; only"
-                " 'rgb' lacks the orientations"
+                " 'rgb', 'centred' and 'centred_turned' lack orientations"
             )
             raise ValueError(message)
 
         mode = params.obs_mode
         area = self.height * self.width
-        self.views = n if mode in ("local", "features") else 1
+        self.views = 1 if mode in ("planes", "rgb") else n
+        longer = max(self.height, self.width)
+        self.seen_rows = 2 * (self.height if mode == "centred" else longer) - 1
+        self.seen_cols = 2 * (self.width if mode == "centred" else longer) - 1
+        around = (3 + num_around) * self.seen_rows * self.seen_cols
+        around += 4 if params.append_orientation else 0
         self.obs_size = {
             "planes": (num_planes + n) * area + 4 * n,
             "rgb": 3 * area + (4 * n if params.append_orientation else 0),
             "local": 3 * (2 * SIGHT + 1) ** 2,
             "features": num_features,
+            "centred": around,
+            "centred_turned": around,
         }[mode]
         self.obs_scale = 1 / 255 if mode in ("rgb", "local") else 1.0
 
         self.agents: list[Cell] = []
         self.orientation: list[int] = []
+        self.fired: list[list[Cell]] = []
         self.apples: Plane = np.zeros_like(self.walls)
 
     # ---- observations ------------------------------------------------------------------------
@@ -184,6 +228,11 @@ class GridWorld:
             [H, W, 3]; with append_orientation, one-hot orientations of 0 and 255 follow. "local":
             view i is [15, 15, 3], the picture around agent i, rotated so that it faces up, black
             outside the map. "features": view i holds the features of agent i, at most 255.
+            "centred": view i is planes [2 H - 1, 2 W - 1] of 0 and 1 with agent i in the middle:
+            itself, the other agents, walls, then those of `_planes_around`; nothing lies outside
+            the map. With append_orientation, the one-hot orientation [4] of agent i follows.
+            "centred_turned": the same, [2 L - 1, 2 L - 1] with L the longer of H and W, rotated so
+            that the agent faces up.
         """
         mode = self._shared.obs_mode
         if mode == "planes":
@@ -195,11 +244,17 @@ class GridWorld:
             return self._one_view([self._picture()])
         if mode == "local":
             return np.stack([self._local_view(i).ravel() for i in range(self.num_agents)])
+        if mode in ("centred", "centred_turned"):
+            return np.stack([self._centred_view(i) for i in range(self.num_agents)])
         features = [self._features(i) for i in range(self.num_agents)]
         return np.array(features).clip(max=255).astype(np.uint8)
 
     def _planes(self) -> list[Plane]:
         """Return the planes of all things except agents."""
+        raise NotImplementedError
+
+    def _planes_around(self) -> list[Plane]:
+        """Return the planes of all things except agents and walls, for the centred modes."""
         raise NotImplementedError
 
     def _coloured(self) -> list[tuple[Plane, Colour]]:
@@ -247,6 +302,29 @@ class GridWorld:
         turned: NDArray[np.uint8] = np.rot90(window, self.orientation[agent])
         return turned
 
+    def _centred_view(self, agent: int) -> NDArray[np.uint8]:
+        others = [self._plane_of(j) for j in range(self.num_agents) if j != agent]
+        everyone_else = np.any([np.zeros_like(self.walls), *others], axis=0)
+        row, col = self.agents[agent]
+        top, left = self.seen_rows // 2 - row, self.seen_cols // 2 - col
+        entries = []
+        for plane in (self._plane_of(agent), everyone_else, self.walls, *self._planes_around()):
+            seen = np.zeros((self.seen_rows, self.seen_cols), dtype=np.uint8)
+            seen[top : top + self.height, left : left + self.width] = plane
+            turns = self.orientation[agent] if self._shared.obs_mode == "centred_turned" else 0
+            entries.append(np.rot90(seen, turns).ravel())  # as in `_local_view`
+        if self._shared.append_orientation:
+            entries.append(self._one_hot_orientations()[agent])
+        return np.concatenate(entries)
+
+    def _lit(self, beams: Sequence[Sequence[Cell]]) -> Plane:
+        """Return the plane of the cells that beams are on."""
+        plane = np.zeros_like(self.walls)
+        for beam in beams:
+            for cell in beam:
+                plane[cell] = True
+        return plane
+
     # ---- neighbours and state ----------------------------------------------------------------
 
     def neighbours(self) -> NDArray[np.uint8]:
@@ -274,7 +352,15 @@ class GridWorld:
     # ---- rules of both environments ----------------------------------------------------------
 
     def _place_agents(self, rng: Stream) -> None:
-        """Place agents on distinct spawn cells with orientations, all drawn uniformly."""
+        """Place agents on distinct spawn cells with orientations, all drawn uniformly.
+
+        With start = "fixed" nothing is drawn: agent 0 is on the last spawn cell in row-major order,
+        agent 1 on the last but one and so on, and all face up.
+        """
+        if self._shared.start == "fixed":
+            self.agents = self.spawn_cells[::-1][: self.num_agents]
+            self.orientation = [0] * self.num_agents
+            return
         free = list(self.spawn_cells)
         self.agents = []
         self.orientation = []
@@ -316,6 +402,8 @@ class GridWorld:
         return inside and not self.walls[cell]
 
     def _turn(self, action: NDArray[np.int32]) -> None:
+        if not self._shared.turns:
+            return
         self.orientation = [
             (orientation + TURNS.get(int(a), 0)) % 4
             for orientation, a in zip(self.orientation, action, strict=True)
@@ -328,6 +416,44 @@ class GridWorld:
                 self.apples[self.agents[i]] = False
                 eaten[i] = 1
         return eaten
+
+    def _beam(self, agent: int, stops: Callable[[Cell], bool] = lambda _: False) -> list[Cell]:
+        """Return the cells of an agent's beam, three lanes one after the other.
+
+        The middle lane starts ahead of the agent and the others beside it. Each ends at a wall, at
+        an agent, and at a cell where `stops` is true; that cell is part of it. With the profile
+        "features" all lanes start level with the agent, are one cell longer, and end only at walls.
+        """
+        here, facing = self.agents[agent], self.orientation[agent]
+        shielded = self._shared.profile == "ssd"
+        middle = beside(here, facing) if shielded else here
+        length = self._shared.beam_length + (0 if shielded else 1)
+        cells = []
+        for start in (middle, beside(here, facing + 1), beside(here, facing - 1)):
+            for cell in self._lane(start, facing, length):
+                cells.append(cell)
+                if shielded and (stops(cell) or cell in self.agents):
+                    break
+        return cells
+
+    def _charge(
+        self, reward: NDArray[np.float32], fires: Sequence[bool], hit: Sequence[int]
+    ) -> None:
+        """Take from the rewards what firing costs, and being hit.
+
+        Args:
+            reward: f32[N], changed in place.
+            fires: whether each agent fires.
+            hit: agents that are hit, each as often as beams hit it.
+        """
+        p = self._shared
+        for i in range(self.num_agents):
+            paid = (p.fire_cost if fires[i] else 0.0) + p.hit_cost * hit.count(i)
+            reward[i] = float(reward[i]) - paid
+
+    def _hit_by(self, agent: int, beam: Collection[Cell]) -> list[int]:
+        """Return the agents on the cells of an agent's beam; never itself."""
+        return [j for j, cell in enumerate(self.agents) if j != agent and cell in beam]
 
     def _lane(self, start: Cell, direction: int, length: int) -> Iterator[Cell]:
         """Yield up to `length` cells from `start` on, until a wall."""

@@ -67,13 +67,19 @@ class HarvestParams:
     move_frame: Literal["profile", "ego", "abs"] = "profile"
     """Whether "up" is where the agent faces ("ego") or the top of the map ("abs"); "profile" is
     "ego" for "ssd" and "abs" for "features", as in the code."""
+    turns: bool = True
+    """Whether agents can turn; the code (they can), Yang et al. 2020 (they cannot)."""
+    start: Literal["random", "fixed"] = "random"
+    """Whether agents start on any spawn cell and facing anywhere (the code), or on the last, the
+    last but one and so on, facing up (Yang et al. 2020, code)."""
     horizon: int = 100
     """Steps after which an episode is cut off; section 5.1."""
-    obs_mode: Literal["planes", "rgb", "local", "features"] = "planes"
-    """Whether agents see the whole state, the map in colours, their surroundings in colours, or a
-    few numbers; our choice."""
+    obs_mode: Literal["planes", "rgb", "local", "features", "centred", "centred_turned"] = "planes"
+    """Whether agents see the whole state, the map in colours, their surroundings in colours, a few
+    numbers, or the whole map around themselves, turned with them or not; our choice."""
     append_orientation: bool = False
-    """Whether orientations follow the colours of "rgb", which do not show them; our choice."""
+    """Whether orientations follow the colours of "rgb", and an agent's own the planes around it,
+    which do not show them; our choice."""
     graph: Literal["complete", "radius"] = "complete"
     """Whether all agents hear each other, or those near each other; our choice."""
     neigh_radius: int = 1
@@ -86,6 +92,14 @@ class HarvestParams:
     """Probability that an apple grows in a step beside two apples; the code."""
     regrowth_3: float = 0.05
     """Probability that an apple grows in a step beside three or more apples; the code."""
+    fire: bool = False
+    """Whether agents can fire a beam that costs whom it hits; section 5.1 has none."""
+    fire_cost: float = 1.0
+    """Paid for firing; Hughes et al. 2018, code."""
+    hit_cost: float = 50.0
+    """Paid for every beam that hits; Hughes et al. 2018, code."""
+    beam_length: int = 5
+    """Cells that firing reaches ahead; Hughes et al. 2018, code."""
 
 
 class Harvest(GridWorld):
@@ -104,26 +118,43 @@ class Harvest(GridWorld):
     def __init__(self, params: HarvestParams | None = None) -> None:
         self.params = p = HarvestParams() if params is None else params
         tiles = read_map(p.map, "harvest", FULL, ALIASES, LEGEND)
-        super().__init__(p, tiles, orchard="A", num_planes=1, num_features=10 + 2 * p.num_agents)
+        super().__init__(
+            p,
+            tiles,
+            orchard="A",
+            num_planes=1,
+            num_features=10 + 2 * p.num_agents,
+            num_around=2 if p.fire else 1,
+        )
 
     def reset(self, rng: Stream) -> None:
         """Put an apple on every cell of the orchard, and place the agents."""
         self.apples = self.orchard.copy()
+        self.fired = []
         self._place_agents(rng)
 
     def step(self, rng: Stream, action: NDArray[np.int32]) -> tuple[NDArray[np.float32], bool]:
-        """Turn and move, eat, then grow apples.
+        """Turn and move, eat, fire, then grow apples.
 
         Args:
             rng: fresh stream of this step.
             action: i32[N], indices into `action_names`.
 
         Returns:
-            Reward f32[N], 1 per apple eaten, and False, as only the horizon ends an episode.
+            Reward f32[N], 1 per apple eaten minus what firing costs, and False, as only the horizon
+            ends an episode.
         """
         reward = self._move_and_eat(rng, action)
+        self._fire(action, reward)
         self._regrow(rng)
         return reward, False
+
+    def _fire(self, action: NDArray[np.int32], reward: NDArray[np.float32]) -> None:
+        """Fire for the agents with this action, in any order: no beam changes what another hits."""
+        fires = [self.action_names[a] == "fire" for a in action]
+        beams = {i: self._beam(i) for i in range(self.num_agents) if fires[i]}
+        self.fired = list(beams.values())
+        self._charge(reward, fires, [j for i in beams for j in self._hit_by(i, beams[i])])
 
     def _regrow(self, rng: Stream) -> None:
         """Grow apples near apples: all at once, or one by one with the profile "features"."""
@@ -136,6 +167,10 @@ class Harvest(GridWorld):
 
     def _planes(self) -> list[Plane]:
         return [self.apples]
+
+    def _planes_around(self) -> list[Plane]:
+        """Apples; with fire, what the last step's beams were on."""
+        return [self.apples, *([self._lit(self.fired)] if self.params.fire else [])]
 
     def _features(self, agent: int) -> list[int]:
         apples = cells_of(self.apples)

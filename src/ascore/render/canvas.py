@@ -45,7 +45,8 @@ WASTE: Colour = (105, 66, 27)
 APPLE: Colour = (190, 22, 40)
 STEM: Colour = (60, 84, 40)
 BEAM: Colour = (255, 196, 0)
-THINGS = (FLOOR, WALL, RIVER, STREAM, ORCHARD, WASTE, APPLE, STEM, BEAM)
+FIRE: Colour = (226, 71, 56)
+THINGS = (FLOOR, WALL, RIVER, STREAM, ORCHARD, WASTE, APPLE, STEM, BEAM, FIRE)
 
 
 def agent_colour(agent: int) -> Colour:

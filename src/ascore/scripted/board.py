@@ -116,6 +116,7 @@ class Sight:
         agents: i64 [B, N], cells of the agents.
         orientation: i64 [B, N], directions of the agents.
         egocentric: whether moves are relative to the orientation.
+        turning: whether agents can turn.
     """
 
     board: Board
@@ -124,6 +125,12 @@ class Sight:
     agents: Ints
     orientation: Ints
     egocentric: bool
+    turning: bool
+
+    @property
+    def clean(self) -> int:
+        """The action that cleans."""
+        return CLEAN if self.turning else STAY + 1
 
     def move(self, agent: int, direction: Ints) -> Ints:
         """Actions i64 [B] that move the agent in these directions i64 [B]."""
@@ -154,4 +161,5 @@ def look(env: VecEnv) -> Sight:
         agents=planes[:, -n:].argmax(axis=-1),
         orientation=obs[:, -4 * n :].reshape(-1, n, 4).argmax(axis=-1),
         egocentric=frame == "ego" or (frame == "profile" and env.params["profile"] == "ssd"),
+        turning=env.params["turns"],
     )

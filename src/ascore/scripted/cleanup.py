@@ -8,7 +8,6 @@ import numpy as np
 
 from ascore.envs.vec_env import VecEnv
 from ascore.scripted.board import (
-    CLEAN,
     I32,
     STAY,
     TURN_CLOCKWISE,
@@ -79,12 +78,14 @@ def clean(sight: Sight, who: range, beams: Beams, actions: Ints) -> None:
         here, facing = sight.agents[:, agent], sight.orientation[:, agent]
         hits = beams.hits(waste)  # [M, 4, B]
         turns = np.array([0, 1, 2, 1])[(np.arange(4)[:, None] - facing) % 4]
+        if not sight.turning:
+            hits = np.where(turns == 0, hits, 0)
         steps = sight.board.distance[here].T[:, None] + turns + SHOT
         worth = (hits / steps).reshape(-1, len(everywhere))
         best = worth.argmax(axis=0)
         some = worth[best, everywhere] > 0
         cell, aim = np.divmod(best, 4)
-        turn = np.array([CLEAN, TURN_CLOCKWISE, TURN_CLOCKWISE, TURN_COUNTERCLOCKWISE])
+        turn = np.array([sight.clean, TURN_CLOCKWISE, TURN_CLOCKWISE, TURN_COUNTERCLOCKWISE])
         actions[:, agent] = np.where(some, turn[(aim - facing) % 4], STAY)
         goal = np.zeros_like(sight.apples)
         goal[cell, everywhere] = some

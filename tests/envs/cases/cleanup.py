@@ -8,6 +8,17 @@ from cases import Case, Reached, Trace
 
 DITCH = "PPPP\nHRHR\nRSRS\nBBBB\nPPBB"
 
+# As published: https://github.com/011235813/lio, lio/alg/config_ssd_lio.py.
+LIO_7 = {
+    "num_agents": 2,
+    "map": "cleanup_lio7",
+    "apple_probability": 0.5,
+    "threshold_depletion": 0.6,
+    "turns": False,
+    "start": "fixed",
+}
+LIO_10 = LIO_7 | {"map": "cleanup_lio10", "apple_probability": 0.3, "threshold_depletion": 0.4}
+
 CASE = Case(
     traces=(
         Trace(
@@ -33,6 +44,31 @@ CASE = Case(
                 "apple_probability": 0.3,
             },
             seed=119,
+            steps=15,
+        ),
+        Trace(
+            "fire: waste and agents end a lane, whoever comes first cleans a way for the others",
+            {
+                "num_agents": 3,
+                "map": "@@@@@@@@@\n@HR PBBB@\n@RH PBBB@\n@RRPSBBB@\n@@@@@@@@@",
+                "horizon": 14,
+                "apple_probability": 0.3,
+                "fire": True,
+            },
+            seed=180,
+            steps=15,
+        ),
+        Trace(
+            "the map around the agent, turned with it",
+            {
+                "num_agents": 2,
+                "map": "@@@@@@@\n@HRPBB@\n@RHPBB@\n@@@@@@@",
+                "horizon": 14,
+                "apple_probability": 0.3,
+                "fire": True,
+                "obs_mode": "centred_turned",
+            },
+            seed=101,
             steps=15,
         ),
     ),
@@ -69,6 +105,32 @@ CASE = Case(
         {"threshold_depletion": 1.0, "waste_probability": 0.0},
         {"beam_length": 1},
         {"beam_length": 64, "num_agents": 6, "map": DITCH},
+        {"fire": True, "num_agents": 6, "map": DITCH},
+        {
+            "fire": True,
+            "fire_cost": 0.1,
+            "hit_cost": 1 / 3,
+            "beam_length": 2,
+            "num_agents": 6,
+            "map": DITCH,
+        },
+        {"fire": True, "profile": "features", "num_agents": 6, "map": DITCH},
+        {"fire": True, "obs_mode": "centred", "num_agents": 6, "map": DITCH},
+        {"fire": True, "obs_mode": "centred_turned", "num_agents": 6, "map": DITCH},
+        {"obs_mode": "centred", "append_orientation": True},
+        {"obs_mode": "centred", "profile": "features", "num_agents": 6, "map": DITCH},
+        {"obs_mode": "centred_turned"},
+        {"obs_mode": "centred_turned", "append_orientation": True, "num_agents": 6, "map": DITCH},
+        {"obs_mode": "centred", "num_agents": 1},
+        {"turns": False, "num_agents": 6, "map": DITCH},
+        {"turns": False, "fire": True, "num_agents": 6, "map": DITCH},
+        {"turns": False, "profile": "features", "num_agents": 6, "map": DITCH},
+        {"start": "fixed", "num_agents": 6, "map": DITCH},
+        {"start": "fixed", "profile": "features"},
+        {"fire": True, "waste_stops_fire": False, "num_agents": 6, "map": DITCH},
+        {"obs_mode": "centred", "num_agents": 5, "map": "cleanup_full", "fire": True},
+        LIO_7,
+        LIO_10 | {"num_agents": 3, "obs_mode": "centred"},
     ),
     crowded={"num_agents": 3, "map": "PPPP \nHRHRR\nRSRSR\nBBBBB"},
     drawn=None,  # test_maps.py draws maps
@@ -82,6 +144,18 @@ CASE = Case(
             "obs_mode": "features",
             "graph": "radius",
             "neigh_radius": 2,
+        },
+        {
+            "num_agents": 70,
+            "map": ("P" * 7 + "BHR\n") * 10,
+            "obs_mode": "centred_turned",
+            "fire": True,
+        },
+        {
+            "num_agents": 70,
+            "map": ("P" * 7 + "BHR\n") * 10,
+            "profile": "features",
+            "fire": True,
         },
     ),
     short={

@@ -2,13 +2,18 @@
 ///
 /// Rules: "Learning to Cooperate under Private Rewards", section 5.1 (one point per apple, cleaning
 /// neither rewarded nor charged), on the map and with the rates of Hughes et al. 2018 and
-/// Christoffersen et al. 2023.
+/// Christoffersen et al. 2023. With `fire`, their punishing beam as in
+/// eugenevinitsky/sequential_social_dilemma_games, social_dilemmas/envs/map_env.py
+/// (update_map_fire) and agent.py: it costs who fires and whom it hits, and nothing else happens to
+/// them.
 ///
-/// Draws: a reset takes two words per agent (its cell, its orientation), then what spawning takes.
-/// A step takes num_agents - 1 words for who moves first and as many for who cleans first (profile
-/// ssd). Spawning takes one half word for every orchard cell without apple and agent, row by row,
-/// if apples can grow; then, for every river cell it looks at for new waste, one word to choose it
-/// (profile ssd) and one for whether waste appears there.
+/// Draws: a reset takes two words per agent (its cell, its orientation), none if agents start at
+/// fixed places, then what spawning takes.
+/// A step takes num_agents - 1 words for who moves first and as many for who cleans or fires first
+/// (profile ssd; cleaning opens a way for fire). Spawning takes one half word for every orchard
+/// cell without apple and agent, row by row, if apples can grow; then, for every river cell it
+/// looks at for new waste, one word to choose it (profile ssd) and one for whether waste appears
+/// there.
 #pragma once
 
 #include <algorithm>
@@ -26,6 +31,7 @@
 
 #include "ascore/env.hpp"
 #include "ascore/envs/gridworld.hpp"
+#include "ascore/envs/gridworld/cleanup_maps.hpp"
 #include "ascore/rng.hpp"
 
 namespace ascore {
@@ -37,6 +43,8 @@ struct CleanupParams {
   std::string map = "cleanup_top";
   grid::Profile profile = grid::Profile::kSsd;
   grid::Frame move_frame = grid::Frame::kProfile;
+  bool turns = true;
+  grid::Start start = grid::Start::kRandom;
   WasteMode waste_mode = WasteMode::kScan;
   int horizon = 100;
   grid::ObsMode obs_mode = grid::ObsMode::kPlanes;
@@ -49,15 +57,20 @@ struct CleanupParams {
   double apple_probability = 0.05;
   double waste_probability = 0.5;
   int beam_length = 5;
+  bool fire = false;
+  double fire_cost = 1;
+  double hit_cost = 50;
+  bool waste_stops_fire = true;
 
   template <class Self, class Row>
   static void visit(Self& p, Row&& row) {
     constexpr Range kChance{0.0, 1.0};
     constexpr std::string_view kRates = "Hughes et al. 2018, code";
-    grid::visit_shared(p,
-                       "cleanup_top, cleanup_mid, cleanup_full, cleanup_A_B (rows A to B of "
-                       "cleanup_full) or rows of @ H R S B P and blanks",
-                       row);
+    grid::visit_shared(
+        p,
+        "cleanup_top, cleanup_mid, cleanup_full, cleanup_lio7, cleanup_lio10, "
+        "cleanup_A_B (rows A to B of cleanup_full) or rows of @ H R S B P and blanks",
+        row);
     row("waste_mode", p.waste_mode, one_of("scan", "once"),
         "new waste per step: river cells are tried until one takes it, or only one is tried",
         "Christoffersen et al. 2023, code (scan); Melting Pot (once)");
@@ -70,7 +83,11 @@ struct CleanupParams {
     row("waste_probability", p.waste_probability, kChance,
         "probability that a river cell that is tried takes waste", kRates);
     row("beam_length", p.beam_length, Range{1, GridMap::kMaxSide},
-        "how many cells ahead cleaning reaches", "Christoffersen et al. 2023, code");
+        "how many cells ahead cleaning and firing reach", "Christoffersen et al. 2023, code");
+    grid::visit_fire(p, row);
+    row("waste_stops_fire", p.waste_stops_fire, Either{},
+        "whether waste ends a lane of fire as it ends one that cleans (profile ssd)",
+        "assumption; in the code of Hughes et al. 2018 only walls and agents do");
   }
 
   void check() const {
@@ -90,37 +107,11 @@ struct CleanupParams {
     grid::check_shared(*this, read);
   }
 
-  GridMap parse() const { return {map, {"cleanup", kFull, "@HRSBP ", {1, 9}, {10, 18}}}; }
-
-  /// The published map. @ wall, H river with waste at first, R river without, S stream (floor),
-  /// B orchard, P where agents may start.
-  static constexpr std::array<std::string_view, 25> kFull{
-      "@@@@@@@@@@@@@@@@@@",  //
-      "@RRRRRR     BBBBB@",  //
-      "@HHHHHH      BBBB@",  //
-      "@RRRRRR     BBBBB@",  //
-      "@RRRRR  P    BBBB@",  //
-      "@RRRRR    P BBBBB@",  //
-      "@HHHHH       BBBB@",  //
-      "@RRRRR      BBBBB@",  //
-      "@HHHHHHSSSSSSBBBB@",  //
-      "@HHHHHHSSSSSSBBBB@",  //
-      "@RRRRR   P P BBBB@",  //
-      "@HHHHH   P  BBBBB@",  //
-      "@RRRRRR    P BBBB@",  //
-      "@HHHHHH P   BBBBB@",  //
-      "@RRRRR       BBBB@",  //
-      "@HHHH    P  BBBBB@",  //
-      "@RRRRR       BBBB@",  //
-      "@HHHHH  P P BBBBB@",  //
-      "@RRRRR       BBBB@",  //
-      "@HHHH       BBBBB@",  //
-      "@RRRRR       BBBB@",  //
-      "@HHHHH      BBBBB@",  //
-      "@RRRRR       BBBB@",  //
-      "@HHHH       BBBBB@",  //
-      "@@@@@@@@@@@@@@@@@@",
-  };
+  GridMap parse() const {
+    static constexpr std::array<NamedMap, 2> kOthers{
+        {{"lio7", grid::kCleanupLio7}, {"lio10", grid::kCleanupLio10}}};
+    return {map, {"cleanup", grid::kCleanupFull, "@HRSBP ", {1, 9}, {10, 18}, kOthers}};
+  }
 };
 
 /// One game of Cleanup.
@@ -163,7 +154,7 @@ class Cleanup {
     const auto sites =
         static_cast<double>(constants_->orchard.cell.size() + constants_->river.cell.size());
     return {.name = kName,
-            .action_names = grid::kActionNames,
+            .action_names = grid::action_names(p.turns, true, p.fire),
             .num_agents = p.num_agents,
             .views = constants_->view.views(),
             .obs_size = constants_->view.obs_size(),
@@ -191,7 +182,7 @@ class Cleanup {
     spawn(c.ground.num_agents, agents, rng, io.obs);
     if (c.view.mode != grid::ObsMode::kPlanes) {
       const Cleaned<grid::kMaxCells> nobody{};
-      observe<grid::kMaxCells>(io.obs, nobody.data());
+      observe<grid::kMaxCells>(io.obs, nobody.data(), {});
     }
   }
 
@@ -227,6 +218,13 @@ class Cleanup {
  private:
   static constexpr std::size_t kWaste = 0;  // planes
   static constexpr std::size_t kApple = 1;
+  enum Around : std::size_t {
+    kWaterAround = grid::View::kFirstThing,
+    kWasteAround,
+    kAppleAround,
+    kCleanAround,
+    kFireAround
+  };
 
   template <std::size_t kRoom>
   using Cleaned = std::array<std::uint8_t, kRoom>;  // cells per agent, in one step
@@ -246,7 +244,12 @@ class Cleanup {
           ground(map, p),
           orchard(map, "B"),
           river(map, "HR"),
-          view(ground, p, 2, 12 + ground.num_agents) {
+          view(ground, p, 2, 12 + ground.num_agents, p.fire ? 5 : 4) {
+      for (std::size_t cell = 0; cell < ground.cells; ++cell) {
+        if (std::string_view("HRS").find(ground.tile[cell]) != std::string_view::npos) {
+          water.push_back(static_cast<std::uint16_t>(cell));
+        }
+      }
       for (std::size_t site = 0; site < river.cell.size(); ++site) {
         if (ground.tile[river.cell[site]] == 'H') polluted.insert(site);
       }
@@ -267,8 +270,9 @@ class Cleanup {
     grid::Ground ground;
     grid::Sites orchard, river;
     grid::View view;
-    grid::SiteSet polluted;      ///< waste at reset
-    std::vector<Growth> growth;  ///< by amount of waste; beyond its end nothing appears
+    std::vector<std::uint16_t> water;  ///< cells of river and stream
+    grid::SiteSet polluted;            ///< waste at reset
+    std::vector<Growth> growth;        ///< by amount of waste; beyond its end nothing appears
   };
 
   /// Apart from `step`, which would need room for a crowd on the stack.
@@ -287,11 +291,12 @@ class Cleanup {
     c.ground.move(n, rng, io.action, agents);
     eat<kRoom>(io);
     if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, agents);
-    const Cleaned<kRoom> cleaned = clean<kRoom>(rng, io);
+    grid::Lit lit;
+    const Cleaned<kRoom> cleaned = act<kRoom>(rng, io, lit);
     spawn(n, agents, rng, io.obs);
     c.view.move(n, io.obs, before.data(), agents);
     if (c.p.graph == grid::Graph::kRadius) c.ground.meet(agents, io.neighbours);
-    if (c.view.mode != grid::ObsMode::kPlanes) observe<kRoom>(io.obs, cleaned.data());
+    if (c.view.mode != grid::ObsMode::kPlanes) observe<kRoom>(io.obs, cleaned.data(), lit);
   }
 
   void set_waste(std::size_t site, bool there, std::span<Obs> obs) noexcept {
@@ -315,22 +320,20 @@ class Cleanup {
     }
   }
 
+  /// Cleans and fires, in one order: waste that is cleaned first no longer stops who comes later.
   template <std::size_t kRoom>
-  Cleaned<kRoom> clean(Rng& rng, const StepView<Obs>& io) noexcept {
-    const std::size_t n = constants_->ground.num_agents;
-    const bool ssd = constants_->p.profile == grid::Profile::kSsd;
+  Cleaned<kRoom> act(Rng& rng, const StepView<Obs>& io, grid::Lit& lit) noexcept {
+    const Constants& c = *constants_;
+    const std::size_t n = c.ground.num_agents;
+    const bool ssd = c.p.profile == grid::Profile::kSsd;
+    const std::int32_t clean = grid::first_beam(c.p.turns), fire = clean + 1;
     Cleaned<kRoom> cleaned{};
-    if (std::ranges::find(io.action, grid::kClean) == io.action.end()) {
+    if (std::ranges::none_of(io.action, [clean](std::int32_t a) { return a >= clean; })) {
       if (ssd) rng.discard(n - 1);  // what the permutation below takes
       return cleaned;
     }
-    // Among a crowd a beam looks up where it meets agents, instead of asking all of them.
-    [[maybe_unused]] std::array<bool, kRoom <= kMaxAgents ? 1 : kRoom> taken;
-    if constexpr (kRoom > kMaxAgents) {
-      taken.fill(false);
-      const grid::Standing agents = s_.agents.standing<kRoom>();
-      for (std::size_t i = 0; i < n; ++i) taken[agents.cell[i]] = true;
-    }
+    const grid::Standing agents = s_.agents.standing<kRoom>();
+    const grid::Occupied<kRoom> occupied(c.ground, agents);
     std::array<std::conditional_t<kRoom <= kMaxAgents, std::uint8_t, std::uint16_t>, kRoom> order;
     if (ssd) {
       rng.perm(std::span(order.data(), n));
@@ -338,55 +341,45 @@ class Cleanup {
       std::iota(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n),
                 typename decltype(order)::value_type{0});
     }
+    if (c.view.centred()) lit.clean.emplace(c.ground);
+    if (c.p.fire) lit.fire.emplace(c.ground);
     for (std::size_t k = 0; k < n; ++k) {
       const std::size_t i = order[k];
-      if (io.action[i] != grid::kClean) continue;
-      cleaned[i] = static_cast<std::uint8_t>(sweep<kRoom>(i, io.obs, taken.data()));
+      if (io.action[i] == clean) {
+        cleaned[i] = static_cast<std::uint8_t>(sweep(agents, i, io.obs, occupied, lit));
+      } else if (io.action[i] == fire) {
+        grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
+          lit.fire->add(cell);
+          const bool dirty = c.p.waste_stops_fire && s_.waste.contains(c.river.at[cell]);
+          return ssd && (dirty || occupied(cell));
+        });
+      }
+    }
+    if (lit.fire) {
+      grid::charge(c.ground, io.action, fire, agents, *lit.fire, c.p.fire_cost, c.p.hit_cost,
+                   io.reward);
     }
     return cleaned;
   }
 
-  /// Cleans what agent i reaches on three lanes side by side; returns how many cells. Of a crowd,
-  /// `taken` says on which cells agents are.
-  ///
-  /// Profile ssd: the middle lane begins ahead of the agent and the others beside it; waste and
-  /// agents end a lane. Features: all begin at the height of the agent, and only walls end them.
+  /// Cleans what agent i's beam reaches; returns how many cells. Waste and agents end a lane,
+  /// except in the profile features.
   template <std::size_t kRoom>
-  int sweep(std::size_t i, std::span<Obs> obs, [[maybe_unused]] const bool* taken) noexcept {
+  int sweep(grid::Standing agents, std::size_t i, std::span<Obs> obs,
+            const grid::Occupied<kRoom>& occupied, grid::Lit& lit) noexcept {
     const Constants& c = *constants_;
-    const grid::Standing agents = s_.agents.standing<kRoom>();
     const bool ssd = c.p.profile == grid::Profile::kSsd;
-    const std::size_t at = agents.cell[i];
-    const std::size_t ahead = agents.orientation[i];
-    const auto occupied = [&](std::size_t cell) {
-      if constexpr (kRoom > kMaxAgents) return taken[cell];
-      return c.ground.occupied(agents, cell);
-    };
     int cleaned = 0;
-    const auto lane = [&](std::size_t cell, int length) {
-      for (;;) {
-        const std::uint16_t site = c.river.at[cell];
-        const bool dirty = s_.waste.contains(site);
-        if (dirty) {
-          set_waste(site, false, obs);
-          ++cleaned;
-        }
-        if (ssd && (dirty || occupied(cell))) return;
-        if (--length == 0 || !c.ground.open(cell, ahead)) return;
-        cell = c.ground.next(cell, ahead);
+    grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
+      if (lit.clean) lit.clean->add(cell);
+      const std::uint16_t site = c.river.at[cell];
+      const bool dirty = s_.waste.contains(site);
+      if (dirty) {
+        set_waste(site, false, obs);
+        ++cleaned;
       }
-    };
-    const auto lane_from = [&](std::size_t direction, int length) {
-      if (c.ground.open(at, direction)) lane(c.ground.next(at, direction), length);
-    };
-    const int length = ssd ? c.p.beam_length : c.p.beam_length + 1;
-    if (ssd) {
-      lane_from(ahead, length);
-    } else {
-      lane(at, length);
-    }
-    lane_from((ahead + 1) % 4, length);
-    lane_from((ahead + 3) % 4, length);
+      return ssd && (dirty || occupied(cell));
+    });
     return cleaned;
   }
 
@@ -431,9 +424,24 @@ class Cleanup {
 
   /// The whole observation, for every mode but planes.
   template <std::size_t kRoom>
-  void observe(std::span<Obs> obs, const std::uint8_t* cleaned) noexcept {
+  void observe(std::span<Obs> obs, const std::uint8_t* cleaned, const grid::Lit& lit) noexcept {
     const Constants& c = *constants_;
     const grid::Standing agents = s_.agents.standing<kRoom>();
+    if (c.view.centred()) {
+      c.view.centre(obs, agents, [&](auto&& mark) {
+        const auto mark_all = [&](Around plane, std::span<const std::uint16_t> cells) {
+          for (const std::uint16_t cell : cells) mark(plane, cell);
+        };
+        mark_all(kWaterAround, c.water);
+        s_.waste.for_each(c.river.words,
+                          [&](std::size_t site) { mark(kWasteAround, c.river.cell[site]); });
+        s_.apples.for_each(c.orchard.words,
+                           [&](std::size_t site) { mark(kAppleAround, c.orchard.cell[site]); });
+        if (lit.clean) mark_all(kCleanAround, lit.clean->lit());
+        if (lit.fire) mark_all(kFireAround, lit.fire->lit());
+      });
+      return;
+    }
     if (c.view.mode != grid::ObsMode::kFeatures) {
       c.view.draw(obs, c.ground, agents, [&](auto&& paint) {
         s_.waste.for_each(c.river.words,

@@ -15,6 +15,12 @@
 
 namespace ascore {
 
+/// A map with a name of its own.
+struct NamedMap {
+  std::string_view name;  ///< what follows the prefix and a line: "lio7" of "cleanup_lio7"
+  std::span<const std::string_view> rows;
+};
+
 /// What maps of one environment are made of.
 struct MapKind {
   std::string_view prefix;  ///< of map names: "cleanup" names "cleanup_full" and so on
@@ -22,6 +28,7 @@ struct MapKind {
   std::string_view characters;             ///< what a map may hold
   std::pair<int, int> top;                 ///< interior rows that prefix_top keeps
   std::pair<int, int> mid;                 ///< those that prefix_mid keeps; {0, 0} if there is none
+  std::span<const NamedMap> others = {};   ///< maps that are no part of the full one
 };
 
 /// A map that has been read: rows of equal length, and only characters of its kind.
@@ -32,8 +39,8 @@ class GridMap {
   static constexpr int kMaxSide = 64;
 
   /// `given` is a name (prefix_full; prefix_A_B for the interior rows A to B of the full map
-  /// between two rows of wall; prefix_top and prefix_mid for windows of that kind) or, if it holds
-  /// a line break, the map itself.
+  /// between two rows of wall; prefix_top and prefix_mid for windows of that kind; prefix_NAME for
+  /// other maps) or, if it holds a line break, the map itself.
   GridMap(const std::string& given, const MapKind& kind) : given_(given) {
     if (given.find('\n') != std::string::npos) {
       read(given);
@@ -125,6 +132,11 @@ class GridMap {
       for (const std::string_view row : kind.full) add_row(row);
       return;
     }
+    for (const NamedMap& other : kind.others) {
+      if (rest != other.name) continue;
+      for (const std::string_view row : other.rows) add_row(row);
+      return;
+    }
     std::pair<int, int> rows{0, 0};
     if (rest == "top") {
       rows = kind.top;
@@ -136,9 +148,12 @@ class GridMap {
     const int last = static_cast<int>(kind.full.size()) - 2;
     if (rows.first < 1 || rows.second < rows.first || rows.second > last) {
       const std::string prefix(kind.prefix);
+      std::string others;
+      for (const NamedMap& other : kind.others)
+        others += prefix + "_" + std::string(other.name) + ", ";
       throw std::invalid_argument(
           "map = \"" + std::string(name) + "\" is no map; want " + prefix + "_top, " +
-          (kind.mid.first > 0 ? prefix + "_mid, " : "") + prefix + "_full, " + prefix +
+          (kind.mid.first > 0 ? prefix + "_mid, " : "") + prefix + "_full, " + others + prefix +
           "_A_B (rows A to B of the full map, 1 <= A <= B <= " + std::to_string(last) +
           ") or rows of characters with line breaks between them");
     }

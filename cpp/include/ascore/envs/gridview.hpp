@@ -1,5 +1,5 @@
 /// How the grid worlds are observed: planes of bits that a step updates where something changed, or
-/// pictures and short descriptions that it draws anew.
+/// pictures, planes around an agent and short descriptions that it draws anew.
 #pragma once
 
 #include <algorithm>
@@ -42,20 +42,25 @@ inline constexpr std::array<std::array<std::uint8_t, 3>, kFirstAgent + kAgentCol
 }};
 
 /// The observation of one environment. `layers` kinds of things lie on the map (their planes come
-/// first, then one per agent); `num_features` numbers describe it to an agent.
+/// first, then one per agent); `num_features` numbers describe it to an agent; around an agent it
+/// has planes of `things`, besides those that every map has.
 class View {
  public:
   using Obs = std::uint8_t;
 
   template <class Params>
-  View(const Ground& ground, const Params& p, std::size_t layers, std::size_t num_features)
+  View(const Ground& ground, const Params& p, std::size_t layers, std::size_t num_features,
+       std::size_t things)
       : mode(p.obs_mode),
         append_orientation_(p.append_orientation),
+        turns_(p.obs_mode == ObsMode::kCentredTurned),
         cells_(ground.cells),
         agents_(ground.num_agents),
         layers_(layers),
         num_features_(num_features),
-        colour_(ground.cells) {
+        centre_planes_(kFirstThing + things),
+        colour_(ground.cells),
+        centre_(centred() ? Centre(ground, turns_) : Centre()) {
     const auto colour_of = [](char tile) {
       if (tile == '@') return kGrey;
       return tile == 'H' || tile == 'R' || tile == 'S' ? kRiverBrown : kBlack;
@@ -68,6 +73,11 @@ class View {
     return shared ? 1 : static_cast<int>(agents_);
   }
 
+  /// Whether each agent sees the whole map around itself.
+  bool centred() const noexcept {
+    return mode == ObsMode::kCentred || mode == ObsMode::kCentredTurned;
+  }
+
   int obs_size() const noexcept {
     switch (mode) {
       case ObsMode::kPlanes:
@@ -76,6 +86,9 @@ class View {
         return static_cast<int>(3 * cells_ + (append_orientation_ ? 4 * agents_ : 0));
       case ObsMode::kLocal:
         return 3 * kWindow * kWindow;
+      case ObsMode::kCentred:
+      case ObsMode::kCentredTurned:
+        return static_cast<int>(centre_planes_ * centre_.area + (append_orientation_ ? 4 : 0));
       default:
         return static_cast<int>(num_features_);
     }
@@ -134,6 +147,32 @@ class View {
       const std::span<Obs> facing = obs.subspan(3 * cells_);
       std::ranges::fill(facing, Obs{0});
       for (std::size_t i = 0; i < agents_; ++i) facing[4 * i + s.orientation[i]] = 255;
+    }
+  }
+
+  // ---- the map around each agent ----
+
+  /// Planes of what an agent sees around itself that every environment has; its own follow.
+  enum CentredPlane : std::size_t { kSelf, kOthers, kWall, kFirstThing };
+
+  /// Draws the map around every agent: `things(mark)` calls mark(plane, cell) for all that lies on
+  /// the map, planes counted from kFirstThing.
+  template <class Things>
+  void centre(std::span<Obs> obs, Standing s, Things&& things) const noexcept {
+    std::ranges::fill(obs, Obs{0});
+    const std::size_t area = centre_.area;
+    const auto size = static_cast<std::size_t>(obs_size());
+    for (std::size_t i = 0; i < agents_; ++i) {
+      const std::int32_t* const place = centre_.place[turns_ ? s.orientation[i] : 0].data();
+      Obs* const view = obs.data() + i * size;
+      const std::int32_t origin = centre_.middle - place[s.cell[i]];  // of the map, in a plane
+      const auto mark = [=](std::size_t plane, std::size_t cell) {
+        view[plane * area + static_cast<std::size_t>(origin + place[cell])] = 1;
+      };
+      for (std::size_t j = 0; j < agents_; ++j) mark(j == i ? kSelf : kOthers, s.cell[j]);
+      for (const std::uint16_t cell : centre_.walls) mark(kWall, cell);
+      things(mark);
+      if (append_orientation_) view[size - 4 + s.orientation[i]] = 1;
     }
   }
 
@@ -217,12 +256,47 @@ class View {
     }
   }
 
+  /// Where a cell of the map is in a plane around an agent. From any cell the whole map is in
+  /// sight: the plane has 2 H - 1 rows of 2 W - 1, or if it turns as many rows as columns, for the
+  /// longer side.
+  struct Centre {
+    Centre() = default;
+
+    Centre(const Ground& ground, bool turns) {
+      const int longer = std::max(ground.height, ground.width);
+      const int rows = 2 * (turns ? longer : ground.height) - 1;
+      const int cols = 2 * (turns ? longer : ground.width) - 1;
+      area = static_cast<std::size_t>(rows * cols);
+      middle = rows / 2 * cols + cols / 2;
+      // By orientation: how much further in the plane the next row of the map is, and the next
+      // column.
+      const std::array<std::array<int, 2>, 4> steps{
+          {{cols, 1}, {1, -cols}, {-cols, -1}, {-1, cols}}};
+      for (std::size_t o = 0; o < 4; ++o) {
+        for (std::size_t cell = 0; cell < ground.cells; ++cell) {
+          place[o].push_back(ground.row(cell) * steps[o][0] + ground.col(cell) * steps[o][1]);
+        }
+      }
+      for (std::size_t cell = 0; cell < ground.cells; ++cell) {
+        if (ground.tile[cell] == '@') walls.push_back(static_cast<std::uint16_t>(cell));
+      }
+    }
+
+    std::size_t area = 0;
+    int middle = 0;
+    std::array<std::vector<std::int32_t>, 4> place;  ///< by orientation and cell, up to a constant
+    std::vector<std::uint16_t> walls;
+  };
+
   bool append_orientation_;
+  bool turns_;
   std::size_t cells_;
   std::size_t agents_;
   std::size_t layers_;
   std::size_t num_features_;
+  std::size_t centre_planes_;
   std::vector<std::uint8_t> colour_;  ///< of the bare map
+  Centre centre_;
 };
 
 }  // namespace ascore::grid

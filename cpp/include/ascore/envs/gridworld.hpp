@@ -9,6 +9,7 @@
 #include "ascore/envs/gridmap.hpp"
 #include "ascore/envs/gridview.hpp"
 #include "ascore/envs/gridworld/agents.hpp"
+#include "ascore/envs/gridworld/beams.hpp"
 #include "ascore/envs/gridworld/ground.hpp"
 #include "ascore/envs/gridworld/inspect.hpp"
 #include "ascore/envs/gridworld/options.hpp"

@@ -2,11 +2,16 @@
 /// all.
 ///
 /// Rules: "Learning to Cooperate under Private Rewards", section 5.1 (one point per apple, nothing
-/// else), on the map and with the rates of Hughes et al. 2018 and Christoffersen et al. 2023.
+/// else), on the map and with the rates of Hughes et al. 2018 and Christoffersen et al. 2023. With
+/// `fire`, their punishing beam as in eugenevinitsky/sequential_social_dilemma_games,
+/// social_dilemmas/envs/map_env.py (update_map_fire) and agent.py: it costs who fires and whom it
+/// hits, and nothing else happens to them.
 ///
-/// Draws: a reset takes two words per agent (its cell, its orientation); a step num_agents - 1
+/// Draws: a reset takes two words per agent (its cell, its orientation), none if agents start at
+/// fixed places; a step num_agents - 1
 /// words (profile ssd) for who goes first, then one half word for every apple cell without apple
-/// and agent, row by row.
+/// and agent, row by row. Firing takes none: beams change nothing that another beam meets, so whom
+/// they hit is the same in any order.
 #pragma once
 
 #include <algorithm>
@@ -31,6 +36,8 @@ struct HarvestParams {
   std::string map = "harvest_top";
   grid::Profile profile = grid::Profile::kSsd;
   grid::Frame move_frame = grid::Frame::kProfile;
+  bool turns = true;
+  grid::Start start = grid::Start::kRandom;
   int horizon = 100;
   grid::ObsMode obs_mode = grid::ObsMode::kPlanes;
   bool append_orientation = false;
@@ -40,6 +47,10 @@ struct HarvestParams {
   double regrowth_1 = 0.005;
   double regrowth_2 = 0.02;
   double regrowth_3 = 0.05;
+  bool fire = false;
+  double fire_cost = 1;
+  double hit_cost = 50;
+  int beam_length = 5;
 
   template <class Self, class Row>
   static void visit(Self& p, Row&& row) {
@@ -53,6 +64,9 @@ struct HarvestParams {
         "probability that an apple grows in a step beside one apple (of 8 cells)", kRates);
     row("regrowth_2", p.regrowth_2, kChance, "the same beside two apples", kRates);
     row("regrowth_3", p.regrowth_3, kChance, "the same beside three or more", kRates);
+    grid::visit_fire(p, row);
+    row("beam_length", p.beam_length, Range{1, GridMap::kMaxSide},
+        "how many cells ahead firing reaches", kRates);
   }
 
   void check() const {
@@ -112,7 +126,7 @@ class Harvest {
   Spec spec() const noexcept {
     const Params& p = constants_->p;
     return {.name = kName,
-            .action_names = std::span(grid::kActionNames).first(grid::kClean),
+            .action_names = grid::action_names(p.turns, false, p.fire),
             .num_agents = p.num_agents,
             .views = constants_->view.views(),
             .obs_size = constants_->view.obs_size(),
@@ -134,7 +148,7 @@ class Harvest {
       for (const std::uint16_t cell : c.sites.cell) c.view.set(io.obs, kApple, cell, 1);
       c.view.place(io.obs, agents);
     } else {
-      observe(agents, io.obs);
+      observe(agents, io.obs, {});
     }
   }
 
@@ -164,6 +178,7 @@ class Harvest {
 
  private:
   static constexpr std::size_t kApple = 0;  // its plane
+  enum Around : std::size_t { kAppleAround = grid::View::kFirstThing, kFireAround };
   static constexpr std::size_t kAround = 8;
 
   /// What never changes, shared by all copies of an environment.
@@ -174,7 +189,7 @@ class Harvest {
         : p(params),
           ground(map, p),
           sites(map, "A"),
-          view(ground, p, 1, 10 + 2 * ground.num_agents),
+          view(ground, p, 1, 10 + 2 * ground.num_agents, p.fire ? 2 : 1),
           screen(std::max({p.regrowth_1, p.regrowth_2, p.regrowth_3})),
           around(sites.cell.size()) {
       for (std::size_t site = 0; site < sites.cell.size(); ++site) {
@@ -228,10 +243,12 @@ class Harvest {
     c.ground.move(n, rng, io.action, agents);
     eat(n, agents, io);
     if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, agents);
+    grid::Lit lit;
+    if (c.p.fire) fire<grid::kRoom<Count>>(agents, io, lit);
     regrow(n, agents, rng, io.obs);
     c.view.move(n, io.obs, before.data(), agents);
     if (c.p.graph == grid::Graph::kRadius) c.ground.meet(agents, io.neighbours);
-    if (c.view.mode != grid::ObsMode::kPlanes) observe(agents, io.obs);
+    if (c.view.mode != grid::ObsMode::kPlanes) observe(agents, io.obs, lit);
   }
 
   void set_apple(std::size_t site, bool there, std::span<Obs> obs) noexcept {
@@ -286,6 +303,26 @@ class Harvest {
     }
   }
 
+  /// Agents end a lane, except in the profile features.
+  template <std::size_t kRoom>
+  [[gnu::noinline]] void fire(grid::Standing agents, const StepView<Obs>& io,
+                              grid::Lit& lit) const noexcept {
+    const Constants& c = *constants_;
+    const std::int32_t fire = grid::first_beam(c.p.turns);
+    if (std::ranges::find(io.action, fire) == io.action.end()) return;
+    const bool ssd = c.p.profile == grid::Profile::kSsd;
+    const grid::Occupied<kRoom> occupied(c.ground, agents);
+    grid::Beams& beams = lit.fire.emplace(c.ground);
+    for (std::size_t i = 0; i < c.ground.num_agents; ++i) {
+      if (io.action[i] != fire) continue;
+      grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
+        beams.add(cell);
+        return ssd && occupied(cell);
+      });
+    }
+    grid::charge(c.ground, io.action, fire, agents, beams, c.p.fire_cost, c.p.hit_cost, io.reward);
+  }
+
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
   template <class Count>
   [[gnu::always_inline]] inline void regrow(Count n, grid::Standing agents, Rng& rng,
@@ -308,8 +345,17 @@ class Harvest {
   }
 
   /// The whole observation, for every mode but planes.
-  void observe(grid::Standing agents, std::span<Obs> obs) const noexcept {
+  void observe(grid::Standing agents, std::span<Obs> obs, const grid::Lit& lit) const noexcept {
     const Constants& c = *constants_;
+    if (c.view.centred()) {
+      c.view.centre(obs, agents, [&](auto&& mark) {
+        s_.apples.for_each(c.sites.words,
+                           [&](std::size_t site) { mark(kAppleAround, c.sites.cell[site]); });
+        if (!lit.fire) return;
+        for (const std::uint16_t cell : lit.fire->lit()) mark(kFireAround, cell);
+      });
+      return;
+    }
     if (c.view.mode != grid::ObsMode::kFeatures) {
       c.view.draw(obs, c.ground, agents, [&](auto&& paint) {
         s_.apples.for_each(c.sites.words,

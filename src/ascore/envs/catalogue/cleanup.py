@@ -11,6 +11,8 @@ _DEFAULTS = {
     "map": "cleanup_top",
     "profile": "ssd",
     "move_frame": "profile",
+    "turns": True,
+    "start": "random",
     "waste_mode": "scan",
     "horizon": 100,
     "threshold_depletion": 0.4,
@@ -18,8 +20,13 @@ _DEFAULTS = {
     "apple_probability": 0.05,
     "waste_probability": 0.5,
     "beam_length": 5,
+    "fire": False,
 }
-_NOBODY_CLEANS = "exact: no agent cleans, and with 0.4 of the river dirty nothing grows"
+# As published: https://github.com/011235813/lio, lio/env/maps.py and lio/alg/config_ssd_lio.py.
+_LIO = {"horizon": 50, "turns": False, "start": "fixed"}
+_LIO_7 = _LIO | {"map": "cleanup_lio7", "apple_probability": 0.5, "threshold_depletion": 0.6}
+_LIO_10 = _LIO | {"map": "cleanup_lio10", "apple_probability": 0.3}
+_NOBODY_CLEANS = "exact: no agent cleans, and nothing grows beside so dirty a river"
 _CLEANERS = "all clean for 12 steps, then half of them (ssd) or one (features), measured"
 
 
@@ -59,6 +66,9 @@ RECORD = Environment(
             num_agents=4,
             profile="features",
         ),
+        *_anchors((-158.7, 4.2), (55.10, 0.10), fire=True),
+        *_anchors((1.35, 0.05), (32.38, 0.06), **_LIO_7),
+        *_anchors((0.36, 0.03), (27.44, 0.06), **_LIO_10),
     ),
     twin="ascore.reference.cleanup:Cleanup",
     scripted="ascore.scripted.cleanup",

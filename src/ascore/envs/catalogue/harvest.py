@@ -11,10 +11,13 @@ _DEFAULTS = {
     "map": "harvest_top",
     "profile": "ssd",
     "move_frame": "profile",
+    "turns": True,
+    "start": "random",
     "horizon": 100,
     "regrowth_1": 0.005,
     "regrowth_2": 0.02,
     "regrowth_3": 0.05,
+    "fire": False,
 }
 _GREEDY = "all walk to the nearest apple, measured"
 _HALF = "apples with fewer than two others around are spared until half-time, measured"
@@ -56,6 +59,7 @@ RECORD = Environment(
         *_anchors((25.82, 0.09), (59.55, 0.04), (80.54, 0.11), (94.88, 0.13), num_agents=4),
         *_anchors((43.79, 0.09), (59.02, 0.04), (74.96, 0.10), (90.39, 0.13), num_agents=8),
         *_anchors((14.49, 0.09), (116.27, 0.18), map="harvest_full"),
+        *_anchors((-70.7, 4.1), (60.04, 0.05), (74.93, 0.12), (80.42, 0.13), fire=True),
     ),
     twin="ascore.reference.harvest:Harvest",
     scripted="ascore.scripted.harvest",

@@ -9,6 +9,7 @@ import numpy as np
 
 from ascore.render.canvas import (
     BEAM,
+    FIRE,
     FLOOR,
     INK,
     LINE,
@@ -52,10 +53,22 @@ def draw_ripples(canvas: Canvas, left: float, top: float, side: float) -> None:
 
 
 def draw_beam(canvas: Canvas, left: float, top: float, side: float) -> None:
-    """Draws a beam that leaves the ground around it visible."""
-    inset = 0.17 * side
+    """Draws a beam that cleans and leaves the ground around it visible."""
+    _draw_light(canvas, left, top, side, BEAM, 0.17)
+
+
+def draw_fire(canvas: Canvas, left: float, top: float, side: float) -> None:
+    """Draws a beam that punishes, smaller, so that one that cleans shows behind it."""
+    _draw_light(canvas, left, top, side, FIRE, 0.3)
+
+
+def _draw_light(
+    canvas: Canvas, left: float, top: float, side: float, colour: Colour, share: float
+) -> None:
+    inset = share * side
     width = side - 2 * inset
-    canvas.rectangle(left + inset, top + inset, width, width, mix(BEAM, PAPER, 0.5), None, 0, inset)
+    light = mix(colour, PAPER, 0.5)
+    canvas.rectangle(left + inset, top + inset, width, width, light, None, 0, inset)
 
 
 # Moves of agents that turn are relative to where they face.
@@ -101,14 +114,19 @@ class GridScene:
             entries.append(Entry(words, _ground_icon(colour, ripples=name == "stream")))
         entries.append(Entry("floor", _ground_icon(FLOOR)))
         if self.has_waste:
-            entries.append(Entry("reach of a clean beam", _beam_icon))
+            entries.append(Entry("reach of a clean beam", _light_icon(draw_beam)))
+        if self.params.get("fire"):
+            entries.append(Entry("reach of fire", _light_icon(draw_fire)))
         return entries
 
     def draw(self, canvas: Canvas, left: float, top: float, state: State, acts: Acts) -> None:
         """Draws grounds, beams, things and agents."""
         side = self.cells.side
         canvas.rectangle(left, top, self.width, self.height, LINE)
-        lit = self._lit(state, acts)
+        lights = [
+            (self._lit(state, acts, act), draw)
+            for act, draw in (("clean", draw_beam), ("fire", draw_fire))
+        ]
         company = by_cell(state["agents"])
         for row in range(self.cells.rows):
             for column in range(self.cells.columns):
@@ -123,8 +141,9 @@ class GridScene:
                 self.cells.tile(canvas, left, top, row, column, ground)
                 if ground == STREAM:
                     draw_ripples(canvas, x, y, side)
-                if (row, column) in lit:
-                    draw_beam(canvas, x, y, side)
+                for lit, draw_light in lights:
+                    if (row, column) in lit:
+                        draw_light(canvas, x, y, side)
         for name, draw in (("waste", draw_waste), ("apples", draw_apple)):
             for row, column in np.argwhere(state[name]).tolist() if name in state else ():
                 if (row, column) not in company:
@@ -138,16 +157,16 @@ class GridScene:
                 if name in state and state[name][row, column]:  # shown in the corner
                     draw(canvas, x, y, 0.42 * side)
 
-    def _lit(self, state: State, acts: Acts) -> set[tuple[int, int]]:
-        """Cells that the beams of cleaning agents reach; walls and agents block a beam."""
+    def _lit(self, state: State, acts: Acts, kind: str) -> set[tuple[int, int]]:
+        """Cells that the beams of agents with this act reach; walls and agents block a beam."""
         lit: set[tuple[int, int]] = set()
-        if acts is None or not self.has_waste:
+        if acts is None or kind not in acts:
             return lit
         company = by_cell(state["agents"])
         through = self.params["profile"] == "features"  # agents there let a beam pass
         reach = self.params["beam_length"]
         for agent, act in enumerate(acts):
-            if act != "clean":
+            if act != kind:
                 continue
             row, column = state["agents"][agent].tolist()
             facing = int(state["orientation"][agent])
@@ -172,9 +191,12 @@ class GridScene:
         return inside and not state["walls"][row, column]
 
 
-def _beam_icon(canvas: Canvas, left: float, top: float, side: float) -> None:
-    canvas.rectangle(left + 1, top + 1, side - 2, side - 2, FLOOR, LINE)
-    draw_beam(canvas, left, top, side)
+def _light_icon(draw: Icon) -> Icon:
+    def draw_both(canvas: Canvas, left: float, top: float, side: float) -> None:
+        canvas.rectangle(left + 1, top + 1, side - 2, side - 2, FLOOR, LINE)
+        draw(canvas, left, top, side)
+
+    return draw_both
 
 
 def _agent_icon(canvas: Canvas, left: float, top: float, side: float) -> None:

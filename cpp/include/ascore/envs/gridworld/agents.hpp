@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -14,6 +15,7 @@ namespace ascore::grid {
 
 enum Direction : std::uint8_t { kUp, kRight, kDown, kLeft };
 
+/// What agents do, in this order: beams come last, and agents that do not turn lack the two turns.
 enum Action : std::int32_t {
   kMoveLeft,
   kMoveRight,
@@ -25,8 +27,28 @@ enum Action : std::int32_t {
   kClean,
 };
 
-inline constexpr std::array<std::string_view, 8> kActionNames{
-    "left", "right", "up", "down", "stay", "turn_clockwise", "turn_counterclockwise", "clean"};
+/// Most actions that agents have.
+inline constexpr std::size_t kMaxActions = 9;
+
+/// The first action that is no move and no turn.
+constexpr std::int32_t first_beam(bool turns) noexcept {
+  return turns ? kTurnCounterclockwise + 1 : kStay + 1;
+}
+
+/// Names of the actions.
+inline std::span<const std::string_view> action_names(bool turns, bool clean, bool fire) noexcept {
+  using List = std::array<std::string_view, kMaxActions>;
+  static constexpr List kTurning{
+      "left",  "right", "up", "down", "stay", "turn_clockwise", "turn_counterclockwise",
+      "clean", "fire"};
+  static constexpr List kStraight{"left", "right", "up", "down", "stay", "clean", "fire"};
+  static constexpr List kTurningOnly{
+      "left", "right", "up", "down", "stay", "turn_clockwise", "turn_counterclockwise", "fire"};
+  static constexpr List kStraightOnly{"left", "right", "up", "down", "stay", "fire"};
+  const List& list = clean ? (turns ? kTurning : kStraight) : turns ? kTurningOnly : kStraightOnly;
+  const auto beams = static_cast<std::size_t>(clean) + static_cast<std::size_t>(fire);
+  return std::span(list).first(static_cast<std::size_t>(first_beam(turns)) + beams);
+}
 
 /// Where agents are and which way they face, wherever it is kept: what a step reads and writes.
 struct Standing {

@@ -34,15 +34,17 @@ class Ground {
         graph(p.graph),
         radius(p.neigh_radius),
         metric(p.neigh_metric),
+        start(p.start),
         tile(map.cells()),
         next_(cells) {
     const bool egocentric = p.move_frame == Frame::kEgo ||
                             (p.move_frame == Frame::kProfile && p.profile == Profile::kSsd);
-    for (std::size_t a = 0; a < kActionNames.size(); ++a) {
+    for (std::size_t a = 0; a < kMaxActions; ++a) {
       for (std::size_t o = 0; o < 4; ++o) {
         const std::size_t forward = egocentric ? o : 0;
+        const std::size_t turn = p.turns ? kTurn[a] : 0;
         effect_[a][o] = {static_cast<std::uint8_t>(a < kStay ? (kBase[a] + forward) % 4 : kNowhere),
-                         static_cast<std::uint8_t>((o + kTurn[a]) % 4)};
+                         static_cast<std::uint8_t>((o + turn) % 4)};
       }
     }
     for (int row = 0; row < height; ++row) {
@@ -74,9 +76,14 @@ class Ground {
   int row(std::size_t cell) const noexcept { return static_cast<int>(cell) / width; }
   int col(std::size_t cell) const noexcept { return static_cast<int>(cell) % width; }
 
-  /// Every agent on a spawn cell of its own, facing anywhere.
+  /// Every agent on a spawn cell of its own.
   void place(Rng& rng, Agents& agents) const noexcept {
     const Standing s = agents.standing();
+    if (start == Start::kFixed) {
+      std::copy_n(spawns.rbegin(), num_agents, s.cell);
+      std::fill_n(s.orientation, num_agents, std::uint8_t{kUp});
+      return;
+    }
     Cells<kMaxCells> storage;
     std::size_t free = spawns.size();
     std::copy_n(spawns.begin(), free, storage.begin());
@@ -182,6 +189,7 @@ class Ground {
   Graph graph;
   int radius;
   Metric metric;
+  Start start;
   std::string tile;  ///< the map, one character per cell
   std::vector<std::uint16_t> spawns;
 
@@ -194,7 +202,7 @@ class Ground {
 
   static constexpr std::size_t kNowhere = 4;
   static constexpr std::array<std::size_t, 4> kBase{kLeft, kRight, kUp, kDown};
-  static constexpr std::array<std::uint8_t, 8> kTurn{0, 0, 0, 0, 0, 1, 3, 0};
+  static constexpr std::array<std::uint8_t, kMaxActions> kTurn{0, 0, 0, 0, 0, 1, 3};
 
   /// `move` in the profile ssd. Targets are put together in registers: a vector read from where its
   /// parts were just written, which is what compilers make of arrays, waits for memory.
@@ -224,7 +232,7 @@ class Ground {
   /// The cell next to a cell, by direction and kNowhere; padded, so that indices are shifts.
   std::vector<std::array<std::uint16_t, 8>> next_;
   /// By action and orientation. Tables and no branches: actions cannot be predicted.
-  std::array<std::array<Effect, 4>, kActionNames.size()> effect_{};
+  std::array<std::array<Effect, 4>, kMaxActions> effect_{};
 };
 
 }  // namespace ascore::grid

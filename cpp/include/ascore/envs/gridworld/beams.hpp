@@ -1,0 +1,112 @@
+/// Beams: three lanes of cells side by side, which clean or punish.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "ascore/envs/gridworld/agents.hpp"
+#include "ascore/envs/gridworld/ground.hpp"
+
+namespace ascore::grid {
+
+/// Who is on a cell, for beams: all of few agents are asked, of a crowd cells are looked up.
+template <std::size_t kRoom>
+class Occupied {
+ public:
+  Occupied(const Ground& ground, Standing agents) noexcept : ground_(ground), agents_(agents) {
+    if constexpr (kRoom > kMaxAgents) {
+      taken_.fill(false);
+      for (std::size_t i = 0; i < ground.num_agents; ++i) taken_[agents.cell[i]] = true;
+    }
+  }
+
+  bool operator()(std::size_t cell) const noexcept {
+    if constexpr (kRoom > kMaxAgents) return taken_[cell];
+    return ground_.occupied(agents_, cell);
+  }
+
+ private:
+  const Ground& ground_;
+  Standing agents_;
+  std::array<bool, kRoom <= kMaxAgents ? 1 : kRoom> taken_;
+};
+
+/// Calls `meet(cell)` along the three lanes of agent i's beam; a lane ends at a wall, at the edge
+/// of the map, and where `meet` returns true.
+///
+/// Profile ssd: the middle lane begins ahead of the agent and the others beside it. Features: all
+/// begin at the height of the agent and are a cell longer.
+template <class Meet>
+[[gnu::always_inline]] inline void beam(const Ground& ground, Standing agents, std::size_t i,
+                                        int length, Meet&& meet) noexcept {
+  const bool ssd = ground.profile == Profile::kSsd;
+  const std::size_t at = agents.cell[i];
+  const std::size_t ahead = agents.orientation[i];
+  const int cells = ssd ? length : length + 1;
+  const auto lane = [&](std::size_t cell) {
+    for (int left = cells;;) {
+      if (meet(cell)) return;
+      if (--left == 0 || !ground.open(cell, ahead)) return;
+      cell = ground.next(cell, ahead);
+    }
+  };
+  const auto lane_from = [&](std::size_t direction) {
+    if (ground.open(at, direction)) lane(ground.next(at, direction));
+  };
+  if (ssd) {
+    lane_from(ahead);
+  } else {
+    lane(at);
+  }
+  lane_from((ahead + 1) % 4);
+  lane_from((ahead + 3) % 4);
+}
+
+/// Cells that beams of one kind are on, in one step.
+class Beams {
+ public:
+  explicit Beams(const Ground& ground) noexcept {
+    std::fill_n(on_.begin(), ground.cells, std::uint16_t{0});
+  }
+
+  void add(std::size_t cell) noexcept {
+    if (on_[cell]++ == 0) lit_[count_++] = static_cast<std::uint16_t>(cell);
+  }
+
+  /// How many beams are on a cell.
+  int on(std::size_t cell) const noexcept { return on_[cell]; }
+
+  /// Cells with a beam or more.
+  std::span<const std::uint16_t> lit() const noexcept { return {lit_.data(), count_}; }
+
+ private:
+  std::array<std::uint16_t, kMaxCells> on_;
+  Cells<kMaxCells> lit_;
+  std::size_t count_ = 0;
+};
+
+/// What a step's beams were on; nothing of a kind that nobody asks about.
+struct Lit {
+  std::optional<Beams> clean;
+  std::optional<Beams> fire;
+};
+
+/// Takes from the rewards what firing and being hit cost. Every beam hits an agent once, whoever
+/// else hits it, and never who fires it. Nobody is moved, held or sent away.
+inline void charge(const Ground& ground, std::span<const std::int32_t> action, std::int32_t fire,
+                   Standing agents, const Beams& beams, double fire_cost, double hit_cost,
+                   std::span<float> reward) noexcept {
+  const bool own = ground.profile == Profile::kFeatures;  // covers the cell it comes from
+  for (std::size_t i = 0; i < ground.num_agents; ++i) {
+    const bool fires = action[i] == fire;
+    const int hits = beams.on(agents.cell[i]) - (fires && own ? 1 : 0);
+    const double paid = (fires ? fire_cost : 0.0) + hit_cost * hits;
+    reward[i] = static_cast<float>(static_cast<double>(reward[i]) - paid);
+  }
+}
+
+}  // namespace ascore::grid
