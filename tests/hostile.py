@@ -1,10 +1,10 @@
-"""A harness of hostility: kills, full disks, damaged and mutated files, two writers, leaks.
+"""A harness of hostility: kills, full disks, damaged and mutated files, writers, leaks, parties.
 
     python -m tests.hostile --kills 200 --damaged 500 --mutated 100000 --disks 50 --writers 20
 
 Prints how many attacks of each kind were tried, survived, refused in one line, and lost, and ends
 with status 1 if anything was lost. The same seed makes the same attacks, but for the moments of
-kills. Needs Linux.
+kills. Needs Linux, and for parties the extra of that name.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+import hostile_parties
 import hostility
 
 ATTACKS = {
@@ -26,6 +27,7 @@ ATTACKS = {
     "disks": (hostility.full_disks, 10),
     "writers": (hostility.two_writers, 5),
     "leaks": (hostility.leaks, 40),
+    "parties": (hostile_parties.parties, 20),
 }
 """By option: the attack, and how many of it there are when nobody says."""
 

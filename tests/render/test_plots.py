@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from made_runs import made_run
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import ascore
@@ -211,6 +212,20 @@ def test_an_axis_shows_what_counts_and_says_what_it_cuts(tmp_path: Path) -> None
     assert -250 < low < -180  # selfish play
     assert -14 < high < 10
     assert "\N{UPWARDS ARROW} from \N{MINUS SIGN}802" in texts(axes.figure)
+
+
+def test_a_dip_in_mid_run_is_on_the_axis() -> None:
+    """Only what comes before a curve has first come near its end is cut."""
+    dip = [47.2] * 4 + [44.4] * 2 + [46.0, 47.5, 48.0, 48.8]
+    axes, curve = Figure().add_subplot(), np.array(dip)
+    charts.show_what_counts(axes, [curve], {})
+    low, high = axes.get_ylim()
+    assert low < 44.4 < 48.8 < high < 50
+    assert not axes.texts
+    charts.show_what_counts(axes, [np.append([-30.0, -30.0, 48.0], curve)], {})
+    low, high = axes.get_ylim()
+    assert 40 < low < 44.4
+    assert [text.get_text() for text in axes.texts] == ["\N{UPWARDS ARROW} from \N{MINUS SIGN}30"]
 
 
 def test_several_environments_have_a_panel_each(tmp_path: Path) -> None:

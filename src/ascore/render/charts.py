@@ -146,7 +146,8 @@ def show_what_counts(
     """Sets the vertical axis so that final returns and anchors can be told apart.
 
     The last part of every curve and the anchors are on it, except random play, which may be far
-    off. Where curves begin far away the axis is cut, and an arrow says where they begin.
+    off. Where curves begin far away the axis is cut, and an arrow says where they begin; what
+    comes after a curve has first come there is on it.
 
     Args:
         axes: panel.
@@ -162,6 +163,12 @@ def show_what_counts(
     low, high = min(needed), max(needed)
     whole = [*needed, *(float(value) for c in curves for value in (c.min(), c.max()))]
     span = max(high - low, 1e-3 * max(abs(high), abs(low), 1e-9))
+    later = []
+    for curve in curves:
+        far = not low - span <= curve[0] <= high + span
+        later.append(curve[((curve >= low) & (curve <= high)).argmax() :] if far else curve)
+    low, high = min(low, *map(np.min, later)), max(high, *map(np.max, later))
+    span = max(span, high - low)
     if max(whole) - min(whole) <= MOST_CUT * span:
         low, high = min(whole), max(whole)
     else:
