@@ -321,8 +321,8 @@ def test_a_key_that_changes_nothing_beside_another_is_told(
         assert weights(algorithm=name, **makes, **{key: value}) == usual, key
         config = base.replace(**{key: value})
         shown = str(value).lower() if isinstance(value, bool) else value
-        told = f"{key} = {shown} changes nothing: {reason}"
-        assert unread(config, [name], [key]) == [told]
+        sentence = f"{key} = {shown} changes nothing: {reason}"
+        assert unread(config, [name], [key]) == [sentence]
         assert effective(config) == effective(base)
 
 

@@ -155,7 +155,7 @@ class Attacked(Office):
             return [f"{name}: {error}"]
         lines = (folder / "metrics.jsonl").read_text().splitlines()
         updates = [json.loads(line)["update"] for line in lines]
-        found = {
+        problems = {
             "its log has no start": "start" not in events,
             "updates do not ascend": updates != sorted(set(updates)),
             "its end was not saved": saved.update != updates[-1],
@@ -163,7 +163,7 @@ class Attacked(Office):
                 np.isfinite(x).all() for x in saved.arrays.values() if x.dtype.kind == "f"
             ),
         }
-        return [f"{name}: {what}" for what, is_so in found.items() if is_so]
+        return [f"{name}: {what}" for what, is_so in problems.items() if is_so]
 
 
 ATTACKS: tuple[Callable[[Attacked], str], ...] = (
