@@ -146,6 +146,7 @@ def having(**values: Any) -> Callable[[list[dict[str, Any]]], str]:
         (having(name=3), "is damaged"),
         (having(episodes="many"), "is damaged"),
         (having(episodes=True), "is damaged"),
+        (having(episodes=0), "is damaged"),
         (having(config=[]), "is damaged"),
         (having(config={"actor_lr": float("nan")}), "NaN, which is no number"),
         (having(config={"envs": 3}), "unknown key 'envs'"),
@@ -198,18 +199,37 @@ def test_a_sweep_stays_in_its_folder_wherever_an_environment_goes(
 def test_a_key_that_an_algorithm_does_not_read_is_not_set_for_it() -> None:
     base = Config.preset("predation")
     weights = {"penalty_weight": [1.0, 3.0], "gamma": [0.5, 0.9]}
-    made = sweeps.grid(base, ["as", "ippo"], weights, [4], 0)
+    made = sweeps.grid(base, ["as", "ippo"], weights, [4], 1)
     assert [cell.name for cell in made if cell.config.algorithm == "ippo"] == [
         "ippo/gamma=0.5/s4",
         "ippo/gamma=0.9/s4",
     ]
     assert len(made) == 6
     assert all(cell.config.penalty_weight == base.penalty_weight for cell in made[4:])
-    alone = sweeps.grid(base, ["ippo"], weights, [4], 0)  # nobody reads it: the user is told
+    alone = sweeps.grid(base, ["ippo"], weights, [4], 1)  # nobody reads it: the user is told
     assert {cell.config.penalty_weight for cell in alone} == {1.0}
-    own = sweeps.grid(base, ["ia", "as"], {"algorithm.alpha": [1.0, 5.0]}, [4], 0)
+    own = sweeps.grid(base, ["ia", "as"], {"algorithm.alpha": [1.0, 5.0]}, [4], 1)
     assert [cell.name for cell in own] == [
         "ia/algorithm.alpha=1.0/s4",
         "ia/algorithm.alpha=5.0/s4",
         "as/s4",
     ]
+
+
+@pytest.mark.parametrize("command", ["sweep predation", "reproduce fig7"])
+def test_tables_of_evaluations_need_some(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main([*command.split(), "--evaluate", "0", "--out", str(out)]) == 1
+    assert "evaluate = 0 is not allowed" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_what_a_key_changes_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    settings = "--set episodes=16 --set graph=ring --seeds 0,1 --workers 1 --evaluate 1"
+    argv = ["sweep", "predation", "--algorithm", "ippo", *settings.split()]
+    assert main([*argv, "--out", str(tmp_path / "out")]) == 0
+    err = capfd.readouterr().err
+    assert err.count("graph = ring changes nothing") == 1, err
+    assert "Warning" not in err

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ascore.config import Config
-from ascore.errors import ConfigError, RunError
+from ascore.errors import AscoreWarning, ConfigError, RunError
 from ascore.experiments.places import place, require_names
 from ascore.reading import JSON_LIMIT, read_regular, reason, strict_json
 from ascore.runs.evaluation import evaluate
@@ -34,12 +35,23 @@ class Cell:
     Attributes:
         name: path of its folder relative to the folder of all runs, such as "tuned/exchange/as/s0".
         config: configuration of the training; one thread, because workers share the machine.
-        episodes: number of evaluation episodes after training.
+        episodes: number of evaluation episodes after training, at least 1.
+
+    Raises:
+        ConfigError: `episodes` is less.
     """
 
     name: str
     config: Config
     episodes: int
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            message = (
+                f"evaluate = {self.episodes} is not allowed where tables are made of evaluations; "
+                "it must be at least 1"
+            )
+            raise ConfigError(message)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -58,7 +70,8 @@ class Cell:
                 message = f"a cell of {origin} has no {key!r}; write the list again"
                 raise ConfigError(message)
         name, config, episodes = (values[key] for key in keys)
-        if not isinstance(name, str) or not isinstance(config, dict) or type(episodes) is not int:
+        counted = type(episodes) is int and episodes > 0
+        if not isinstance(name, str) or not isinstance(config, dict) or not counted:
             message = f"a cell of {origin} is damaged: {values!s:.80}; write the list again"
             raise ConfigError(message)
         return cls(name, Config.from_dict(config, origin), episodes)
@@ -158,7 +171,9 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
         if started:
             run = resume(folder, report=report, stop=stop)
         else:
-            run = train(cell.config, folder, report=report, stop=stop)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", AscoreWarning)  # the command has told them once
+                run = train(cell.config, folder, report=report, stop=stop)
         if not (folder / "summary.json").exists():
             return pool.STOPPED
         outcome = {**run.summary, "peak_memory": peak_memory()}

@@ -15,13 +15,14 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
-from ascore.errors import AscoreError
+from ascore.errors import AscoreError, AscoreWarning
 from ascore.runtime.processors import usable_processors
 from ascore.runtime.progress import Progress
 
@@ -195,7 +196,7 @@ def _listen(connection: Connection, worker: _Worker, progress: Progress) -> bool
         return False
     if kind == "update":
         progress.update(worker.name, *content)
-    elif kind == "fault":
+    elif kind == "told":
         print(f"{worker.name}: {content}", file=sys.stderr, flush=True)
     else:
         worker.outcome = Outcome(worker.name, kind, **content)
@@ -255,6 +256,17 @@ def _work(
         with contextlib.suppress(OSError):
             connection.send((kind, content | spent))
 
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        """Leaves this package's warnings to the pool; others are printed here."""
+        if not issubclass(category, AscoreWarning):
+            shown(message, category, *where, **more)
+            return
+        with contextlib.suppress(OSError):
+            connection.send(("told", str(message)))
+
+    warnings.showwarning = show
     try:
         result = work(task, report, stop)
         if isinstance(result, str) and result == STOPPED:
@@ -265,5 +277,5 @@ def _work(
         send("failed", reason=str(error))
     except Exception as error:  # a bug: the pool prints the traceback
         with contextlib.suppress(OSError):
-            connection.send(("fault", traceback.format_exc()))
+            connection.send(("told", traceback.format_exc()))
         send("failed", reason=f"{type(error).__name__}: {error}")
