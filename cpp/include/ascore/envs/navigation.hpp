@@ -139,12 +139,13 @@ class Navigation {
   explicit Navigation(const Params& params)
       : p_(params),
         n_(static_cast<std::size_t>(p_.num_agents)),
+        view_(view(p_)),
         square_(p_.size, p_.num_agents),
         s_{.agents = Cells(n_), .landmarks = Cells(n_)} {}
 
   Spec spec() const noexcept {
-    const bool nearest = p_.obs_mode == Params::ObsMode::kNearest;
-    const bool shared = !nearest && p_.obs_order == Params::ObsOrder::kGlobal;
+    const bool nearest = view_ == View::kNearest;
+    const bool shared = view_ == View::kShared;
     const bool pairs = n_ <= kMaxAgents || !(shared || nearest);
     return {.name = kName,
             .action_names = kActionNames,
@@ -197,6 +198,14 @@ class Navigation {
   }
 
  private:
+  /// What is observed: one view, or one per agent of all or of the nearest.
+  enum class View : std::uint8_t { kShared, kOwn, kNearest };
+
+  static View view(const Params& p) noexcept {
+    if (p.obs_mode == Params::ObsMode::kNearest) return View::kNearest;
+    return p.obs_order == Params::ObsOrder::kGlobal ? View::kShared : View::kOwn;
+  }
+
   /// Where the pieces are: the same in all loops of a step.
   struct Pieces {
     Cell* agents;
@@ -257,18 +266,18 @@ class Navigation {
   }
 
   void observe(const Pieces& pieces, std::span<Obs> obs) const noexcept {
-    if (p_.obs_mode == Params::ObsMode::kNearest) {
-      observe_nearest(pieces, obs.data());
-      return;
-    }
     float* to = obs.data();
     const auto put = [&](Cell cell) { to = square_.observe(to, cell); };
     const std::size_t n = n_;
     const Cell* const agents = pieces.agents;
     const Cell* const landmarks = pieces.landmarks;
-    if (p_.obs_order == Params::ObsOrder::kGlobal) {
+    if (view_ == View::kShared) {
       for (std::size_t i = 0; i < n; ++i) put(agents[i]);
       for (std::size_t i = 0; i < n; ++i) put(landmarks[i]);
+      return;
+    }
+    if (view_ == View::kNearest) {
+      observe_nearest(pieces, to);
       return;
     }
     const auto put_both = [&](std::size_t i) {
@@ -299,6 +308,7 @@ class Navigation {
 
   Params p_;
   std::size_t n_;
+  View view_;
   square::Square square_;
   State s_;
 };
