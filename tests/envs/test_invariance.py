@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from cases import case
 from numpy.typing import NDArray
 
 import ascore
+from ascore.runtime.processors import usable_processors
 
 COMPILED: dict[str, Any] = {name: row.core for name, row in ascore.ENVIRONMENTS.items()}
 NAMES = sorted(COMPILED)
@@ -56,6 +58,12 @@ def play(name: str, num_envs: int, **options: Any) -> Trajectory:
     return advance(env)
 
 
+@functools.cache
+def played_by_one(name: str) -> Trajectory:
+    """64 environments, stepped by one thread."""
+    return play(name, 64, num_threads=1)
+
+
 def rows(trajectory: Trajectory, first: int, last: int) -> Trajectory:
     return {buffer: array[:, first:last] for buffer, array in trajectory.items()}
 
@@ -71,7 +79,7 @@ def assert_same(ours: Trajectory, theirs: Trajectory) -> None:
 @pytest.mark.parametrize("num_envs", [1, 5, 64])
 @pytest.mark.parametrize("name", NAMES)
 def test_threads_and_batch_size_change_nothing(name: str, num_envs: int, threads: int) -> None:
-    whole = play(name, 64, num_threads=1)
+    whole = played_by_one(name)
     assert whole["episode"].max() >= 3
     assert make(name, num_envs, num_threads=threads).num_threads == min(threads, num_envs)
     assert_same(play(name, num_envs, num_threads=threads), rows(whole, 0, num_envs))
@@ -79,10 +87,12 @@ def test_threads_and_batch_size_change_nothing(name: str, num_envs: int, threads
 
 @pytest.mark.parametrize("name", NAMES)
 def test_automatic_threads_change_nothing(name: str) -> None:
-    # Large enough that more than one thread is worth it.
+    num_envs = 1
+    while usable_processors() > 1 and make(name, num_envs).num_threads == 1:
+        num_envs *= 2  # until more than one thread is worth it
     outcomes = []
     for threads in (0, 1):
-        env = make(name, 20_000, num_threads=threads)
+        env = make(name, num_envs, num_threads=threads)
         env.reset()
         outcomes.append(advance(env, steps=3))
     assert_same(*outcomes)
@@ -92,7 +102,7 @@ def test_automatic_threads_change_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_first_env_picks_rows_of_a_larger_batch(name: str, first_env: int) -> None:
     part = play(name, 4, first_env=first_env)
-    assert_same(part, rows(play(name, 64), first_env, first_env + 4))
+    assert_same(part, rows(played_by_one(name), first_env, first_env + 4))
 
 
 @pytest.mark.parametrize("threads", [1, 3])

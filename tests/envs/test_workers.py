@@ -20,6 +20,7 @@ import torch
 from python_envs import Barn
 
 import ascore
+from ascore.cli import main
 from ascore.config import Config
 from ascore.envs.adapters import channel, process
 from ascore.envs.adapters.workers import WorkersCore
@@ -296,7 +297,7 @@ def test_pytorch_has_as_many_threads_there(tmp_path: Path, monkeypatch: pytest.M
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        with of(2, "thinking:Thinking") as env:
+        with of(1, "thinking:Thinking") as env:
             np.testing.assert_array_equal(env.reset()[0], np.float32(0.03))
     finally:
         torch.set_num_threads(before)
@@ -426,7 +427,9 @@ def test_a_run_goes_on_after_a_failure(how: str, tmp_path: Path) -> None:
     assert parameters_of(run.path) == parameters_of(whole.path)
 
 
-def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
+def test_the_command_line_says_it_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = [
         sys.executable, "-m", "ascore", "train", HAUNTED, "--env-workers", "2", "--num-envs", "5",
         "--env-param", "how=kill", "--env-param", f"cursed={episode_seed(0, 3, 1)}",
@@ -438,10 +441,11 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     command[command.index("how=kill")] = "how=raise"
     command[command.index("--out") + 1] = str(tmp_path / "other")
-    done = subprocess.run(command, cwd=SUPPORT, capture_output=True, text=True,
-                          env={**os.environ, "ASCORE_DEBUG": "1"})  # fmt: skip
-    assert "in haunt" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("ascore: step(")
+    monkeypatch.setenv("ASCORE_DEBUG", "1")
+    assert main(command[3:]) == 1
+    printed = capsys.readouterr().err
+    assert "in haunt" in printed
+    assert printed.splitlines()[-1].startswith("ascore: step(")
 
 
 # ---- the end ---------------------------------------------------------------------------------
