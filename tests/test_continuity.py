@@ -267,7 +267,12 @@ RUNS, POLICIES = sorted(EXPECTED["runs"]), sorted(EXPECTED["policies"])
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that this file has written as a program."""
-    folder = tmp_path_factory.mktemp("continuity")
+    from shared import shared  # not where this file runs as a program
+
+    return shared(tmp_path_factory, "continuity", run_as_program)
+
+
+def run_as_program(folder: Path) -> None:
     warnings = ["-W", "error", "-W", f"ignore:{RENAMED}"]
     process = subprocess.run(
         [sys.executable, *warnings, __file__, str(FIXTURES), str(folder)],
@@ -275,7 +280,6 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True, text=True,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
-    return folder
 
 
 @pytest.fixture(scope="module")

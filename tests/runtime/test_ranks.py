@@ -19,6 +19,7 @@ import pytest
 import rank_program
 import torch
 from lines import without_waiting
+from shared import shared
 
 import ascore
 from ascore.config import Config
@@ -170,7 +171,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     All cases with one, two and four ranks; stopped and resumed runs beside uninterrupted ones.
     """
-    out = tmp_path_factory.mktemp("ranks")
+    return shared(tmp_path_factory, "ranks", run_all)
+
+
+def run_all(out: Path) -> None:
     jobs: list[dict[str, Any]] = [
         {"job": "updates", "name": name, "keys": {**KEYS, **keys}, "count": UPDATES}
         for name, keys in {**CASES, **SPLIT}.items()
@@ -196,7 +200,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     others = [{"job": "agree"}, {"job": "disagree"}]
     others += [{"job": "resume", "name": name} for name in ("more", "split-more")]
     launch(4, [*four, *others], out)
-    return out
 
 
 def compare(results: Path, name: str, ranks: int) -> None:
