@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pybind11
 import pytest
 from policies import STATES, random_policy, states
+from shared import shared
 
 import ascore
 from ascore.cli import main
@@ -36,10 +37,7 @@ HERE = Path(__file__).resolve().parent
 STEPS = 150
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the compiled programs."""
-    folder = tmp_path_factory.mktemp("embedding")
+def build(folder: Path) -> None:
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     for command in (
         [
@@ -60,7 +58,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             text=True,
         )
         assert done.returncode == 0, done.stdout
-    return folder
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the compiled programs."""
+    return shared(tmp_path_factory, "embedding", build)
 
 
 INCLUDE = HERE.parent / "cpp/include"
