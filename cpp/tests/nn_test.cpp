@@ -130,22 +130,26 @@ TEST_CASE("values are those of the networks by their definition, on every instru
   for (const std::string& set : instruction_sets()) {
     for (const int rows : {1, 5, 96, 97, 800}) {
       for (const int every : {1, 40}) {  // dense, and nearly all zeros
-        Agents agents(2, 3, {33, 7}, 45);
-        Engine engine(agents.actors, agents.stack(true), agents.stack(false), 1, set);
-        const auto obs = bytes(rows, 45, every);
-        std::vector<float> out(static_cast<std::size_t>(2 * rows));
-        engine.values({.bytes = obs.data(), .scale = 0.5F, .size = 45}, rows, 0, 2, out.data());
-        for (int i = 0; i < 2; ++i) {
-          for (int r = 0; r < rows; ++r) {
-            std::vector<double> x;
-            for (int k = 0; k < 45; ++k) {
-              x.push_back(0.5 * obs[static_cast<std::size_t>(r * 45 + k)]);
+        for (const int views : {1, 2}) {
+          Agents agents(2, 3, {33, 7}, 45);
+          Engine engine(agents.actors, agents.stack(true), agents.stack(false), 1, set);
+          const auto obs = bytes(rows, views * 45, every);
+          std::vector<float> out(static_cast<std::size_t>(2 * rows));
+          engine.values({.bytes = obs.data(), .scale = 0.5F, .views = views, .size = 45}, rows, 0,
+                        2, out.data());
+          for (int i = 0; i < 2; ++i) {
+            for (int r = 0; r < rows; ++r) {
+              const int view = r * views + (views > 1 ? i : 0);
+              std::vector<double> x;
+              for (int k = 0; k < 45; ++k) {
+                x.push_back(0.5 * obs[static_cast<std::size_t>(view * 45 + k)]);
+              }
+              const std::size_t size = parameters(agents.critic);
+              const auto y = naive(agents.critic,
+                                   agents.memory[4].data() + static_cast<std::size_t>(i) * size, x);
+              CHECK(static_cast<double>(out[static_cast<std::size_t>(i * rows + r)]) ==
+                    doctest::Approx(y[0]).epsilon(1e-4));
             }
-            const std::size_t size = parameters(agents.critic);
-            const auto y = naive(agents.critic,
-                                 agents.memory[4].data() + static_cast<std::size_t>(i) * size, x);
-            CHECK(static_cast<double>(out[static_cast<std::size_t>(i * rows + r)]) ==
-                  doctest::Approx(y[0]).epsilon(1e-4));
           }
         }
       }

@@ -56,13 +56,17 @@ def batch_of(
     actions: int,
     byte: bool,
     masked: bool = False,
+    few: bool = False,
 ) -> dict[str, Any]:
+    """Random rows; with `few`, one byte in 40 is not 0, so that the engine skips the others."""
     shape = (rows, views, size)
     obs: np.ndarray = (
         rng.integers(0, 3, shape, dtype=np.uint8)
         if byte
         else rng.normal(size=shape).astype(np.float32)
     )
+    if byte and few:
+        obs *= rng.random(shape) < 1 / 40
     legal = (rng.random((rows, agents, actions)) < 0.5).astype(np.uint8)
     sure = rng.integers(0, actions, (rows, agents), dtype=np.int32)
     np.put_along_axis(legal, sure[..., None], 1, axis=-1)
@@ -107,6 +111,7 @@ def learners(
     algorithm=st.sampled_from(["as", "as", *COMPILED]),
     layout=st.sampled_from(["multihead", "separate"]),
     byte=st.booleans(),
+    few=st.booleans(),
     own_views=st.booleans(),
     per_row=st.booleans(),
     masked=st.booleans(),
@@ -131,6 +136,7 @@ def test_one_step(
     algorithm,
     layout,
     byte,
+    few,
     own_views,
     per_row,
     masked,
@@ -160,7 +166,7 @@ def test_one_step(
         links = rng.random((rows if per_row else 1, agents, agents)) < 0.7
         links[:, range(agents), range(agents)] = False
         heard = torch.from_numpy(links).transpose(0, 1)
-    arrays = batch_of(rng, rows, views, size, agents, actions, byte, masked)
+    arrays = batch_of(rng, rows, views, size, agents, actions, byte, masked, few)
     data = Rows(**arrays, neighbours=heard, weights=None)
     # Old policies and messages differ slightly, so that ratios are not 1 and gates vary.
     for learner in (slow, fast):

@@ -341,22 +341,22 @@ class Cleanup {
       std::iota(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n),
                 typename decltype(order)::value_type{0});
     }
-    if (c.view.centred()) lit.clean.emplace(c.ground);
-    if (c.p.fire) lit.fire.emplace(c.ground);
+    if (c.view.centred()) lit.clean.begin(c.ground);
+    if (c.p.fire) lit.fire.begin(c.ground);
     for (std::size_t k = 0; k < n; ++k) {
       const std::size_t i = order[k];
       if (io.action[i] == clean) {
         cleaned[i] = static_cast<std::uint8_t>(sweep(agents, i, io.obs, occupied, lit));
       } else if (io.action[i] == fire) {
         grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
-          lit.fire->add(cell);
+          lit.fire.add(cell);
           const bool dirty = c.p.waste_stops_fire && s_.waste.contains(c.river.at[cell]);
           return ssd && (dirty || occupied(cell));
         });
       }
     }
-    if (lit.fire) {
-      grid::charge(c.ground, io.action, fire, agents, *lit.fire, c.p.fire_cost, c.p.hit_cost,
+    if (c.p.fire) {
+      grid::charge(c.ground, io.action, fire, agents, lit.fire, c.p.fire_cost, c.p.hit_cost,
                    io.reward);
     }
     return cleaned;
@@ -371,7 +371,7 @@ class Cleanup {
     const bool ssd = c.p.profile == grid::Profile::kSsd;
     int cleaned = 0;
     grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
-      if (lit.clean) lit.clean->add(cell);
+      if (lit.clean.begun()) lit.clean.add(cell);
       const std::uint16_t site = c.river.at[cell];
       const bool dirty = s_.waste.contains(site);
       if (dirty) {
@@ -437,8 +437,8 @@ class Cleanup {
                           [&](std::size_t site) { mark(kWasteAround, c.river.cell[site]); });
         s_.apples.for_each(c.orchard.words,
                            [&](std::size_t site) { mark(kAppleAround, c.orchard.cell[site]); });
-        if (lit.clean) mark_all(kCleanAround, lit.clean->lit());
-        if (lit.fire) mark_all(kFireAround, lit.fire->lit());
+        mark_all(kCleanAround, lit.clean.lit());
+        mark_all(kFireAround, lit.fire.lit());
       });
       return;
     }

@@ -312,15 +312,16 @@ class Harvest {
     if (std::ranges::find(io.action, fire) == io.action.end()) return;
     const bool ssd = c.p.profile == grid::Profile::kSsd;
     const grid::Occupied<kRoom> occupied(c.ground, agents);
-    grid::Beams& beams = lit.fire.emplace(c.ground);
+    lit.fire.begin(c.ground);
     for (std::size_t i = 0; i < c.ground.num_agents; ++i) {
       if (io.action[i] != fire) continue;
       grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
-        beams.add(cell);
+        lit.fire.add(cell);
         return ssd && occupied(cell);
       });
     }
-    grid::charge(c.ground, io.action, fire, agents, beams, c.p.fire_cost, c.p.hit_cost, io.reward);
+    grid::charge(c.ground, io.action, fire, agents, lit.fire, c.p.fire_cost, c.p.hit_cost,
+                 io.reward);
   }
 
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
@@ -351,8 +352,7 @@ class Harvest {
       c.view.centre(obs, agents, [&](auto&& mark) {
         s_.apples.for_each(c.sites.words,
                            [&](std::size_t site) { mark(kAppleAround, c.sites.cell[site]); });
-        if (!lit.fire) return;
-        for (const std::uint16_t cell : lit.fire->lit()) mark(kFireAround, cell);
+        for (const std::uint16_t cell : lit.fire.lit()) mark(kFireAround, cell);
       });
       return;
     }

@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "ascore/envs/gridworld/agents.hpp"
@@ -66,12 +65,20 @@ template <class Meet>
   lane_from((ahead + 3) % 4);
 }
 
-/// Cells that beams of one kind are on, in one step.
+/// Cells that beams of one kind are on, in one step. Nothing is written before `begin`: most steps
+/// have no need of it, and it is larger than most games.
 class Beams {
  public:
-  explicit Beams(const Ground& ground) noexcept {
+  Beams() noexcept {}
+
+  /// Makes room for beams; without this there are none, and none may be added.
+  void begin(const Ground& ground) noexcept {
     std::fill_n(on_.begin(), ground.cells, std::uint16_t{0});
+    begun_ = true;
   }
+
+  /// Whether `begin` was called.
+  bool begun() const noexcept { return begun_; }
 
   void add(std::size_t cell) noexcept {
     if (on_[cell]++ == 0) lit_[count_++] = static_cast<std::uint16_t>(cell);
@@ -87,12 +94,13 @@ class Beams {
   std::array<std::uint16_t, kMaxCells> on_;
   Cells<kMaxCells> lit_;
   std::size_t count_ = 0;
+  bool begun_ = false;
 };
 
-/// What a step's beams were on; nothing of a kind that nobody asks about.
+/// What a step's beams were on.
 struct Lit {
-  std::optional<Beams> clean;
-  std::optional<Beams> fire;
+  Beams clean;
+  Beams fire;
 };
 
 /// Takes from the rewards what firing and being hit cost. Every beam hits an agent once, whoever
