@@ -21,14 +21,17 @@ from hostility import PATIENCE, Tally
 from needed import grpc
 from offices import PARTIES, Office
 
+from ascore.config import Config
 from ascore.errors import AscoreError
+from ascore.parties.agreed import agreed
 from ascore.parties.audit import AUDIT, read
 from ascore.parties.network import LARGEST, METHOD, SERVICE
-from ascore.parties.wire import compose
+from ascore.parties.wire import DISTRIBUTIONS, compose
 from ascore.runs import checkpoint
 
 AGENTS = PARTIES[1:]
 FLOOD = 2_000  # letters
+ROWS = 8  # of an update
 
 
 class Attacked(Office):
@@ -45,6 +48,7 @@ class Attacked(Office):
         text = (folder / "host.toml").read_text()
         self.ports = {n: int(text.split(f"{n} = ")[1].split(":")[1].split('"')[0]) for n in AGENTS}
         self.ports["host"] = int(text.split("address = ")[1].split(":")[1].split('"')[0])
+        self.agreed = agreed(Config.load(folder / "training.toml"), AGENTS)
         self.running = {name: self.start(name) for name in PARTIES}
 
     # ------------------------------------------------------------------ attacks
@@ -59,18 +63,26 @@ class Attacked(Office):
         return f"noise at {name}"
 
     def damaged(self) -> str:
-        """Letters that are none, of one who may write."""
-        letters = [self._letter(number) for number in range(20)]
-        for number, letter in enumerate(letters):
-            data = bytearray(letter)
-            for _ in range(self.rng.randrange(1, 6)):
-                data[self.rng.randrange(len(data))] = self.rng.randrange(256)
-            letters[number] = bytes(data[: self.rng.randrange(1, len(data) + 1)])
+        """Letters of the right head, of one who may write, whose rest is not what it must be."""
+        number, sequence = self._last_sent()
+        letters = []
+        for k in range(20):
+            own = np.log(np.full(2 * ROWS, 0.5, dtype=np.float32))
+            own[self.rng.randrange(2 * ROWS)] = self.rng.choice([np.nan, np.inf, 1.0, -90.0])
+            rows = self.rng.choice([ROWS, ROWS, 0, ROWS + 1, 2**32 - 1])
+            letter = bytearray(self._letter(number + 3 * k, sequence + 1 + k, own.tobytes(), rows))
+            if k % 2:  # anywhere, its head too
+                letter[self.rng.randrange(len(letter))] = self.rng.randrange(256)
+                del letter[self.rng.randrange(1, len(letter) + 1) :]
+            letters.append(bytes(letter))
         return f"damaged letters to {self._post(letters)}"
 
     def replayed(self) -> str:
-        """The same letter of an early round, again and again."""
-        return f"a letter again to {self._post([self._letter(3)] * 50)}"
+        """Whole letters whose numbers came before, again and again."""
+        number, sequence = self._last_sent()
+        even = np.log(np.full(2 * ROWS, 0.5, dtype=np.float32)).tobytes()
+        before = [max(0, sequence - self.rng.randrange(50)) for _ in range(50)]
+        return f"letters again to {self._post([self._letter(number, k, even) for k in before])}"
 
     def flood(self) -> str:
         """More letters than anybody reads, and one that is too long."""
@@ -87,12 +99,22 @@ class Attacked(Office):
         self.running[name] = self.start(name)
         return f"kill -9 of {name}"
 
-    def _letter(self, sequence: int) -> bytes:
-        rows = np.log(np.full(16, 0.5, dtype=np.float32)).tobytes()
-        body = {"rows": 8, "own_actions": 2, "listener_actions": 2}
+    def _last_sent(self) -> tuple[int, int]:
+        """Round and sequence of the last distributions that firm-b has sent to firm-a."""
+        number = sequence = 0
+        lines = (self.folder / "firm-b" / AUDIT).read_bytes().split(b"\n")[:-1]
+        for line in lines[-200:]:
+            entry = json.loads(line)
+            if entry["event"] == "sent" and entry["peer"] == "firm-a":
+                number, sequence = entry["round"], entry["sequence"]
+        return number, sequence
+
+    def _letter(self, number: int, sequence: int, own: bytes, rows: int = ROWS) -> bytes:
+        """Distributions of firm-b, as it heads them."""
+        body = {"rows": rows, "own_actions": 2, "listener_actions": 2}
         return compose(
-            "trial", bytes(32), "firm-b", 1, sequence, "distributions",
-            **body, own=rows, anticipation=rows,
+            "trial", self.agreed, "firm-b", number, sequence, DISTRIBUTIONS,
+            **body, own=own, anticipation=own,
         )  # fmt: skip
 
     def _post(self, letters: list[bytes]) -> str:
