@@ -156,7 +156,7 @@ TEST_CASE("profile features: turning does not eat") {
 
 TEST_CASE("fire costs who fires and whom it hits, and ends at the first agent") {
   const auto paid = [](grid::Profile profile, const std::vector<std::int32_t>& action) {
-    SoloEnv<Harvest> solo({.num_agents = 4, .map = "PPPPPPPA", .profile = profile, .fire = true});
+    SoloEnv<Harvest> solo({.num_agents = 4, .map = "PPPPPPPA\n", .profile = profile, .fire = true});
     solo.reset();
     solo.env.state().apples = {};
     stand(solo, {0, 2, 3, 5});
@@ -204,8 +204,11 @@ TEST_CASE("beams of a crowd hit the same agents as those of few") {
 }
 
 TEST_CASE("without turns, agents have no such actions; at fixed places nothing is drawn") {
-  SoloEnv<Harvest> solo(
-      {.num_agents = 2, .map = "PPPA", .turns = false, .start = grid::Start::kFixed, .fire = true});
+  SoloEnv<Harvest> solo({.num_agents = 2,
+                         .map = "PPPA\n",
+                         .turns = false,
+                         .start = grid::Start::kFixed,
+                         .fire = true});
   CHECK(solo.env.spec().num_actions() == 6);
   CHECK(solo.env.spec().action_names.back() == "fire");
   Rng rng = SoloEnv<Harvest>::stream(0), untouched = rng;
