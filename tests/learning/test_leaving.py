@@ -61,7 +61,7 @@ def shake(learner: Learner, seed: int = 0) -> None:
 @pytest.mark.parametrize("params", [{}, {"again": True}, {"guests": 4, "menu": True}])
 def test_a_rollout_says_who_was_there_and_how_agents_left(params: dict[str, Any]) -> None:
     """Against a plain loop over PettingZoo's dictionaries."""
-    learner, collector = inn(algorithm="ippo", params=params)
+    learner, collector = inn(graph="environment", params=params)
     rollouts = [copy.deepcopy(collector.collect(learner.actor)) for _ in range(3)]
     ends: set[int] = set()
     for b in range(4):

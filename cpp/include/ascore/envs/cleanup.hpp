@@ -39,6 +39,10 @@ namespace ascore {
 struct CleanupParams {
   enum class WasteMode : std::uint8_t { kScan, kOnce };
 
+  /// What states saved by earlier versions do not name: see `VecEnv`.
+  static constexpr std::array<std::string_view, 6> kLater{"turns", "start",     "waste_stops_fire",
+                                                          "fire",  "fire_cost", "hit_cost"};
+
   int num_agents = 2;
   std::string map = "cleanup_top";
   grid::Profile profile = grid::Profile::kSsd;

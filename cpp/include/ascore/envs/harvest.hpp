@@ -32,6 +32,10 @@
 namespace ascore {
 
 struct HarvestParams {
+  /// What states saved by earlier versions do not name: see `VecEnv`.
+  static constexpr std::array<std::string_view, 6> kLater{"turns", "start",     "beam_length",
+                                                          "fire",  "fire_cost", "hit_cost"};
+
   int num_agents = 2;
   std::string map = "harvest_top";
   grid::Profile profile = grid::Profile::kSsd;

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "ascore/compiler.hpp"
+
 namespace ascore {
 
 inline constexpr int kMostNearest = 64;

@@ -4,6 +4,8 @@
 #include <array>
 #include <string_view>
 
+#include "ascore/compiler.hpp"
+
 namespace ascore::grid {
 
 /// The published map. @ wall, H river with waste at first, R river without, S stream (floor),
