@@ -199,11 +199,11 @@ class Navigation {
 
  private:
   /// What is observed: one view, or one per agent of all or of the nearest.
-  enum class View : std::uint8_t { kShared, kOwn, kNearest };
+  enum class View : std::uint8_t { kShared, kPerAgent, kNearest };
 
   static View view(const Params& p) noexcept {
     if (p.obs_mode == Params::ObsMode::kNearest) return View::kNearest;
-    return p.obs_order == Params::ObsOrder::kGlobal ? View::kShared : View::kOwn;
+    return p.obs_order == Params::ObsOrder::kGlobal ? View::kShared : View::kPerAgent;
   }
 
   /// Where the pieces are: the same in all loops of a step.
