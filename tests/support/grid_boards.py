@@ -191,3 +191,29 @@ def state_lines(trace: Any, obs: NDArray[np.uint8]) -> Iterator[str]:
             line += shown
         yield "  |" + line + "|"
     yield "  " + ", ".join(f"agent {i} faces {FACING_WORDS[f]}" for i, f in enumerate(facing))
+
+
+def beams_and_views(**crowd: Any) -> tuple[dict[str, Any], ...]:
+    """Variants of firing, of planes around an agent, and of agents that do not turn.
+
+    Args:
+        crowd: parameters under which many agents are close to each other.
+    """
+    costs = {"fire_cost": 0.1, "hit_cost": 1 / 3, "beam_length": 2}
+    return (
+        {"fire": True, **crowd},
+        {"fire": True, **costs, **crowd},
+        {"fire": True, "profile": "features", **crowd},
+        {"fire": True, "obs_mode": "centred", **crowd},
+        {"fire": True, "obs_mode": "centred_turned", **crowd},
+        {"obs_mode": "centred", "append_orientation": True},
+        {"obs_mode": "centred", "profile": "features", **crowd},
+        {"obs_mode": "centred_turned"},
+        {"obs_mode": "centred_turned", "append_orientation": True, **crowd},
+        {"obs_mode": "centred", "num_agents": 1},
+        {"turns": False, **crowd},
+        {"turns": False, "fire": True, **crowd},
+        {"turns": False, "profile": "features", **crowd},
+        {"start": "fixed", **crowd},
+        {"start": "fixed", "profile": "features"},
+    )

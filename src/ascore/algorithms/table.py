@@ -21,6 +21,7 @@ from ascore.algorithms.vps import VPS
 from ascore.algorithms.vs import VS
 from ascore.config import Config, read_matrix
 from ascore.envs.adapters.locate import find
+from ascore.envs.parameters import as_text
 from ascore.errors import ConfigError, EnvError
 from ascore.presets import preset_values
 
@@ -167,16 +168,12 @@ def ignored_by_all(
     unread = f"{' and '.join(names)} {'does' if len(names) == 1 else 'do'} not read it"
     usual = [vars(Config()), *preset_values(config.env)]
     return {
-        key: f"{key} = {_plain(getattr(config, key))} changes nothing: "
+        key: f"{key} = {as_text(getattr(config, key))} changes nothing: "
         f"{next((reasons[key] for reasons in each if reasons[key]), unread)}"
         for key in sorted(set.intersection(*map(set, each)))
         if key in typed
         or getattr(config, key) not in [values[key] for values in usual if key in values]
     }
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def unread(config: Config, algorithms: Iterable[str], typed: Collection[str] = ()) -> list[str]:

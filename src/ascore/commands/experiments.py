@@ -94,11 +94,10 @@ def _combinations(options: SweepOptions) -> list[Cell]:
         if key not in horizons:
             horizons[key] = settled(config).horizon
         cells[number] = replace(cell, config=config.replace(horizon=horizons[key]))
-    warnings_of = [ignored_by_all(cell.config, options.algorithm, settings) for cell in cells]
-    for key in sorted(
-        set.intersection(*map(set, warnings_of))
-    ):  # those that change nothing anywhere
-        for text in dict.fromkeys(sentences[key] for sentences in warnings_of):
+    sentences = [ignored_by_all(cell.config, options.algorithm, settings) for cell in cells]
+    useless = set.intersection(*map(set, sentences))
+    for key in sorted(useless):
+        for text in dict.fromkeys(of_cell[key] for of_cell in sentences):
             print(f"ascore: {text}", file=sys.stderr)
     combinations = math.prod(len(choices) for choices in settings.values())
     combinations *= len(options.algorithm) * len(sweeps.seeds(options.seeds))

@@ -35,10 +35,15 @@ def read_value(text: str) -> Any:
     return text
 
 
+def as_text(value: object) -> str:
+    """A value as configurations and sentences write it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def value_text(value: Any) -> str:
     """The text that `read_value` reads as this value."""
     if isinstance(value, bool):
-        return str(value).lower()
+        return as_text(value)
     if isinstance(value, str):
         return value if read_value(value) == value else repr(value)
     return repr(value)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ascore._core import __version__
 from ascore.envs import legal as masks
 from ascore.envs.joint import decode
+from ascore.envs.parameters import as_text
 from ascore.envs.vec_env import Spec
 from ascore.errors import CheckpointError
 from ascore.runs import checkpoint, tensorfile, texts
@@ -246,7 +247,7 @@ def export_policy(policy: Policy | str | Path, out: str | Path) -> Path:
         **({HORIZON: str(policy.horizon)} if policy.horizon else {}),
         **({BINS: str(policy.action_bins)} if policy.action_bins else {}),
         **({COUNTS: ",".join(map(str, counts))} if len(set(counts)) > 1 else {}),
-        **{f"{PARAM}{key}": texts.as_text(value) for key, value in policy.env_params.items()},
+        **{f"{PARAM}{key}": as_text(value) for key, value in policy.env_params.items()},
     }
     arrays = {}
     for index, (weight, bias) in enumerate(policy.layers):

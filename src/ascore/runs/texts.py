@@ -48,11 +48,6 @@ def number(about: dict[str, str], key: str) -> float:
     return float(value)
 
 
-def as_text(value: Any) -> str:
-    """A parameter's value as text."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def as_value(value: str) -> Any:
     """A parameter's value from its text."""
     if value in ("true", "false", NONE):

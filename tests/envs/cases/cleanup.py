@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grid_boards import state_lines
+from grid_boards import beams_and_views, state_lines
 
 from cases import Case, Reached, Trace
 
@@ -105,28 +105,7 @@ CASE = Case(
         {"threshold_depletion": 1.0, "waste_probability": 0.0},
         {"beam_length": 1},
         {"beam_length": 64, "num_agents": 6, "map": DITCH},
-        {"fire": True, "num_agents": 6, "map": DITCH},
-        {
-            "fire": True,
-            "fire_cost": 0.1,
-            "hit_cost": 1 / 3,
-            "beam_length": 2,
-            "num_agents": 6,
-            "map": DITCH,
-        },
-        {"fire": True, "profile": "features", "num_agents": 6, "map": DITCH},
-        {"fire": True, "obs_mode": "centred", "num_agents": 6, "map": DITCH},
-        {"fire": True, "obs_mode": "centred_turned", "num_agents": 6, "map": DITCH},
-        {"obs_mode": "centred", "append_orientation": True},
-        {"obs_mode": "centred", "profile": "features", "num_agents": 6, "map": DITCH},
-        {"obs_mode": "centred_turned"},
-        {"obs_mode": "centred_turned", "append_orientation": True, "num_agents": 6, "map": DITCH},
-        {"obs_mode": "centred", "num_agents": 1},
-        {"turns": False, "num_agents": 6, "map": DITCH},
-        {"turns": False, "fire": True, "num_agents": 6, "map": DITCH},
-        {"turns": False, "profile": "features", "num_agents": 6, "map": DITCH},
-        {"start": "fixed", "num_agents": 6, "map": DITCH},
-        {"start": "fixed", "profile": "features"},
+        *beams_and_views(num_agents=6, map=DITCH),
         {"fire": True, "waste_stops_fire": False, "num_agents": 6, "map": DITCH},
         {"obs_mode": "centred", "num_agents": 5, "map": "cleanup_full", "fire": True},
         LIO_7,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grid_boards import state_lines
+from grid_boards import beams_and_views, state_lines
 
 from cases import Case, Reached, Trace
 
@@ -105,28 +105,7 @@ CASE = Case(
         },
         {"graph": "radius", "neigh_radius": 2, "neigh_metric": "manhattan", "num_agents": 8},
         {"regrowth_1": 0.0, "regrowth_2": 1.0, "regrowth_3": 1 / 3},
-        {"fire": True, "num_agents": 8, "map": CROWD},
-        {
-            "fire": True,
-            "fire_cost": 0.1,
-            "hit_cost": 1 / 3,
-            "beam_length": 2,
-            "num_agents": 8,
-            "map": CROWD,
-        },
-        {"fire": True, "profile": "features", "num_agents": 8, "map": CROWD},
-        {"fire": True, "obs_mode": "centred", "num_agents": 8, "map": CROWD},
-        {"fire": True, "obs_mode": "centred_turned", "num_agents": 8, "map": CROWD},
-        {"obs_mode": "centred", "append_orientation": True},
-        {"obs_mode": "centred", "profile": "features", "num_agents": 8, "map": CROWD},
-        {"obs_mode": "centred_turned"},
-        {"obs_mode": "centred_turned", "append_orientation": True, "num_agents": 8, "map": CROWD},
-        {"obs_mode": "centred", "num_agents": 1},
-        {"turns": False, "num_agents": 8, "map": CROWD},
-        {"turns": False, "fire": True, "num_agents": 8, "map": CROWD},
-        {"turns": False, "profile": "features", "num_agents": 8, "map": CROWD},
-        {"start": "fixed", "num_agents": 8, "map": CROWD},
-        {"start": "fixed", "profile": "features"},
+        *beams_and_views(num_agents=8, map=CROWD),
         {"obs_mode": "centred_turned", "num_agents": 7, "map": "harvest_full", "fire": True},
     ),
     crowded={"num_agents": 3, "map": "PPPPP\nPPPPA\nAAAAA\nAA  A"},

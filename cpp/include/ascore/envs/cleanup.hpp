@@ -248,12 +248,8 @@ class Cleanup {
           ground(map, p),
           orchard(map, "B"),
           river(map, "HR"),
+          water(grid::Sites(map, "HRS").cell),
           view(ground, p, 2, 12 + ground.num_agents, p.fire ? 5 : 4) {
-      for (std::size_t cell = 0; cell < ground.cells; ++cell) {
-        if (std::string_view("HRS").find(ground.tile[cell]) != std::string_view::npos) {
-          water.push_back(static_cast<std::uint16_t>(cell));
-        }
-      }
       for (std::size_t site = 0; site < river.cell.size(); ++site) {
         if (ground.tile[river.cell[site]] == 'H') polluted.insert(site);
       }
@@ -273,10 +269,10 @@ class Cleanup {
     Params p;
     grid::Ground ground;
     grid::Sites orchard, river;
-    grid::View view;
     std::vector<std::uint16_t> water;  ///< cells of river and stream
-    grid::SiteSet polluted;            ///< waste at reset
-    std::vector<Growth> growth;        ///< by amount of waste; beyond its end nothing appears
+    grid::View view;
+    grid::SiteSet polluted;      ///< waste at reset
+    std::vector<Growth> growth;  ///< by amount of waste; beyond its end nothing appears
   };
 
   /// Apart from `step`, which would need room for a crowd on the stack.
