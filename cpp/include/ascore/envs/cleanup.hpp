@@ -186,7 +186,7 @@ class Cleanup {
     spawn(c.ground.num_agents, agents, rng, io.obs);
     if (c.view.mode != grid::ObsMode::kPlanes) {
       const Cleaned<grid::kMaxCells> nobody{};
-      observe<grid::kMaxCells>(io.obs, nobody.data(), {});
+      observe<grid::kMaxCells>(io.obs, nobody.data(), grid::Unlit{});
     }
   }
 
@@ -249,7 +249,9 @@ class Cleanup {
           orchard(map, "B"),
           river(map, "HR"),
           water(grid::Sites(map, "HRS").cell),
-          view(ground, p, 2, 12 + ground.num_agents, p.fire ? 5 : 4) {
+          view(ground, p, 2, 12 + ground.num_agents, p.fire ? 5 : 4),
+          lights(p.fire || view.centred()),
+          clean(grid::first_beam(p.turns)) {
       for (std::size_t site = 0; site < river.cell.size(); ++site) {
         if (ground.tile[river.cell[site]] == 'H') polluted.insert(site);
       }
@@ -271,6 +273,8 @@ class Cleanup {
     grid::Sites orchard, river;
     std::vector<std::uint16_t> water;  ///< cells of river and stream
     grid::View view;
+    bool lights;                 ///< whether it has to be known what beams are on
+    std::int32_t clean;          ///< the action; the next one fires
     grid::SiteSet polluted;      ///< waste at reset
     std::vector<Growth> growth;  ///< by amount of waste; beyond its end nothing appears
   };
@@ -291,10 +295,32 @@ class Cleanup {
     c.ground.move(n, rng, io.action, agents);
     eat<kRoom>(io);
     if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, agents);
+    if (c.lights) {
+      finish_lit(grid::any_of(n), rng, io, before);
+    } else {
+      finish(n, rng, io, before.data(), grid::Unlit{});
+    }
+  }
+
+  /// Apart from `play`: it needs room for all the cells that beams are on. `before` is a copy, so
+  /// that `play` can keep it in registers.
+  template <class Count>
+  [[gnu::noinline]] void finish_lit(Count n, Rng& rng, const StepView<Obs>& io,
+                                    grid::Cells<grid::kRoom<Count>> before) noexcept {
     grid::Lit lit;
+    finish(n, rng, io, before.data(), lit);
+  }
+
+  /// What comes after moving and eating. `before` is where the agents were.
+  template <class Count, class Lights>
+  [[gnu::always_inline]] inline void finish(Count n, Rng& rng, const StepView<Obs>& io,
+                                            const std::uint16_t* before, Lights&& lit) noexcept {
+    const Constants& c = *constants_;
+    constexpr std::size_t kRoom = grid::kRoom<Count>;
+    const grid::Standing agents = s_.agents.standing<kRoom>();
     const Cleaned<kRoom> cleaned = act<kRoom>(rng, io, lit);
     spawn(n, agents, rng, io.obs);
-    c.view.move(n, io.obs, before.data(), agents);
+    c.view.move(n, io.obs, before, agents);
     if (c.p.graph == grid::Graph::kRadius) c.ground.meet(agents, io.neighbours);
     if (c.view.mode != grid::ObsMode::kPlanes) observe<kRoom>(io.obs, cleaned.data(), lit);
   }
@@ -321,12 +347,12 @@ class Cleanup {
   }
 
   /// Cleans and fires, in one order: waste that is cleaned first no longer stops who comes later.
-  template <std::size_t kRoom>
-  Cleaned<kRoom> act(Rng& rng, const StepView<Obs>& io, grid::Lit& lit) noexcept {
+  template <std::size_t kRoom, class Lights>
+  Cleaned<kRoom> act(Rng& rng, const StepView<Obs>& io, Lights& lit) noexcept {
     const Constants& c = *constants_;
     const std::size_t n = c.ground.num_agents;
     const bool ssd = c.p.profile == grid::Profile::kSsd;
-    const std::int32_t clean = grid::first_beam(c.p.turns), fire = clean + 1;
+    const std::int32_t clean = c.clean;
     Cleaned<kRoom> cleaned{};
     if (std::ranges::none_of(io.action, [clean](std::int32_t a) { return a >= clean; })) {
       if (ssd) rng.discard(n - 1);  // what the permutation below takes
@@ -341,44 +367,53 @@ class Cleanup {
       std::iota(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n),
                 typename decltype(order)::value_type{0});
     }
-    if (c.view.centred()) lit.clean.begin(c.ground);
-    if (c.p.fire) lit.fire.begin(c.ground);
+    if constexpr (Lights::kKept) {
+      if (c.view.centred()) lit.clean.begin(c.ground);
+      if (c.p.fire) lit.fire.begin(c.ground);
+    }
     for (std::size_t k = 0; k < n; ++k) {
       const std::size_t i = order[k];
       if (io.action[i] == clean) {
-        cleaned[i] = static_cast<std::uint8_t>(sweep(agents, i, io.obs, occupied, lit));
-      } else if (io.action[i] == fire) {
+        cleaned[i] = static_cast<std::uint8_t>(sweep(i, io.obs, occupied, lit));
+      }
+      if constexpr (Lights::kKept) {
+        if (io.action[i] != clean + 1) continue;
         grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
           lit.fire.add(cell);
           const bool dirty = c.p.waste_stops_fire && s_.waste.contains(c.river.at[cell]);
-          return ssd && (dirty || occupied(cell));
+          return ssd && (dirty || occupied(c.ground, agents, cell));
         });
       }
     }
-    if (c.p.fire) {
-      grid::charge(c.ground, io.action, fire, agents, lit.fire, c.p.fire_cost, c.p.hit_cost,
-                   io.reward);
+    if constexpr (Lights::kKept) {
+      if (c.p.fire) {
+        grid::charge(c.ground, io.action, clean + 1, agents, lit.fire, c.p.fire_cost, c.p.hit_cost,
+                     io.reward);
+      }
     }
     return cleaned;
   }
 
   /// Cleans what agent i's beam reaches; returns how many cells. Waste and agents end a lane,
   /// except in the profile features.
-  template <std::size_t kRoom>
-  int sweep(grid::Standing agents, std::size_t i, std::span<Obs> obs,
-            const grid::Occupied<kRoom>& occupied, grid::Lit& lit) noexcept {
+  template <std::size_t kRoom, class Lights>
+  int sweep(std::size_t i, std::span<Obs> obs, const grid::Occupied<kRoom>& occupied,
+            Lights& lit) noexcept {
     const Constants& c = *constants_;
+    const grid::Standing agents = s_.agents.standing<kRoom>();
     const bool ssd = c.p.profile == grid::Profile::kSsd;
     int cleaned = 0;
     grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
-      if (lit.clean.begun()) lit.clean.add(cell);
+      if constexpr (Lights::kKept) {
+        if (lit.clean.begun()) lit.clean.add(cell);
+      }
       const std::uint16_t site = c.river.at[cell];
       const bool dirty = s_.waste.contains(site);
       if (dirty) {
         set_waste(site, false, obs);
         ++cleaned;
       }
-      return ssd && (dirty || occupied(cell));
+      return ssd && (dirty || occupied(c.ground, agents, cell));
     });
     return cleaned;
   }
@@ -423,8 +458,8 @@ class Cleanup {
   }
 
   /// The whole observation, for every mode but planes.
-  template <std::size_t kRoom>
-  void observe(std::span<Obs> obs, const std::uint8_t* cleaned, const grid::Lit& lit) noexcept {
+  template <std::size_t kRoom, class Lights>
+  void observe(std::span<Obs> obs, const std::uint8_t* cleaned, const Lights& lit) noexcept {
     const Constants& c = *constants_;
     const grid::Standing agents = s_.agents.standing<kRoom>();
     if (c.view.centred()) {
@@ -437,8 +472,10 @@ class Cleanup {
                           [&](std::size_t site) { mark(kWasteAround, c.river.cell[site]); });
         s_.apples.for_each(c.orchard.words,
                            [&](std::size_t site) { mark(kAppleAround, c.orchard.cell[site]); });
-        mark_all(kCleanAround, lit.clean.lit());
-        mark_all(kFireAround, lit.fire.lit());
+        if constexpr (Lights::kKept) {
+          mark_all(kCleanAround, lit.clean.lit());
+          mark_all(kFireAround, lit.fire.lit());
+        }
       });
       return;
     }

@@ -152,7 +152,7 @@ class Harvest {
       for (const std::uint16_t cell : c.sites.cell) c.view.set(io.obs, kApple, cell, 1);
       c.view.place(io.obs, agents);
     } else {
-      observe(agents, io.obs, {});
+      observe(agents, io.obs, grid::Unlit{});
     }
   }
 
@@ -247,10 +247,32 @@ class Harvest {
     c.ground.move(n, rng, io.action, agents);
     eat(n, agents, io);
     if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, agents);
+    if (c.p.fire) {
+      finish_lit(grid::any_of(n), rng, io, before);
+    } else {
+      finish(n, rng, io, before.data(), grid::Unlit{});
+    }
+  }
+
+  /// Apart from `play`: it needs room for all the cells that beams are on. `before` is a copy, so
+  /// that `play` can keep it in registers.
+  template <class Count>
+  [[gnu::noinline]] void finish_lit(Count n, Rng& rng, const StepView<Obs>& io,
+                                    grid::Cells<grid::kRoom<Count>> before) noexcept {
     grid::Lit lit;
-    if (c.p.fire) fire<grid::kRoom<Count>>(agents, io, lit);
+    fire<grid::kRoom<Count>>(s_.agents.standing<grid::kRoom<Count>>(), io, lit);
+    finish(n, rng, io, before.data(), lit);
+  }
+
+  /// What comes after moving, eating and firing. `before` is where the agents were.
+  template <class Count, class Lights>
+  [[gnu::always_inline]] inline void finish(Count n, Rng& rng, const StepView<Obs>& io,
+                                            const std::uint16_t* before,
+                                            const Lights& lit) noexcept {
+    const Constants& c = *constants_;
+    const grid::Standing agents = s_.agents.standing<grid::kRoom<Count>>();
     regrow(n, agents, rng, io.obs);
-    c.view.move(n, io.obs, before.data(), agents);
+    c.view.move(n, io.obs, before, agents);
     if (c.p.graph == grid::Graph::kRadius) c.ground.meet(agents, io.neighbours);
     if (c.view.mode != grid::ObsMode::kPlanes) observe(agents, io.obs, lit);
   }
@@ -309,8 +331,7 @@ class Harvest {
 
   /// Agents end a lane, except in the profile features.
   template <std::size_t kRoom>
-  [[gnu::noinline]] void fire(grid::Standing agents, const StepView<Obs>& io,
-                              grid::Lit& lit) const noexcept {
+  void fire(grid::Standing agents, const StepView<Obs>& io, grid::Lit& lit) const noexcept {
     const Constants& c = *constants_;
     const std::int32_t fire = grid::first_beam(c.p.turns);
     if (std::ranges::find(io.action, fire) == io.action.end()) return;
@@ -321,7 +342,7 @@ class Harvest {
       if (io.action[i] != fire) continue;
       grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
         lit.fire.add(cell);
-        return ssd && occupied(cell);
+        return ssd && occupied(c.ground, agents, cell);
       });
     }
     grid::charge(c.ground, io.action, fire, agents, lit.fire, c.p.fire_cost, c.p.hit_cost,
@@ -350,13 +371,16 @@ class Harvest {
   }
 
   /// The whole observation, for every mode but planes.
-  void observe(grid::Standing agents, std::span<Obs> obs, const grid::Lit& lit) const noexcept {
+  template <class Lights>
+  void observe(grid::Standing agents, std::span<Obs> obs, const Lights& lit) const noexcept {
     const Constants& c = *constants_;
     if (c.view.centred()) {
       c.view.centre(obs, agents, [&](auto&& mark) {
         s_.apples.for_each(c.sites.words,
                            [&](std::size_t site) { mark(kAppleAround, c.sites.cell[site]); });
-        for (const std::uint16_t cell : lit.fire.lit()) mark(kFireAround, cell);
+        if constexpr (Lights::kKept) {
+          for (const std::uint16_t cell : lit.fire.lit()) mark(kFireAround, cell);
+        }
       });
       return;
     }

@@ -92,6 +92,10 @@ struct Crowd {
   constexpr operator std::size_t() const noexcept { return size; }
 };
 
+/// The same number, for code that need not be compiled for every number of few agents.
+inline std::size_t any_of(std::size_t n) noexcept { return n; }
+inline Crowd any_of(Crowd n) noexcept { return n; }
+
 /// How many agents to have room for, by the type of their number.
 template <class Count>
 inline constexpr std::size_t kRoom = std::is_same_v<Count, Crowd> ? kMaxCells : kMaxAgents;

@@ -16,21 +16,19 @@ namespace ascore::grid {
 template <std::size_t kRoom>
 class Occupied {
  public:
-  Occupied(const Ground& ground, Standing agents) noexcept : ground_(ground), agents_(agents) {
+  Occupied([[maybe_unused]] const Ground& ground, [[maybe_unused]] Standing agents) noexcept {
     if constexpr (kRoom > kMaxAgents) {
       taken_.fill(false);
       for (std::size_t i = 0; i < ground.num_agents; ++i) taken_[agents.cell[i]] = true;
     }
   }
 
-  bool operator()(std::size_t cell) const noexcept {
+  bool operator()(const Ground& ground, Standing agents, std::size_t cell) const noexcept {
     if constexpr (kRoom > kMaxAgents) return taken_[cell];
-    return ground_.occupied(agents_, cell);
+    return ground.occupied(agents, cell);
   }
 
  private:
-  const Ground& ground_;
-  Standing agents_;
   std::array<bool, kRoom <= kMaxAgents ? 1 : kRoom> taken_;
 };
 
@@ -99,8 +97,14 @@ class Beams {
 
 /// What a step's beams were on.
 struct Lit {
+  static constexpr bool kKept = true;
   Beams clean;
   Beams fire;
+};
+
+/// Nothing of it: for games in which beams neither punish nor are shown, which is most of them.
+struct Unlit {
+  static constexpr bool kKept = false;
 };
 
 /// Takes from the rewards what firing and being hit cost. Every beam hits an agent once, whoever
