@@ -54,10 +54,10 @@ class PythonActingNetworks {
     if (!loaded_) throw py::value_error("the policy has no parameters; call load() first");
   }
 
-  /// What `VecEnv::rollout` calls to act.
-  auto acting(const Spec& spec, std::size_t workers) {
+  /// What `VecEnv::rollout` and `choose` call to act on so many views.
+  auto acting(const Spec& spec, int views, std::size_t workers) {
     networks_.provide(workers);
-    return [networks = &networks_, views = spec.views, size = spec.obs_size,
+    return [networks = &networks_, views, size = spec.obs_size,
             scale = static_cast<float>(spec.obs_scale)](
                std::size_t worker, std::size_t, std::size_t count, const auto* obs,
                const float* uniform, std::int32_t* action) noexcept {

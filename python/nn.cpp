@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -103,7 +104,7 @@ class PythonEngine {
     }
     if (threads < 1) throw py::value_error("threads = 0, want at least 1");
     actors_ = {.agents = agents, .trunks = trunks, .heads = heads, .actions = actions};
-    n_ = static_cast<std::size_t>(agents);
+    n_ = known_ = static_cast<std::size_t>(agents);
     obs_size_ = static_cast<std::size_t>(a.sizes[0]);
     if (listed && heads > 1) take_subjects(subjects);
     const nn::Stack stack_a =
@@ -120,12 +121,13 @@ class PythonEngine {
     samples.obs = observations(obs, scale, kept, samples.rows);
     const auto rows = static_cast<std::size_t>(samples.rows);
     samples.obs.legal = legal_of(legal, rows, kept);
-    samples.action = input<std::int32_t>("action", action, {rows, n_}, kept);
-    for (std::size_t k = 0; k < rows * n_; ++k) {
+    samples.action = input<std::int32_t>("action", action, {rows, known_}, kept);
+    for (std::size_t k = 0; k < rows * known_; ++k) {
       if (samples.action[k] < 0 || samples.action[k] >= actors_.actions) {
-        throw py::value_error("action of agent " + std::to_string(k % n_) + " in row " +
-                              std::to_string(k / n_) + " is " + std::to_string(samples.action[k]) +
-                              ", want 0.." + std::to_string(actors_.actions - 1));
+        throw py::value_error("action of agent " + std::to_string(k % known_) + " in row " +
+                              std::to_string(k / known_) + " is " +
+                              std::to_string(samples.action[k]) + ", want 0.." +
+                              std::to_string(actors_.actions - 1));
       }
     }
     samples.advantage = input<float>("advantage", advantage, {n_, rows}, kept);
@@ -147,11 +149,11 @@ class PythonEngine {
     const auto actions = static_cast<std::size_t>(actors_.actions);
     std::vector<py::array> kept;
     nn::Samples samples = samples_;
-    samples.old = input<float>("old", old, {n_, rows, heads}, kept);
+    samples.old = input<float>("old", old, {known_, rows, heads}, kept);
     samples.sent = nullptr;
     samples.heard = nullptr;
     if (!sent.is_none()) {
-      samples.sent = input<float>("sent", sent, {n_, rows, heads, actions}, kept);
+      samples.sent = input<float>("sent", sent, {known_, rows, heads, actions}, kept);
       const py::array links = require_array<std::uint8_t>("heard", heard);
       if (links.ndim() == 2) {
         require_shape("heard", links, {n_, heads});
@@ -269,32 +271,40 @@ class PythonEngine {
     }
   }
 
-  /// Whom the heads are about, int32 [N, H]: ascending, the agent among them, -1 in empty heads.
+  /// Whom the heads are about, int32 [K, H]: each once, the agent among them, then -1 in empty
+  /// heads. Agents behind the first N have their networks elsewhere, and heads that nobody here
+  /// asks for may be empty.
   void take_subjects(py::handle object) {
     const py::array array = require_array<std::int32_t>("subjects", object);
     const auto heads = static_cast<std::size_t>(actors_.heads);
-    require_shape("subjects", array, {n_, heads});
+    if (array.ndim() == 2) known_ = std::max(n_, static_cast<std::size_t>(array.shape(0)));
+    require_shape("subjects", array, {known_, heads});
+    actors_.others = static_cast<int>(known_ - n_);
     const std::span<const std::int32_t> given = read<std::int32_t>(array);
     subjects_.assign(given.begin(), given.end());
-    own_.assign(n_, -1);
-    back_.assign(n_ * heads, 0);
-    for (std::size_t i = 0; i < n_; ++i) {
-      std::int32_t before = -1;
-      for (std::size_t h = 0; h < heads; ++h) {
-        const std::int32_t j = subjects_[i * heads + h];
-        const bool empty = j == -1;
-        if ((!empty && (j <= before || j >= actors_.agents)) || (empty && h == 0)) {
-          throw py::value_error("subjects of agent " + std::to_string(i) +
-                                " are not agents in ascending order");
-        }
-        if (static_cast<std::size_t>(j) == i) own_[i] = static_cast<std::int32_t>(h);
-        before = empty ? actors_.agents : j;
+    own_.assign(known_, -1);
+    back_.assign(known_ * heads, 0);
+    std::vector<std::int32_t> ascending;
+    for (std::size_t i = 0; i < known_; ++i) {
+      const auto row = given.subspan(i * heads, heads);
+      const auto filled = [](std::int32_t j) { return j >= 0; };
+      ascending.clear();
+      std::ranges::copy_if(row, std::back_inserter(ascending), filled);
+      std::ranges::sort(ascending);
+      const bool inside = std::ranges::all_of(
+          row, [this](std::int32_t j) { return -1 <= j && j < actors_.known(); });
+      const bool twice = std::ranges::adjacent_find(ascending) != ascending.end();
+      if (!inside || twice || (i < n_ && !std::ranges::is_partitioned(row, filled))) {
+        throw py::value_error("subjects of agent " + std::to_string(i) +
+                              " are not agents, each once, before the empty heads");
       }
-      if (own_[i] < 0) {
+      const auto at = std::ranges::find(row, static_cast<std::int32_t>(i));
+      if (at == row.end()) {
         throw py::value_error("agent " + std::to_string(i) + " is not among its subjects");
       }
+      own_[i] = static_cast<std::int32_t>(at - row.begin());
     }
-    for (std::size_t i = 0; i < n_; ++i) {
+    for (std::size_t i = 0; i < known_; ++i) {
       for (std::size_t h = 0; h < heads; ++h) {
         const std::int32_t j = subjects_[i * heads + h];
         if (j < 0) continue;
@@ -421,12 +431,12 @@ class PythonEngine {
     return obs;
   }
 
-  /// Legal actions uint8 [rows, N, A]; null where None, that is, where all are.
+  /// Legal actions uint8 [rows, K, A]; null where None, that is, where all are.
   const std::uint8_t* legal_of(py::handle object, std::size_t rows,
                                std::vector<py::array>& kept) const {
     if (object.is_none()) return nullptr;
     return input<std::uint8_t>("legal", object,
-                               {rows, n_, static_cast<std::size_t>(actors_.actions)}, kept);
+                               {rows, known_, static_cast<std::size_t>(actors_.actions)}, kept);
   }
 
   void check_owners(int first, int last) const {
@@ -441,7 +451,7 @@ class PythonEngine {
 
   Actors actors_;
   std::vector<std::int32_t> subjects_, own_, back_;
-  std::size_t n_ = 0, obs_size_ = 0;
+  std::size_t n_ = 0, known_ = 0, obs_size_ = 0;
   Held held_;
   std::unique_ptr<nn::Engine> engine_;
   nn::Samples samples_;

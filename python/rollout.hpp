@@ -60,7 +60,7 @@ void add_rollout(py::class_<PythonVecEnv<Env>> cls) {
             .running = out("running", running, double{}, {b, n})};
         std::vector<typename Core::Ended> ended;
         self.exclusively([&] {
-          auto act = policy.acting(spec, self.core.num_threads());
+          auto act = policy.acting(spec, spec.views, self.core.num_threads());
           ended = self.core.rollout(record, act);
         });
         py::array_t<std::int64_t> step(static_cast<py::ssize_t>(ended.size()));
@@ -81,6 +81,29 @@ void add_rollout(py::class_<PythonVecEnv<Env>> cls) {
       "returns step, "
       "environment, "
       "last observation and returns of the episodes that ended.");
+  cls.def(
+      "choose",
+      [](Self& self, PythonActingNetworks& policy, std::size_t first, py::handle obs,
+         py::handle action) {
+        using Obs = typename Env::Obs;
+        const Spec& spec = self.core.spec();
+        const std::size_t b = self.core.num_envs();
+        const auto count = static_cast<std::size_t>(policy.agents());
+        policy.require(policy.agents(), spec.obs_size, spec.num_actions());
+        py::array seen = require_array<Obs>("obs", obs, Use::kOutput);
+        require_shape("obs", seen, {b, count, static_cast<std::size_t>(spec.obs_size)});
+        py::array chosen = require_array<std::int32_t>("action", action, Use::kOutput);
+        require_shape("action", chosen, {b, count});
+        const std::span<Obs> to = write<Obs>("obs", seen);
+        const std::span<std::int32_t> drawn = write<std::int32_t>("action", chosen);
+        self.exclusively([&] {
+          auto act = policy.acting(spec, policy.agents(), self.core.num_threads());
+          self.core.choose(first, count, to, drawn, act);
+        });
+      },
+      py::arg("policy"), py::arg("first"), py::arg("obs"), py::arg("action"),
+      "What the policy's agents, from number `first` on, see and do in the current state: fills "
+      "obs [B, n, O] and action int32 [B, n]; nothing moves.");
 }
 
 }  // namespace ascore::python

@@ -179,6 +179,33 @@ TEST_CASE("actions that change while a rollout runs are played as they were draw
   CHECK(Meddler::played == static_cast<std::ptrdiff_t>(action.size()));
 }
 
+TEST_CASE("some agents choose with what they see and the numbers that are theirs") {
+  constexpr std::size_t kEnvs = 3, kViews = 2, kSize = 3;
+  VecEnv<Counter> batch(kEnvs, 5, 1, 2, {});
+  std::vector<Counter::Obs> obs(kEnvs * kSize);
+  std::vector<std::int32_t> action(kEnvs);
+  std::vector<float> uniform(kEnvs * kViews);
+  const auto number = [](float x) { return static_cast<std::int32_t>(x * 0x1.0p24F); };
+  auto act = [&number](std::size_t, std::size_t, std::size_t count, const auto*, const float* from,
+                       std::int32_t* to) noexcept {
+    std::transform(from, from + count, to, number);
+  };
+  CHECK_THROWS_AS(batch.choose(0, 1, obs, action, act), std::invalid_argument);
+  batch.reset();
+  batch.step(std::vector<std::int32_t>(kEnvs * kViews, Counter::kWait));
+  batch.uniforms(uniform);
+  for (std::size_t agent = 0; agent < kViews; ++agent) {
+    batch.choose(agent, 1, obs, action, act);
+    for (std::size_t b = 0; b < kEnvs; ++b) {
+      CHECK(action[b] == number(uniform[b * kViews + agent]));
+      CHECK(std::ranges::equal(std::span(obs).subspan(b * kSize, kSize),
+                               batch.obs().subspan((b * kViews + agent) * kSize, kSize)));
+    }
+  }
+  CHECK_THROWS_AS(batch.choose(2, 1, obs, action, act), std::invalid_argument);
+  CHECK_THROWS_AS(batch.choose(1, 2, obs, action, act), std::invalid_argument);
+}
+
 // ---- episodes --------------------------------------------------------------------------------
 
 constexpr std::int32_t kWait = Counter::kWait, kEnd = Counter::kEnd;

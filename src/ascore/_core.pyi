@@ -44,6 +44,13 @@ class CoreVecEnv:
     ) -> tuple[
         npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[np.float64]
     ]: ...
+    def choose(
+        self,
+        policy: ActingNetworks,
+        first: int,
+        obs: npt.NDArray[Any],
+        action: npt.NDArray[np.int32],
+    ) -> None: ...
     def save_state(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.uint8]: ...
     def load_state(
         self, state: npt.NDArray[np.uint8], first: int = 0, count: int | None = None

@@ -271,7 +271,7 @@ def test_nobody_hears_itself():
 )
 def test_the_engine_refuses_heads_that_cannot_be(subjects: Any, heard: Any, message: str):
     if message.startswith("subjects"):
-        subjects[0] = [1, 0]
+        subjects[0] = [0, 0]
 
     def run() -> None:
         learner = learned(0, env_params={"num_agents": 3, "horizon": 4}, graph="chain")

@@ -94,6 +94,7 @@ CASES: dict[str, dict[str, Any]] = {
 FOUR = {"env_params": {"num_agents": 4}}
 EIGHT = {"env_params": {"num_agents": 8}}
 CROWD = {"env_params": {"num_agents": 100, "obs_mode": "nearest"}}
+SOME = {"env_params": {"num_agents": 20, "obs_mode": "nearest"}}
 SPLIT: dict[str, dict[str, Any]] = {
     "split, as": FOUR,
     "split, as, a network per head": {**FOUR, "actor": "separate"},
@@ -112,7 +113,7 @@ SPLIT: dict[str, dict[str, Any]] = {
         "advantage_normalization": True,
     },
     "split, as, ring": {**EIGHT, "graph": "ring"},
-    "split, as, a crowd": {**CROWD, "graph": "ring"},
+    "split, vs, a crowd": {**CROWD, "graph": "ring", "algorithm": "vs"},
     "split, as, one way": {**EIGHT, "graph": "nearest", "graph_degree": 3, "minibatches": 1},
     "split, as, one of many": {**EIGHT, "graph": "random_one", "anticipation": "correction"},
     "split, as, bytes": {"env": "cleanup-v1", "env_params": {}},
@@ -130,7 +131,34 @@ SPLIT: dict[str, dict[str, Any]] = {
     },
 }
 """Cases whose agents can be shared equally, so that every rank trains its own."""
-BY_FOUR = ("split, as", "split, as, a crowd")
+OWN: dict[str, dict[str, Any]] = {
+    "own, as, a crowd": {**CROWD, "graph": "ring"},
+    "own, as, one of many": {
+        **SOME,
+        "graph": "random_one",
+        "communicate_every": 2,
+        "anticipation": "correction",
+        "advantage_normalization": True,
+        "max_grad_norm": 0.1,
+        "num_envs": 3,  # which two ranks could not share
+    },
+    "own, as, a network per head": {
+        **SOME, "graph": "random_one", "actor": "separate", "advantage_scale": "max",
+    },
+    "own, as, full batch": {
+        **SOME, "graph": "nearest", "graph_degree": 3, "minibatches": 1,
+        "ratio_reference": "iteration",
+    },
+    "own, as, many actions": {
+        "env": "navigation-v1",
+        "env_params": {"num_agents": 16, "size": 6, "obs_mode": "nearest"},
+        "graph": "chain",
+    },
+    "own, ippo": {**SOME, "algorithm": "ippo", "value_normalization": False},
+}  # fmt: skip
+"""Those among them whose ranks have no rows but those of their own agents."""
+SPLIT |= OWN
+BY_FOUR = ("split, as", "own, as, a crowd", "own, as, one of many")
 """Those that four ranks train, too."""
 UPDATES = 3
 
@@ -162,6 +190,7 @@ def launch(ranks: int, jobs: list[dict[str, Any]], out: Path) -> None:
 
 
 RUN: dict[str, Any] = {**KEYS, "episodes": 56, "checkpoint_every": 3}  # 17 updates
+OWN_RUN = {**RUN, **SOME, "graph": "random_one", "num_envs": 4}
 MEADOW_RUN = {**RUN, "env": "python_envs:Meadow", "env_params": {}, "episodes": 20}
 
 
@@ -194,11 +223,14 @@ def run_all(out: Path) -> None:
     for name in ("split-whole", "split-same", "split-more"):
         stop = 0 if name == "split-whole" else 7
         runs.append({"job": "train", "name": name, "keys": {**RUN, **FOUR}, "stop_after": stop})
+    for name in ("own-whole", "own-fewer", "own-more"):
+        stop = 0 if name == "own-whole" else 7
+        runs.append({"job": "train", "name": name, "keys": OWN_RUN, "stop_after": stop})
     runs.append({"job": "resume", "name": "split-same"})
     launch(2, [*jobs, *runs], out)
     four = [job for job in jobs if job["name"] in ("as", *BY_FOUR)]
     others = [{"job": "agree"}, {"job": "disagree"}]
-    others += [{"job": "resume", "name": name} for name in ("more", "split-more")]
+    others += [{"job": "resume", "name": name} for name in ("more", "split-more", "own-more")]
     launch(4, [*four, *others], out)
 
 
@@ -256,7 +288,17 @@ def test_ranks_send_what_their_agents_are_heard_to_say_and_nothing_else(results:
 def test_ranks_send_by_links_and_not_by_agents(results: Path, ranks: int, rank: int):
     """A hundred agents on a ring: two links lead to other ranks, as among eight."""
     few = int((results / f"split, as, ring.2.bytes.{rank % 2}").read_text())
-    assert int((results / f"split, as, a crowd.{ranks}.bytes.{rank}").read_text()) == few
+    assert int((results / f"own, as, a crowd.{ranks}.bytes.{rank}").read_text()) == few
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_ranks_have_nobody_elses_rows_and_networks(results: Path, name: str):
+    agents = Config(**{**KEYS, **OWN[name]}).env_params["num_agents"]
+    for rank in range(2):
+        sizes = json.loads((results / f"{name}.2.sizes.{rank}").read_text())
+        assert sizes == dict.fromkeys(
+            ("obs", "reward", "actors", "critics", "moments"), agents // 2
+        )
 
 
 def test_which_runs_can_split_agents():
@@ -497,6 +539,13 @@ def test_split_runs_resume_bit_for_bit_with_any_ranks(results: Path):
                 np.testing.assert_array_equal(two[key], one[key], err_msg=key)
         assert records(results / "split-whole") == records(results / name)
     assert alone == results / "split-alone"
+
+
+def test_ranks_with_rows_of_their_own_resume_bit_for_bit_with_any_number(results: Path):
+    ascore.resume(results / "own-fewer")  # as one process
+    ascore.train(Config(**OWN_RUN), results / "own-alone")
+    for name in ("own-fewer", "own-more", "own-alone"):
+        same(results / "own-whole", results / name)
 
 
 @pytest.mark.parametrize("name", ["fewer", "more"])

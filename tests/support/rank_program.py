@@ -25,9 +25,22 @@ def updates(ranks: Ranks, out: Path, name: str, keys: dict[str, Any], count: int
     split = session.learner.split
     if split is not None:
         (out / f"{name}.{ranks.size}.bytes.{ranks.rank}").write_text(str(split.bytes_heard))
+        (out / f"{name}.{ranks.size}.sizes.{ranks.rank}").write_text(json.dumps(sizes(session)))
     if ranks.lead:
         np.savez(out / f"{name}.{ranks.size}.npz", **state)
         (out / f"{name}.{ranks.size}.json").write_text(json.dumps(records))
+
+
+def sizes(session: training._Session) -> dict[str, int]:
+    """Of how many agents a rank holds something."""
+    learner, rollout = session.learner, session.collector.rollout
+    return {
+        "obs": rollout.obs.shape[2],
+        "reward": rollout.reward.shape[2],
+        "actors": len(learner.actor.net.flat) // learner.actor.networks_per_agent,
+        "critics": len(learner.critic.net.flat),
+        "moments": len(learner.actor_adam.first),
+    }
 
 
 def train(ranks: Ranks, out: Path, name: str, keys: dict[str, Any], stop_after: int) -> None:

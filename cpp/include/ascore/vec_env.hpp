@@ -216,6 +216,37 @@ class alignas(kCacheLine) VecEnv {
     return all;
   }
 
+  /// What some agents see and do in the current state, where each has a view of its own; nothing
+  /// moves. Copies their observations [B, count, O], and lets `act`, as in `rollout` but of these
+  /// agents alone, draw their actions [B, count] with the numbers that `rollout` would draw with.
+  template <class Act>
+  void choose(std::size_t first, std::size_t count, std::span<Obs> obs,
+              std::span<std::int32_t> action, Act& act) const {
+    require_started("choose");
+    const std::size_t n = num_agents(), size = static_cast<std::size_t>(spec_.obs_size);
+    if (spec_.views != spec_.num_agents || count < 1 || first >= n || count > n - first ||
+        obs.size() != num_envs_ * count * size || action.size() != num_envs_ * count) {
+      throw std::invalid_argument(std::to_string(count) + " agents from " + std::to_string(first) +
+                                  " on cannot choose among " + std::to_string(n) + " with " +
+                                  std::to_string(spec_.views) + " views");
+    }
+    LineVector<float> numbers(action.size());
+    auto slice = [this, first, count, size, n, obs, action, uniform = numbers.data(),
+                  &act](std::size_t worker) noexcept {
+      const std::size_t begin = slice_begin(worker), end = slice_begin(worker + 1);
+      for (std::size_t b = begin; b < end; ++b) {
+        std::copy_n(obs_.data() + (b * n + first) * size, count * size,
+                    obs.data() + b * count * size);
+        Rng rng = stream(b, static_cast<std::uint64_t>(time_[b]), Domain::kAction);
+        rng.discard(first);
+        for (std::size_t i = 0; i < count; ++i) uniform[b * count + i] = rng.u01_single();
+      }
+      act(worker, begin, end - begin, obs.data() + begin * count * size, uniform + begin * count,
+          action.data() + begin * count);
+    };
+    pool_->run(slice);
+  }
+
   /// Environment b as it stands. Throws std::out_of_range if there is none.
   const Env& env(std::size_t b) const {
     if (b >= num_envs_) {

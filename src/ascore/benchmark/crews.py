@@ -102,23 +102,26 @@ def _serve(keys: dict[str, Any]) -> None:
     """Answers with the environment steps per update, then does updates as requested on stdin."""
     import torch
 
+    from ascore.algorithms.table import get_algorithm
     from ascore.config import Config
     from ascore.envs.factory import batch
+    from ascore.learning.backends.choose import choose_split, own_envs
     from ascore.learning.learner import Learner
-    from ascore.learning.rollout import Collector
+    from ascore.learning.stepping import collector_of
     from ascore.runtime.ranks import joined
 
     config = Config.from_dict(keys)
     torch.set_num_threads(config.torch_threads)
     with joined() as ranks:
-        share = ranks.share(config.num_envs)
-        first = ranks.rank * share
+        spec = batch(config.env, config.env_params).spec
+        split = choose_split(get_algorithm(config.algorithm), config, spec, ranks)
+        first, share = own_envs(split, config.num_envs, ranks)
         env = batch(
             config.env, config.env_params, share, config.seed, config.num_threads, first_env=first
         )
         env.reset()
         learner = Learner(config, env.spec, ranks)
-        collector = Collector(env, env.spec.horizon)
+        collector = collector_of(learner, env, env.spec.horizon)
         number = 0
 
         def updates(count: int) -> None:

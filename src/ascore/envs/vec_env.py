@@ -311,6 +311,29 @@ class VecEnv:
             policy, obs, neighbours, action, reward, terminated, truncated, running
         )
 
+    def choose(
+        self,
+        policy: _core.ActingNetworks,
+        first: int,
+        obs: npt.NDArray[Any],
+        action: npt.NDArray[np.int32],
+    ) -> None:
+        """What n agents see and do in the current state, as in `rollout`; nothing moves.
+
+        Only where each agent has a view of its own.
+
+        Args:
+            policy: compiled networks of these agents, one each.
+            first: number of the first of them.
+            obs: out, [B, n, O].
+            action: out, i32 [B, n].
+
+        Raises:
+            ValueError: as `rollout`, or agents share a view.
+            TypeError: an array has another dtype.
+        """
+        self._core.choose(policy, first, obs, action)
+
     def uniforms(self, out: F32) -> None:
         """Fills f32 [B, N] with numbers in [0, 1) for drawing actions in the current state.
 

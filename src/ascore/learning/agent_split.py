@@ -1,14 +1,18 @@
-"""Splits the agents of a run among its ranks: each rank trains some agents on the rows of all.
+"""Splits the agents of a run among its ranks: each rank trains some of them.
 
-Agents depend on each other only through their messages, so ranks exchange little: the collected
-rows, once per update; values and messages, which are small; and actors, once per update. Summing
-gradients instead would send as much as all networks in every step. The results of a rank are
-bit-identical to those of a single process for the same agents.
+Agents depend on each other only through their messages, so ranks never exchange gradients. Summing
+those would send as much as all networks in every step. The results of a rank are bit-identical to
+those of a single process for the same agents.
+
+Here, each rank collects in some of the environments with everybody's actors. Then the ranks
+exchange the rows, once per update, and actors and values. `own_rows` has the other way.
 
 R ranks, N agents, n = N/R agents per rank.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +21,9 @@ from torch import Tensor
 
 from ascore.algorithms.graph import Pairs
 from ascore.algorithms.heads import Heads
+from ascore.learning.metrics import Metrics
+from ascore.learning.rollout import Rollout
+from ascore.learning.rows import whole
 from ascore.runtime.ranks import Ranks
 
 Places = tuple[Tensor, Tensor]
@@ -44,6 +51,26 @@ class AgentSplit:
         self.mine = slice(ranks.rank * count, (ranks.rank + 1) * count)
         self._sent: dict[int, Places] = {}
         self._received: dict[int, Places] = {}
+
+    def whole(self, rollout: Rollout) -> Rollout:
+        """The rows that are learned from, where this rank has collected some."""
+        return whole(self.ranks, rollout) if self.ranks.size > 1 else rollout
+
+    def heads_here(self, heads: Heads) -> Heads:
+        """The heads of all agents, as rows and messages here number agents."""
+        return heads
+
+    def of_known(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What the agents did whom rows and messages here number, from what all did [S, N]."""
+        return actions
+
+    def of_mine(self, rows: Tensor) -> Tensor:
+        """What is learned from, of all agents' [N, ...]."""
+        return rows
+
+    def of_everybody(self, mine: Metrics) -> Metrics:
+        """The metrics of all agents, from what is known here."""
+        return mine
 
     def route(self, links: Pairs | None, heads: Heads) -> None:
         """Says what ranks send each other from now on: what their agents hear, and nothing else.
@@ -74,7 +101,11 @@ class AgentSplit:
         Returns:
             f32 [N, S, H, A]; 0 where nobody here hears it.
         """
-        everything = mine.new_zeros(self.num_agents, *mine.shape[1:])
+        return self._delivered(mine, self.num_agents)
+
+    def _delivered(self, mine: Tensor, agents: int) -> Tensor:
+        """What so many agents have said, of whom this rank's are `mine`."""
+        everything = mine.new_zeros(agents, *mine.shape[1:])
         everything[self.mine] = mine
         sent = {
             other: everything[owner, :, place].contiguous()

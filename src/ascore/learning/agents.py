@@ -15,7 +15,6 @@ from ascore.algorithms.contract import Algorithm
 from ascore.algorithms.graph import Pairs
 from ascore.algorithms.heads import Heads
 from ascore.algorithms.links import Links
-from ascore.algorithms.terms import Places
 from ascore.config import Config
 from ascore.envs.vec_env import Spec
 from ascore.learning.agent_split import AgentSplit, OneAgent
@@ -25,8 +24,9 @@ from ascore.learning.backends.engine import COLUMNS
 from ascore.learning.exchange import MessageExchange
 from ascore.learning.gradients import Gradients
 from ascore.learning.guards import Guards
-from ascore.learning.networks import Actor, Critic, StackedMLP
+from ascore.learning.networks import ALL, Actor, Critic, StackedMLP
 from ascore.learning.optimizer import AgentAdam
+from ascore.learning.own_rows import OwnRows
 from ascore.learning.seats import drawn_anew, first_heads
 from ascore.learning.stored_heads import (
     StoredHeads,
@@ -57,6 +57,7 @@ class AgentNetworks:
         guards: stop at what is not finite.
         split: which agents this rank trains; None = all, on its own rows.
         ranks: those whose rows count together.
+        members: whose networks are here.
         stored: heads that are not in use, where links are drawn anew; else None.
 
     Raises:
@@ -74,6 +75,10 @@ class AgentNetworks:
     ) -> None:
         self.algorithm, self.config, self.spec, self.device = algorithm, config, spec, device
         n, size = spec.num_agents, int(np.prod(spec.obs_shape))
+        self.split = choose_split(algorithm, config, spec, everybody)
+        if alone is not None:
+            self.split = OneAgent(alone, n)
+        self.members = members = self.split.agents if isinstance(self.split, OwnRows) else ALL
         self.actor = Actor(
             size,
             config.actor_hidden,
@@ -86,19 +91,19 @@ class AgentNetworks:
             action_counts=spec.action_counts,
             # What a party sends and keeps does not depend on what others hear.
             subjects=first_heads(algorithm, config, n) if alone is None else None,
+            members=members,
         )
         view = algorithm.critic_view
         seen = size if view is None else view.size(spec)
-        self.critic = Critic(seen, config.critic_hidden, n, seed=config.seed, device=device)
-        self.split = choose_split(algorithm, config, self.actor, self.critic, everybody)
-        if alone is not None:
-            self.split = OneAgent(alone, n)
-        # Where agents are split, every rank has all rows and there is nothing to add up.
+        self.critic = Critic(
+            seen, config.critic_hidden, n, seed=config.seed, device=device, members=members
+        )
+        # Where agents are split, every rank has all rows of its own and nothing is added up.
         self.ranks = everybody if self.split is None else Ranks()
         self.actor_adam = self._optimizer(self.actor.net, config.actor_lr)
         self.critic_adam = self._optimizer(self.critic.net, config.critic_lr)
-        self.guards = Guards(config, has_peer_ratio=algorithm.sends_policies)
-        self.exchange = MessageExchange(algorithm, config, torch.arange(n, device=device))
+        self.guards = Guards(config, algorithm.sends_policies, self.actor.first)
+        self.exchange = MessageExchange(algorithm, config)
         self.stored: StoredHeads | None = None
         if drawn_anew(algorithm, config, n) and alone is None:
             self.stored = StoredHeads(n, head_size(self.actor))
@@ -106,15 +111,21 @@ class AgentNetworks:
 
     def _optimizer(self, net: StackedMLP, rate: float) -> AgentAdam:
         limits = self.config.adam_epsilon, self.config.max_grad_norm
-        return AgentAdam(net, self.spec.num_agents, rate, *limits)
+        return AgentAdam(net, self.actor.num_agents, rate, *limits)
+
+    @property
+    def heads(self) -> Heads:
+        """The heads of the agents whose messages have a place here, as these are numbered."""
+        heads = self.actor.subjects
+        return heads if self.split is None else self.split.heads_here(heads)
 
     def _assemble(self) -> None:
         """Gives the networks, as they are now, places for gradients and a backend."""
         nets = self.actor.net, self.critic.net
-        gradients = Gradients(self.ranks, nets, self.spec.num_agents, COLUMNS)
+        gradients = Gradients(self.ranks, nets, self.actor.num_agents, COLUMNS)
         for adam, net in zip((self.actor_adam, self.critic_adam), nets, strict=True):
-            adam.gradients = net.grad.view(self.spec.num_agents, -1)
-        self.exchange.places = Places.at(self.actor.subjects, self.device)
+            adam.gradients = net.grad.view(self.actor.num_agents, -1)
+        self.exchange.refer(self.heads, self.device)
         self.backend = choose(
             self.algorithm,
             self.config,
@@ -160,19 +171,46 @@ class AgentNetworks:
     def state(self) -> dict[str, Tensor]:
         """Parameters, moments and heads as they are, as named tensors.
 
-        All ranks must call it together.
+        All ranks must call it together. Where each has its own agents alone, rank 0 gets those of
+        all, and the others get theirs.
         """
+        if isinstance(self.split, OwnRows):
+            together = self.split.together
+            own = {**self._of_agents(), **self._of_heads()}
+            tensors = {key: torch.from_numpy(together(x.numpy())) for key, x in own.items()}
+            return {**tensors, **self._seating()}
         if self.split is not None:
             self._complete(self.split)
-        tensors = {"actor": self.actor.net.flat, "critic": self.critic.net.flat}
+        return {**self._of_agents(), **self._of_heads(), **self._seating()}
+
+    def layout(self) -> dict[str, Tensor]:
+        """Tensors of the types and shapes of `state()` for all agents, without their numbers."""
+        times = self.split.ranks.size if isinstance(self.split, OwnRows) else 1
+        whole = {
+            key: torch.zeros((), dtype=x.dtype).expand(times * len(x), *x.shape[1:])
+            for key, x in self._of_agents().items()
+        }
+        return {**whole, **self._of_heads(), **self._seating()}
+
+    def _of_agents(self) -> dict[str, Tensor]:
+        """What every agent here has as much of as any other."""
+        tensors = {"actor": self.actor.net.flat.detach(), "critic": self.critic.net.flat.detach()}
         for name, adam in (("actor", self.actor_adam), ("critic", self.critic_adam)):
             moments = {"exp_avg": adam.first, "exp_avg_sq": adam.second, "step": adam.steps}
             tensors |= {f"{name}.{key}": value for key, value in moments.items()}
-        if self.stored is not None:
-            tensors |= {f"heads.{key}": value for key, value in self.stored.state().items()}
-        if self.stored is not None or self.actor.subjects.table is not None:
-            tensors["actor.subjects"] = torch.from_numpy(self.actor.subjects.subjects)
         return tensors
+
+    def _of_heads(self) -> dict[str, Tensor]:
+        """Heads that are not in use."""
+        if self.stored is None:
+            return {}
+        return {f"heads.{key}": value for key, value in self.stored.state().items()}
+
+    def _seating(self) -> dict[str, Tensor]:
+        """Whom the heads of all agents are about."""
+        if self.stored is None and self.actor.subjects.table is None:
+            return {}
+        return {"actor.subjects": torch.from_numpy(self.actor.subjects.subjects)}
 
     @torch.no_grad()
     def _complete(self, split: AgentSplit) -> None:
@@ -216,11 +254,19 @@ class AgentNetworks:
 
     @torch.no_grad()
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Restores `state()`, whose layout was adopted."""
-        self.actor.net.flat.copy_(tensors["actor"])
-        self.critic.net.flat.copy_(tensors["critic"])
+        """Restores `state()` of all agents, whose layout was adopted."""
+        own = self.split if isinstance(self.split, OwnRows) else None
+
+        def mine(key: str) -> Tensor:
+            whole = tensors[key]
+            return whole if own is None else torch.from_numpy(own.own(whole.numpy()))
+
+        self.actor.net.flat.copy_(mine("actor"))
+        self.critic.net.flat.copy_(mine("critic"))
         for name, adam in (("actor", self.actor_adam), ("critic", self.critic_adam)):
-            adam.load_state({k: tensors[f"{name}.{k}"] for k in ("exp_avg", "exp_avg_sq", "step")})
+            adam.load_state({k: mine(f"{name}.{k}") for k in ("exp_avg", "exp_avg_sq", "step")})
         if self.stored is not None:
             kept = {key.partition(".")[::2]: value for key, value in tensors.items()}
             self.stored.load_state({key: v for (part, key), v in kept.items() if part == "heads"})
+            if own is not None:
+                self.stored.keep_only(own.agents)

@@ -5,7 +5,7 @@ N agents, S rows, H heads, A actions, V views, O observation entries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ def anticipation_sums(
     obs: npt.NDArray[Any],
     env: str,
     heads: Heads | None = None,
+    meant: Sequence[npt.NDArray[Any]] | None = None,
 ) -> F64:
     """Sums over the rows of a batch and over the agents heard; ranks add their sums.
 
@@ -44,19 +45,21 @@ def anticipation_sums(
         obs: [S, V, O], the observations.
         env: name of the environment, for the meanings of actions.
         heads: of whom the heads are; None = head j is of agent j.
+        meant: [S, N] for each meaning, the action that has it; None = as the observations say.
 
     Returns:
         f64 [N, K]: number of agents heard; (pi^{jj}(a_j|s) - pi^{ij}(a_j|s))^2; pi^{ij} of the
         action of each meaning; pi^{ij}(.|s).
     """
-    n = len(log_probs)
+    n = len(neighbours)  # there may be others behind them, who are heard
     own_place = np.arange(n) if heads is None else heads.own_place
     subjects = None if heads is None or heads.for_all else np.maximum(heads.subjects, 0)
-    own = np.exp(taken[np.arange(n), :, own_place]).T  # pi^{jj}(a_j|s), [S, N]
-    actions = [meaning(obs) for meaning in meanings(env).values()]  # [S, N] each
+    own = np.exp(taken[np.arange(len(taken)), :, own_place]).T  # pi^{jj}(a_j|s), [S, N]
+    if meant is None:
+        meant = [meaning(obs) for meaning in meanings(env).values()]  # [S, N] each
     parts = []
     for first in range(0, n, GROUP):
-        some = slice(first, first + GROUP)
+        some = slice(first, min(first + GROUP, n))
 
         def theirs(of_agents: npt.NDArray[Any], some: slice = some) -> npt.NDArray[Any]:
             """[S, N] of all agents as [n, S, H] of the heads' subjects."""
@@ -70,7 +73,7 @@ def anticipation_sums(
                 taken[some],
                 neighbours[some].astype(np.float32),
                 theirs(own),
-                [theirs(action) for action in actions],
+                [theirs(action) for action in meant],
             )
         )
     return np.concatenate(parts)

@@ -20,6 +20,7 @@ from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
 from ascore.config import Config
 from ascore.errors import ConfigError
+from ascore.learning.agent_split import AgentSplit
 from ascore.learning.presence import Presence
 from ascore.learning.rollout import Rollout, per_agent_view
 from ascore.runtime.ranks import Ranks
@@ -34,7 +35,7 @@ class Rows:
 
     raw: npt.NDArray[Any]  # [S, V, O], observations as the environment gave them
     scale: float  # what networks see is observations times this
-    joint: npt.NDArray[np.int32]  # [S, N], actions
+    joint: npt.NDArray[np.int32]  # [S, N], actions; of all whom messages are of
     advantage: Tensor  # f32 [N, S]
     advantage_scale: Tensor  # f32 [N]
     normalized_return: Tensor  # f32 [N, S]
@@ -43,6 +44,7 @@ class Rows:
     legal: npt.NDArray[np.uint8] | None = None  # [S, N, A], legal actions; None = all
     presence: Presence | None = None  # which rows are whose; None = all rows are everybody's
     critic_view: CriticView | None = None  # what critics see of `raw`; None = what actors see
+    meant: list[npt.NDArray[Any]] | None = None  # as `Rollout.meant`, [S, N]; as `joint`
 
     @cached_property
     def obs(self) -> Tensor:
@@ -81,6 +83,7 @@ def rows_of(
     ranks: Ranks,
     presence: Presence | None = None,
     heads: Heads | None = None,
+    split: AgentSplit | None = None,
 ) -> Rows:
     """The batch of an update.
 
@@ -95,6 +98,7 @@ def rows_of(
         ranks: whose batches count together.
         presence: which rows are whose; None = all rows are everybody's.
         heads: of whom the agents' heads are; None = one of everybody.
+        split: whose rows are here; None = everybody's.
 
     Raises:
         ConfigError: fewer rows than minibatches.
@@ -116,12 +120,18 @@ def rows_of(
     neighbours = weights = None
     if links is not None and algorithm.sends_policies:
         neighbours = links.tensor(heads).to(mean.device)
+        neighbours = neighbours if split is None else split.of_mine(neighbours)
     if links is not None and algorithm.mixes != "nothing":
         weights = links.weights(ranks.mean).to(mean.device)
+
+    def known(actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        flat = actions.reshape(rows, -1)
+        return flat if split is None else split.of_known(flat)
+
     return Rows(
         raw=rollout.obs.reshape(rows, *rollout.obs.shape[2:]),
         scale=obs_scale,
-        joint=rollout.action.reshape(rows, n),
+        joint=known(rollout.action).astype(np.int32, copy=False),
         advantage=advantage.to(mean.device),
         advantage_scale=scale.to(mean.device),
         normalized_return=((returns - mean) / std).contiguous(),
@@ -130,6 +140,7 @@ def rows_of(
         legal=rollout.legal.reshape(rows, n, -1) if rollout.legal is not None else None,
         presence=presence,
         critic_view=algorithm.critic_view,
+        meant=None if rollout.meant is None else [known(x) for x in rollout.meant],
     )
 
 

@@ -14,8 +14,10 @@ from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets, ValueNormalizer, compute_targets, moments
 from ascore.config import Config
 from ascore.envs.presence import TERMINATED, TRUNCATED
+from ascore.learning.agent_split import AgentSplit
 from ascore.learning.backends.contract import Backend
 from ascore.learning.networks import Critic
+from ascore.learning.own_rows import OwnRows
 from ascore.learning.presence import Presence
 from ascore.learning.rollout import Rollout
 from ascore.runtime.ranks import Ranks
@@ -30,10 +32,40 @@ class Valuation:
     """
 
     def __init__(
-        self, critic: Critic, backend: Backend, config: Config, num_agents: int, ranks: Ranks
+        self,
+        critic: Critic,
+        backend: Backend,
+        config: Config,
+        num_agents: int,
+        ranks: Ranks,
+        split: AgentSplit | None = None,
     ) -> None:
         self.critic, self.backend, self.config, self.ranks = critic, backend, config, ranks
+        self._own = split if isinstance(split, OwnRows) else None
         self.normalizer = ValueNormalizer(num_agents)
+
+    def state(self) -> dict[str, Tensor]:
+        """The normaliser of all agents, as named tensors; of those of this rank except on rank 0.
+
+        All ranks must call it together where each has its own agents alone.
+        """
+        state = self.normalizer.state()
+        if self._own is not None:
+            state["sums"] = self._own.together(state["sums"], axis=1)
+        return {f"normalizer.{key}": torch.from_numpy(x) for key, x in state.items()}
+
+    def layout(self) -> dict[str, Tensor]:
+        """Tensors of the types and shapes of `state()` of all agents."""
+        state = self.normalizer.state()
+        if self._own is not None:
+            state["sums"] = np.zeros((2, self._own.num_agents))
+        return {f"normalizer.{key}": torch.from_numpy(x) for key, x in state.items()}
+
+    def load_state(self, state: dict[str, npt.NDArray[np.float64]]) -> None:
+        """Restores `state()` of all agents, without the prefix."""
+        if self._own is not None:
+            state["sums"] = self._own.own(state["sums"], axis=1)
+        self.normalizer.load_state(state)
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the targets, f32 [N, 1] each."""

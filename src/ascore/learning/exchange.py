@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ascore.algorithms.contract import Algorithm
+from ascore.algorithms.heads import Heads
 from ascore.algorithms.terms import Messages, Places, corrections_base, own_policy
 from ascore.config import Config
 
@@ -23,9 +24,13 @@ class MessageExchange:
 
     places: Places | None = None
 
-    def __init__(self, algorithm: Algorithm, config: Config, agents: Tensor) -> None:
-        self._agents = agents  # i64 [N], 0..N-1, on the device of the networks
+    def __init__(self, algorithm: Algorithm, config: Config) -> None:
         self.corrects = algorithm.sends_policies and config.anticipation == "correction"
+
+    def refer(self, heads: Heads, device: torch.device) -> None:
+        """Says whose the agents' heads are from now on, and where the networks are."""
+        self.places = Places.at(heads, device)
+        self._agents = torch.arange(len(heads.subjects), device=device)
 
     def base(self, sent: Tensor, owners: Tensor) -> Tensor:
         """Base of corrections: sent f32 [N, M, H, A], owners i64 [n] -> [n, M, H, A]."""

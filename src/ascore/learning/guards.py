@@ -23,10 +23,11 @@ class Guards:
     Args:
         config: configuration of the run, for the remedies.
         has_peer_ratio: whether the objective multiplies ratios of peers, which can explode.
+        first: number of the first agent whose numbers are checked.
     """
 
-    def __init__(self, config: Config, has_peer_ratio: bool) -> None:
-        self.config = config
+    def __init__(self, config: Config, has_peer_ratio: bool, first: int = 0) -> None:
+        self.config, self.first = config, first
         self.has_peer_ratio = has_peer_ratio
 
     def targets(self, rollout: Rollout, targets: Targets) -> None:
@@ -41,7 +42,7 @@ class Guards:
                 continue
             finite = np.isfinite(array).all(axis=(0, 1))
             if not finite.all():
-                agent = int(np.flatnonzero(~finite)[0])
+                agent = self.first + int(np.flatnonzero(~finite)[0])
                 message = f"{name} of agent {agent} is not finite; {remedy}"
                 raise NonFiniteError(message)
 
@@ -56,7 +57,7 @@ class Guards:
 
     def fail(self, name: str, agent: int, value: float) -> NoReturn:
         """Raises the error for a non-finite loss or gradient of an agent."""
-        message = f"{name} of agent {agent} is {value}; {self._remedy(name)}"
+        message = f"{name} of agent {self.first + agent} is {value}; {self._remedy(name)}"
         raise NonFiniteError(message)
 
     def parameters(self, networks: Mapping[str, Tensor]) -> None:
@@ -79,7 +80,8 @@ class Guards:
             return
         bad = (~torch.isfinite(rows).all(dim=1)).nonzero().flatten()
         if len(bad):
-            message = f"{quantity} of agent {int(bad[0])} is not finite; {self._remedy(quantity)}"
+            agent = self.first + int(bad[0])
+            message = f"{quantity} of agent {agent} is not finite; {self._remedy(quantity)}"
             raise NonFiniteError(message)
 
     def _remedy(self, name: str) -> str:

@@ -22,6 +22,7 @@ from ascore.errors import ConfigError
 from ascore.learning import metrics
 from ascore.learning.agents import AgentNetworks
 from ascore.learning.anticipations import anticipation_metrics, anticipation_sums
+from ascore.learning.backends.choose import choose_split, own_envs
 from ascore.learning.backends.contract import Backend
 from ascore.learning.batch import Rows, rows_of
 from ascore.learning.critics import Valuation
@@ -33,7 +34,6 @@ from ascore.learning.networks import ALL, Actor, Critic
 from ascore.learning.optimizer import AgentAdam
 from ascore.learning.presence import I64, Presence
 from ascore.learning.rollout import Rollout
-from ascore.learning.rows import whole
 from ascore.learning.seats import asks_environment, drawn_anew
 from ascore.runtime.ranks import Ranks
 from ascore.streams import STREAM_MINIBATCH, generator
@@ -71,7 +71,9 @@ class Learner:
         self.device = usable_device(config, everybody)
         self.algorithm = get_algorithm(config.algorithm)
         self.spec = self.algorithm.view.spec(outside, config)
-        require_memory(self.spec, config, self.algorithm, config.num_envs // everybody.size)
+        split = choose_split(self.algorithm, config, self.spec, everybody)
+        _, share = own_envs(split, config.num_envs, everybody)
+        require_memory(self.spec, config, self.algorithm, share, split)
         _require_mixable(self.algorithm, self.spec)
         own_keys(config, self.algorithm.keys)  # refuses what the algorithm does not know
         self.delivery = delivery
@@ -81,9 +83,9 @@ class Learner:
         )
         self.split, self.ranks = self.agents.split, self.agents.ranks
         self.guards, self.exchange = self.agents.guards, self.agents.exchange
-        n = self.spec.num_agents
+        n = self.actor.num_agents
         self._agents = torch.arange(n, device=self.device)
-        self.valuation = Valuation(self.critic, self.backend, config, n, self.ranks)
+        self.valuation = Valuation(self.critic, self.backend, config, n, self.ranks, self.split)
 
     @property
     def actor(self) -> Actor:
@@ -137,14 +139,15 @@ class Learner:
 
         Returns:
             Metrics of the update; per-agent quantities are lists of N floats. Loss statistics are
-            averages over the minibatches of the last iteration.
+            averages over the minibatches of the last iteration. Where each rank has the rows of its
+            own agents alone, ranks other than 0 get the metrics of these.
 
         Raises:
             NonFiniteError: a loss, gradient or parameter is not finite; nothing non-finite is
                 ever written into a parameter by a step.
         """
-        if self.split is not None and self.split.ranks.size > 1:
-            rollout = whole(self.split.ranks, rollout)
+        if self.split is not None:
+            rollout = self.split.whole(rollout)
         links, targets, rows = self.prepare(rollout, number)
         silent = self.algorithm.sends_policies and links is None
         # A gap trains no anticipation (section 5.3).
@@ -161,14 +164,16 @@ class Learner:
             self.agents.keep(links.pairs)
         sent = self.algorithm.sends(self.traffic(rollout, links))
         statistics = {**anticipated, **self.backend.statistics()}
-        return {
+        mine = {
             **metrics.returns(rollout, self.ranks),
             "advantage_scale": rows.advantage_scale.tolist(),
             **metrics.explained_variance(targets, self.ranks, rows.presence),
             **{key: value.tolist() for key, value in statistics.items()},
             "action_probs": mean_probs.tolist(),
-            **ledger.entries(sent, self.outside.num_agents, rollout.obs.dtype.itemsize),
         }
+        everybodys = mine if self.split is None else self.split.of_everybody(mine)
+        size = rollout.obs.dtype.itemsize
+        return {**everybodys, **ledger.entries(sent, self.outside.num_agents, size)}
 
     def prepare(self, rollout: Rollout, number: int) -> tuple[Links | None, Targets, Rows]:
         """What the iterations of an update read.
@@ -211,6 +216,7 @@ class Learner:
             self.ranks,
             presence,
             self.actor.subjects,
+            self.split,
         )
 
     def iterate(self, rows: Rows, number: int) -> tuple[Tensor, Metrics]:
@@ -231,7 +237,7 @@ class Learner:
         backend.begin(rows)
         log_probs, heard = self._delivered(rows, number, 0)
         places = self.exchange.places
-        own = own_policy(log_probs, self._agents, places).exp()
+        own = own_policy(log_probs, self._agents, places)[: len(self._agents)].exp()
         if rows.presence is None:
             mean_probs = torch.from_numpy(self.ranks.mean(own.mean(dim=1).cpu().numpy()))
         else:
@@ -244,8 +250,10 @@ class Learner:
         anticipated: Metrics = {}
         if messages is not None:
             env, sent = self.outside.name, messages.log_probs.cpu().numpy()
-            links, heads = messages.neighbours.cpu().numpy(), self.actor.subjects
-            sums = anticipation_sums(sent, old.cpu().numpy(), links, rows.raw, env, heads)
+            links, heads = messages.neighbours.cpu().numpy(), self.agents.heads
+            sums = anticipation_sums(
+                sent, old.cpu().numpy(), links, rows.raw, env, heads, rows.meant
+            )
             sums = self.ranks.total(sums)
             if self.split is not None:
                 self.split.fill(torch.from_numpy(sums))
@@ -349,10 +357,12 @@ class Learner:
 
         All ranks must call it together.
         """
-        tensors = self.agents.state()
-        normalizer = self.valuation.normalizer.state()
-        tensors |= {f"normalizer.{k}": torch.from_numpy(v) for k, v in normalizer.items()}
+        tensors = {**self.agents.state(), **self.valuation.state()}
         return {key: value.detach().cpu() for key, value in tensors.items()}
+
+    def layout(self) -> dict[str, Tensor]:
+        """Tensors of the types and shapes of `state()`, asking no other rank."""
+        return {**self.agents.layout(), **self.valuation.layout()}
 
     def adopt(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
         """Takes the layout of a checkpoint, whose state is loaded next.
@@ -368,9 +378,9 @@ class Learner:
         """Restores `state()`, and takes its layout."""
         self.adopt({key: value.detach().cpu().numpy() for key, value in tensors.items()})
         self.agents.load_state(tensors)
-        kept = {key.partition(".")[::2]: value for key, value in tensors.items()}
-        self.valuation.normalizer.load_state(
-            {key: value.numpy() for (part, key), value in kept.items() if part == "normalizer"}
+        kept = {key.partition(".")[::2]: value.numpy() for key, value in tensors.items()}
+        self.valuation.load_state(
+            {key: value for (part, key), value in kept.items() if part == "normalizer"}
         )
 
 

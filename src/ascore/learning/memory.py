@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +14,16 @@ from ascore.config import Config
 from ascore.envs.factory import is_external
 from ascore.envs.vec_env import Spec
 from ascore.errors import ConfigError
-from ascore.learning.networks import LARGEST
-from ascore.learning.seats import asks_environment, heads_needed, links_needed
+from ascore.learning.agent_split import AgentSplit
+from ascore.learning.networks import LARGEST, parameters
+from ascore.learning.own_rows import OwnRows
+from ascore.learning.seats import (
+    asks_environment,
+    drawn_anew,
+    heads_needed,
+    links_needed,
+    others_met,
+)
 
 REMEDIES = {
     "rollout": "lower num_envs or rollout_steps",
@@ -25,6 +31,9 @@ REMEDIES = {
     "networks": "lower actor_hidden and critic_hidden, or use fewer agents{links}",
     "messages": "lower num_envs or rollout_steps, or use fewer agents{links}",
     "targets": "lower num_envs or rollout_steps, or use fewer agents",
+    "heads": "set graph_redraw = false or communicate_every = 1, or use fewer agents",
+    "ranks": "use fewer agents or smaller networks",
+    "process": "end other programs",
     "passes": "raise minibatches, or lower num_envs, rollout_steps, actor_hidden or critic_hidden",
 }
 """Remedies, by the part that needs most memory; `links`: `FEWER_LINKS` where there can be fewer."""
@@ -48,36 +57,63 @@ TARGET_BYTES = 80
 """Per row and agent, beside the rollout: values, sums in double precision, normalised advantages,
 indices of actions, and copies between them."""
 
+ALWAYS_HEARD = 64
+"""Agents up to which environments write down who hears whom (`kAlwaysHeard` in C++)."""
+
+LIBRARY_BYTES, SPARE_PERCENT = 120_000_000, 10
+"""What libraries take when they are first used, and of every hundred bytes, what is lost between
+those that are in use."""
+
 TORCH_BYTES, NUMBA_BYTES = 100_000_000, 250_000_000
 """What PyTorch's compiler takes, which its optimisers load in their first step, and Numba's."""
 
 
-def bytes_needed(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int) -> dict[str, int]:
-    """About how many bytes one process allocates until its first update is done, by part.
+def bytes_needed(
+    spec: Spec,
+    config: Config,
+    algorithm: Algorithm,
+    num_envs: int,
+    split: AgentSplit | None = None,
+) -> dict[str, int]:
+    """About how many bytes one process allocates in a run, by part.
 
     What exists at different times is counted as if it existed together, so that a run that is let
-    through does not fail later for want of memory. The process as it is, threads and checkpoints
-    are not counted.
+    through does not fail later for want of memory. The process as it is, threads, and what a run
+    that goes on reads from its checkpoint are not counted.
 
     Args:
         spec: sizes as the learner sees them.
         config: configuration of the run.
         algorithm: algorithm of the run.
-        num_envs: number of environments of this process.
+        num_envs: number of environments that this process steps.
+        split: which agents it trains; None = all.
     """
-    n, a, o = spec.num_agents, spec.num_actions, math.prod(spec.obs_shape)
-    heads = heads_needed(algorithm, config, n)
-    rows = (config.rollout_steps or spec.horizon) * num_envs
+    own = split if isinstance(split, OwnRows) else None
+    everybody, a, o = spec.num_agents, spec.num_actions, math.prod(spec.obs_shape)
+    n = everybody if own is None else own.mine.stop
+    known = n + (0 if own is None else others_met(algorithm, config, everybody, own.agents))
+    views = min(spec.views, n)
+    heads = heads_needed(algorithm, config, everybody)
+    # Ranks that train some agents on all rows gather them: packed, unpacked and merged.
+    gathers = split is not None and own is None and split.ranks.size > 1
+    steps = config.rollout_steps or spec.horizon
+    rows = steps * (config.num_envs if gathers else num_envs)
     part = -(-rows // config.minibatches)
     entry = np.dtype(spec.obs_dtype).itemsize
     # Per row: observation, neighbours where the graph asks for them, two flags; and per agent
     # action, reward, value, advantage, return and normalised return.
     asked = asks_environment(algorithm, config)
-    rollout = rows * (spec.views * o * entry + n * n * asked + 2 + n * 6 * 4)
+    rollout = rows * (views * o * entry + n * n * asked + 2 + n * 6 * 4)
+    if own is not None:  # what everybody does, and what that means
+        rollout += rows * 2 * everybody
+    rollout *= 3 if gathers else 1
+    environment = 2 * spec.views * o * entry + 40 * everybody
+    environment += everybody**2 * (2 * asked + (everybody <= ALWAYS_HEARD))
+    rollout += num_envs * environment
     trunks = heads if config.actor == "separate" else 1
-    one_actor = trunks * _parameters((o, *config.actor_hidden, heads // trunks * a))
+    one_actor = trunks * parameters((o, *config.actor_hidden, heads // trunks * a))
     seen = o if algorithm.critic_view is None else algorithm.critic_view.size(spec)
-    one_critic = _parameters((seen, *config.critic_hidden, 1))
+    one_critic = parameters((seen, *config.critic_hidden, 1))
     actor, critic = n * one_actor, n * one_critic
     # Critics are asked about a copy with the last states; PyTorch turns bytes into float32.
     floats = config.backend in ("torch", "kernel") or algorithm.compiled is None
@@ -98,19 +134,55 @@ def bytes_needed(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int
         passes = 4 * (-(-part // CHUNK) + 1) * together * each + KEPT_BYTES
         widths = sum((*config.actor_hidden, *config.critic_hidden))
         passes += 2 * 4 * CHUNK * widths * config.torch_threads  # layers of a chunk, one per thread
-    copies = 2 + algorithm.sends_policies + 2 * (config.anticipation == "correction")
+    copies = 2 + algorithm.sends_policies + 4 * (config.anticipation == "correction")
     copies += floats * (1 + masked)
-    messages = rows * n * heads * (4 * a * copies + 16) + LINK_BYTES * links_needed(
-        algorithm, config, n
+    messages = rows * known * heads * (4 * a * copies + 16) + LINK_BYTES * links_needed(
+        algorithm, config, everybody
     )
-    return {
+    networks = 4 * 4 * (actor + critic)  # parameters, gradients and two moments
+    needed = {
         "rollout": rollout,
-        "observations": rows * spec.views * o * width,
-        "networks": 4 * 4 * (actor + critic),  # parameters, gradients and two moments
+        "observations": rows * views * o * width,
+        "networks": networks,
         "messages": messages,
         "targets": TARGET_BYTES * rows * n,
         "passes": passes,
+        "heads": _set_aside(spec, config, algorithm, n, actor, one_actor // trunks),
+        "ranks": 0,
     }
+    if gathers:  # everybody's actors, once more
+        needed["ranks"] = 4 * actor
+    elif own is not None and own.ranks.lead:  # a checkpoint of all agents
+        needed["ranks"] = 3 * networks // 4 * own.ranks.size
+    needed["process"] = LIBRARY_BYTES + sum(needed.values()) * SPARE_PERCENT // 100
+    return needed
+
+
+def _set_aside(
+    spec: Spec, config: Config, algorithm: Algorithm, n: int, actor: int, network: int
+) -> int:
+    """Bytes of copies of heads: while they change, while they wait, and while nothing moves them.
+
+    Args:
+        spec: sizes as the learner sees them.
+        config: of the run.
+        algorithm: of the run.
+        n: number of agents whose networks are here.
+        actor: number of parameters of their actors.
+        network: of one network of an actor.
+    """
+    copies = 0
+    last = ([math.prod(spec.obs_shape), *config.actor_hidden][-1] + 1) * spec.num_actions
+    head = network if config.actor == "separate" else last
+    if algorithm.sends_policies and config.communicate_every > 1:
+        copies += 13 * actor  # parameters and moments, and which of them only anticipations use
+    if drawn_anew(algorithm, config, spec.num_agents):
+        met = spec.num_agents - 1
+        updates = config.updates(spec.horizon) / config.communicate_every
+        drawn = n * met * -math.expm1(-updates / met)
+        # Those kept, with two moments; one of the three is copied twice as more come.
+        copies += 4 * 4 * actor + int(drawn) * (4 * head * 5 + 8)
+    return copies
 
 
 def _by_pytorch(config: Config, n: int, trunks: int, rows: int, part: int) -> int:
@@ -132,22 +204,35 @@ def _by_pytorch(config: Config, n: int, trunks: int, rows: int, part: int) -> in
     return 4 * max(part * kept, rows * 2 * widest)
 
 
-def _padded(parameters: int) -> int:
+def _padded(count: int) -> int:
     """Parameters as vector registers hold them: rows are filled up."""
-    return parameters * 3 // 2
+    return count * 3 // 2
 
 
-def require_memory(spec: Spec, config: Config, algorithm: Algorithm, num_envs: int) -> None:
+def require_memory(
+    spec: Spec,
+    config: Config,
+    algorithm: Algorithm,
+    num_envs: int,
+    split: AgentSplit | None = None,
+) -> None:
     """Checks that a run fits in memory.
+
+    Args:
+        spec: as in `bytes_needed`.
+        config: likewise.
+        algorithm: likewise.
+        num_envs: likewise.
+        split: likewise.
 
     Raises:
         ConfigError: it does not fit; the message names the needed and free memory and a remedy.
     """
-    needed, free = bytes_needed(spec, config, algorithm, num_envs), free_bytes()
+    needed, free = bytes_needed(spec, config, algorithm, num_envs, split), free_bytes()
     total = sum(needed.values())
     if free is None or total <= free:
         return
-    parts = ", ".join(f"{part} {in_words(size)}" for part, size in needed.items())
+    parts = ", ".join(f"{part} {in_words(size)}" for part, size in needed.items() if size)
     most = max(needed, key=lambda part: needed[part])
     everybody = algorithm.by_link and config.graph in ("complete", "environment", "contacts")
     remedy = REMEDIES[most].format(links=FEWER_LINKS if everybody else "")
@@ -172,10 +257,6 @@ def in_words(size: int) -> str:
             break
         amount, unit = amount / 1000, larger
     return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:,.1f} {unit}"
-
-
-def _parameters(sizes: Sequence[int]) -> int:
-    return sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(sizes))
 
 
 def _of_the_machine() -> list[int]:

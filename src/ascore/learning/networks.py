@@ -85,6 +85,11 @@ def forward(layers: Sequence[tuple[Tensor, Tensor]], obs: Tensor) -> Tensor:
     return hidden
 
 
+def parameters(sizes: Sequence[int]) -> int:
+    """Number of parameters of a network with layers of these sizes, input first."""
+    return sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(sizes))
+
+
 def layer_slots(sizes: Sequence[int]) -> list[tuple[slice, slice]]:
     """Slices of each layer's weight [in, out] and bias [out] in a network's row."""
     slots, at = [], 0
@@ -139,6 +144,7 @@ class Actor:
         device: torch.device | str = "cpu",
         action_counts: Sequence[int] = (),
         subjects: Heads | None = None,
+        members: slice = ALL,
     ) -> None:
         """Networks with fresh weights.
 
@@ -153,14 +159,16 @@ class Actor:
             device: where they lie.
             action_counts: of every agent; () = all have A.
             subjects: with `head_per_agent`, whose the heads are; None = everybody's.
+            members: whose networks these are, n of the N agents.
         """
-        self.num_agents, self.num_actions = num_agents, num_actions
+        self.first, last, _ = members.indices(num_agents)
+        self.num_agents, self.num_actions = last - self.first, num_actions
         self.action_counts = tuple(action_counts) or (num_actions,) * num_agents
         self.seed, self.layout = seed, layout
         everybody = Heads.everybody if head_per_agent else Heads.own
         self.subjects = everybody(num_agents) if subjects is None else subjects
         sizes = (obs_size, *hidden, num_actions * self._heads_per_network)
-        self.net = StackedMLP(num_agents * self.networks_per_agent, sizes, device)
+        self.net = StackedMLP(self.num_agents * self.networks_per_agent, sizes, device)
         with torch.no_grad():
             for k in range(self.net.flat.shape[0]):
                 self._initialise(k)
@@ -169,6 +177,12 @@ class Actor:
     def heads(self) -> int:
         """H."""
         return len(self.subjects)
+
+    @property
+    def own_place(self) -> npt.NDArray[np.int64]:
+        """Which head is the own policy, i64 [n]."""
+        place = self.subjects.own_place[self.first : self.first + self.num_agents]
+        return place
 
     @property
     def networks_per_agent(self) -> int:
@@ -183,6 +197,7 @@ class Actor:
         """Draws the weights of network k."""
         sizes, last = self.net.sizes, len(self.net.sizes) - 2
         agent, offset = divmod(k, self.networks_per_agent)
+        agent += self.first
         subjects = self.subjects.subjects[agent].tolist()
         if self.layout == "separate":
             subjects = subjects[offset : offset + 1]
@@ -270,7 +285,7 @@ class Actor:
         index = torch.arange(n)
         if self.heads == 1:
             return [(w.detach(), b.detach()) for w, b in self.net.layers]
-        place = torch.from_numpy(self.subjects.own_place)
+        place = torch.from_numpy(self.own_place)
         if self.layout == "separate":
             pick = index * self.heads + place
             return [(w.detach()[pick], b.detach()[pick]) for w, b in self.net.layers]
@@ -289,7 +304,7 @@ class Actor:
         n, a, flat = self.num_agents, self.num_actions, self.net.flat
         if self.heads == 1:
             return flat
-        index, place = torch.arange(n), torch.from_numpy(self.subjects.own_place)
+        index, place = torch.arange(n), torch.from_numpy(self.own_place)
         if self.layout == "separate":
             return flat[index * self.heads + place]
         (weight, bias), n_in = self.net.slots[-1], self.net.sizes[-2]
@@ -319,7 +334,7 @@ class Actor:
         if self.heads == 1:
             return mask
         n, a, h = self.num_agents, self.num_actions, self.heads
-        peer = torch.from_numpy(np.arange(h) != self.subjects.own_place[:, None])
+        peer = torch.from_numpy(np.arange(h) != self.own_place[:, None])
         if of is not None:
             peer &= of
         if self.layout == "separate":
@@ -342,16 +357,18 @@ class Critic:
         *,
         seed: int,
         device: torch.device | str = "cpu",
+        members: slice = ALL,
     ) -> None:
-        self.net = StackedMLP(num_agents, (obs_size, *hidden, 1), device)
+        whose = range(num_agents)[members]
+        self.net = StackedMLP(len(whose), (obs_size, *hidden, 1), device)
         sizes, last = self.net.sizes, len(self.net.sizes) - 2
         with torch.no_grad():
-            for agent in range(num_agents):
+            for place, agent in enumerate(whose):
                 for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
                     rng = generator(seed, STREAM_CRITIC, layer, 0, agent)
                     gain = math.sqrt(2.0) if layer < last else 1.0
                     weight = orthogonal(rng, n_in, n_out, gain)
-                    self.net.layers[layer][0][agent].copy_(torch.from_numpy(weight))
+                    self.net.layers[layer][0][place].copy_(torch.from_numpy(weight))
 
     def __call__(self, obs: Tensor, owners: slice = ALL) -> Tensor:
         """Normalised values: obs [M, O] or [n, M, O] -> f32 [n, M]."""

@@ -34,7 +34,7 @@ class Rollout:
 
     obs: npt.NDArray[Any]  # [T, B, V, O]
     last_obs: npt.NDArray[Any]  # [B, V, O], after the last step
-    action: npt.NDArray[np.int32]  # [T, B, N]
+    action: npt.NDArray[Any]  # [T, B, N]
     reward: npt.NDArray[np.float32]  # [T, B, N]
     neighbours: npt.NDArray[np.uint8] | None  # [T, B, N, N]; None = no graph asks for them
     last_neighbours: npt.NDArray[np.uint8] | None  # [B, N, N], after the last step
@@ -44,6 +44,7 @@ class Rollout:
     present: npt.NDArray[np.uint8] | None = None  # [T+1, B, N], who was there; None = always all
     left: npt.NDArray[np.uint8] | None = None  # [T, B, N], how agents left; None with `present`
     members: npt.NDArray[np.uint8] | None = None  # as `present`, of the agents behind a centre
+    meant: list[npt.NDArray[np.uint8]] | None = None  # [T, B, N], actions of each meaning, if known
     may_leave: bool = False  # whether agents of these environments may leave alone, or enter later
     final: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]] = field(default_factory=list)
     cut: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]] = field(default_factory=list)
@@ -195,14 +196,8 @@ class Collector:
     def _collect_compiled(self, actor: Actor) -> Rollout:
         """The same in compiled code with its networks; log-probabilities differ by rounding."""
         env, rollout = self.env, self.rollout
-        if self._policy is None:
-            sizes = [*actor.net.sizes[:-1], actor.num_actions]
-            self._policy = _core.ActingNetworks(
-                sizes, actor.num_agents, os.environ.get("ASCORE_SIMD", "")
-            )
-        self._policy.load(actor.own_flat().cpu().contiguous().numpy())
         step, where, last, returns = env.rollout(
-            self._policy,
+            self._loaded(actor),
             rollout.obs,
             rollout.neighbours,
             rollout.action,
@@ -214,6 +209,16 @@ class Collector:
         rollout.set_ended(step, where, last, returns)
         self._close()
         return rollout
+
+    def _loaded(self, actor: Actor) -> _core.ActingNetworks:
+        """Compiled networks with the actor's own policies."""
+        if self._policy is None:
+            sizes = [*actor.net.sizes[:-1], actor.num_actions]
+            self._policy = _core.ActingNetworks(
+                sizes, actor.num_agents, os.environ.get("ASCORE_SIMD", "")
+            )
+        self._policy.load(actor.own_flat().cpu().contiguous().numpy())
+        return self._policy
 
 
 class Stays:

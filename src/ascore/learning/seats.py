@@ -6,10 +6,15 @@ whom, everybody may meet everybody. Where links are drawn anew, each update has 
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from ascore.algorithms import graph
 from ascore.algorithms.contract import Algorithm
 from ascore.algorithms.heads import Heads
 from ascore.config import Config
+from ascore.envs.vec_env import Spec
 
 
 def asks_environment(algorithm: Algorithm, config: Config) -> bool:
@@ -47,6 +52,15 @@ def heads_needed(algorithm: Algorithm, config: Config, num_agents: int) -> int:
     return len(first_heads(algorithm, config, num_agents))
 
 
+def layers(algorithm: Algorithm, config: Config, spec: Spec) -> tuple[list[int], list[int]]:
+    """Sizes of the layers of one network of an actor, input first, and of a critic."""
+    seen = math.prod(spec.obs_shape)
+    heads = 1 if config.actor == "separate" else heads_needed(algorithm, config, spec.num_agents)
+    valued = seen if algorithm.critic_view is None else algorithm.critic_view.size(spec)
+    actor = [seen, *config.actor_hidden, heads * spec.num_actions]
+    return actor, [valued, *config.critic_hidden, 1]
+
+
 def links_needed(algorithm: Algorithm, config: Config, num_agents: int) -> int:
     """L of an update, counted without making them; all pairs where the environment is asked."""
     if not algorithm.has_links:
@@ -54,6 +68,16 @@ def links_needed(algorithm: Algorithm, config: Config, num_agents: int) -> int:
     if config.graph in ("environment", "contacts", "complete"):
         return num_agents * (num_agents - 1)
     return len(_still(config, num_agents))
+
+
+def others_met(algorithm: Algorithm, config: Config, num_agents: int, agents: slice) -> int:
+    """How many others some agents hear or are heard by; in an update of drawn links, the first."""
+    if not algorithm.head_per_agent:
+        return 0
+    ends = _still(config, num_agents)
+    among = [(at >= agents.start) & (at < agents.stop) for at in (ends.listener, ends.sender)]
+    far = (ends.sender[among[0] & ~among[1]], ends.listener[among[1] & ~among[0]])
+    return len(np.unique(np.concatenate(far)))
 
 
 def _still(config: Config, num_agents: int) -> graph.Pairs:

@@ -85,10 +85,21 @@ class StoredHeads:
 
     def complete(self, ranks: Ranks, mine: slice) -> None:
         """Takes over what other ranks have learned for the agents that are theirs."""
-        owner = self.key // max(self.num_agents, 1)
-        own = (owner >= mine.start) & (owner < mine.stop)
+        own = self._of(mine)
         for name, part in self.parts.items():
             self.parts[name] = np.concatenate(ranks.everywhere(part[own]))
+
+    def keep_only(self, mine: slice) -> None:
+        """Forgets the heads of all but some agents."""
+        own = self._of(mine)
+        self.key = self.key[own]
+        self.parts = {name: part[own] for name, part in self.parts.items()}
+
+    def _of(self, owners: slice) -> npt.NDArray[np.bool_]:
+        """Which heads are of some agents, bool [L]."""
+        owner = self.key // max(self.num_agents, 1)
+        inside: npt.NDArray[np.bool_] = (owner >= owners.start) & (owner < owners.stop)
+        return inside
 
 
 def head_size(actor: Actor) -> int:
@@ -137,10 +148,13 @@ class HeadView:
 
 def keep_trained(actor: Actor, adam: AgentAdam, links: Pairs, store: StoredHeads) -> None:
     """Keeps the heads for the links that an update has trained, as they are after it."""
-    place = actor.subjects.place(links.listener, links.sender)
+    listener, sender = links.listener, links.sender
+    here = (listener >= actor.first) & (listener < actor.first + actor.num_agents)
+    listener, sender = listener[here], sender[here]
+    place = actor.subjects.place(listener, sender)
     buffers = (adam.parameters, adam.first, adam.second)
-    heads = [HeadView(actor, buffer).read(links.listener, place) for buffer in buffers]
-    key = links.listener * actor.num_agents + links.sender
+    heads = [HeadView(actor, buffer).read(listener - actor.first, place) for buffer in buffers]
+    key = listener * store.num_agents + sender
     store.keep(key, dict(zip(PARTS, heads, strict=True)))
 
 
@@ -166,17 +180,18 @@ def reseat(
     Returns:
         The optimiser of the new buffers.
     """
-    n = actor.num_agents
+    n, first = store.num_agents, actor.first
     buffers = (adam.parameters, adam.first, adam.second)
     views = {name: HeadView(actor, x) for name, x in zip(PARTS, buffers, strict=True)}
-    everybody, own_before = np.arange(n), actor.subjects.own_place
+    everybody, own_before = np.arange(actor.num_agents), actor.own_place
     own = {name: view.read(everybody, own_before) for name, view in views.items()}
     actor.replace_heads(heads)
     fresh = optimizer(actor.net)
     fresh.steps.copy_(adam.steps)
     fresh.lr = adam.lr
-    owner, at = np.nonzero(heads.subjects != NOBODY)
-    subject = heads.subjects[owner, at]
+    subjects = heads.subjects[first : first + actor.num_agents]
+    place, at = np.nonzero(subjects != NOBODY)
+    owner, subject = first + place, subjects[place, at]
     others = owner != subject
     owner, at, subject = owner[others], at[others], subject[others]
     here, where = store.find(owner * n + subject)
@@ -186,14 +201,14 @@ def reseat(
         for name, buffer in zip(PARTS, buffers, strict=True):
             view = HeadView(actor, buffer)
             view.trunk.copy_(views[name].trunk)
-            view.write(everybody, heads.own_place, own[name])
+            view.write(everybody, actor.own_place, own[name])
             known = here if name == "parameters" else here & trained
-            view.write(owner[known], at[known], store.parts[name][where[known]])
-        first = HeadView(actor, fresh.parameters)
+            view.write(owner[known] - first, at[known], store.parts[name][where[known]])
+        parameters = HeadView(actor, fresh.parameters)
         if (~here).any():
             pairs = zip(owner[~here].tolist(), subject[~here].tolist(), strict=True)
             drawn = [actor.fresh_head(i, j) for i, j in pairs]
-            first.write(owner[~here], at[~here], np.stack(drawn))
+            parameters.write(owner[~here] - first, at[~here], np.stack(drawn))
     return fresh
 
 

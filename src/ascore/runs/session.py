@@ -22,11 +22,13 @@ from ascore.config import Config
 from ascore.envs.factory import batch, is_external
 from ascore.envs.vec_env import Spec, VecEnv
 from ascore.errors import AscoreWarning, CheckpointError, EnvError, NonFiniteError
+from ascore.learning.backends.choose import choose_split, own_envs
 from ascore.learning.learner import Learner
 from ascore.learning.memory import require_memory
 from ascore.learning.modes import own_modes
-from ascore.learning.rollout import Collector
+from ascore.learning.own_rows import OwnRows
 from ascore.learning.seats import asks_environment
+from ascore.learning.stepping import collector_of
 from ascore.runs import changes, checkpoint, opening
 from ascore.runs.course import FINAL_SHARE
 from ascore.runs.files import json_text, write_atomic
@@ -119,6 +121,7 @@ def train(
         saved = checkpoint.load(folder, name) if name else None
         session.collector.watch = watch if ranks.lead else None
         positions = session.start(saved)
+        saved = None  # a copy of all parameters and moments
         if ranks.lead:
             opening.usable_logs(folder, positions, session.every)
             opening.clear(folder, session.done)
@@ -191,6 +194,7 @@ def resume(
         session = held.enter_context(_Session(config, ranks))
         session.collector.watch = watch if ranks.lead else None
         positions = session.start(saved)
+        saved = None  # a copy of all parameters and moments
         if "episodes" in wanted:
             named_so = as_given(folder, path, here)
             opening.require_reach(named_so, config.episodes, session.total, session.done)
@@ -215,13 +219,16 @@ class _Session:
     def _open(self, config: Config, ranks: Ranks, opened: ExitStack) -> None:
         torch.set_num_threads(config.torch_threads)
         self.config, self.ranks = config, ranks
-        share = ranks.share(config.num_envs)
         ranks.require_same("configuration", config.dump().encode(), "start all by one command")
+        split = spec = None
         if not is_external(config.env):
-            # Before so many environments take memory themselves.
             one, algorithm = self._batch(0, 1, 1).spec, get_algorithm(config.algorithm)
-            require_memory(algorithm.view.spec(one, config), config, algorithm, share)
-        outside = self._batch(ranks.rank * share, share, config.num_threads)
+            spec = algorithm.view.spec(one, config)
+            split = choose_split(algorithm, config, spec, ranks)
+        first, share = own_envs(split, config.num_envs, ranks)
+        if spec is not None:  # before so many environments take memory themselves
+            require_memory(spec, config, algorithm, share, split)
+        outside = self._batch(first, share, config.num_threads)
         opened.callback(outside.close)
         if outside.learned_horizon:
             horizon = outside.learned_horizon
@@ -229,7 +236,7 @@ class _Session:
             self.config = config = config.replace(horizon=horizon)
         limit = max(1, usable_processors() // ranks.neighbours)
         if config.num_threads == 0 and outside.num_threads > limit:
-            outside = self._batch(ranks.rank * share, share, limit)
+            outside = self._batch(first, share, limit)
             opened.callback(outside.close)
         self.learner = Learner(config, outside.spec, ranks)
         if asks_environment(self.learner.algorithm, config):
@@ -238,12 +245,8 @@ class _Session:
         self.steps = config.rollout_steps or self.env.spec.horizon
         self.total = config.updates(self.env.spec.horizon)
         self.every = config.checkpoint_every or max(1, self.total // 20)
-        self.collector = Collector(
-            self.env,
-            self.steps,
-            compiled=config.backend != "torch",
-            neighbours=self.learner.reads_neighbours,
-        )
+        self.collector = collector_of(self.learner, self.env, self.steps)
+        self.alike = isinstance(self.learner.split, OwnRows)  # all ranks step all environments
         self.done, self.episodes, self.seconds = 0, 0, 0.0
         self.sent: dict[str, dict[str, list[int]]] = {}
 
@@ -332,7 +335,8 @@ class _Session:
             raise NonFiniteError(message) from error
         self.done += 1
         ended = sum(len(r) for r in rollout.episode_returns)
-        ended = int(self.ranks.total(np.array([ended]))[0])
+        if not self.alike:
+            ended = int(self.ranks.total(np.array([ended]))[0])
         if self.episodes == 0 and self.ranks.lead:
             self._mention_short_episodes(ended)
         self.episodes += ended
@@ -369,23 +373,28 @@ class _Session:
     def _save(self, folder: Path, log: Log) -> None:
         ranks, actor = self.ranks, self.learner.actor
         arrays = {key: value.numpy() for key, value in self.learner.state().items()}
+        state, returns = self.env.save_state(), self.collector.running_return
+        same = {"env": state} if self.alike else arrays
         if ranks.size > 1:
             digest = hashlib.sha256()
-            for value in arrays.values():
+            for value in same.values():
                 digest.update(np.ascontiguousarray(value).data)
-            ranks.require_same("parameters", digest.digest(), ROUND_ALIKE)
-        slices = ranks.gather(self.env.save_state())
-        returns = ranks.gather(self.collector.running_return)
+            what = "environments" if self.alike else "parameters"
+            ranks.require_same(what, digest.digest(), ROUND_ALIKE)
+        slices = [state] if self.alike else ranks.gather(state)
+        # Of all environments: this rank has some of them, or some agents in all of them.
+        running = ranks.gather(returns.T if self.alike else returns)
         if not ranks.lead:
             return
         arrays |= {slice_name(k): state for k, state in enumerate(slices)}
-        arrays["running_return"] = np.concatenate(returns)
+        whole = np.concatenate(running)
+        arrays["running_return"] = whole.T.copy() if self.alike else whole
         extra = {
             "actor": {
                 "sizes": list(actor.net.sizes),
                 "layout": actor.layout,
                 "heads": actor.heads,
-                "agents": actor.num_agents,
+                "agents": self.env.spec.num_agents,
             },
             "logs": log.positions(),
             "episodes": self.episodes,
@@ -405,14 +414,14 @@ class _Session:
         slices: list[U8] = []
         while slice_name(len(slices)) in arrays:
             slices.append(arrays.pop(slice_name(len(slices))))
-        first, mine = self.ranks.rank * self.env.num_envs, self.env.num_envs
+        first = 0 if self.alike else self.ranks.rank * self.env.num_envs
         running = np.zeros((self.config.num_envs, self.env.spec.num_agents))
         try:
             self.learner.adopt(arrays)
         except ValueError as error:
             message = f"checkpoint {saved.path} does not fit its configuration: {error}"
             raise CheckpointError(message) from error
-        expected = {key: value.numpy() for key, value in self.learner.state().items()}
+        expected = {key: value.numpy() for key, value in self.learner.layout().items()}
         checkpoint.require_like(saved, {**expected, "running_return": running})
         try:
             self._restore_envs(slices, first)
@@ -421,7 +430,8 @@ class _Session:
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             message = f"checkpoint {saved.path} holds no state of {self.config.env}: {error}"
             raise CheckpointError(message) from error
-        self.collector.running_return[...] = arrays.pop("running_return")[first : first + mine]
+        returns = arrays.pop("running_return")[first : first + self.env.num_envs]
+        self.collector.running_return[...] = returns[:, self.learner.agents.members]
         # Environments that cannot be saved have started a new episode.
         self.collector.running_return[self.env.time == 0] = 0.0
         self.learner.load_state({key: torch.from_numpy(value) for key, value in arrays.items()})

@@ -1,8 +1,8 @@
 /// What a pass over a minibatch reads and writes: plain pointers, so that code compiled for
 /// different instruction sets can share it.
 ///
-/// N agents, S samples, M of them in a minibatch, H heads, A actions, V views, O observation
-/// entries. All arrays are C-contiguous.
+/// N agents, K of whom something is known, S samples, M of them in a minibatch, H heads, A actions,
+/// V views, O observation entries. All arrays are C-contiguous.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,7 @@ struct Observations {
   float scale = 1.0f;
   int views = 1;
   int size = 0;
-  const std::uint8_t* legal = nullptr;  ///< [S, N, A], actions that are; null: all are
+  const std::uint8_t* legal = nullptr;  ///< [S, K, A], actions that are; null: all are
 };
 
 /// What the objective is, and its constants; names as in the configuration.
@@ -45,15 +45,22 @@ struct Objective {
 
 /// The sizes of the actors: every agent has `trunks` networks of `heads / trunks` outputs blocks,
 /// and whom its heads are about. A single head is the agent's own.
+///
+/// Others have their networks elsewhere; what they did and said is known. They are numbered behind
+/// the N agents with networks here.
 struct Actors {
-  int agents = 0;
+  int agents = 0;  ///< N
+  int others = 0;  ///< K - N
   int trunks = 1;
   int heads = 1;
   int actions = 0;
   const std::int32_t* subjects =
-      nullptr;                         ///< [N, H], -1 in empty heads; null: head j is of agent j
-  const std::int32_t* own = nullptr;   ///< [N], which head is the agent's own; with `subjects`
-  const std::int32_t* back = nullptr;  ///< [N, H], which head of the subject is of the agent
+      nullptr;                         ///< [K, H], -1 in empty heads; null: head j is of agent j
+  const std::int32_t* own = nullptr;   ///< [K], which head is the agent's own; with `subjects`
+  const std::int32_t* back = nullptr;  ///< [K, H], which head of the subject is of the agent
+
+  /// K.
+  int known() const { return agents + others; }
 
   /// Whom a head is about; -1 if nobody.
   int subject(int owner, int head) const {
@@ -75,12 +82,12 @@ struct Actors {
 struct Samples {
   Observations obs;
   std::int64_t rows = 0;                   ///< S
-  const std::int32_t* action = nullptr;    ///< [S, N]
+  const std::int32_t* action = nullptr;    ///< [S, K]
   const float* advantage = nullptr;        ///< [N, S]
   const float* advantage_scale = nullptr;  ///< [N]
   const float* target = nullptr;           ///< [N, S], what critics regress on
-  const float* old = nullptr;           ///< [N, S, H], log of the old probability of what was done
-  const float* sent = nullptr;          ///< [N, S, H, A], log pi^{ij} as last sent
+  const float* old = nullptr;           ///< [K, S, H], log of the old probability of what was done
+  const float* sent = nullptr;          ///< [K, S, H, A], log pi^{ij} as last sent
   const std::uint8_t* heard = nullptr;  ///< [S, N, H], or [N, H] with heard_row = 0
   std::int64_t heard_row = 0;           ///< bytes from one row's links to the next one's
   const std::uint8_t* present = nullptr;  ///< [S, N], whose row it is; null: everybody's

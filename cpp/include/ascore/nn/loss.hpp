@@ -235,7 +235,7 @@ inline void forbid(const Observations& obs, const Actors& actors, const Block& b
                    Lane* x) {
   if (obs.legal == nullptr || subject < 0) return;
   for (int r = 0; r < block.rows; ++r) {
-    const std::uint8_t* legal = obs.legal + (block[r] * actors.agents + subject) * actors.actions;
+    const std::uint8_t* legal = obs.legal + (block[r] * actors.known() + subject) * actors.actions;
     for (int a = 0; a < actors.actions; ++a) x[a][r] = legal[a] != 0 ? x[a][r] : kIllegal;
   }
 }
@@ -261,7 +261,8 @@ inline void receive(const Samples& samples, const Actors& actors, const Block& b
 inline void objective_on_block(const Actors& actors, const Samples& samples,
                                const Objective& objective, int owner, const Block& block,
                                float minibatch, Tiles& t, double* sums) {
-  const int n = actors.agents, actions = actors.actions, heads = actors.heads, rows = block.rows;
+  const int actions = actors.actions, heads = actors.heads, rows = block.rows;
+  const std::int64_t known = actors.known();
   const int own = actors.own_head(owner);
   Lane &advantage = t.work[0], &log_ratio = t.work[1], &log_peers = t.work[2], &fresh = t.work[3];
   Lane &own_fresh = t.work[4], &theirs = t.work[5], &active = t.work[6], &distance = t.work[7];
@@ -280,7 +281,7 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
     const int j = actors.subject(owner, h);
     if (j < 0) continue;
     for (int r = 0; r < kBlock; ++r) {
-      t.acted[h][r] = r < rows ? static_cast<float>(samples.action[block[r] * n + j]) : 0.0f;
+      t.acted[h][r] = r < rows ? static_cast<float>(samples.action[block[r] * known + j]) : 0.0f;
     }
   }
   if (objective.corrects) {

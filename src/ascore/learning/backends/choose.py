@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ascore.algorithms.contract import Algorithm
+from ascore.algorithms.contract import Algorithm, own_rewards, own_values
 from ascore.config import Config
+from ascore.envs.factory import is_external
+from ascore.envs.vec_env import Spec
 from ascore.errors import ConfigError
 from ascore.learning.agent_split import AgentSplit
 from ascore.learning.backends.contract import Backend, Networks
@@ -12,8 +14,17 @@ from ascore.learning.backends.pytorch import PyTorchBackend
 from ascore.learning.exchange import MessageExchange
 from ascore.learning.gradients import Gradients
 from ascore.learning.guards import Guards
-from ascore.learning.networks import Actor, Critic
+from ascore.learning.networks import parameters
+from ascore.learning.own_rows import OwnRows
+from ascore.learning.seats import layers
 from ascore.runtime.ranks import Ranks
+
+FEWEST = 16
+"""Agents from which on rows are collected where the agents are. A message in every step costs more
+than to gather the rows of fewer."""
+
+MOST_ACTIONS = 256
+"""Of an agent whose actions are exchanged as bytes."""
 
 
 def choose(
@@ -42,7 +53,8 @@ def choose(
         )
         raise ConfigError(message)
     if compiled is not None and wanted in ("auto", "engine"):
-        reason = unsupported(algorithm, config, networks.actor, networks.critic)
+        nets = networks.actor.net, networks.critic.net
+        reason = unsupported(algorithm, config, max(net.flat.shape[1] for net in nets))
         if reason is None:
             return EngineBackend(compiled, config, networks, gradients, guards, obs_scale, split)
         if wanted == "engine":
@@ -57,7 +69,7 @@ def choose(
 
 
 def choose_split(
-    algorithm: Algorithm, config: Config, actor: Actor, critic: Critic, ranks: Ranks
+    algorithm: Algorithm, config: Config, spec: Spec, ranks: Ranks
 ) -> AgentSplit | None:
     """Who trains whom; None if every rank trains all agents on its own rows.
 
@@ -66,20 +78,31 @@ def choose_split(
     """
     if ranks.size == 1 or config.rank_split == "environments":
         return None
-    reason = _unsplittable(algorithm, config, actor, critic, ranks)
+    reason = _unsplittable(algorithm, config, spec, ranks)
     if reason is None:
-        return AgentSplit(ranks, actor.num_agents)
+        kind = OwnRows if _rows_of_its_own(algorithm, config, spec, ranks) else AgentSplit
+        return kind(ranks, spec.num_agents)
     if config.rank_split == "agents":
         message = f"rank_split = agents is not possible: {reason}; use auto"
         raise ConfigError(message)
     return None
 
 
-def _unsplittable(
-    algorithm: Algorithm, config: Config, actor: Actor, critic: Critic, ranks: Ranks
-) -> str | None:
+def own_envs(split: AgentSplit | None, num_envs: int, ranks: Ranks) -> tuple[int, int]:
+    """Which environments a rank steps: the first of them, and how many.
+
+    Raises:
+        ConfigError: they cannot be shared equally.
+    """
+    if isinstance(split, OwnRows):
+        return 0, num_envs
+    share = ranks.share(num_envs)
+    return ranks.rank * share, share
+
+
+def _unsplittable(algorithm: Algorithm, config: Config, spec: Spec, ranks: Ranks) -> str | None:
     """Why the agents cannot be divided among the ranks; None if they can."""
-    n = actor.num_agents
+    n = spec.num_agents
     if n % ranks.size:
         return f"{n} agents cannot be shared equally by {ranks.size} ranks"
     if algorithm.mixes != "nothing":
@@ -90,4 +113,26 @@ def _unsplittable(
         return f"backend = {config.backend}"
     if algorithm.compiled is None:
         return f"{algorithm.name} has no compiled loss"
-    return unsupported(algorithm, config, actor, critic)
+    largest = max(parameters(sizes) for sizes in layers(algorithm, config, spec))
+    return unsupported(algorithm, config, largest)
+
+
+def _rows_of_its_own(algorithm: Algorithm, config: Config, spec: Spec, ranks: Ranks) -> bool:
+    """Whether a rank needs no rows but those of its own agents.
+
+    It steps all environments, which must be compiled, as Python code cannot be relied on to do the
+    same everywhere. Its agents learn from their own rewards and values, and each has an observation
+    of its own. Whoever may meet everybody would have to know of everybody.
+    """
+    n = spec.num_agents
+    apart = config.graph not in ("complete", "environment", "contacts") or not algorithm.has_links
+    return (
+        n >= FEWEST
+        and n > ranks.size
+        and spec.views == n
+        and spec.num_actions <= MOST_ACTIONS
+        and not is_external(spec.name)
+        and algorithm.rewards is own_rewards
+        and algorithm.advantages is own_values
+        and (apart and (algorithm.by_link or not algorithm.head_per_agent))
+    )

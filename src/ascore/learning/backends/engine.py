@@ -25,7 +25,7 @@ from ascore.learning.backends.contract import Backend, Networks
 from ascore.learning.batch import Rows
 from ascore.learning.gradients import Gradients
 from ascore.learning.guards import Guards
-from ascore.learning.networks import ALL, LARGEST, Actor, Critic
+from ascore.learning.networks import ALL, LARGEST
 from ascore.learning.optimizer import AgentAdam
 from ascore.learning.presence import I64
 
@@ -40,13 +40,12 @@ _MESSAGES = ("peer_ratio", "active_own", "active_anticipation", "discrepancy")
 """Statistics that exist only where messages were sent."""
 
 
-def unsupported(algorithm: Algorithm, config: Config, actor: Actor, critic: Critic) -> str | None:
-    """Why the engine cannot train these networks; None if it can."""
+def unsupported(algorithm: Algorithm, config: Config, largest: int) -> str | None:
+    """Why the engine cannot train networks, the largest of so many parameters; None if it can."""
     if algorithm.critic_view is not None:
         return f"critics of {algorithm.name} see something else than its actors"
     if config.device != "cpu":
         return f"device = {config.device}"
-    largest = max(net.flat.shape[1] for net in (actor.net, critic.net))
     if largest > LARGEST:
         return f"a network has {largest:,} parameters, more than {LARGEST:,}"
     if len(config.actor_hidden) > 7 or len(config.critic_hidden) > 7:
@@ -93,7 +92,8 @@ class EngineBackend(Backend):
         self._each = sum(rows.shape[1] for rows in nets)  # parameters of an agent
         self._statistics = np.zeros((n, COLUMNS))
         self._parts: I64 | None = None  # minibatches in which an agent had a row, [N]
-        table = actor.subjects.table
+        heads = actor.subjects if split is None else split.heads_here(actor.subjects)
+        table = heads.table
         self.engine = _core.Engine(
             n,
             trunks,
