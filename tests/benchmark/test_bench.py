@@ -322,7 +322,10 @@ def test_the_machine_is_described_without_its_name() -> None:
     assert machine["cores"] >= 1
 
 
-def test_the_command_prints_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_one_json_object(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ascore.benchmark.QUICK", SMALL)
     status = main(["bench", "--json", "--quick", "--group", "bound", "call"])
     captured = capsys.readouterr()
     assert status == 0

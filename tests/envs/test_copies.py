@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +21,12 @@ import pytest
 from python_envs import Barn
 
 import ascore
+from ascore.cli import main
 from ascore.config import Config
 from ascore.envs.joint import joint_env
 from ascore.errors import AscoreWarning, EnvError
 from ascore.interop.check import examine
+from ascore.runs import trust
 
 BARN = "python_envs:Barn"
 QUICK: dict[str, Any] = {
@@ -213,20 +219,49 @@ def test_compiled_batches_are_numbered_when_they_are_made() -> None:
 # ---- one JSON object -------------------------------------------------------------------------
 
 
+BRIEF = ["--episodes", "4", "--num-envs", "2", "--actor-hidden", "8", "--evaluate", "3"]
+
+
 @pytest.fixture(scope="module")
-def talkative(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def gossiping(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a module that prints when it is imported, and a finished run of it."""
     folder = tmp_path_factory.mktemp("talkative")
-    (folder / "gossip.py").write_text(
-        f"import sys\nsys.path.append({str(SUPPORT)!r})\nprint('gossip: hello')\n"
-        "from python_envs import Chatty\n"
-    )
-    train = ["train", "gossip:Chatty", *BRIEF, "--out", "run"]
-    subprocess.run([sys.executable, "-m", "ascore", *train], cwd=folder, check=True)
+    (folder / "gossip.py").write_text("print('gossip: hello')\nfrom python_envs import Chatty\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        out = ["--env-workers", "0", "--out", str(folder / "run")]
+        assert main(["train", "gossip:Chatty", *BRIEF, *out]) == 0
+        del sys.modules["gossip"]
     return folder
 
 
-BRIEF = ["--episodes", "4", "--num-envs", "2", "--actor-hidden", "8", "--evaluate", "3"]
+@pytest.fixture
+def talkative(gossiping: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same where a command is called, in a process that knows nothing of it."""
+    monkeypatch.chdir(gossiping)
+    monkeypatch.syspath_prepend(gossiping)
+    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    monkeypatch.setattr(trust, "_ours", set())
+    yield gossiping
+    sys.modules.pop("gossip", None)
+
+
+def printed_by(*args: str) -> tuple[int, str, str]:
+    """What a command ends with and prints here as in a process of its own, from C too."""
+    with ExitStack() as undo:
+        files = [undo.enter_context(tempfile.TemporaryFile("w+")) for _ in range(2)]
+        for number, file in enumerate(files, 1):
+            kept = os.dup(number)
+            undo.callback(os.close, kept)
+            undo.callback(os.dup2, kept, number)
+            os.dup2(file.fileno(), number)
+        for stream, number in ((contextlib.redirect_stdout, 1), (contextlib.redirect_stderr, 2)):
+            undo.enter_context(stream(undo.enter_context(open(number, "w", 1, closefd=False))))
+        status = main(list(args))
+        for file in files:
+            file.seek(0)
+        out, err = (file.read() for file in files)
+    return status, out, err
 
 
 COMMANDS = {
@@ -241,29 +276,41 @@ COMMANDS = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("talkative")
 @pytest.mark.parametrize("name", COMMANDS)
-def test_standard_output_is_one_object(name: str, talkative: Path) -> None:
-    command = [sys.executable, "-m", "ascore", *COMMANDS[name], "--json"]
+def test_standard_output_is_one_object(name: str) -> None:
+    status, out, err = printed_by(*COMMANDS[name], "--json")
+    assert status == 0, err
+    require_one_object(out, err)
+
+
+def require_one_object(out: str, err: str) -> None:
+    assert isinstance(json.loads(out), dict)
+    assert out.count("\n") == 1
+    for line in ("gossip: hello", "python made", "descriptor made", "libc made", "child closed"):
+        assert line in err  # nothing is lost
+
+
+def test_standard_output_of_a_process_is_one_object(talkative: Path) -> None:
+    command = [sys.executable, "-m", "ascore", *COMMANDS["evaluate"], "--json"]
     done = subprocess.run(command, cwd=talkative, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert isinstance(json.loads(done.stdout), dict)
-    assert done.stdout.count("\n") == 1
-    for line in ("gossip: hello", "python made", "descriptor made", "libc made", "child closed"):
-        assert line in done.stderr  # nothing is lost
+    require_one_object(done.stdout, done.stderr)
 
 
-def test_a_failure_prints_nothing(talkative: Path) -> None:
-    command = [sys.executable, "-m", "ascore", "train", "gossip:Chatty", "--json", "--env-param"]
-    done = subprocess.run([*command, "x=1"], cwd=talkative, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "ascore: gossip:Chatty(x=1) fails" in done.stderr
+@pytest.mark.usefixtures("talkative")
+def test_a_failure_prints_nothing() -> None:
+    train = ["train", "gossip:Chatty", "--json", "--env-param", "x=1"]
+    status, out, err = printed_by(*train)
+    assert (status, out) == (1, "")
+    assert "ascore: gossip:Chatty(x=1) fails" in err
 
 
 def test_a_closed_reader_is_no_failure(talkative: Path) -> None:
-    command = [sys.executable, "-m", "ascore", "check-env", "gossip:Chatty", "--steps", "5"]
+    command = [sys.executable, "-m", "ascore", *COMMANDS["evaluate"], "--json"]
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([*command, "--json"], cwd=talkative, stdout=write, stderr=-1, text=True)
+    done = subprocess.run(command, cwd=talkative, stdout=write, stderr=-1, text=True)
     os.close(write)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr

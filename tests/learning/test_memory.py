@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import fresh
+import limited
 import numpy as np
 import pytest
 from trainings import SMALL
@@ -20,8 +19,6 @@ from ascore.errors import ConfigError
 from ascore.learning import memory
 from ascore.learning.learner import Learner
 from ascore.learning.rollout import Collector
-
-SUPPORT = Path(__file__).parents[1] / "support"
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -85,6 +82,12 @@ def test_a_run_that_cannot_fit_is_refused_in_one_line(monkeypatch: pytest.Monkey
         Learner(Config(actor_hidden=(1,), critic_hidden=(1,), graph="nearest", num_envs=9999), many)
 
 
+measured = pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="finds the memory of a process in /proc"
+)
+
+
+@measured
 @pytest.mark.parametrize(
     "sizes",
     [
@@ -96,23 +99,12 @@ def test_a_run_that_cannot_fit_is_refused_in_one_line(monkeypatch: pytest.Monkey
 )
 def test_limits_of_the_process_are_seen(sizes: list[str], tmp_path: Path) -> None:
     """With little address space, a run is refused in one line and not by an allocator."""
-    pytest.importorskip("resource")
-    program = (
-        "import resource, sys\n"
-        "from ascore.cli import main\n"
-        "import ascore.runs.session\n"
-        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
-        "limit = used + 700_000_000\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
-        f"sys.exit(main(['train', 'predation', *{sizes!r}, '--rollout-steps', '30',\n"
-        f"    '--num-threads', '1', '--out', {str(tmp_path / 'run')!r}]))\n"
-    )
-    if not Path("/proc/self/statm").exists():
-        pytest.skip("this system does not report the memory of a process")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr.startswith("ascore: this run needs about ")
-    assert done.stderr.count("\n") == 1
+    args = ["train", "predation", *sizes, "--rollout-steps", "30", "--num-threads", "1"]
+    args += ["--out", str(tmp_path / "run")]
+    status, printed = fresh.run(limited.command, 700_000_000, *args, log=tmp_path / "log")
+    assert status == 1
+    assert printed.startswith("ascore: this run needs about ")
+    assert printed.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -142,42 +134,14 @@ FITS: dict[str, dict[str, Any]] = {
 MASKED = {"counts": [6, 6, 4], "where": "info", "luck": True}
 
 
+@measured
 @pytest.mark.parametrize("name", FITS)
-def test_what_is_let_through_fits(name: str) -> None:
+def test_what_is_let_through_fits(name: str, tmp_path: Path) -> None:
     """With no more address space than the estimate, the first update is done."""
-    pytest.importorskip("resource")
-    if not Path("/proc/self/statm").exists():
-        pytest.skip("this system does not report the memory of a process")
     params = MASKED if "masks" in name else {"num_agents": 4}
     sizes = {"num_envs": 8000, "rollout_steps": 20, "env_params": params, "minibatches": 1}
     keys = {**SMALL, "torch_threads": 1, **sizes, **FITS[name]}
-    program = (
-        "import resource\n"
-        "import ascore.runs.session, torch\n"
-        "from ascore.config import Config\n"
-        "from ascore.envs.factory import batch\n"
-        "from ascore.learning import learner, memory\n"
-        "from ascore.learning.rollout import Collector\n"
-        "def limited(*sizes):\n"
-        "    used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
-        "    limit = used + sum(memory.bytes_needed(*sizes).values())\n"
-        "    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
-        "learner.require_memory = limited\n"
-        f"config = Config(**{keys!r})\n"
-        "torch.set_num_threads(1)\n"
-        "outside = batch(config.env, config.env_params, config.num_envs, 5, 0)\n"
-        "one = learner.Learner(config, outside.spec)\n"
-        "env = one.algorithm.view.env(outside)\n"
-        "env.reset()\n"
-        "collector = Collector(env, config.rollout_steps, compiled=config.backend != 'torch')\n"
-        "one.update(collector.collect(one.actor), 0)\n"
-        "print('done')\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(SUPPORT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
-    )
-    assert done.stdout == "done\n", done.stderr
+    assert fresh.run(limited.update, keys, log=tmp_path / "log") == (0, "done\n")
 
 
 def test_masks_are_counted() -> None:

@@ -7,7 +7,7 @@ import pty
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -146,34 +146,41 @@ def test_a_list_of_cells_imports_nothing_by_itself(
     assert imported.exists()
 
 
-def command(*args: str, here: Path) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "ascore", *args]
-    env = {**os.environ, "PYTHONPATH": str(SUPPORT)}
-    return subprocess.run(program, cwd=here, env=env, capture_output=True, text=True)
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """A command as a process of its own would run it: it remembers nothing that others wrote."""
+
+    def command(*args: str) -> int:
+        monkeypatch.setattr(trust, "_ours", set())
+        return main(list(args))
+
+    return command
 
 
-def test_what_is_typed_needs_no_leave_and_the_job_array_has_it(tmp_path: Path) -> None:
+def test_what_is_typed_needs_no_leave_and_the_job_array_has_it(
+    stranger: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
     sweep = ["sweep", "python_envs:Meadow", "--seeds", "0", "--evaluate", "2", "--out", "s"]
     for pair in ("episodes=2", "num_envs=1", "actor_hidden=[4]", "critic_hidden=[4]"):
         sweep += ["--set", pair]
-    assert command(*sweep, "--slurm", here=tmp_path).returncode == 0
+    assert stranger(*sweep, "--slurm") == 0
     assert '"$SLURM_ARRAY_TASK_ID" --trust\n' in (tmp_path / "s/array.sbatch").read_text()
-    done = command(*sweep, here=tmp_path)
-    assert done.returncode == 0, done.stderr
-    again = command("sweep", "--out", "s", here=tmp_path)
-    assert (again.returncode, len(without_waiting(again.stderr))) == (1, 1)
-    assert "s/cells.json says env = python_envs:Meadow" in again.stderr
-    assert command("sweep", "--out", "s", "--trust", here=tmp_path).returncode == 0
+    assert stranger(*sweep) == 0, capsys.readouterr().err
+    capsys.readouterr()
+    assert stranger("sweep", "--out", "s") == 1
+    printed = capsys.readouterr().err
+    assert len(without_waiting(printed)) == 1
+    assert "s/cells.json says env = python_envs:Meadow" in printed
+    assert stranger("sweep", "--out", "s", "--trust") == 0
 
 
 @pytest.fixture(scope="module")
 def meadow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on an environment that a process must import by its name."""
     path = tmp_path_factory.mktemp("meadow")
-    config = QUICK.replace(env="python_envs:Meadow", env_params={})
-    script = f"import ascore; ascore.train(ascore.Config(**{config.to_dict()!r}), 'run')"
-    env = {**os.environ, "PYTHONPATH": str(SUPPORT)}
-    subprocess.run([sys.executable, "-c", script], cwd=path, env=env, check=True)
+    ascore.train(QUICK.replace(env="python_envs:Meadow", env_params={}), path / "run")
     return path
 
 

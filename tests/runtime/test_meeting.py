@@ -137,8 +137,9 @@ def lines_until(process: subprocess.Popen[str], pattern: str) -> list[str]:
     pytest.fail("".join(lines))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(("rank", "whom"), [(0, "rank 1"), (1, "rank 0")])
+@pytest.mark.parametrize(
+    ("number", "rank", "whom"), [(signal.SIGINT, 0, "rank 1"), (signal.SIGTERM, 1, "rank 0")]
+)
 def test_a_rank_alone_says_whom_it_waits_for_and_a_signal_ends_it(
     number: signal.Signals, rank: int, whom: str, tmp_path: Path
 ):

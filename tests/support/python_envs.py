@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -415,6 +416,19 @@ class Barn(Meadow):
         self.__dict__.update(values)
         Barn.open.add(id(self))
         self.note("+")
+
+
+class Muddy(Meadow):
+    """Steps take 20 ms while a file is there."""
+
+    def __init__(self, mud: str) -> None:
+        super().__init__()
+        self.mud = Path(mud)
+
+    def step(self, actions: dict[str, int]) -> tuple[Any, ...]:
+        if self.mud.exists():
+            time.sleep(0.02)
+        return super().step(actions)
 
 
 class Chatty(Meadow):

@@ -1,4 +1,4 @@
-"""Program that each rank runs in the tests: `python rank_program.py JOBS.json OUT`."""
+"""What each rank does in the tests."""
 
 from __future__ import annotations
 
@@ -84,14 +84,13 @@ def agree(ranks: Ranks, out: Path) -> None:
 
 JOBS = {f.__name__: f for f in (updates, train, resume, disagree, agree)}
 
-if __name__ == "__main__":
-    jobs, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
-    if "RANK" not in os.environ:
-        sys.exit("rank_program.py is started once per rank, with the variables of torchrun")
+
+def work(jobs: list[dict[str, Any]], out: Path) -> None:
+    """Does the jobs, in a process that has the variables of torchrun; ends it."""
     with joined() as here:
         for job in jobs:
             kind = job.pop("job")
-            JOBS[kind](here, folder, **job)
+            JOBS[kind](here, out, **job)
     # Library threads that outlive the connection can crash an interpreter during normal shutdown;
     # everything under test is written by now.
     sys.stdout.flush()
