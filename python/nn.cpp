@@ -200,6 +200,32 @@ class PythonEngine {
     engine_->values(seen, rows, first, last, data);
   }
 
+  /// Sums of metrics over what was sent: float64 [last - first, 2 + meanings + A].
+  void anticipated(int first, int last, py::handle meant, py::handle out) {
+    check_owners(first, last);
+    if (samples_.sent == nullptr) throw py::value_error("no messages were set");
+    const auto rows = static_cast<std::size_t>(samples_.rows);
+    const py::array actions = require_array<std::int32_t>("meant", meant);
+    const std::size_t meanings =
+        actions.ndim() == 3 ? static_cast<std::size_t>(actions.shape(0)) : 0;
+    require_shape("meant", actions, {meanings, rows, known_});
+    const std::span<const std::int32_t> given = read<std::int32_t>(actions);
+    const std::vector<std::int32_t> copy(given.begin(), given.end());
+    for (const std::int32_t action : copy) {
+      if (action < 0 || action >= actors_.actions) {
+        throw py::value_error("meant holds " + std::to_string(action) + ", want 0.." +
+                              std::to_string(actors_.actions - 1));
+      }
+    }
+    py::array to = require_array<double>("out", out, Use::kOutput);
+    require_shape("out", to,
+                  {static_cast<std::size_t>(last - first),
+                   2 + meanings + static_cast<std::size_t>(actors_.actions)});
+    double* sums = write<double>("out", to).data();
+    const py::gil_scoped_release unlocked;
+    engine_->anticipated(samples_, first, last, copy.data(), static_cast<int>(meanings), sums);
+  }
+
   /// One gradient step; adds statistics to f64 [N, columns], returns (owner, quantity, value) of
   /// what was not finite, or None.
   py::object minibatch(const nn::Objective& objective, int first, int last, py::handle index,
@@ -504,6 +530,9 @@ void register_nn(py::module_& module) {
            py::arg("legal") = py::none())
       .def("values", &PythonEngine::values, py::arg("obs"), py::arg("scale"), py::arg("first"),
            py::arg("last"), py::arg("out"))
+      .def("anticipated", &PythonEngine::anticipated, py::arg("first"), py::arg("last"),
+           py::arg("meant"), py::arg("out"),
+           "Sums over what some owners anticipate of those they hear, float64 [n, 2 + M + A].")
       .def("minibatch", &PythonEngine::minibatch, py::arg("objective"), py::arg("first"),
            py::arg("last"), py::arg("index").none(true), py::arg("statistics"),
            "One gradient step; returns (owner, quantity, value) of what was not finite, or None.")

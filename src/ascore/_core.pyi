@@ -193,6 +193,13 @@ class Engine:
         last: int,
         out: npt.NDArray[np.float32],
     ) -> None: ...
+    def anticipated(
+        self,
+        first: int,
+        last: int,
+        meant: npt.NDArray[np.int32],
+        out: npt.NDArray[np.float64],
+    ) -> None: ...
     def minibatch(
         self,
         objective: Objective,

@@ -184,8 +184,8 @@ def test_the_readme_says_what_cleanup_costs():
             collected[view] = Collector(env, env.spec.horizon).collect(learner.actor)
         rollout = collected[view]
         links = learner.prepare(rollout, 0)[0]
-        sent = learner.algorithm.sends(learner.traffic(rollout, links))
-        (bytes_sent,) = {int(floats) * 4 for kind in sent.values() for floats in kind} or {0}
+        sent = learner.sending.entries(rollout, links, learner.network_sizes)
+        (bytes_sent,) = {floats * 4 for floats in sent["floats_sent"]}
         assert bytes_sent == count, algorithm
     assert f"{stated['vps'] / stated['as']:.0f} times less than sharing\ncritics" in readme
     assert f"{stated['ps'] / stated['as']:.0f} times less than sharing policies" in readme

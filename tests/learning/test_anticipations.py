@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from trainings import session
 
 import ascore
 from ascore.config import Config
 from ascore.learning.anticipations import anticipation_metrics, anticipation_sums, meanings
+from ascore.learning.backends.contract import Backend
 from ascore.scripted import scripts
 
 N, S, A = 3, 7, 2
@@ -93,3 +95,40 @@ def test_runs_log_them_and_gaps_do_not(tmp_path: Path, backend: str):
     assert not any("anticipation_mse" in record for record in run.metrics[1::2])
     alone = ascore.train(config.replace(algorithm="ippo"), tmp_path / "ippo")
     assert "anticipation_mse" not in alone.metrics[0]
+
+
+@pytest.mark.parametrize("simd", ["portable", "avx2", "avx512", ""])
+@pytest.mark.parametrize(
+    ("env", "keys"),
+    [
+        ("predation", {"graph": "complete"}),
+        ("predation", {"graph": "ring", "env_params": {"num_agents": 7, "obs_mode": "nearest"}}),
+        ("predation", {"graph": "environment", "env_params": {"num_agents": 4, "length": 12.0}}),
+        ("exchange", {"graph": "chain", "num_envs": 7}),
+        ("cleanup", {"graph": "contacts", "env_params": {"graph": "radius", "neigh_radius": 2}}),
+    ],
+    ids=str,
+)
+def test_the_engine_sums_as_numpy_does(
+    env: str, keys: dict[str, Any], simd: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ASCORE_SIMD", simd)
+    try:
+        learner, collector = session(env=f"{env}-v1", **keys)
+    except ValueError as error:
+        pytest.skip(str(error))
+    backend, compared = learner.backend, []
+    compiled = backend.anticipated
+
+    def both(*given: Any) -> npt.NDArray[np.float64]:
+        sums, wanted = compiled(*given), Backend.anticipated(backend, *given)
+        assert (wanted[:, 0] > 0).any()
+        np.testing.assert_allclose(sums, wanted, rtol=2e-5, atol=1e-9)
+        compared.append(sums)
+        return sums
+
+    monkeypatch.setattr(backend, "anticipated", both)
+    for number in range(2):
+        learner.update(collector.collect(learner.actor), number)
+    assert type(backend).__name__ == "EngineBackend"
+    assert len(compared) == 2

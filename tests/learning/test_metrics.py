@@ -1,4 +1,4 @@
-"""What is told of an update, against its definition."""
+"""What is counted of an update, against its definition."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 import pytest
+from trainings import session
 
 import ascore
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
 from ascore.config import Config
-from ascore.learning.metrics import explained_variance, returns, traffic
+from ascore.learning.metrics import Sending, explained_variance, returns, traffic
 from ascore.learning.rollout import Rollout
 from ascore.runtime.ranks import Ranks
 
@@ -67,3 +68,24 @@ def test_values_are_sent_for_every_state_that_closes_a_sum_of_rewards() -> None:
     rollout.truncated[-1, 0] = rollout.terminated[-1, 1] = 1
     assert counted() == (T * B + 2, 1, 0)  # one is closed by its last state, one needs no value
     assert counted(time_limit="terminal") == (T * B + 1, 1, 0)
+
+
+@pytest.mark.parametrize("algorithm", ["as", "vs", "vps", "ps", "ippo"])
+def test_what_is_counted_once_is_what_would_be_counted_again(algorithm: str) -> None:
+    """With numbers of closing states that change, and gaps in which nobody is heard."""
+    keys = {"time_limit": "bootstrap", "communicate_every": 2}
+    learner, collector = session(env="predation-v1", algorithm=algorithm, **keys)
+    rollout = collector.collect(learner.actor)
+    counted = []
+    for number, last in [(0, 1), (2, 1), (3, 1), (4, 0), (6, 1), (8, 1)]:
+        rollout.truncated[2] = 1 - last
+        links = learner.prepare(rollout, number)[0]
+        counted.append(learner.sending.entries(rollout, links, learner.network_sizes))
+        anew = Sending(
+            learner.algorithm, learner.config, learner.outside, learner.spec, learner.ranks
+        )
+        assert counted[-1] == anew.entries(rollout, links, learner.network_sizes)
+    if algorithm != "ippo":
+        assert counted[0] != counted[2]
+    if algorithm == "vs":
+        assert counted[0] != counted[3]

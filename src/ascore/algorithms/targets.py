@@ -148,9 +148,11 @@ class ValueNormalizer:
             of_batch: the moments.
             who: bool [N], which agents had any; the others' stay as they are. None = all.
         """
-        who = np.ones(self.weight.shape, dtype=np.bool_) if who is None else who
-        self.weight = np.where(who, self.DECAY * self.weight + (1 - self.DECAY), self.weight)
-        self.sums = np.where(who, self.DECAY * self.sums + (1 - self.DECAY) * of_batch, self.sums)
+        weight = self.DECAY * self.weight + (1 - self.DECAY)
+        sums = self.DECAY * self.sums + (1 - self.DECAY) * of_batch
+        if who is not None:
+            weight, sums = np.where(who, weight, self.weight), np.where(who, sums, self.sums)
+        self.weight, self.sums = weight, sums
         self._refresh()
 
     def _refresh(self) -> None:

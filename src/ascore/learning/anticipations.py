@@ -27,6 +27,13 @@ def meanings(name: str) -> Mapping[str, Meaning]:
     return ENVIRONMENTS[name].meanings if name in ENVIRONMENTS else {}
 
 
+def meant_actions(
+    obs: npt.NDArray[Any], known: Sequence[npt.NDArray[Any]] | None, env: str
+) -> list[npt.NDArray[Any]]:
+    """The action that has each meaning, [S, N]: as is known, or as observations [S, V, O] say."""
+    return [meaning(obs) for meaning in meanings(env).values()] if known is None else [*known]
+
+
 def anticipation_sums(
     log_probs: F32,
     taken: F32,
@@ -55,8 +62,7 @@ def anticipation_sums(
     own_place = np.arange(n) if heads is None else heads.own_place
     subjects = None if heads is None or heads.for_all else np.maximum(heads.subjects, 0)
     own = np.exp(taken[np.arange(len(taken)), :, own_place]).T  # pi^{jj}(a_j|s), [S, N]
-    if meant is None:
-        meant = [meaning(obs) for meaning in meanings(env).values()]  # [S, N] each
+    meant = meant_actions(obs, meant, env)
     parts = []
     for first in range(0, n, GROUP):
         some = slice(first, min(first + GROUP, n))

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ascore.algorithms import ledger
 from ascore.algorithms.contract import Algorithm, own_keys
 from ascore.algorithms.links import Links
 from ascore.algorithms.table import get_algorithm
@@ -21,7 +20,7 @@ from ascore.envs.vec_env import Spec
 from ascore.errors import ConfigError
 from ascore.learning import metrics
 from ascore.learning.agents import AgentNetworks
-from ascore.learning.anticipations import anticipation_metrics, anticipation_sums
+from ascore.learning.anticipations import anticipation_metrics
 from ascore.learning.backends.choose import choose_split, own_envs
 from ascore.learning.backends.contract import Backend
 from ascore.learning.batch import Rows, rows_of
@@ -84,6 +83,7 @@ class Learner:
         self.split, self.ranks = self.agents.split, self.agents.ranks
         self.guards, self.exchange = self.agents.guards, self.agents.exchange
         n = self.actor.num_agents
+        self.sending = metrics.Sending(self.algorithm, config, outside, self.spec, self.ranks)
         self._agents = torch.arange(n, device=self.device)
         self.valuation = Valuation(self.critic, self.backend, config, n, self.ranks, self.split)
 
@@ -162,7 +162,6 @@ class Learner:
             self.split.fill(self.actor_adam.parameters)  # critics stay where they learn
         if links is not None:
             self.agents.keep(links.pairs)
-        sent = self.algorithm.sends(self.traffic(rollout, links))
         statistics = {**anticipated, **self.backend.statistics()}
         mine = {
             **metrics.returns(rollout, self.ranks),
@@ -172,8 +171,7 @@ class Learner:
             "action_probs": mean_probs.tolist(),
         }
         everybodys = mine if self.split is None else self.split.of_everybody(mine)
-        size = rollout.obs.dtype.itemsize
-        return {**everybodys, **ledger.entries(sent, self.outside.num_agents, size)}
+        return {**everybodys, **self.sending.entries(rollout, links, self.network_sizes)}
 
     def prepare(self, rollout: Rollout, number: int) -> tuple[Links | None, Targets, Rows]:
         """What the iterations of an update read.
@@ -249,12 +247,8 @@ class Learner:
         backend.refer(old, messages)
         anticipated: Metrics = {}
         if messages is not None:
-            env, sent = self.outside.name, messages.log_probs.cpu().numpy()
-            links, heads = messages.neighbours.cpu().numpy(), self.agents.heads
-            sums = anticipation_sums(
-                sent, old.cpu().numpy(), links, rows.raw, env, heads, rows.meant
-            )
-            sums = self.ranks.total(sums)
+            env = self.outside.name
+            sums = self.ranks.total(backend.anticipated(old, messages, rows, env))
             if self.split is not None:
                 self.split.fill(torch.from_numpy(sums))
             anticipated = anticipation_metrics(sums, env)
@@ -342,13 +336,11 @@ class Learner:
         else:
             self.actor_adam.parameters.copy_(weights @ self.actor_adam.parameters)
 
-    def traffic(self, rollout: Rollout, links: Links | None) -> ledger.Traffic:
-        """What an update sent on all ranks, to be counted by the algorithm."""
+    @property
+    def network_sizes(self) -> tuple[int, int]:
+        """Parameters of one agent's actor and of its critic, as they are sent."""
         actor_size = self.actor_adam.parameters.shape[1] - self.actor.lacking
-        sizes = actor_size, self.critic_adam.parameters.shape[1]
-        return metrics.traffic(
-            rollout, links, self.config, self.outside, self.spec, sizes, self.ranks
-        )
+        return actor_size, self.critic_adam.parameters.shape[1]
 
     # ------------------------------------------------------------------ state
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.algorithms import ledger
+from ascore.algorithms.contract import Algorithm
 from ascore.algorithms.graph import Pairs
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Targets
@@ -56,6 +57,52 @@ def _variance(values: F64, presence: Presence) -> F64:
     centred = values - presence.mean(values)[:, None]
     variance: F64 = presence.mean(np.square(centred))
     return variance
+
+
+class Sending:
+    """Entries of the ledger, update by update.
+
+    Where links do not change and all agents are there, what was sent follows from the number of
+    states, so it is counted once for all updates with as many.
+
+    Args:
+        algorithm: what is sent over the links.
+        config: configuration of the run.
+        outside: sizes of the environment.
+        spec: sizes of the algorithm's view of the environment.
+        ranks: the ranks of the run.
+    """
+
+    def __init__(
+        self, algorithm: Algorithm, config: Config, outside: Spec, spec: Spec, ranks: Ranks
+    ) -> None:
+        self.algorithm, self.config, self.ranks = algorithm, config, ranks
+        self.outside, self.spec = outside, spec
+        self._last: tuple[Any, Metrics] | None = None
+
+    def entries(self, rollout: Rollout, links: Links | None, sizes: tuple[int, int]) -> Metrics:
+        """Metrics of an update: see `ledger.entries`; arguments as of `traffic`."""
+        still = rollout.left is None and rollout.members is None and self.ranks.size == 1
+        if links is not None and links.active is not None:
+            still = False
+        states = closing_states(rollout, self.config)
+        pairs = None if links is None else links.pairs
+        known = self._last
+        if still and known is not None and known[0][0] is pairs and known[0][1:] == (states, sizes):
+            return known[1]
+        sent = self.algorithm.sends(
+            traffic(rollout, links, self.config, self.outside, self.spec, sizes, self.ranks)
+        )
+        entries = ledger.entries(sent, self.outside.num_agents, rollout.obs.dtype.itemsize)
+        self._last = ((pairs, states, sizes), entries) if still else None
+        return entries
+
+
+def closing_states(rollout: Rollout, config: Config) -> tuple[int, int]:
+    """How many states close an episode at its time limit, and how many the end of the batch."""
+    closing = np.count_nonzero(rollout.truncated) if config.time_limit == "bootstrap" else 0
+    over = rollout.truncated[-1] | rollout.terminated[-1]
+    return int(closing), len(over) - int(np.count_nonzero(over))
 
 
 def traffic(

@@ -167,6 +167,7 @@ class Actor:
         self.seed, self.layout = seed, layout
         everybody = Heads.everybody if head_per_agent else Heads.own
         self.subjects = everybody(num_agents) if subjects is None else subjects
+        self._own_columns: Tensor | None = None  # i64 [N, (in + 1) A], of the last layers
         sizes = (obs_size, *hidden, num_actions * self._heads_per_network)
         self.net = StackedMLP(self.num_agents * self.networks_per_agent, sizes, device)
         with torch.no_grad():
@@ -245,7 +246,7 @@ class Actor:
 
     def replace_heads(self, subjects: Heads) -> None:
         """Makes room for other heads; all parameters are 0 until they are written."""
-        self.subjects = subjects
+        self.subjects, self._own_columns = subjects, None
         sizes = (*self.net.sizes[:-1], self.num_actions * self._heads_per_network)
         count, device = self.num_agents * self.networks_per_agent, self.net.flat.device
         self.net = StackedMLP(count, sizes, device)
@@ -304,13 +305,16 @@ class Actor:
         n, a, flat = self.num_agents, self.num_actions, self.net.flat
         if self.heads == 1:
             return flat
-        index, place = torch.arange(n), torch.from_numpy(self.own_place)
         if self.layout == "separate":
-            return flat[index * self.heads + place]
-        (weight, bias), n_in = self.net.slots[-1], self.net.sizes[-2]
-        heads = flat[:, weight].view(n, n_in, self.heads, a)[index, :, place]  # [N, in, A]
-        biases = flat[:, bias].view(n, self.heads, a)[index, place]  # [N, A]
-        return torch.cat((flat[:, : weight.start], heads.reshape(n, -1), biases), dim=1)
+            return flat[torch.arange(n) * self.heads + torch.from_numpy(self.own_place)]
+        start = self.net.slots[-1][0].start
+        if self._own_columns is None:  # the bias is one more row of the weight
+            row = torch.arange(self.net.sizes[-2] + 1)[:, None] * self.heads
+            block = row + torch.from_numpy(self.own_place)[:, None, None]
+            columns = (block * a + torch.arange(a)).view(n, -1)
+            self._own_columns = columns.to(flat.device)
+        own = flat[:, start:].gather(1, self._own_columns)
+        return torch.cat((flat[:, :start], own), dim=1)
 
     def anticipations(self, of: Tensor | None = None) -> tuple[slice, Tensor]:
         """Columns C of f32 [N, P], and which of them only anticipations use: bool [N, C].

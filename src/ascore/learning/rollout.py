@@ -83,16 +83,20 @@ class Rollout:
             returns: f64 [E, N].
         """
         self.final[:] = by_step(step, where, last)
-        counts = [len(at) for _, at, _ in self.final]
-        self.episode_returns[:] = np.split(returns, np.cumsum(counts)[:-1]) if counts else []
+        ends = itertools.accumulate(len(at) for _, at, _ in self.final)
+        self.episode_returns[:] = [
+            returns[end - len(at) : end] for end, (_, at, _) in zip(ends, self.final, strict=True)
+        ]
 
 
 def by_step(
     step: npt.NDArray[np.int64], where: npt.NDArray[np.intp], obs: npt.NDArray[Any]
 ) -> list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]]:
     """States [E], [E], [E, V, O] in the order of their steps, as one entry (t, ...) per step."""
-    first = np.flatnonzero(np.diff(step, prepend=-1)).tolist()
-    bounds = itertools.pairwise([*first, len(step)])
+    if not len(step):
+        return []
+    others = (np.flatnonzero(step[1:] != step[:-1]) + 1).tolist()  # where another step begins
+    bounds = itertools.pairwise([0, *others, len(step)])
     return [(int(step[begin]), where[begin:end], obs[begin:end]) for begin, end in bounds]
 
 

@@ -157,6 +157,19 @@ class Engine {
     });
   }
 
+  /// Sums [last - first, 2 + meanings + A] over what some owners anticipate of those they hear: see
+  /// `anticipated_pass`.
+  void anticipated(const Samples& samples, int first, int last, const std::int32_t* meant,
+                   int meanings, double* sums) {
+    const std::ptrdiff_t columns = 2 + meanings + actors_.actions;
+    std::fill_n(sums, (last - first) * columns, 0.0);
+    const std::int64_t each_owner = samples.rows * actors_.heads * (actors_.actions + 1) * kTouch;
+    each(last - first, (last - first) * each_owner, [&](int k, float* scratch) {
+      passes_.anticipated(actors_, samples, first + k, meant, meanings, sums + k * columns,
+                          scratch);
+    });
+  }
+
   /// One gradient step of the owners first..last-1 on some rows of the batch: `index` [count], or
   /// null for rows 0..count-1. Adds what happened to `statistics` [N].
   ///

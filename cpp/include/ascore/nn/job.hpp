@@ -156,6 +156,10 @@ struct Passes {
   /// `packed`: inverse transform of uniform numbers [rows, N].
   void (*act)(const Layers& layers, int agents, const Observations& obs, const float* packed,
               std::int64_t rows, const float* uniform, std::int32_t* action, float* scratch);
+  /// Sums [2 + meanings + A] over what an owner anticipates of those it hears, added: see
+  /// `anticipated_pass`.
+  void (*anticipated)(const Actors& actors, const Samples& samples, int owner,
+                      const std::int32_t* meant, int meanings, double* sums, float* scratch);
   double (*square_norm)(const float* x, std::ptrdiff_t count);
   void (*adam)(float* parameter, const float* gradient, float* first, float* second,
                std::ptrdiff_t count, float factor, const AdamStep& step);

@@ -1,6 +1,7 @@
 /// The passes over minibatches, for the instruction set of the including translation unit.
 #pragma once
 
+#include "ascore/nn/anticipated.hpp"
 #include "ascore/nn/job.hpp"
 #include "ascore/nn/loss.hpp"
 #include "ascore/nn/mlp.hpp"
@@ -420,6 +421,7 @@ constexpr Passes passes(const char* name) {
           .actor = &actor_pass,
           .critic = &critic_pass,
           .act = &act_pass,
+          .anticipated = &anticipated_pass,
           .square_norm = &square_norm_pass,
           .adam = &adam_pass,
           .peak = &peak_pass,

@@ -16,7 +16,9 @@ from typing import Any
 import numpy.typing as npt
 from torch import Tensor
 
+from ascore.algorithms.heads import Heads
 from ascore.algorithms.terms import Messages
+from ascore.learning.anticipations import F64, anticipation_sums
 from ascore.learning.batch import Rows
 from ascore.learning.networks import ALL, Actor, Critic
 from ascore.learning.optimizer import AgentAdam
@@ -38,7 +40,12 @@ class Backend(ABC):
 
     An update calls `begin` once; `refer` whenever ratios or messages have a new reference; `clear`
     at the start of every iteration and `step` for each of its minibatches; `statistics` at the end.
+
+    Attributes:
+        heads: of whom the heads are that have a place in messages.
     """
+
+    heads: Heads
 
     @abstractmethod
     def values(self, obs: npt.NDArray[Any]) -> Tensor:
@@ -63,6 +70,25 @@ class Backend(ABC):
             old: f32 [N, S, H], log of the old probability of the actions taken.
             messages: what was last sent on the rows of the batch; None = nothing.
         """
+
+    def anticipated(self, old: Tensor, messages: Messages, rows: Rows, env: str) -> F64:
+        """Sums of what agents anticipate of those they hear, of all rows: f64 [N, K].
+
+        Args:
+            old: as given to `refer` last.
+            messages: likewise.
+            rows: as given to `begin`.
+            env: name of the environment, for the meanings of actions.
+        """
+        return anticipation_sums(
+            messages.log_probs.cpu().numpy(),
+            old.cpu().numpy(),
+            messages.neighbours.cpu().numpy(),
+            rows.raw,
+            env,
+            self.heads,
+            rows.meant,
+        )
 
     @abstractmethod
     def clear(self) -> None:

@@ -21,6 +21,7 @@ from ascore.algorithms.contract import Algorithm, Compiled
 from ascore.algorithms.terms import Messages
 from ascore.config import Config
 from ascore.learning.agent_split import AgentSplit
+from ascore.learning.anticipations import F64, meant_actions
 from ascore.learning.backends.contract import Backend, Networks
 from ascore.learning.batch import Rows
 from ascore.learning.gradients import Gradients
@@ -92,8 +93,8 @@ class EngineBackend(Backend):
         self._each = sum(rows.shape[1] for rows in nets)  # parameters of an agent
         self._statistics = np.zeros((n, COLUMNS))
         self._parts: I64 | None = None  # minibatches in which an agent had a row, [N]
-        heads = actor.subjects if split is None else split.heads_here(actor.subjects)
-        table = heads.table
+        self.heads = actor.subjects if split is None else split.heads_here(actor.subjects)
+        table = self.heads.table
         self.engine = _core.Engine(
             n,
             trunks,
@@ -151,6 +152,17 @@ class EngineBackend(Backend):
             sent = messages.log_probs.contiguous().numpy()
         self._has_messages = messages is not None
         self.engine.set_messages(old.contiguous().numpy(), sent, heard)
+
+    def anticipated(self, old: Tensor, messages: Messages, rows: Rows, env: str) -> F64:
+        """In one pass over the owners of this rank; of others there is nothing to say here."""
+        first, last = self._range(ALL)
+        actions = meant_actions(rows.raw, rows.meant, env)
+        meant = (
+            np.array(actions, np.int32) if actions else np.zeros((0, *rows.joint.shape), np.int32)
+        )
+        sums = np.zeros((self.actor.num_agents, 2 + len(meant) + self.actor.num_actions))
+        self.engine.anticipated(first, last, meant, sums[first:last])
+        return sums
 
     def clear(self) -> None:
         """Zeroes the sums."""

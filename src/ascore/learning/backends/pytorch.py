@@ -53,6 +53,7 @@ class PyTorchBackend(Backend):
         self.exchange, self.gradients, self.guards = exchange, gradients, guards
         self.obs_scale = obs_scale
         actor, critic = networks.actor, networks.critic
+        self.heads = actor.subjects
         self.device = actor.net.flat.device
         self._agents = torch.arange(actor.num_agents, device=self.device)
         nets = (actor.net, critic.net)
