@@ -37,13 +37,16 @@ VAGUE = {"told", "found", "said"}
 PUBLIC = {"errors:found", "interop.findings:found"}
 
 
+PATHS = {
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts): path
+    for path in sorted(SOURCE.rglob("*.py"))
+}
+
+
 @cache
 def modules() -> dict[str, ast.Module]:
     """Syntax trees by the name of the module, such as learning.batch."""
-    return {
-        ".".join(path.relative_to(SOURCE).with_suffix("").parts): ast.parse(path.read_text("utf-8"))
-        for path in sorted(SOURCE.rglob("*.py"))
-    }
+    return {name: ast.parse(path.read_text("utf-8")) for name, path in PATHS.items()}
 
 
 @cache
@@ -100,10 +103,10 @@ def vague(tree: ast.AST, allowed: Set[str] = frozenset()) -> list[str]:
     return [f"line {line}: {name}" for name, line in variables(tree) if name in bad]
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", PATHS)
 def test_variables_name_their_value(module: str) -> None:
     public = {entry.partition(":")[2] for entry in PUBLIC if entry.startswith(f"{module}:")}
-    assert vague(modules()[module], public) == []
+    assert vague(ast.parse(PATHS[module].read_text("utf-8")), public) == []
 
 
 def test_so_do_those_of_tests_benches_and_examples() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import ending
+import fresh
 import numpy as np
 import pytest
 import torch
@@ -28,13 +28,6 @@ CROWD: dict[str, Any] = {
     "num_envs": 2,
     "torch_threads": 1,
 }
-KILLED = """
-import os, signal, sys
-import ascore
-def report(done, total, record):
-    if done == 5: os.kill(os.getpid(), signal.SIGKILL)
-ascore.train(ascore.Config.load(sys.argv[1]), sys.argv[2], report=report)
-"""
 
 
 @pytest.mark.parametrize("graph", ["nearest", "random_one"])
@@ -52,11 +45,9 @@ def test_any_number_of_threads_gives_the_same_bits(graph: str) -> None:
 @pytest.mark.parametrize("graph", ["nearest", "random_one"])
 def test_a_crowd_that_is_killed_goes_on_bit_for_bit(tmp_path: Path, graph: str) -> None:
     config = Config(**{**CROWD, "graph": graph, "episodes": 16, "checkpoint_every": 2, "seed": 3})
-    (tmp_path / "config.toml").write_text(config.dump())
-    paths = [str(tmp_path / name) for name in ("config.toml", "killed")]
-    done = subprocess.run([sys.executable, "-c", KILLED, *paths])
-    assert done.returncode == -signal.SIGKILL
-    resumed = ascore.resume(paths[1])
+    status, _ = fresh.run(ending.killed, config, tmp_path / "run", 5, log=tmp_path / "log")
+    assert status == -signal.SIGKILL
+    resumed = ascore.resume(tmp_path / "run")
     require_equal(resumed, ascore.train(config, tmp_path / "whole"))
 
 

@@ -16,6 +16,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import ending
+import fresh
 import numpy as np
 import pytest
 
@@ -169,27 +171,15 @@ def test_default_folders_are_claimed_by_one_each(tmp_path: Path, monkeypatch: py
 
 def test_of_processes_that_train_into_one_folder_only_one_does(tmp_path: Path):
     out = tmp_path / "run"
-    program = (
-        "import sys, ascore\nfrom ascore.config import Config\n"
-        f"config = Config.from_dict({CONFIG.to_dict()!r})\n"
-        "sys.stdin.readline()\n"
-        f"ascore.train(config, {str(out)!r})\n"
-    )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program],
-            stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for _ in range(3)
-    ]  # fmt: skip
+    start, logs = tmp_path / "start", [tmp_path / f"log-{number}" for number in range(3)]
+    started = [fresh.start(ending.among_others, CONFIG, out, start, log=log) for log in logs]
+    start.touch()
     for process in started:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    errors = [process.communicate()[1] for process in started]
-    assert sorted(process.returncode for process in started) == [0, 1, 1]
-    for process, error in zip(started, errors, strict=True):
-        if process.returncode:
+        process.join()
+    assert sorted(process.exitcode or 0 for process in started) == [0, 1, 1]
+    for process, log in zip(started, logs, strict=True):
+        if process.exitcode:
+            error = log.read_text()
             assert re.search("is being written by process|already holds a run", error), error
     assert len(records(out)) == 28
 

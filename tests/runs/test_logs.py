@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import ending
+import fresh
 import pytest
 from test_folders import CONFIG, columns, names, records, same, stopping_after
 
@@ -172,14 +173,8 @@ def test_tensorboard_has_every_point_of_a_run_that_went_on(tmp_path: Path):
 
     config = CONFIG.replace(tensorboard=True, keep_checkpoints=100)
     run = ascore.train(config, tmp_path / "run", stop=stopping_after(5)).path
-    program = (
-        "import os, ascore\n"
-        "def report(done, total, record):\n"
-        "    if done == 13: os._exit(0)\n"  # what is in memory is lost, as by kill -9
-        f"ascore.resume({str(run)!r}, report=report)\n"
-    )
     time.sleep(1.1)  # TensorBoard sorts files by the second in which they begin
-    subprocess.run([sys.executable, "-c", program], check=True)
+    assert fresh.run(ending.killed_again, run, 13, log=tmp_path / "log")[0] == -signal.SIGKILL
     time.sleep(1.1)
     ascore.resume(run)
     time.sleep(1.1)

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ending
+import fresh
 import numpy as np
 import pytest
 from safetensors.numpy import load as safetensors_load
@@ -86,24 +88,8 @@ def test_stopped_and_resumed_equals_undisturbed(tmp_path: Path, keys: dict[str, 
 def test_kill_9_in_mid_run_and_resume(tmp_path: Path, whole: Path):
     """The process is killed between checkpoints, with records on disk that resume must drop."""
     out = tmp_path / "run"
-    program = (
-        "import sys, ascore; from ascore.config import Config\n"
-        "def report(done, total, record):\n"
-        "    print(done, flush=True)\n"
-        "    if done == 8: sys.stdin.read()\n"  # waits there to be killed
-        f"config = Config.from_dict({Config(**KEYS).to_dict()!r})\n"
-        f"ascore.train(config, {str(out)!r}, report=report)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip() == "8":
-            break
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    status, _ = fresh.run(ending.killed, Config(**KEYS), out, 8, log=tmp_path / "log")
+    assert status == -signal.SIGKILL
     assert len(records(out)) == 8
     assert [p.name for p in checkpoint.folders(out)] == ["00000003", "00000006"]
     resumed = ascore.resume(out)
@@ -288,36 +274,16 @@ def test_an_unwritable_folder(tmp_path: Path):
         ascore.train(Config(**KEYS), tmp_path / "file" / "run")
 
 
-LIMITED = """
-import resource, signal, sys
-from pathlib import Path
-import ascore
-from ascore.config import Config
-from ascore.errors import RunError
-keys = eval(sys.argv[1])
-def report(done, total, record):
-    if done == 4:  # from here on no file can grow beyond what the last checkpoint took
-        size = max(p.stat().st_size for p in Path(sys.argv[2]).rglob("*") if p.is_file())
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(size * float(sys.argv[3])), -1))
-try:
-    ascore.train(Config.from_dict(keys), sys.argv[2], report=report)
-except RunError as error:
-    print(error)
-"""
-
-
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_a_disk_that_fills_up_loses_nothing_written(tmp_path: Path, whole: Path, share: float):
     """At half the size a checkpoint cannot be written, at full size the log cannot grow."""
     out = tmp_path / "run"
-    keys = Config(**{**KEYS, "episodes": 400, "keep_checkpoints": 100}).to_dict()
-    process = subprocess.run(
-        [sys.executable, "-c", LIMITED, repr(keys), str(out), str(share)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "cannot write" in process.stdout
-    assert "free some space or choose another place" in process.stdout
-    assert len(process.stdout.strip().splitlines()) == 1
+    config = Config(**{**KEYS, "episodes": 400, "keep_checkpoints": 100})
+    status, printed = fresh.run(ending.on_a_full_disk, config, out, 4, share, log=tmp_path / "log")
+    assert status == 0
+    assert "cannot write" in printed
+    assert "free some space or choose another place" in printed
+    assert len(printed.strip().splitlines()) == 1
     assert len(records(out)) >= 4  # every line parses: no half record
     assert not list(out.rglob("*.part"))
     ascore.resume(out, episodes=40)

@@ -572,11 +572,11 @@ def test_a_run_of_ranks_is_a_run_like_any_other(results: Path):
 # ---- torchrun ------------------------------------------------------------------------------------
 
 KILLED = Config.preset(
-    "predation", env_params={"num_agents": 3}, num_envs=8, episodes=2000, iterations=2,
+    "predation", env_params={"num_agents": 3}, num_envs=8, episodes=1200, iterations=2,
     actor_hidden=[16], critic_hidden=[16], checkpoint_every=10,
 )  # fmt: skip
 COMMAND = [
-    "predation", "--num-agents", "3", "--num-envs", "8", "--episodes", "2000", "--iterations", "2",
+    "predation", "--num-agents", "3", "--num-envs", "8", "--episodes", "1200", "--iterations", "2",
     "--actor-hidden", "16", "--critic-hidden", "16", "--checkpoint-every", "10", "--evaluate", "0",
 ]  # fmt: skip
 """KILLED as a command line."""
@@ -624,7 +624,7 @@ def test_kill_9_of_each_rank(results: Path, tmp_path: Path):
         time.sleep(0.02)
         if len(here) < 2 or victims & set(here.values()) or lines() <= before:
             continue  # some are missing, or they are not training yet
-        more, moment = draw.randrange(30), 0.02 * draw.random()
+        more, moment = draw.randrange(15), 0.02 * draw.random()
         start = lines()
         while lines() < start + more and agent.poll() is None:
             time.sleep(0.001)
