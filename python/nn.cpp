@@ -110,6 +110,8 @@ class PythonEngine {
     const nn::Stack stack_a =
         stack_of("actor", a, n_ * static_cast<std::size_t>(trunks), n_, actor, held_);
     const nn::Stack stack_c = stack_of("critic", c, n_, n_, critic, held_);
+    actor_size_ = static_cast<std::size_t>(trunks) * parameters_of(a);
+    critic_size_ = parameters_of(c);
     engine_ = std::make_unique<nn::Engine>(actors_, stack_a, stack_c, threads, instruction_set);
   }
 
@@ -256,6 +258,38 @@ class PythonEngine {
     double* to = sums_of(sums, first, last, Use::kOutput);
     const py::gil_scoped_release unlocked;
     engine_->gradient(samples_, objective, first, last, chosen.rows, chosen.count, all.data(), to);
+  }
+
+  /// Sums over `episodes` episodes, that all rows are of, of gradients that are shortened to norms
+  /// `clip` each, f64 [n, P] of actor and critic; what rewards have no part in is in the gradients.
+  /// How many were longer f64 [n, 2], added.
+  void episode_gradients(const nn::Objective& objective, int first, int last, std::int64_t episodes,
+                         std::array<double, 2> clip, py::handle actor, py::handle critic,
+                         py::handle clipped, py::handle sums) {
+    check_step(objective, first, last);
+    if (samples_.present != nullptr) throw py::value_error("all rows must be everybody's");
+    if (objective.gated && samples_.sent != nullptr) {
+      throw py::value_error("a gate reads rewards, and nothing would limit what it does");
+    }
+    if (episodes < 1 || samples_.rows < 1 || samples_.rows % episodes != 0) {
+      throw py::value_error(std::to_string(samples_.rows) + " rows are not " +
+                            std::to_string(episodes) + " episodes of equal length");
+    }
+    const auto n = static_cast<std::size_t>(last - first);
+    const auto doubles = [](const char* name, py::handle object, std::size_t rows,
+                            std::size_t columns) {
+      py::array array = require_array<double>(name, object, Use::kOutput);
+      require_shape(name, array, {rows, columns});
+      return write<double>(name, array).data();
+    };
+    double* to_actor = doubles("actor", actor, n, actor_size_);
+    double* to_critic = doubles("critic", critic, n, critic_size_);
+    double* longer = doubles("clipped", clipped, n, 2);
+    double* to = sums_of(sums, first, last, Use::kOutput);
+    const nn::Episodes all{.count = episodes, .steps = samples_.rows / episodes};
+    const py::gil_scoped_release unlocked;
+    engine_->episode_gradients(samples_, objective, first, last, all, clip.data(), to_actor,
+                               to_critic, longer, to);
   }
 
   /// The rest of the step, with gradients and sums as they are now; results as `minibatch`.
@@ -478,6 +512,7 @@ class PythonEngine {
   Actors actors_;
   std::vector<std::int32_t> subjects_, own_, back_;
   std::size_t n_ = 0, known_ = 0, obs_size_ = 0;
+  std::size_t actor_size_ = 0, critic_size_ = 0;  ///< parameters of an agent
   Held held_;
   std::unique_ptr<nn::Engine> engine_;
   nn::Samples samples_;
@@ -539,6 +574,10 @@ void register_nn(py::module_& module) {
       .def("gradient", &PythonEngine::gradient, py::arg("objective"), py::arg("first"),
            py::arg("last"), py::arg("index").none(true), py::arg("totals"), py::arg("sums"),
            "What some rows of a minibatch contribute: gradients in place, sums float64 [n, sums].")
+      .def("episode_gradients", &PythonEngine::episode_gradients, py::arg("objective"),
+           py::arg("first"), py::arg("last"), py::arg("episodes"), py::arg("clip"),
+           py::arg("actor"), py::arg("critic"), py::arg("clipped"), py::arg("sums"),
+           "As `gradient` of all rows, what rewards decide shortened by episode.")
       .def("finish", &PythonEngine::finish, py::arg("objective"), py::arg("first"), py::arg("last"),
            py::arg("totals"), py::arg("sums"), py::arg("statistics"),
            "The rest of the step on gradients and sums of the whole minibatch; as `minibatch`.")

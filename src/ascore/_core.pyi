@@ -217,6 +217,18 @@ class Engine:
         totals: npt.NDArray[np.int64],
         sums: npt.NDArray[np.float64],
     ) -> None: ...
+    def episode_gradients(
+        self,
+        objective: Objective,
+        first: int,
+        last: int,
+        episodes: int,
+        clip: tuple[float, float],
+        actor: npt.NDArray[np.float64],
+        critic: npt.NDArray[np.float64],
+        clipped: npt.NDArray[np.float64],
+        sums: npt.NDArray[np.float64],
+    ) -> None: ...
     def finish(
         self,
         objective: Objective,

@@ -8,12 +8,16 @@ import reprlib
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 import numpy as np
+import numpy.typing as npt
 
 from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
 from ascore.reading import DEEPEST_KEY
 
 ParamValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
+
+MOST_ROWS = 1024
+"""Agents whose links may be written as a matrix of digits."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -107,3 +111,34 @@ def require(key: str, value: Any, ok: bool, rule: str) -> None:
     if not ok:
         message = f"{key} = {_SHORT.repr(value)} is not allowed; it must be {rule}"
         raise ConfigError(message)
+
+
+def read_matrix(text: str) -> npt.NDArray[np.bool_]:
+    """Links from rows of digits: "011,101,110" is the complete graph of three agents.
+
+    Row i, digit j: 1 where i hears j.
+
+    Raises:
+        ConfigError: not square, another character than 0 and 1, or an agent that hears itself.
+    """
+    rows = text.replace(" ", "").split(",")
+    if len(rows) > MOST_ROWS:
+        message = (
+            f"graph_matrix has {len(rows):,} rows, more than {MOST_ROWS:,}; for so many agents "
+            "choose a graph by its name, such as ring, nearest or random_one"
+        )
+        raise ConfigError(message)
+    if not text or any(len(row) != len(rows) or set(row) - {"0", "1"} for row in rows):
+        message = (
+            f"graph_matrix = {text!r:.60} is not a square of 0 and 1; "
+            'write N rows of N digits with commas between them, as in "010,101,010"'
+        )
+        raise ConfigError(message)
+    links = np.array([[digit == "1" for digit in row] for row in rows])
+    if links.diagonal().any():
+        own = int(np.flatnonzero(links.diagonal())[0])
+        message = (
+            f"graph_matrix = {text!r:.60} lets agent {own} hear itself; its digit {own} must be 0"
+        )
+        raise ConfigError(message)
+    return links

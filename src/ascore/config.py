@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-import numpy as np
-import numpy.typing as npt
-
 from ascore.coercion import ParamValue as ParamValue
 from ascore.coercion import coerce, require
+from ascore.coercion import read_matrix as read_matrix
 from ascore.display import html_table
 from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
@@ -43,6 +41,8 @@ _AT_LEAST: dict[str, float] = {
     "max_grad_norm": 0.0,
     "gamma": 0.0,
     "gae_lambda": 0.0,
+    "epsilon": 0.0,
+    "noise_multiplier": 0.0,
     "num_threads": 0,
     "env_workers": -1,
     "env_timeout": 0.0,
@@ -50,18 +50,21 @@ _AT_LEAST: dict[str, float] = {
     "checkpoint_every": 0,
     "keep_checkpoints": 1,
 }
-_ABOVE: dict[str, float] = {"clip_epsilon": 0.0}
+_ABOVE: dict[str, float] = {
+    "clip_epsilon": 0.0,
+    "delta": 0.0,
+    "clip_norm": 0.0,
+    "critic_clip_norm": 0.0,
+}
 _AT_MOST: dict[str, float] = {
     "gamma": 1.0,
     "gae_lambda": 1.0,
+    "delta": 0.5,
     "seed": 2**64 - 1,
     "env_workers": 1024,
     "action_bins": 256,
 }
 
-
-MOST_ROWS = 1024
-"""Agents whose links may be written as a matrix of digits."""
 
 # Values that were called otherwise once, by key: old name -> present name.
 RENAMED: dict[str, dict[str, str]] = {"backend": {"fused": "engine"}}
@@ -202,6 +205,25 @@ class Config:
     critic_hidden: tuple[int, ...] = (128, 64)
     """Units of the hidden layers of every critic."""
 
+    # Differential privacy
+    dp: Literal["none", "episode", "environment"] = "none"
+    """What rewards are protected, of each agent: those of any one episode, or of all episodes of
+    any one of the parallel environments. All that learns then learns from gradients that are
+    clipped by episode, and noised; docs/privacy.md says what is guaranteed."""
+    epsilon: float = 0.0
+    """Budget: the most that what dp protects may cost. The run ends before an update that would
+    cost more. 0 = whatever the noise costs."""
+    delta: float = 1e-5
+    """At which epsilon is stated: well below 1 / the number of episodes."""
+    noise_multiplier: float = 0.0
+    """Deviation of the noise on the sum over the episodes of an update, in clipping norms; 0 = the
+    least with which the run keeps epsilon."""
+    clip_norm: float = 1.0
+    """Norm to which an episode's gradient by the actor is shortened if it is longer: the part that
+    reads rewards, as a mean over the episode's steps."""
+    critic_clip_norm: float = 1.0
+    """The same by the critic."""
+
     # Computing
     backend: Literal["auto", "engine", "kernel", "torch"] = "auto"
     """What computes an update: whole small networks compiled (engine), PyTorch's networks with a
@@ -249,6 +271,10 @@ class Config:
             params = {**self.env_params, "horizon": self.horizon}
             object.__setattr__(self, "env_params", params)
             object.__setattr__(self, "horizon", 0)
+        if self.dp == "none":
+            rule = "0 unless dp says what is protected, as dp = episode does"
+            for key in ("epsilon", "noise_multiplier"):
+                require(key, getattr(self, key), getattr(self, key) == 0, rule)
         if self.anticipation == "correction":
             rule = "simultaneous where anticipation = correction: replies need what was just sent"
             require("update_order", self.update_order, self.update_order != "sequential", rule)
@@ -435,37 +461,6 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_none(entry) for entry in value]
     return NONE if value is None else value
-
-
-def read_matrix(text: str) -> npt.NDArray[np.bool_]:
-    """Links from rows of digits: "011,101,110" is the complete graph of three agents.
-
-    Row i, digit j: 1 where i hears j.
-
-    Raises:
-        ConfigError: not square, another character than 0 and 1, or an agent that hears itself.
-    """
-    rows = text.replace(" ", "").split(",")
-    if len(rows) > MOST_ROWS:
-        message = (
-            f"graph_matrix has {len(rows):,} rows, more than {MOST_ROWS:,}; for so many agents "
-            "choose a graph by its name, such as ring, nearest or random_one"
-        )
-        raise ConfigError(message)
-    if not text or any(len(row) != len(rows) or set(row) - {"0", "1"} for row in rows):
-        message = (
-            f"graph_matrix = {text!r:.60} is not a square of 0 and 1; "
-            'write N rows of N digits with commas between them, as in "010,101,010"'
-        )
-        raise ConfigError(message)
-    links = np.array([[digit == "1" for digit in row] for row in rows])
-    if links.diagonal().any():
-        own = int(np.flatnonzero(links.diagonal())[0])
-        message = (
-            f"graph_matrix = {text!r:.60} lets agent {own} hear itself; its digit {own} must be 0"
-        )
-        raise ConfigError(message)
-    return links
 
 
 def _hints() -> dict[str, Any]:

@@ -22,6 +22,7 @@ GROUPS = [
     "Baselines",
     "Targets (Eq. 17-18)",
     "Networks (Table 2)",
+    "Differential privacy",
     "Computing",
     "Output",
 ]

@@ -130,6 +130,7 @@ def idle(config: Config, name: str) -> dict[str, str]:
             ["update_order"],
         ),
         (config.graph == "none", nobody, ["communicate_every", "shares"]),
+        (config.dp == "none", "only dp reads it", ["delta", "clip_norm", "critic_clip_norm"]),
     ]
     if algorithm.compiled is not None:  # so the loss is one of ours
         both = "with iterations = 1 and minibatches = 1 all ratios are 1"

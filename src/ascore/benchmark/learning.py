@@ -202,8 +202,7 @@ def arithmetic(name: str, effort: Effort) -> list[Result]:
     from ascore.benchmark.updates import iterations, prepared
 
     with one_torch_thread():
-        env, num_envs, params = "predation", 64, {"num_agents": 8}
-        learner, rows = prepared(env, "multihead", num_envs, "engine", **params)
+        learner, rows = prepared("predation", "multihead", 64, "engine", num_agents=8)
         call = iterations(learner, rows)
         operations = float(flops(learner, len(rows.raw)))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ascore.benchmark.packages import one_torch_thread, require_package
@@ -23,6 +24,19 @@ UPDATES: dict[str, tuple[str, int, dict[str, Any]]] = {
 }
 """Environment, batch and parameters of one batch of whole episodes."""
 
+GUARANTEED: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "predation, 2 agents x 1,024 envs": ("predation", 1024, {"num_agents": 2}),
+    "exchange, 3 agents x 64 envs": ("exchange", 64, {}),
+}
+"""Where a guarantee of privacy is timed."""
+PRIVATE = {
+    "minibatches": 1,
+    "advantage_scale": "unit",
+    "penalty_gate": "always",
+    "value_normalization": False,
+}
+"""Keys that a guarantee asks for."""
+
 MEAN_GAP, LARGEST_GAP = 5e-7, 6e-3
 """Allowed mean and maximum difference of weights after the same iterations; the maximum is six
 steps of 1e-3. Adam divides by the root of the squared gradient, so a gradient near rounding error
@@ -31,9 +45,14 @@ off, depending on the order of summation."""
 
 
 def prepared(
-    env: str, actor: str, num_envs: int, backend: str = "torch", **params: Any
+    env: str,
+    actor: str,
+    num_envs: int,
+    backend: str = "torch",
+    more: Mapping[str, Any] = MappingProxyType({}),
+    **params: Any,
 ) -> tuple[Learner, Rows]:
-    """Creates a learner and the rows of one batch of whole episodes."""
+    """Creates a learner, with `more` keys, and the rows of one batch of whole episodes."""
     from ascore.config import Config
     from ascore.learning.learner import Learner
     from ascore.learning.rollout import Collector
@@ -48,6 +67,7 @@ def prepared(
         "actor_lr": 1e-3,
         "critic_lr": 1e-3,
         "penalty_weight": 3.0,
+        **more,
     }
     config = Config.from_dict(keys)
     vec = make(config.env, config.num_envs, config.seed, **params)
@@ -144,7 +164,26 @@ def multihead_against_separate(name: str, effort: Effort) -> list[Result]:
     return [result(name, "multihead", "separate", timing, note)]
 
 
-def result(name: str, layout: str, baseline: str, timing: Any, note: str) -> Result:
+def guaranteed_against_usual(name: str, effort: Effort) -> list[Result]:
+    """Times an update with gradients clipped by episode and noised against the same without."""
+    require_package("torch")
+    env, num_envs, params = GUARANTEED[name]
+    with one_torch_thread():
+        works = []
+        for more in ({"dp": "episode", "epsilon": 2.0}, {}):
+            keys = {**PRIVATE, **more}
+            learner, rows = prepared(env, "multihead", num_envs, "engine", keys, **params)
+            stand_still(learner)
+            works.append(Work(iterations(learner, rows)))
+        timing = interleave(works[0], works[1], effort, CPU)
+    note = "clipped and noised, so results are not compared; tests compare them without"
+    shown = f"{name}, compiled"
+    return [result(shown, "dp = episode", "the same without", timing, note, 0.5)]
+
+
+def result(
+    name: str, layout: str, baseline: str, timing: Any, note: str, bar: float | None = None
+) -> Result:
     """A line of this group."""
     return Result.of(
         timing,
@@ -152,14 +191,20 @@ def result(name: str, layout: str, baseline: str, timing: Any, note: str) -> Res
         name=f"{layout}, {name}, 1 thread",
         baseline=baseline,
         unit="update",
+        bar=bar,
         note=note,
     )
 
 
 def cases() -> list[tuple[str, Measure]]:
-    """Both comparisons on every workload."""
-    return [
+    """Both comparisons on every workload, and what a guarantee costs."""
+    both: list[tuple[str, Measure]] = [
         (f"{measure.__name__.replace('_', ' ')}, {name}", partial(measure, name))
         for name in UPDATES
         for measure in (multihead_against_separate, separate_against_modules)
     ]
+    guaranteed: list[tuple[str, Measure]] = [
+        (f"guaranteed against usual, {name}", partial(guaranteed_against_usual, name))
+        for name in GUARANTEED
+    ]
+    return both + guaranteed

@@ -312,5 +312,20 @@ def _show_results(
             shown = interval(evaluation.team_return, width=9)
         row = f"  {summary['algorithm']:<6} {shown}"
         print(row, f"({work})", sep="   " if fits(f"{row}   ({work})") else "\n    ")
+        if "privacy" in summary:
+            print(f"    {_guarantee(run)}")
     for run, _ in results:
         print(f"run written to {run.path}")
+
+
+def _guarantee(run: Run) -> str:
+    """What a run with a guarantee has cost, in a sentence."""
+    cost = run.summary["privacy"]
+    early = ""
+    if run.summary["episodes"] < run.config.episodes:
+        early = f"; ended early, since another update would cost more than {run.config.epsilon:g}"
+    return (
+        f"rewards of one agent: epsilon {cost['epsilon_episode']:.3g} for one episode, "
+        f"{cost['epsilon_environment']:.3g} for all of one environment, at delta "
+        f"{cost['delta']:g}{early}"
+    )

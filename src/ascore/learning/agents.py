@@ -27,6 +27,8 @@ from ascore.learning.guards import Guards
 from ascore.learning.networks import ALL, Actor, Critic, StackedMLP
 from ascore.learning.optimizer import AgentAdam
 from ascore.learning.own_rows import OwnRows
+from ascore.learning.private import Private
+from ascore.learning.rollout import Rollout
 from ascore.learning.seats import drawn_anew, first_heads
 from ascore.learning.stored_heads import (
     StoredHeads,
@@ -59,6 +61,7 @@ class AgentNetworks:
         ranks: those whose rows count together.
         members: whose networks are here.
         stored: heads that are not in use, where links are drawn anew; else None.
+        private: clips, noises and counts; None where nothing is guaranteed.
 
     Raises:
         ConfigError: a backend or ranks that cannot train this.
@@ -98,6 +101,7 @@ class AgentNetworks:
         self.critic = Critic(
             seen, config.critic_hidden, n, seed=config.seed, device=device, members=members
         )
+        self.private = Private.of(config, algorithm, spec, everybody)
         # Where agents are split, every rank has all rows of its own and nothing is added up.
         self.ranks = everybody if self.split is None else Ranks()
         self.actor_adam = self._optimizer(self.actor.net, config.actor_lr)
@@ -135,6 +139,7 @@ class AgentNetworks:
             self.guards,
             self.spec.obs_scale,
             self.split,
+            self.private,
         )
 
     def set_rates(self, actor_lr: float, critic_lr: float) -> None:
@@ -165,6 +170,17 @@ class AgentNetworks:
         """Keeps the heads that an update has trained, before others are drawn."""
         if self.stored is not None:
             keep_trained(self.actor, self.actor_adam, links, self.stored)
+
+    # ------------------------------------------------------------------ privacy
+
+    def begin(self, rollout: Rollout, number: int) -> None:
+        """Counts an update, where something is guaranteed, before anything of it is learned."""
+        if self.private is not None:
+            self.private.begin(rollout, number)
+
+    def spent(self) -> dict[str, Tensor]:
+        """What the guarantee has cost with this update, [N] each."""
+        return {} if self.private is None else self.private.metrics()
 
     # ------------------------------------------------------------------ state
 
@@ -198,6 +214,8 @@ class AgentNetworks:
         for name, adam in (("actor", self.actor_adam), ("critic", self.critic_adam)):
             moments = {"exp_avg": adam.first, "exp_avg_sq": adam.second, "step": adam.steps}
             tensors |= {f"{name}.{key}": value for key, value in moments.items()}
+        if self.private is not None:
+            tensors["privacy.spent"] = torch.from_numpy(self.private.state())
         return tensors
 
     def _of_heads(self) -> dict[str, Tensor]:
@@ -265,6 +283,8 @@ class AgentNetworks:
         self.critic.net.flat.copy_(mine("critic"))
         for name, adam in (("actor", self.actor_adam), ("critic", self.critic_adam)):
             adam.load_state({k: mine(f"{name}.{k}") for k in ("exp_avg", "exp_avg_sq", "step")})
+        if self.private is not None:
+            self.private.load_state(tensors["privacy.spent"].numpy())
         if self.stored is not None:
             kept = {key.partition(".")[::2]: value for key, value in tensors.items()}
             self.stored.load_state({key: v for (part, key), v in kept.items() if part == "heads"})

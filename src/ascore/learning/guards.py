@@ -31,7 +31,13 @@ class Guards:
         self.has_peer_ratio = has_peer_ratio
 
     def targets(self, rollout: Rollout, targets: Targets) -> None:
-        """Checks rewards, values and advantages of a batch."""
+        """Checks rewards, values and advantages of a batch.
+
+        Not where these are guaranteed to be private: that a run ends is seen. An episode whose
+        gradient is not finite then counts nothing.
+        """
+        if self.config.dp != "none":
+            return
         quantities = {
             "reward": (rollout.reward, "check the environment"),
             "value": (targets.value, self._remedy("value")),
@@ -47,7 +53,12 @@ class Guards:
                 raise NonFiniteError(message)
 
     def step(self, agents: Tensor, quantities: Mapping[str, Tensor]) -> None:
-        """Checks losses and gradient norms, [n] each, of some agents before an optimiser step."""
+        """Checks losses and gradient norms, [n] each, of some agents before an optimiser step.
+
+        As `targets`, not where rewards are private.
+        """
+        if self.config.dp != "none":
+            return
         if torch.isfinite(torch.stack([q.detach() for q in quantities.values()]).sum()):
             return
         for name, value in quantities.items():

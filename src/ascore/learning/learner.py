@@ -148,6 +148,7 @@ class Learner:
         """
         if self.split is not None:
             rollout = self.split.whole(rollout)
+        self.agents.begin(rollout, number)
         links, targets, rows = self.prepare(rollout, number)
         silent = self.algorithm.sends_policies and links is None
         # A gap trains no anticipation (section 5.3).
@@ -162,7 +163,7 @@ class Learner:
             self.split.fill(self.actor_adam.parameters)  # critics stay where they learn
         if links is not None:
             self.agents.keep(links.pairs)
-        statistics = {**anticipated, **self.backend.statistics()}
+        statistics = {**anticipated, **self.backend.statistics(), **self.agents.spent()}
         mine = {
             **metrics.returns(rollout, self.ranks),
             "advantage_scale": rows.advantage_scale.tolist(),

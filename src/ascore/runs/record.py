@@ -44,6 +44,11 @@ METRICS = {
     "anticipated_probs": "mean anticipated probability of every action [N, A]",
     "anticipated_towards": "C. Predation: anticipated probability of moving towards the prey [N]",
     "action_probs": "mean own probability of every action [N, A]",
+    "epsilon_episode": "with dp: what one episode's rewards have cost so far, at `delta` [N]",
+    "epsilon_environment": "with dp: what all episodes of one environment have cost so far [N]",
+    "noise_multiplier": "with dp: deviation of the noise of this update, in clipping norms [N]",
+    "policy_clipped": "with dp: share of the episodes whose gradient by the actor was clipped [N]",
+    "value_clipped": "with dp: the same by the critic [N]",
     "floats_sent": "numbers that each agent sent to others in this update [N]",
     "bytes_sent": "the same in bytes [N]; what two neighbours receive counts twice",
     "floats_KIND": "numbers of one kind that each agent sent [N]: floats_distribution (action "

@@ -301,13 +301,13 @@ class _Session:
         before = self.seconds
         start = time.perf_counter()
         try:
-            while self.done < self.total:
+            while not self._over():
                 record = self._update(folder)
                 self.seconds = before + time.perf_counter() - start
                 record["seconds"] = self.seconds
                 log.write(record)
                 stopping = self.ranks.any(stop is not None and stop())
-                if self.done % self.every == 0 or self.done == self.total or stopping:
+                if self.done % self.every == 0 or self._over() or stopping:
                     self._save(folder, log)
                 if report is not None and self.ranks.lead:
                     report(self.done, self.total, record)
@@ -315,9 +315,15 @@ class _Session:
                     break
         finally:
             log.close()
-        if self.done >= self.total and self.ranks.lead:
+        if self._over() and self.ranks.lead:
             summary = self._summary(Run(folder, self.config))
             write_atomic(folder / "summary.json", json_text(summary, indent=1).encode())
+
+    def _over(self) -> bool:
+        """Whether all updates are done, or another would cost more privacy than there is."""
+        private = self.learner.agents.private
+        spent = private is not None and private.budget.exhausted(self.done)
+        return self.done >= self.total or spent
 
     def _update(self, folder: Path) -> dict[str, Any]:
         rollout = self.collector.collect(self.learner.actor)
@@ -460,6 +466,7 @@ class _Session:
     def _summary(self, run: Run) -> dict[str, Any]:
         tail = run.metrics[-max(1, int(FINAL_SHARE * len(run.metrics))) :]
         means = [r["team_return"] for r in tail if r["team_return"] is not None]
+        private = self.learner.agents.private
         return {
             "env": self.config.env,
             "algorithm": self.config.algorithm,
@@ -472,6 +479,7 @@ class _Session:
             "entropy": float(_mean([r["entropy"] for r in tail])) if tail else None,
             "bytes_sent": sum(sum(units["bytes"]) for units in self.sent.values()),
             "sent": self.sent,
+            **({} if private is None else {"privacy": private.summary()}),
         }
 
 

@@ -208,6 +208,70 @@ class Engine {
     return take(samples, objective, first, last, 1, statistics);
   }
 
+  /// Instead of `gradient`, for minibatches of whole episodes: what rewards decide of the gradients
+  /// of every episode is shortened to norms `clip` of actor and critic, and added up in f64
+  /// [last - first, P] each; what is left is the sum of the rest, where others find gradients. Adds
+  /// how many episodes were longer to `clipped`, f64 [last - first, 2].
+  ///
+  /// Sums are in double, so that what rounding makes of one episode is lost in the noise.
+  void episode_gradients(const Samples& samples, const Objective& objective, int first, int last,
+                         const Episodes& episodes, const double* clip, double* actor,
+                         double* critic, double* clipped, double* sums) {
+    forget(0, actors_.agents);
+    apart_.resize(scratch_.size());
+    for (Floats& memory : apart_) memory.resize(static_cast<std::size_t>(sizes_.apart));
+    const std::int64_t rows = episodes.count * episodes.steps;
+    const std::int64_t chunks = std::min({kParts, episodes.count, (rows + kChunk - 1) / kChunk});
+    in_groups(first, last, [&](int begin, int end) {
+      pack_actors(begin, end);
+      pack_critics(begin, end);
+      const std::int64_t tasks = (end - begin) * chunks;
+      const std::ptrdiff_t size = partial_size(), share = actors_.trunks * sizes_.gradient_actor;
+      partial_.resize(static_cast<std::size_t>(tasks * share));
+      std::fill_n(partial_.data(), tasks * share, 0.0f);
+      totals_.assign(static_cast<std::size_t>(tasks * (size + kColumns + 2)), 0.0);
+      const auto total_of = [&](std::int64_t k) {
+        return totals_.data() + k * (size + kColumns + 2);
+      };
+      // Forward, and backward to weights and to inputs, twice in the actor.
+      const std::int64_t work = (end - begin) * rows * (5 * actor_size() + 3 * critic_.size);
+      each(tasks, work, [&](std::int64_t k, float* scratch) {
+        const int owner = begin + static_cast<int>(k / chunks);
+        const std::int64_t from = k % chunks * episodes.count / chunks;
+        const std::int64_t here = (k % chunks + 1) * episodes.count / chunks - from;
+        double *total = total_of(k), *own = total + size, *longer = own + kColumns;
+        float* apart = apart_of(scratch);
+        passes_.episodes_actor(actor_.layers, actors_, samples, objective, owner, episodes, from,
+                               here, clip[0], actor_of(owner), total, partial_.data() + k * share,
+                               own, longer, scratch, apart);
+        passes_.episodes_critic(critic_.layers, samples, owner, episodes, from, here, clip[1],
+                                critic_of(owner), total + share, own + kSums, longer + 1, scratch,
+                                apart);
+      });
+      each(end - begin, touched(end - begin, chunks), [&](std::int64_t k, float*) {
+        double* total = total_of(k * chunks);
+        float* open = partial_.data() + k * chunks * share;
+        for (std::int64_t c = 1; c < chunks; ++c) {
+          const double* other = total_of(k * chunks + c);
+          for (std::ptrdiff_t j = 0; j < size + kColumns + 2; ++j) total[j] += other[j];
+          passes_.add(open, open + c * share, share);
+        }
+        const std::ptrdiff_t owner = begin + k, place = owner - first;
+        for (std::ptrdiff_t t = 0; t < actors_.trunks; ++t) {
+          const std::ptrdiff_t net = owner * actors_.trunks + t;
+          passes_.unpack_gradient(actor_.layers, open + t * sizes_.gradient_actor,
+                                  actor_.gradient + net * actor_.size);
+          passes_.unpack_total(actor_.layers, total + t * sizes_.gradient_actor,
+                               actor + (place * actors_.trunks + t) * actor_.size);
+        }
+        std::fill_n(critic_.gradient + owner * critic_.size, critic_.size, 0.0f);
+        passes_.unpack_total(critic_.layers, total + share, critic + place * critic_.size);
+        std::copy_n(total + size, kColumns, sums + place * kColumns);
+        for (int s = 0; s < 2; ++s) clipped[2 * place + s] += total[size + kColumns + s];
+      });
+    });
+  }
+
   /// Sums per owner: those of the actor, and the critic's squared error.
   static constexpr std::ptrdiff_t kColumns = kSums + 1;
 
@@ -224,6 +288,8 @@ class Engine {
   /// grow with the agents, and what has been packed is read from near by.
   static constexpr std::ptrdiff_t kMostPacked = std::ptrdiff_t{1} << 20;
   static constexpr std::size_t kFewest = 8;
+  /// Parts into which the episodes of an owner are divided at most.
+  static constexpr std::int64_t kParts = 16;
 
   /// Parameters of an agent's actor.
   std::int64_t actor_size() const noexcept { return actors_.trunks * actor_.size; }
@@ -403,6 +469,13 @@ class Engine {
     return {};
   }
 
+  /// The memory for gradients by episode of the worker whose scratch memory this is.
+  float* apart_of(const float* scratch) {
+    std::size_t worker = 0;
+    while (scratch_[worker].data() != scratch) ++worker;
+    return apart_[worker].data();
+  }
+
   /// Packed parameters of an agent of the group that is being computed.
   float* actor_of(int owner) {
     const std::ptrdiff_t place = owner - packed_from_;
@@ -501,7 +574,8 @@ class Engine {
   Floats packed_actor_, packed_critic_, partial_, kept_;
   std::vector<float*> kept_of_;  ///< per owner, into kept_; null where nothing is kept
   std::int64_t kept_rows_ = 0;
-  std::vector<Floats> scratch_;
+  std::vector<Floats> scratch_, apart_;
+  std::vector<double> totals_;
   std::vector<double> sums_, norms_;
   std::vector<Part> parts_;                          ///< of the owners of a step
   std::vector<std::vector<std::int64_t>> own_rows_;  ///< what their indices point into

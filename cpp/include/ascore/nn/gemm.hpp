@@ -182,6 +182,11 @@ struct Nonzeros {
   const std::int32_t* index;
   const float* value;
   std::ptrdiff_t stride;
+
+  /// Those from a row on.
+  Nonzeros from(int row) const {
+    return {count + row, index + row * stride, value + row * stride, stride};
+  }
 };
 
 /// `multiply` of rows that are nearly all zeros.

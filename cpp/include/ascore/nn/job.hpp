@@ -93,6 +93,14 @@ struct Samples {
   const std::uint8_t* present = nullptr;  ///< [S, N], whose row it is; null: everybody's
 };
 
+/// Whole episodes of equal length: step t of episode e is row t * count + e of the samples.
+struct Episodes {
+  std::int64_t count = 0, steps = 0;
+};
+
+/// Episodes that go through a network together at most.
+inline constexpr int kTogether = 8;
+
 /// Sums over the rows of a minibatch, per owner.
 enum Sum : int {
   kPolicy,
@@ -117,6 +125,7 @@ struct Sizes {
   std::ptrdiff_t gradient_actor, gradient_critic;  ///< one network
   std::ptrdiff_t scratch;                          ///< one worker
   std::ptrdiff_t kept;                             ///< activations of an owner's trunks, a block
+  std::ptrdiff_t apart;                            ///< one worker's, for gradients by episode
   std::int64_t block;                              ///< rows of a block
 };
 
@@ -152,6 +161,21 @@ struct Passes {
   void (*critic)(const Layers& layers, const Samples& samples, int owner, const std::int64_t* index,
                  std::int64_t first, std::int64_t count, std::int64_t minibatch,
                  const float* packed, float* gradient, double* sum, float* scratch);
+  /// What rewards decide of the gradients of episodes first.., each of the mean over its rows and
+  /// shortened to the norm `clip`, added to `total` (one per trunk); one that is not finite counts
+  /// nothing. The rest of the gradients, of which rewards decide nothing, is added to `open`.
+  /// Episodes that were longer are added to `clipped`, sums as in `actor`.
+  void (*episodes_actor)(const Layers& layers, const Actors& actors, const Samples& samples,
+                         const Objective& objective, int owner, const Episodes& episodes,
+                         std::int64_t first, std::int64_t count, double clip, const float* packed,
+                         double* total, float* open, double* sums, double* clipped, float* scratch,
+                         float* apart);
+  /// Likewise of the squared error, of which rewards decide everything.
+  void (*episodes_critic)(const Layers& layers, const Samples& samples, int owner,
+                          const Episodes& episodes, std::int64_t first, std::int64_t count,
+                          double clip, const float* packed, double* total, double* sum,
+                          double* clipped, float* scratch, float* apart);
+  void (*unpack_total)(const Layers& layers, const double* total, double* flat);
   /// Actions [rows, N] of agents that act by networks of their own, one after the other in
   /// `packed`: inverse transform of uniform numbers [rows, N].
   void (*act)(const Layers& layers, int agents, const Observations& obs, const float* packed,

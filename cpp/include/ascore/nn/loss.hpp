@@ -15,18 +15,19 @@ using Lane = float[kBlock];
 
 /// Tiles of one worker: [slot][action] lanes each.
 struct Tiles {
-  Lane* x;           ///< [H * A], logits, then log-probabilities
-  Lane* p;           ///< [H * A]
-  Lane* slope;       ///< [H * A]
-  Lane* log_policy;  ///< [H * A], what every subject sent about itself
-  Lane* policy;      ///< [H * A]
-  Lane* log_wish;    ///< [A]
-  Lane* wish;        ///< [A]
-  Lane* pull;        ///< [A]
-  Lane* acted;       ///< [H], the subject's action as a number
-  Lane* hears;       ///< [H], 0 or 1
-  Lane* count;       ///< [H], rows in which it is heard, in the first lane
-  Lane* work;        ///< kWork
+  Lane* x;                ///< [H * A], logits, then log-probabilities
+  Lane* p;                ///< [H * A]
+  Lane* slope;            ///< [H * A]
+  Lane* log_policy;       ///< [H * A], what every subject sent about itself
+  Lane* policy;           ///< [H * A]
+  Lane* log_wish;         ///< [A]
+  Lane* wish;             ///< [A]
+  Lane* pull;             ///< [A]
+  Lane* acted;            ///< [H], the subject's action as a number
+  Lane* hears;            ///< [H], 0 or 1
+  Lane* count;            ///< [H], rows in which it is heard, in the first lane
+  Lane* work;             ///< kWork
+  Lane* apart = nullptr;  ///< [H * A], the slope that rewards decide; null: it is part of `slope`
   static constexpr int kWork = 14;
   /// Slots behind x and slope that whole blocks of four may touch.
   static constexpr int kMargin = 3;
@@ -305,6 +306,13 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
   for (int k = 0; k < heads * actions; ++k) {
     for (int r = 0; r < kBlock; ++r) t.slope[k][r] = 0.0f;
   }
+  Lane* rewarded = t.slope;
+  if (t.apart != nullptr) {
+    rewarded = t.apart;
+    for (int k = 0; k < heads * actions; ++k) {
+      for (int r = 0; r < kBlock; ++r) rewarded[k][r] = 0.0f;
+    }
+  }
 
   if (objective.kind != Objective::kAnticipation) {
     for (int h = 0; h < heads; ++h) {
@@ -316,7 +324,7 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
               sums);
     for (int h = 0; h < heads; ++h) {
       if (objective.kind == Objective::kOwnHead && h != own) continue;
-      step(head(t.p, h), actions, t.acted[h], own_size, head(t.slope, h));
+      step(head(t.p, h), actions, t.acted[h], own_size, head(rewarded, h));
     }
     entropy(head(t.p, own), head(t.x, own), actions, objective.entropy_bonus / minibatch, rows,
             head(t.slope, own), sums);
@@ -393,11 +401,11 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
   sums[kPenalty] += total(penalty, rows);
 
   surrogate(log_ratio, log_peers, advantage, objective, minibatch, rows, own_size, peer_size, sums);
-  step(head(t.p, own), actions, t.acted[own], own_size, head(t.slope, own));
+  step(head(t.p, own), actions, t.acted[own], own_size, head(rewarded, own));
   for (int h = 0; h < heads; ++h) {
     if (!anyone(h)) continue;
     for (int r = 0; r < kBlock; ++r) size[r] = t.hears[h][r] > 0.0f ? peer_size[r] : 0.0f;
-    step(head(t.p, h), actions, t.acted[h], size, head(t.slope, h));
+    step(head(t.p, h), actions, t.acted[h], size, head(rewarded, h));
   }
 }
 

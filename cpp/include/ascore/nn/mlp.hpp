@@ -7,6 +7,12 @@
 namespace ascore::nn {
 inline namespace ASCORE_NN_ISA {
 
+/// Rows of a block whose gradient is added to a place of its own.
+struct Portion {
+  int first, rows;
+  float* gradient;
+};
+
 /// Where things lie in the buffers of one network; widths are padded so that no vector is cut.
 class Plan {
  public:
@@ -122,34 +128,79 @@ class Plan {
   /// outputs and are, like the others, overwritten.
   void backward(const float* packed, const float* x, const Nonzeros* few, int rows,
                 float* activations, float* gradient) const {
+    const Portion all{0, rows, gradient};
+    backward(packed, x, few, rows, activations, activations, &all, 1);
+  }
+
+  /// The same for portions of the rows. `slopes`, laid out as the activations, holds the gradient
+  /// by the outputs where those have the outputs, and what is behind them is overwritten; it may be
+  /// the activations themselves.
+  void backward(const float* packed, const float* x, const Nonzeros* few, int rows,
+                const float* activations, float* slopes, const Portion* portions, int count) const {
     const float* layer = packed + packed_size();
-    float* to = gradient + gradient_size();
-    float* slope = activations + activation(depth() - 1);
+    std::ptrdiff_t to = gradient_size();
+    float* slope = slopes + activation(depth() - 1);
     for (int l = depth() - 1; l >= 0; --l) {
       layer -= packed_layer(l);
       to -= gradient_layer(l);
       const float* input = l > 0 ? activations + activation(l - 1) : x;
-      add_rows(slope, row(l + 1), rows, width(l), to);
-      if (l == 0 && few != nullptr) {
-        outer_sparse(*few, slope, row(l + 1), width(l), rows, to + width(l), width(l));
-      } else {
-        outer(input, row(l), in(l), slope, row(l + 1), width(l), rows, to + width(l), width(l));
+      for (int p = 0; p < count; ++p) {
+        const Portion& part = portions[p];
+        const float* own = slope + std::ptrdiff_t{part.first} * row(l + 1);
+        float* bias = part.gradient + to;
+        add_rows(own, row(l + 1), part.rows, width(l), bias);
+        if (l == 0 && few != nullptr) {
+          outer_sparse(few->from(part.first), own, row(l + 1), width(l), part.rows, bias + width(l),
+                       width(l));
+        } else {
+          outer(input + std::ptrdiff_t{part.first} * row(l), row(l), in(l), own, row(l + 1),
+                width(l), part.rows, bias + width(l), width(l));
+        }
       }
       if (l == 0) break;
       const float* turned = layer + width(l) + std::ptrdiff_t{in(l)} * width(l);
-      // What was read is no longer needed: the slope takes its place, number by number.
-      float* place = activations + activation(l - 1);
+      // Where both are one, what was read is no longer needed: the slope takes its place, number by
+      // number.
+      float* place = slopes + activation(l - 1);
       multiply(slope, row(l + 1), rows, out(l), turned, padded(in(l), kLanes), place, row(l),
-               Finish{.open = place});
+               Finish{.open = activations + activation(l - 1)});
       slope = place;
     }
   }
 
-  /// Gradient in the order of the flat buffer.
-  void unpack_gradient(const float* from, float* flat) const {
+  /// Sum of squares of a gradient. What lies between its numbers does not count.
+  double square_norm(const float* gradient) const {
+    double lanes[8] = {};
+    const auto add = [&lanes](const float* x, int count) {
+      int k = 0;
+      for (; k + 8 <= count; k += 8) {
+        for (int j = 0; j < 8; ++j) {
+          lanes[j] += static_cast<double>(x[k + j]) * static_cast<double>(x[k + j]);
+        }
+      }
+      for (; k < count; ++k) lanes[0] += static_cast<double>(x[k]) * static_cast<double>(x[k]);
+    };
     for (int l = 0; l < depth(); ++l) {
-      const float* bias = from;
-      const float* weight = from + width(l);
+      add(gradient, out(l));
+      const float* weight = gradient + width(l);
+      if (out(l) == width(l)) {
+        add(weight, in(l) * out(l));
+      } else {
+        for (int k = 0; k < in(l); ++k) add(weight + std::ptrdiff_t{k} * width(l), out(l));
+      }
+      gradient += gradient_layer(l);
+    }
+    double sum = 0.0;
+    for (const double lane : lanes) sum += lane;
+    return sum;
+  }
+
+  /// Gradient in the order of the flat buffer.
+  template <class Number>
+  void unpack_gradient(const Number* from, Number* flat) const {
+    for (int l = 0; l < depth(); ++l) {
+      const Number* bias = from;
+      const Number* weight = from + width(l);
       for (int k = 0; k < in(l); ++k) {
         for (int j = 0; j < out(l); ++j) *flat++ = weight[std::ptrdiff_t{k} * width(l) + j];
       }

@@ -90,6 +90,15 @@ inline int tile_rows(int rows) { return rows == 1 ? 1 : padded(rows, kTileRows);
 /// The last entry that was looked at may be written behind the last that is not 0.
 inline constexpr int kSlack = 32;
 
+/// Memory of `episodes_actor_pass` and `episodes_critic_pass` beside the scratch memory: gradients
+/// of the episodes of a block, slopes laid out as activations, and those of the outputs.
+inline std::ptrdiff_t episodes_size(const Plan& a, const Plan& c, const Actors& actors) {
+  const std::ptrdiff_t of_actor = actors.trunks * a.gradient_size(), of_critic = c.gradient_size();
+  const std::ptrdiff_t outputs = std::ptrdiff_t{actors.heads} * actors.actions + Tiles::kMargin;
+  return kTogether * (of_actor > of_critic ? of_actor : of_critic) +
+         actors.trunks * a.activations_size() + kBlock * outputs;
+}
+
 inline Sizes sizes(const Layers& actor, const Layers& critic, const Actors& actors) {
   const Plan a(actor), c(critic);
   const std::ptrdiff_t activations = actors.trunks * a.activations_size() > c.activations_size()
@@ -101,6 +110,7 @@ inline Sizes sizes(const Layers& actor, const Layers& critic, const Actors& acto
           c.gradient_size(),
           3 * kBlock * a.row(0) + kSlack + activations + Tiles::size(actors),
           actors.trunks * a.activations_size(),
+          episodes_size(a, c, actors),
           kBlock};
 }
 
@@ -167,15 +177,15 @@ inline void read_outputs(const Plan& plan, const Actors& actors, const Scratch& 
 
 /// The gradient by the outputs back to where the outputs were; 0 where there is no row. Columns
 /// behind the last output receive numbers that nobody reads.
-inline void write_slopes(const Plan& plan, const Actors& actors, Scratch& s, Tiles& t, int live,
-                         int rows) {
+inline void write_slopes(const Plan& plan, const Actors& actors, float* activations, Lane* slope,
+                         int live, int rows) {
   const int used = plan.out(plan.depth() - 1), row = plan.row(plan.depth());
   for (int k = 0; k < actors.trunks * used; ++k) {
-    for (int r = live; r < kBlock; ++r) t.slope[k][r] = 0.0f;
+    for (int r = live; r < kBlock; ++r) slope[k][r] = 0.0f;
   }
   for (int trunk = 0; trunk < actors.trunks; ++trunk) {
-    float* to = s.activations + trunk * plan.activations_size() + plan.activation(plan.depth() - 1);
-    const Lane* from = t.slope + std::ptrdiff_t{trunk} * used;
+    float* to = activations + trunk * plan.activations_size() + plan.activation(plan.depth() - 1);
+    const Lane* from = slope + std::ptrdiff_t{trunk} * used;
     for (int r = 0; r < rows; r += 4) {
       for (int k = 0; k < used; k += 4) turn(&from[k][r], kBlock, to + r * row + k, row);
     }
@@ -243,13 +253,27 @@ inline void actor_pass(const Layers& layers, const Actors& actors, const Samples
     objective_on_block(actors, samples, objective, owner, block, static_cast<float>(minibatch), t,
                        sums);
     const int rows = tile_rows(block.rows);
-    write_slopes(plan, actors, s, t, block.rows, rows);
+    write_slopes(plan, actors, s.activations, t.slope, block.rows, rows);
     for (int trunk = 0; trunk < actors.trunks; ++trunk) {
       plan.backward(packed + trunk * plan.packed_size(), s.in.x, s.in.few(), rows,
                     s.activations + trunk * plan.activations_size(),
                     gradient + trunk * plan.gradient_size());
     }
   });
+}
+
+/// Errors times `each` in place of the critic's outputs of a block; adds up their squares.
+inline void write_errors(const Plan& plan, const Samples& samples, int owner, const Block& block,
+                         int rows, float each, float* outputs, double* sum) {
+  const int width = plan.row(plan.depth());
+  for (int r = 0; r < rows; ++r) {
+    float* to = outputs + std::ptrdiff_t{r} * width;
+    float error = 0.0f;
+    if (r < block.rows) error = to[0] - samples.target[owner * samples.rows + block[r]];
+    *sum += static_cast<double>(error) * static_cast<double>(error);
+    for (int k = 1; k < width; ++k) to[k] = 0.0f;
+    to[0] = each * error;
+  }
 }
 
 inline void critic_pass(const Layers& layers, const Samples& samples, int owner,
@@ -262,19 +286,117 @@ inline void critic_pass(const Layers& layers, const Samples& samples, int owner,
     const int rows = tile_rows(block.rows);
     read_block(samples.obs, owner, block, rows, plan.row(0), s.in);
     plan.forward(packed, s.in.x, s.in.few(), rows, s.activations);
-    float* last = s.activations + plan.activation(plan.depth() - 1);
-    const int width = plan.row(plan.depth());
-    const float each = 2.0f / static_cast<float>(minibatch);
-    for (int r = 0; r < rows; ++r) {
-      float* to = last + std::ptrdiff_t{r} * width;
-      float error = 0.0f;
-      if (r < block.rows) error = to[0] - samples.target[owner * samples.rows + block[r]];
-      *sum += static_cast<double>(error) * static_cast<double>(error);
-      for (int k = 1; k < width; ++k) to[k] = 0.0f;
-      to[0] = each * error;
-    }
+    write_errors(plan, samples, owner, block, rows, 2.0f / static_cast<float>(minibatch),
+                 s.activations + plan.activation(plan.depth() - 1), sum);
     plan.backward(packed, s.in.x, s.in.few(), rows, s.activations, gradient);
   });
+}
+
+/// Offers `body` blocks of whole episodes, or parts of one that is longer than a block, with the
+/// places of their gradients, `size` numbers each of `own`; then adds those, shortened, to `total`.
+template <class Body, class Norm>
+inline void each_episode(const Episodes& episodes, std::int64_t first, std::int64_t count,
+                         std::ptrdiff_t size, double clip, float* own, double* total,
+                         double* clipped, Body&& body, Norm&& square_norm) {
+  const std::int64_t steps = episodes.steps, last = first + count;
+  std::int64_t together = steps < kBlock ? kBlock / steps : 1;
+  together = together < kTogether ? together : kTogether;
+  std::int64_t index[kBlock];
+  Portion portions[kTogether];
+  for (std::int64_t e = first; e < last; e += together) {
+    const int here = static_cast<int>(e + together < last ? together : last - e);
+    for (std::ptrdiff_t k = 0; k < here * size; ++k) own[k] = 0.0f;
+    for (std::int64_t from = 0; from < steps; from += kBlock) {
+      const int rows = static_cast<int>(steps - from < kBlock ? steps - from : kBlock);
+      for (int k = 0; k < here; ++k) {
+        portions[k] = {k * rows, rows, own + k * size};
+        for (int r = 0; r < rows; ++r) index[k * rows + r] = (from + r) * episodes.count + e + k;
+      }
+      body(Block{index, 0, here * rows}, portions, here);
+    }
+    for (int k = 0; k < here; ++k) {
+      const float* gradient = own + k * size;
+      const double norm = __builtin_sqrt(square_norm(gradient));
+      if (!(norm <= clip)) *clipped += 1.0;
+      if (!__builtin_isfinite(norm)) continue;
+      const double factor = norm > clip ? clip / norm : 1.0;
+      for (std::ptrdiff_t j = 0; j < size; ++j) {
+        total[j] += factor * static_cast<double>(gradient[j]);
+      }
+    }
+  }
+}
+
+inline void episodes_actor_pass(const Layers& layers, const Actors& actors, const Samples& samples,
+                                const Objective& objective, int owner, const Episodes& episodes,
+                                std::int64_t first, std::int64_t count, double clip,
+                                const float* packed, double* total, float* open, double* sums,
+                                double* clipped, float* memory, float* apart) {
+  const Plan plan(layers);
+  Scratch s(memory, plan, actors.trunks);
+  Tiles t(actors, s.tiles);
+  const std::ptrdiff_t each = plan.gradient_size(), size = actors.trunks * each;
+  float* slopes = apart + kTogether * size;
+  t.apart = reinterpret_cast<Lane*>(slopes + actors.trunks * plan.activations_size());
+  const bool penalised = objective.kind == Objective::kAnticipation && objective.penalty_weight > 0;
+  const bool more = penalised || objective.entropy_bonus > 0.0f;
+  each_episode(
+      episodes, first, count, size, clip, apart, total, clipped,
+      [&](const Block& block, const Portion* portions, int here) {
+        run_trunks(plan, actors, samples.obs, owner, block, packed, s);
+        read_outputs(plan, actors, s, t);
+        objective_on_block(actors, samples, objective, owner, block,
+                           static_cast<float>(episodes.steps), t, sums);
+        const int rows = tile_rows(block.rows);
+        write_slopes(plan, actors, slopes, t.apart, block.rows, rows);
+        for (int trunk = 0; trunk < actors.trunks; ++trunk) {
+          Portion own[kTogether];
+          for (int k = 0; k < here; ++k) {
+            own[k] = portions[k];
+            own[k].gradient += trunk * each;
+          }
+          const std::ptrdiff_t at = trunk * plan.activations_size();
+          plan.backward(packed + trunk * plan.packed_size(), s.in.x, s.in.few(), rows,
+                        s.activations + at, slopes + at, own, here);
+        }
+        if (!more) return;
+        write_slopes(plan, actors, s.activations, t.slope, block.rows, rows);
+        for (int trunk = 0; trunk < actors.trunks; ++trunk) {
+          plan.backward(packed + trunk * plan.packed_size(), s.in.x, s.in.few(), rows,
+                        s.activations + trunk * plan.activations_size(), open + trunk * each);
+        }
+      },
+      [&](const float* gradient) {
+        double sum = 0.0;
+        for (int trunk = 0; trunk < actors.trunks; ++trunk) {
+          sum += plan.square_norm(gradient + trunk * each);
+        }
+        return sum;
+      });
+}
+
+inline void episodes_critic_pass(const Layers& layers, const Samples& samples, int owner,
+                                 const Episodes& episodes, std::int64_t first, std::int64_t count,
+                                 double clip, const float* packed, double* total, double* sum,
+                                 double* clipped, float* memory, float* apart) {
+  const Plan plan(layers);
+  Scratch s(memory, plan, 1);
+  each_episode(
+      episodes, first, count, plan.gradient_size(), clip, apart, total, clipped,
+      [&](const Block& block, const Portion* portions, int here) {
+        const int rows = tile_rows(block.rows);
+        read_block(samples.obs, owner, block, rows, plan.row(0), s.in);
+        plan.forward(packed, s.in.x, s.in.few(), rows, s.activations);
+        write_errors(plan, samples, owner, block, rows, 2.0f / static_cast<float>(episodes.steps),
+                     s.activations + plan.activation(plan.depth() - 1), sum);
+        plan.backward(packed, s.in.x, s.in.few(), rows, s.activations, s.activations, portions,
+                      here);
+      },
+      [&](const float* gradient) { return plan.square_norm(gradient); });
+}
+
+inline void unpack_total_pass(const Layers& layers, const double* total, double* flat) {
+  Plan(layers).unpack_gradient(total, flat);
 }
 
 /// Draws an action by inverse transform from logits [width], of which `actions` count: the
@@ -420,6 +542,9 @@ constexpr Passes passes(const char* name) {
           .values = &values_pass,
           .actor = &actor_pass,
           .critic = &critic_pass,
+          .episodes_actor = &episodes_actor_pass,
+          .episodes_critic = &episodes_critic_pass,
+          .unpack_total = &unpack_total_pass,
           .act = &act_pass,
           .anticipated = &anticipated_pass,
           .square_norm = &square_norm_pass,

@@ -10,12 +10,14 @@ from ascore.errors import ConfigError
 from ascore.learning.agent_split import AgentSplit
 from ascore.learning.backends.contract import Backend, Networks
 from ascore.learning.backends.engine import EngineBackend, unsupported
+from ascore.learning.backends.private import PrivateTorchBackend
 from ascore.learning.backends.pytorch import PyTorchBackend
 from ascore.learning.exchange import MessageExchange
 from ascore.learning.gradients import Gradients
 from ascore.learning.guards import Guards
 from ascore.learning.networks import parameters
 from ascore.learning.own_rows import OwnRows
+from ascore.learning.private import Private
 from ascore.learning.seats import layers
 from ascore.runtime.ranks import Ranks
 
@@ -36,6 +38,7 @@ def choose(
     guards: Guards,
     obs_scale: float,
     split: AgentSplit | None,
+    private: Private | None = None,
 ) -> Backend:
     """The backend that `config.backend` names; with `auto` the first that fits.
 
@@ -56,11 +59,17 @@ def choose(
         nets = networks.actor.net, networks.critic.net
         reason = unsupported(algorithm, config, max(net.flat.shape[1] for net in nets))
         if reason is None:
-            return EngineBackend(compiled, config, networks, gradients, guards, obs_scale, split)
+            shared = config, networks, gradients, guards, obs_scale, split
+            return EngineBackend(compiled, *shared, private)
         if wanted == "engine":
             message = f"backend = engine is not possible: {reason}; use auto"
             raise ConfigError(message)
     parts = (algorithm, config, networks, exchange, gradients, guards, obs_scale)
+    if private is not None:
+        if wanted == "kernel":
+            message = f"backend = kernel is not possible: it has no dp = {config.dp}; use auto"
+            raise ConfigError(message)
+        return PrivateTorchBackend(*parts, private=private)
     if compiled is not None and wanted in ("auto", "kernel") and config.device == "cpu":
         from ascore.learning.backends.kernel import KernelBackend  # loads Numba
 

@@ -29,6 +29,7 @@ from ascore.learning.guards import Guards
 from ascore.learning.networks import ALL, LARGEST
 from ascore.learning.optimizer import AgentAdam
 from ascore.learning.presence import I64
+from ascore.learning.private import Private
 
 COLUMNS = len(_core.Engine.statistics)
 SUMS: int = _core.Engine.num_sums
@@ -70,6 +71,7 @@ class EngineBackend(Backend):
         guards: say what is not finite.
         obs_scale: of the environment.
         split: who trains whom; None = every rank trains all agents.
+        private: clips, noises and counts; None = nothing is guaranteed.
     """
 
     def __init__(
@@ -81,16 +83,17 @@ class EngineBackend(Backend):
         guards: Guards,
         obs_scale: float,
         split: AgentSplit | None = None,
+        private: Private | None = None,
     ) -> None:
-        self.config, self.compiled, self.split = config, compiled, split
+        self.config, self.compiled, self.split, self.private = config, compiled, split, private
         self.gradients, self.guards, self.obs_scale = gradients, guards, obs_scale
         self.actor = actor = networks.actor
         self._with_messages = _objective(config, compiled)
         alone = Compiled.OWN_RATIO if compiled == Compiled.ANTICIPATION else compiled
         self._without = _objective(config, alone)
         n, trunks = actor.num_agents, actor.networks_per_agent
-        nets = networks.actor_adam.parameters, networks.critic_adam.parameters
-        self._each = sum(rows.shape[1] for rows in nets)  # parameters of an agent
+        self._optimizers = networks.actor_adam, networks.critic_adam
+        self._each = sum(adam.parameters.shape[1] for adam in self._optimizers)  # of an agent
         self._statistics = np.zeros((n, COLUMNS))
         self._parts: I64 | None = None  # minibatches in which an agent had a row, [N]
         self.heads = actor.subjects if split is None else split.heads_here(actor.subjects)
@@ -180,7 +183,9 @@ class EngineBackend(Backend):
             if self._parts is None:
                 self._parts = np.zeros(len(self._statistics), dtype=np.int64)
             self._parts[first:last] += totals > 0
-        if self.gradients.ranks.size == 1:
+        if self.private is not None:
+            failure = self._private_step(self.private, first, last, totals)
+        elif self.gradients.ranks.size == 1:
             failure = self.engine.minibatch(
                 self._objective(), first, last, chosen, self._statistics
             )
@@ -196,6 +201,22 @@ class EngineBackend(Backend):
         if failure is not None:
             agent, quantity, value = failure
             self.guards.fail(_core.Engine.quantities[quantity], agent, value)
+
+    def _private_step(self, private: Private, first: int, last: int, totals: I64) -> Any:
+        """A step on the gradients that may be released, of episodes that were clipped."""
+        owners, objective = slice(first, last), self._objective()
+        gradients = [adam.gradients[owners].numpy() for adam in self._optimizers]
+        actor, critic = (np.empty(each.shape) for each in gradients)
+        sums, clipped = np.empty((last - first, SUMS)), np.zeros((last - first, 2))
+        self.engine.episode_gradients(
+            objective, first, last, private.episodes, private.clip, actor, critic, clipped, sums
+        )
+        private.clipped[owners] += clipped
+        for rest, release in zip(gradients, private.released((actor, critic)), strict=True):
+            rest[:] = release + rest / private.episodes  # of what rewards have no part in
+        # Losses are for the metrics; that one is not finite must not end the run, which is seen.
+        sums = np.nan_to_num(sums)
+        return self.engine.finish(objective, first, last, totals, sums, self._statistics)
 
     def groups(self, owners: slice) -> Sequence[slice]:
         """So many agents that what belongs to them stays in the caches from step to step."""

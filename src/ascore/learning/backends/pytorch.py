@@ -170,12 +170,34 @@ class PyTorchBackend(Backend):
             owners: which agents.
             part: rows of the minibatch, i64 [m]; None = all.
             total: rows of the minibatch on all ranks.
-            sums: out, f32 [n, columns]: the loss, its terms and statistics, each times this rank's
-                share of the rows; those of PER_LINK times its number of `links`.
+            sums: out, as `losses` writes them.
             add: whether gradients are added to those in place.
 
         Returns:
             Names of the columns.
+        """
+        share = (len(self.rows.action) if part is None else len(part)) / total
+        actor_loss, _, value_loss, names = self.losses(owners, part, total, sums)
+        loss = (actor_loss.sum() + value_loss.sum()) * share
+        gradients = torch.autograd.grad(loss, self._leaves)
+        for place, gradient in zip(self._places, gradients, strict=True):
+            place.copy_(place + gradient if add else gradient)
+        return names
+
+    def losses(
+        self, owners: slice, part: Tensor | None, total: int, sums: Tensor
+    ) -> tuple[Tensor, LossTerms, Tensor, list[str]]:
+        """What some rows of this rank lose.
+
+        Args:
+            owners: which agents.
+            part: rows of the minibatch, i64 [m]; None = all.
+            total: rows of the minibatch on all ranks.
+            sums: out, f32 [n, columns]: the loss, its terms and statistics, each times this rank's
+                share of the rows; those of PER_LINK times its number of `links`.
+
+        Returns:
+            Loss of the actors [n], its terms, loss of the critics [n], and names of the columns.
         """
         rows = self.rows
         share = (len(rows.action) if part is None else len(part)) / total
@@ -222,10 +244,6 @@ class PyTorchBackend(Backend):
             obs = pick(obs, obs.dim() - 2)
         error = self.networks.critic(obs, owners) - pick(rows.normalized_return[owners], 1)
         value_loss = error.square().mean(dim=1)
-        loss = (actor_loss.sum() + value_loss.sum()) * share
-        gradients = torch.autograd.grad(loss, self._leaves)
-        for place, gradient in zip(self._places, gradients, strict=True):
-            place.copy_(place + gradient if add else gradient)
         values = {
             "loss": actor_loss,
             "policy_loss": terms.policy,
@@ -238,7 +256,7 @@ class PyTorchBackend(Backend):
         for column, (key, value) in enumerate(values.items()):
             sums[:, column] = value.detach() * (links if key in PER_LINK else share)
         sums[:, len(values)] = links
-        return [*values, "links"]
+        return actor_loss, terms, value_loss, [*values, "links"]
 
     def loss(
         self, logits: Tensor, batch: Batch, messages: Messages | None

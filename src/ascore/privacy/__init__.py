@@ -1,0 +1,1 @@
+"""How private training is: attacks that measure it, and audits of what is guaranteed."""
