@@ -1,0 +1,165 @@
+"""What a guarantee costs: returns at several epsilons, written to utility.csv and drawn.
+
+    python docs/privacy/measure.py              # trains, one run at a time, and adds to utility.csv
+    python docs/privacy/measure.py --draw       # utility.png, from the table
+    python docs/privacy/measure.py --summary    # means and intervals, from the table
+
+A row that is in the table already is not trained again. Seeds were not used to choose settings.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import ascore
+
+HERE = Path(__file__).resolve().parent
+TABLE, PICTURE = HERE / "utility.csv", HERE / "utility.png"
+COLUMNS = ("env", "epsilon", "seed", "team_return", "env_steps", "seconds")
+EPSILONS = (2.0, 0.0, 0.5, 16.0, 1.0, 8.0, 4.0)  # 0 = without a guarantee, the same settings else
+SEEDS = range(11, 16)
+EPISODES = 200  # of evaluation
+
+SHARED: dict[str, Any] = {
+    "iterations": 1,
+    "minibatches": 1,
+    "advantage_scale": "unit",
+    "penalty_gate": "always",
+    "value_normalization": False,
+    "lr_decay": "linear",
+    "checkpoint_every": 1_000_000,
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "predation": {
+        "env": "predation-v1",
+        "env_params": {"num_agents": 2},
+        "num_envs": 512,
+        "episodes": 512 * 400,
+        "actor_lr": 2e-2,
+        "critic_lr": 1e-2,
+        "gamma": 0.5,
+        "penalty_weight": 10.0,
+        "discrepancy": "kl",
+        "actor_hidden": (16, 16),
+        "critic_hidden": (16, 16),
+        "clip_norm": 0.5,
+        "critic_clip_norm": 1.0,
+    },
+    "exchange": {
+        "env": "exchange-v1",
+        "num_envs": 256,
+        "episodes": 256 * 150,
+        "actor_lr": 5e-3,
+        "critic_lr": 5e-3,
+        "gamma": 0.95,
+        "gae_lambda": 0.9,
+        "penalty_weight": 8.0,
+        "actor_hidden": (32, 32),
+        "critic_hidden": (32, 32),
+        "clip_norm": 0.1,
+        "critic_clip_norm": 1.0,
+    },
+}
+# Selfish play, the preset `tuned` without a guarantee (docs/presets), uniform play.
+ANCHORS = {"predation": (-180.0, -62.6, -120.0), "exchange": (-9.0, 5.99, 4.84)}
+
+
+def config_of(env: str, epsilon: float, seed: int) -> ascore.Config:
+    """The configuration of a row."""
+    private = {"dp": "episode", "epsilon": epsilon} if epsilon else {}
+    return ascore.Config(**{**SHARED, **SETTINGS[env], **private, "seed": seed})
+
+
+def read() -> list[dict[str, str]]:
+    """Rows of the table."""
+    if not TABLE.exists():
+        return []
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def measure() -> None:
+    """Trains what the table does not have."""
+    have = {(row["env"], float(row["epsilon"]), int(row["seed"])) for row in read()}
+    if not have:
+        TABLE.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+    for epsilon in EPSILONS:
+        for env in SETTINGS:
+            for seed in SEEDS:
+                if (env, epsilon, seed) in have:
+                    continue
+                start = time.process_time()
+                with tempfile.TemporaryDirectory() as folder:
+                    run = ascore.train(config_of(env, epsilon, seed), Path(folder) / "run")
+                    seconds = time.process_time() - start
+                    earned = ascore.evaluate(run, episodes=EPISODES).team_return.mean
+                    steps = run.summary["env_steps"]
+                row = (env, epsilon, seed, f"{earned:.3f}", steps, f"{seconds:.1f}")
+                with TABLE.open("a", newline="", encoding="utf-8") as file:
+                    csv.writer(file, lineterminator="\n").writerow(row)
+
+
+def by_epsilon(env: str) -> dict[float, np.ndarray[Any, Any]]:
+    """Team returns of the seeds, by epsilon; 0 = without a guarantee."""
+    rows = [row for row in read() if row["env"] == env]
+    keys = sorted({float(row["epsilon"]) for row in rows})
+    return {
+        key: np.array([float(r["team_return"]) for r in rows if float(r["epsilon"]) == key])
+        for key in keys
+    }
+
+
+def interval(values: np.ndarray[Any, Any]) -> float:
+    """Half the width of the 95% interval of the mean, by Student's t for five seeds."""
+    return 2.776 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) == 5 else np.nan
+
+
+def summary() -> None:
+    """Prints means, intervals, and the share of the gain over selfish play that is kept."""
+    for env, (selfish, tuned, _) in ANCHORS.items():
+        for epsilon, values in by_epsilon(env).items():
+            kept = (values.mean() - selfish) / (tuned - selfish)
+            shown = f"epsilon {epsilon:g}" if epsilon else "no guarantee"
+            print(
+                f"{env:10} {shown:13} {values.mean():8.2f} +- {interval(values):.2f} "
+                f"({len(values)} seeds; {kept:.0%} of what `tuned` gains over selfish play)"
+            )
+
+
+def draw() -> None:
+    """Return against epsilon, one panel for each environment."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    for axis, (env, (selfish, tuned, uniform)) in zip(axes, ANCHORS.items(), strict=True):
+        results = by_epsilon(env)
+        free = results.pop(0.0, None)
+        for epsilon, values in results.items():
+            axis.plot([epsilon] * len(values), values, "o", color="C0", alpha=0.35, ms=4)
+        axis.plot(list(results), [v.mean() for v in results.values()], "-o", color="C0")
+        lines = [(tuned, "preset tuned, no guarantee", ":"), (uniform, "uniform play", "-.")]
+        if free is not None:
+            lines.append((float(free.mean()), "these settings, no guarantee", "--"))
+        for value, label, style in [*lines, (selfish, "selfish play", "-")]:
+            axis.axhline(value, ls=style, color="0.4", lw=1)
+            axis.annotate(label, (16, value), ha="right", va="bottom", fontsize=7, color="0.3")
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(list(results), [f"{epsilon:g}" for epsilon in results])
+        axis.set_xlabel("epsilon of one episode, at delta = 1e-5")
+        axis.set_ylabel("team return per episode")
+        axis.set_title(f"{env}-v1")
+    figure.savefig(PICTURE, dpi=150)
+
+
+if __name__ == "__main__":
+    {"--draw": draw, "--summary": summary}.get(" ".join(sys.argv[1:]), measure)()
