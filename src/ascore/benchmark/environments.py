@@ -17,8 +17,10 @@ from ascore.benchmark.timing import (
     interleave,
 )
 from ascore.benchmark.workloads import (
+    VARIANTS,
     WORKLOADS,
     YARDSTICK_NS,
+    Variant,
     Workload,
     actions_for,
     player,
@@ -27,6 +29,8 @@ from ascore.benchmark.workloads import (
 from ascore.runtime.processors import usable_processors
 
 NUM_ENVS = 1024
+VARIANT_ENVS = 256
+"""Environments of a variant: the views of a thousand would not fit the caches on either side."""
 STEPS = 16
 """Number of different actions per environment before they repeat."""
 FULL_CHECK, QUICK_CHECK = 32, 8
@@ -191,6 +195,27 @@ def call_result(workload: Workload, timing: Timing) -> Result:
     )
 
 
+def against_plain(variant: Variant, effort: Effort) -> list[Result]:
+    """Times a variant of an environment against what it is compared with."""
+    dearer = Workload(variant.env, {**variant.params, **variant.dearer})
+    plain = Workload(variant.env, {**variant.params, **variant.plain})
+
+    def work(workload: Workload) -> Work:
+        env = workload.compiled(VARIANT_ENVS)
+        return Work(player(env, actions_for(env, STEPS)), env.num_envs)
+
+    result = Result.of(
+        interleave(work(dearer), work(plain), effort, CPU),
+        group="variants",
+        name=f"{dearer.name}, {VARIANT_ENVS} envs, {threads(1)}",
+        baseline=" ".join(f"{key}={value}" for key, value in variant.plain.items()),
+        unit="env-step",
+        bar=1 / variant.largest_cost,
+        note=f"may take {variant.largest_cost:g} times as long",
+    )
+    return [result]
+
+
 def threads(count: int) -> str:
     """Formats a count with its noun."""
     return "1 thread" if count == 1 else f"{count} threads"
@@ -209,6 +234,11 @@ def twin_cases() -> list[tuple[str, Measure]]:
 def yardstick_cases() -> list[tuple[str, Measure]]:
     """Every environment with one and two threads."""
     return [(w.name, partial(against_yardstick, w, count)) for w in WORKLOADS for count in (1, 2)]
+
+
+def variant_cases() -> list[tuple[str, Measure]]:
+    """Every variant."""
+    return [(f"{v.env} {next(iter(v.dearer))}", partial(against_plain, v)) for v in VARIANTS]
 
 
 def thread_cases() -> list[tuple[str, Measure]]:

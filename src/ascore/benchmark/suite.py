@@ -15,6 +15,7 @@ GROUPS: dict[str, Callable[[], list[tuple[str, Measure]]]] = {
     "bound": environments.yardstick_cases,
     "threads": environments.thread_cases,
     "call": environments.call_cases,
+    "variants": environments.variant_cases,
     "gae": estimates.cases,
     "update": updates.cases,
     "loss": learning.loss_cases,

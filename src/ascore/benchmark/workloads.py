@@ -121,6 +121,41 @@ PROMISED = (
         peers=(CPR, SOCIAL_JAX_HARVEST, SSD_HARVEST),
     ),
 )
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An environment with parameters that cost time, and what it is compared with.
+
+    Attributes:
+        env: the environment.
+        params: parameters that both have.
+        dearer: those of the variant.
+        plain: those that it is compared with.
+        largest_cost: how many times as long a step of the variant may take.
+    """
+
+    env: str
+    params: dict[str, Any]
+    dearer: dict[str, Any]
+    plain: dict[str, Any]
+    largest_cost: float = 1.5
+
+
+FIRE = {"fire": True}, {"fire": False}
+CENTRED = {"obs_mode": "centred"}, {"obs_mode": "local"}
+"""Both show every agent a view of its own."""
+VARIANTS = tuple(
+    Variant(env, params, *keys)
+    for env, params in (
+        ("cleanup-v1", {"num_agents": 2}),
+        ("cleanup-v1", {"num_agents": 5, "map": "cleanup_full"}),
+        ("harvest-v1", {"num_agents": 5}),
+        ("harvest-v1", {"num_agents": 7, "map": "harvest_full"}),
+    )
+    for keys in (FIRE, CENTRED)
+)
+
 WORKLOADS = (
     *PROMISED,
     *(Workload(name) for name in ENVIRONMENTS if all(name != timed.env for timed in PROMISED)),

@@ -12,7 +12,17 @@ from ascore.config import Config, ParamValue
 Pairs: TypeAlias = Annotated[tuple[str, ...], Mark(repeated=True, shown="NAME=VALUE")]
 Settings: TypeAlias = Annotated[tuple[str, ...], Mark(repeated=True, shown="KEY=VALUE")]
 Group: TypeAlias = Literal[
-    "twin", "bound", "threads", "call", "gae", "update", "loss", "networks", "training", "others"
+    "twin",
+    "bound",
+    "threads",
+    "call",
+    "variants",
+    "gae",
+    "update",
+    "loss",
+    "networks",
+    "training",
+    "others",
 ]
 """Those of `ascore.benchmark.suite`, which needs what it measures."""
 RunFolder: TypeAlias = Annotated[Path, Mark(positional=True, shown="RUN")]

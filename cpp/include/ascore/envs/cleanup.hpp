@@ -295,32 +295,30 @@ class Cleanup {
     c.ground.move(n, rng, io.action, agents);
     eat<kRoom>(io);
     if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, agents);
+    c.view.move(n, io.obs, before.data(), agents);
     if (c.lights) {
-      finish_lit(grid::any_of(n), rng, io, before);
+      finish_lit(grid::any_of(n), rng, io);
     } else {
-      finish(n, rng, io, before.data(), grid::Unlit{});
+      finish(n, rng, io, grid::Unlit{});
     }
   }
 
-  /// Apart from `play`: it needs room for all the cells that beams are on. `before` is a copy, so
-  /// that `play` can keep it in registers.
+  /// Apart from `play`: it needs room for all the cells that beams are on.
   template <class Count>
-  [[gnu::noinline]] void finish_lit(Count n, Rng& rng, const StepView<Obs>& io,
-                                    grid::Cells<grid::kRoom<Count>> before) noexcept {
+  [[gnu::noinline]] void finish_lit(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
     grid::Lit lit;
-    finish(n, rng, io, before.data(), lit);
+    finish(n, rng, io, lit);
   }
 
-  /// What comes after moving and eating. `before` is where the agents were.
+  /// What comes after moving and eating.
   template <class Count, class Lights>
   [[gnu::always_inline]] inline void finish(Count n, Rng& rng, const StepView<Obs>& io,
-                                            const std::uint16_t* before, Lights&& lit) noexcept {
+                                            Lights&& lit) noexcept {
     const Constants& c = *constants_;
     constexpr std::size_t kRoom = grid::kRoom<Count>;
     const grid::Standing agents = s_.agents.standing<kRoom>();
     const Cleaned<kRoom> cleaned = act<kRoom>(rng, io, lit);
     spawn(n, agents, rng, io.obs);
-    c.view.move(n, io.obs, before, agents);
     if (c.p.graph == grid::Graph::kRadius) c.ground.meet(agents, io.neighbours);
     if (c.view.mode != grid::ObsMode::kPlanes) observe<kRoom>(io.obs, cleaned.data(), lit);
   }
@@ -368,8 +366,8 @@ class Cleanup {
                 typename decltype(order)::value_type{0});
     }
     if constexpr (Lights::kKept) {
-      if (c.view.centred()) lit.clean.begin(c.ground);
-      if (c.p.fire) lit.fire.begin(c.ground);
+      if (c.view.centred()) lit.clean.begin(c.ground, agents);
+      if (c.p.fire) lit.fire.begin(c.ground, agents);
     }
     for (std::size_t k = 0; k < n; ++k) {
       const std::size_t i = order[k];
@@ -379,9 +377,9 @@ class Cleanup {
       if constexpr (Lights::kKept) {
         if (io.action[i] != clean + 1) continue;
         grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
-          lit.fire.add(cell);
+          const bool occupied = lit.fire.add(cell);
           const bool dirty = c.p.waste_stops_fire && s_.waste.contains(c.river.at[cell]);
-          return ssd && (dirty || occupied(c.ground, agents, cell));
+          return ssd && (dirty || occupied);
         });
       }
     }

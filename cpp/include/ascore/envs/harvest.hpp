@@ -247,32 +247,29 @@ class Harvest {
     c.ground.move(n, rng, io.action, agents);
     eat(n, agents, io);
     if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, agents);
+    c.view.move(n, io.obs, before.data(), agents);
     if (c.p.fire) {
-      finish_lit(grid::any_of(n), rng, io, before);
+      finish_lit(grid::any_of(n), rng, io);
     } else {
-      finish(n, rng, io, before.data(), grid::Unlit{});
+      finish(n, rng, io, grid::Unlit{});
     }
   }
 
-  /// Apart from `play`: it needs room for all the cells that beams are on. `before` is a copy, so
-  /// that `play` can keep it in registers.
+  /// Apart from `play`: it needs room for all the cells that beams are on.
   template <class Count>
-  [[gnu::noinline]] void finish_lit(Count n, Rng& rng, const StepView<Obs>& io,
-                                    grid::Cells<grid::kRoom<Count>> before) noexcept {
+  [[gnu::noinline]] void finish_lit(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
     grid::Lit lit;
-    fire<grid::kRoom<Count>>(s_.agents.standing<grid::kRoom<Count>>(), io, lit);
-    finish(n, rng, io, before.data(), lit);
+    fire(s_.agents.standing<grid::kRoom<Count>>(), io, lit);
+    finish(n, rng, io, lit);
   }
 
-  /// What comes after moving, eating and firing. `before` is where the agents were.
+  /// What comes after moving, eating and firing.
   template <class Count, class Lights>
   [[gnu::always_inline]] inline void finish(Count n, Rng& rng, const StepView<Obs>& io,
-                                            const std::uint16_t* before,
                                             const Lights& lit) noexcept {
     const Constants& c = *constants_;
     const grid::Standing agents = s_.agents.standing<grid::kRoom<Count>>();
     regrow(n, agents, rng, io.obs);
-    c.view.move(n, io.obs, before, agents);
     if (c.p.graph == grid::Graph::kRadius) c.ground.meet(agents, io.neighbours);
     if (c.view.mode != grid::ObsMode::kPlanes) observe(agents, io.obs, lit);
   }
@@ -330,21 +327,24 @@ class Harvest {
   }
 
   /// Agents end a lane, except in the profile features.
-  template <std::size_t kRoom>
   void fire(grid::Standing agents, const StepView<Obs>& io, grid::Lit& lit) const noexcept {
     const Constants& c = *constants_;
     const std::int32_t fire = grid::first_beam(c.p.turns);
-    if (std::ranges::find(io.action, fire) == io.action.end()) return;
     const bool ssd = c.p.profile == grid::Profile::kSsd;
-    const grid::Occupied<kRoom> occupied(c.ground, agents);
-    lit.fire.begin(c.ground);
-    for (std::size_t i = 0; i < c.ground.num_agents; ++i) {
-      if (io.action[i] != fire) continue;
-      grid::beam(c.ground, agents, i, c.p.beam_length, [&](std::size_t cell) {
-        lit.fire.add(cell);
-        return ssd && occupied(c.ground, agents, cell);
-      });
+    const std::size_t n = c.ground.num_agents;
+    for (std::size_t first = 0; first < n; first += 64) {
+      std::uint64_t firing = 0;  // in one word, without a branch: who fires cannot be predicted
+      for (std::size_t i = first; i < std::min(n, first + 64); ++i) {
+        firing |= std::uint64_t{io.action[i] == fire} << (i - first);
+      }
+      if (firing != 0 && !lit.fire.begun()) lit.fire.begin(c.ground, agents);
+      for (; firing != 0; firing &= firing - 1) {
+        const auto i = first + static_cast<std::size_t>(std::countr_zero(firing));
+        grid::beam(c.ground, agents, i, c.p.beam_length,
+                   [&](std::size_t cell) { return lit.fire.add(cell) && ssd; });
+      }
     }
+    if (!lit.fire.begun()) return;
     grid::charge(c.ground, io.action, fire, agents, lit.fire, c.p.fire_cost, c.p.hit_cost,
                  io.reward);
   }

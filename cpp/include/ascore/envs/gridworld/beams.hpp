@@ -70,25 +70,33 @@ class Beams {
   Beams() noexcept {}
 
   /// Makes room for beams; without this there are none, and none may be added.
-  void begin(const Ground& ground) noexcept {
+  void begin(const Ground& ground, Standing agents) noexcept {
     std::fill_n(on_.begin(), ground.cells, std::uint16_t{0});
+    for (std::size_t i = 0; i < ground.num_agents; ++i) on_[agents.cell[i]] = kSomebody;
     begun_ = true;
   }
 
   /// Whether `begin` was called.
   bool begun() const noexcept { return begun_; }
 
-  void add(std::size_t cell) noexcept {
-    if (on_[cell]++ == 0) lit_[count_++] = static_cast<std::uint16_t>(cell);
+  /// Returns whether an agent is there.
+  bool add(std::size_t cell) noexcept {
+    const std::uint16_t before = on_[cell]++;
+    if (before % kSomebody == 0) lit_[count_++] = static_cast<std::uint16_t>(cell);
+    return before >= kSomebody;
   }
 
   /// How many beams are on a cell.
-  int on(std::size_t cell) const noexcept { return on_[cell]; }
+  int on(std::size_t cell) const noexcept { return on_[cell] % kSomebody; }
 
   /// Cells with a beam or more.
   std::span<const std::uint16_t> lit() const noexcept { return {lit_.data(), count_}; }
 
  private:
+  /// Added for an agent on a cell: more than there can be beams.
+  static constexpr std::uint16_t kSomebody = 1U << 15;
+  static_assert(kMaxCells < kSomebody);
+
   std::array<std::uint16_t, kMaxCells> on_;
   Cells<kMaxCells> lit_;
   std::size_t count_ = 0;
@@ -112,11 +120,11 @@ struct Unlit {
 inline void charge(const Ground& ground, std::span<const std::int32_t> action, std::int32_t fire,
                    Standing agents, const Beams& beams, double fire_cost, double hit_cost,
                    std::span<float> reward) noexcept {
-  const bool own = ground.profile == Profile::kFeatures;  // covers the cell it comes from
+  const int own = ground.profile == Profile::kFeatures ? 1 : 0;  // covers the cell it comes from
   for (std::size_t i = 0; i < ground.num_agents; ++i) {
-    const bool fires = action[i] == fire;
-    const int hits = beams.on(agents.cell[i]) - (fires && own ? 1 : 0);
-    const double paid = (fires ? fire_cost : 0.0) + hit_cost * hits;
+    const int fires = action[i] == fire ? 1 : 0;  // factors: branches could not be predicted
+    const int hits = beams.on(agents.cell[i]) - fires * own;
+    const double paid = fire_cost * fires + hit_cost * hits;
     reward[i] = static_cast<float>(static_cast<double>(reward[i]) - paid);
   }
 }
