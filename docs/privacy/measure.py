@@ -1,8 +1,10 @@
 """What a guarantee costs: returns at several epsilons, written to utility.csv and drawn.
 
     python docs/privacy/measure.py              # trains, one run at a time, and adds to utility.csv
+    python docs/privacy/measure.py predation    # that environment alone
     python docs/privacy/measure.py --draw       # utility.png, from the table
     python docs/privacy/measure.py --summary    # means and intervals, from the table
+    python docs/privacy/measure.py --audit      # twenty audits, and one without noise
 
 A row that is in the table already is not trained again. Seeds were not used to choose settings.
 """
@@ -23,7 +25,7 @@ import ascore
 HERE = Path(__file__).resolve().parent
 TABLE, PICTURE = HERE / "utility.csv", HERE / "utility.png"
 COLUMNS = ("env", "epsilon", "seed", "team_return", "env_steps", "seconds")
-EPSILONS = (2.0, 0.0, 0.5, 16.0, 1.0, 8.0, 4.0)  # 0 = without a guarantee, the same settings else
+EPSILONS = (2.0, 0.0, 0.5, 16.0, 4.0, 1.0, 8.0)  # 0 = without a guarantee, the same settings else
 SEEDS = range(11, 16)
 EPISODES = 200  # of evaluation
 
@@ -54,16 +56,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "exchange": {
         "env": "exchange-v1",
-        "num_envs": 256,
-        "episodes": 256 * 150,
-        "actor_lr": 5e-3,
-        "critic_lr": 5e-3,
+        "num_envs": 128,
+        "episodes": 128 * 60,
+        "actor_lr": 1e-2,
+        "critic_lr": 1e-2,
         "gamma": 0.95,
         "gae_lambda": 0.9,
         "penalty_weight": 8.0,
         "actor_hidden": (32, 32),
         "critic_hidden": (32, 32),
-        "clip_norm": 0.1,
+        "clip_norm": 0.05,
         "critic_clip_norm": 1.0,
     },
 }
@@ -85,13 +87,13 @@ def read() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def measure() -> None:
+def measure(envs: list[str]) -> None:
     """Trains what the table does not have."""
     have = {(row["env"], float(row["epsilon"]), int(row["seed"])) for row in read()}
     if not have:
         TABLE.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
     for epsilon in EPSILONS:
-        for env in SETTINGS:
+        for env in envs:
             for seed in SEEDS:
                 if (env, epsilon, seed) in have:
                     continue
@@ -133,6 +135,25 @@ def summary() -> None:
             )
 
 
+def audit() -> None:
+    """Prints what audits with 1,000 canaries come to, at several claims, and without noise."""
+    from ascore.dp import noise
+    from ascore.privacy.audit import Audit
+
+    small = {"actor_hidden": (32, 32), "critic_hidden": (32, 32), "num_envs": 1000}
+    env = {"env": "predation-v1", "env_params": {"num_agents": 2, "horizon": 4}}
+    for epsilon in (2.0, 16.0):
+        keys = {**SHARED, **small, **env, "dp": "episode", "epsilon": epsilon}
+        audited = Audit(ascore.Config(**keys))
+        results = [audited.run(seed) for seed in range(20)]
+        bounds = sorted(result.bound for result in results)
+        share = sum(r.correct for r in results) / sum(r.guesses for r in results)
+        print(f"claim {epsilon:g}: bounds {bounds[0]:.2f} to {bounds[-1]:.2f}; {share:.1%} guessed")
+        normal, noise.normal = noise.normal, lambda *shape: np.zeros(shape)
+        print(f"without noise: {audited.run(0, noise_multiplier=0.0)}")
+        noise.normal = normal
+
+
 def draw() -> None:
     """Return against epsilon, one panel for each environment."""
     import matplotlib as mpl
@@ -162,4 +183,8 @@ def draw() -> None:
 
 
 if __name__ == "__main__":
-    {"--draw": draw, "--summary": summary}.get(" ".join(sys.argv[1:]), measure)()
+    commands = {"--draw": draw, "--summary": summary, "--audit": audit}
+    if sys.argv[1:] and sys.argv[1] in commands:
+        commands[sys.argv[1]]()
+    else:
+        measure(sys.argv[1:] or list(SETTINGS))
