@@ -1,5 +1,6 @@
 """What holds for all tests: the same examples in every run, and how many workers share them."""
 
+import gc
 import os
 from typing import Any
 
@@ -18,6 +19,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")  # what passes once passes again
+
+
+def pytest_collection() -> None:
+    """What is imported and collected stays: to look for garbage in it takes seconds."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Nor is there any later, where `gc.collect()` of a test would take most of a second."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

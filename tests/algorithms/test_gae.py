@@ -74,14 +74,14 @@ CASES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(case=CASES)
 def test_bits_of_the_naive_loop(case: Arrays) -> None:
     for ours, theirs in zip(compiled(case), gae_float32(**case), strict=True):
         assert_same_bits(ours, theirs)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(case=CASES)
 def test_close_to_double_precision(case: Arrays) -> None:
     advantage, returns = compiled(case)
