@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import ascore
+from ascore.presets import read_preset
 
 HERE = Path(__file__).resolve().parent
 TABLE, PICTURE = HERE / "utility.csv", HERE / "utility.png"
@@ -39,21 +40,7 @@ SHARED: dict[str, Any] = {
     "checkpoint_every": 1_000_000,
 }
 SETTINGS: dict[str, dict[str, Any]] = {
-    "predation": {
-        "env": "predation-v1",
-        "env_params": {"num_agents": 2},
-        "num_envs": 512,
-        "episodes": 512 * 400,
-        "actor_lr": 2e-2,
-        "critic_lr": 1e-2,
-        "gamma": 0.5,
-        "penalty_weight": 10.0,
-        "discrepancy": "kl",
-        "actor_hidden": (16, 16),
-        "critic_hidden": (16, 16),
-        "clip_norm": 0.5,
-        "critic_clip_norm": 1.0,
-    },
+    "predation": read_preset("predation", "private"),
     "exchange": {
         "env": "exchange-v1",
         "num_envs": 128,
@@ -75,7 +62,7 @@ ANCHORS = {"predation": (-180.0, -62.6, -120.0), "exchange": (-9.0, 5.99, 4.84)}
 
 def config_of(env: str, epsilon: float, seed: int) -> ascore.Config:
     """The configuration of a row."""
-    private = {"dp": "episode", "epsilon": epsilon} if epsilon else {}
+    private = {"dp": "episode" if epsilon else "none", "epsilon": epsilon}
     return ascore.Config(**{**SHARED, **SETTINGS[env], **private, "seed": seed})
 
 
