@@ -75,6 +75,7 @@ const Variants<Cleanup> kVariants({
      .profile = Profile::kFeatures,
      .obs_mode = grid::ObsMode::kCentred,
      .fire = true},
+    {.num_agents = 2, .fire = true, .weights = "0.7 2"},
 });
 
 // A river of seven rows and five columns; below it the orchard, and where agents start.

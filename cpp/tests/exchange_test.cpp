@@ -46,6 +46,7 @@ const Variants<Exchange> kVariants({
      .food = Params::FoodRule::kPickup,
      .agents_on_boxes = true,
      .collisions = Params::Collisions::kBlock},
+    {.num_agents = 2, .size = 3, .weights = "0.3 1.5"},
 });
 
 /// A solo with its agents and boxes at (column, row); time is free unless a test is about it.
@@ -121,6 +122,19 @@ TEST_CASE("moves: x grows to the right, y grows downwards, borders hold") {
   CHECK(board.agent(0) == Cell{1, 4});
   CHECK(board.agent(1) == Cell{4, 1});
   CHECK(board.agent(2) == Cell{0, 0});
+}
+
+TEST_CASE("weights are factors on what food is worth to its owner") {
+  for (const auto food : {Params::FoodRule::kImmediate, Params::FoodRule::kPickup}) {
+    // Agent 0 stands on its own box 0 and on box 1; agent 1 on box 0 as well.
+    Board board(free_time({.food = food, .weights = "0.5 0 1"}), {{3, 0}, {3, 0}, {0, 4}},
+                {{1, 0}, {3, 0}, {4, 4}});
+    board.step({kOpen, kStay, kStay});
+    CHECK(board.reward == std::vector<float>{-5, 0, 0});  // food that is worth nothing to agent 1
+    Board other(free_time({.food = food, .weights = "0.25 1 1"}), {{1, 0}, {1, 0}, {0, 4}}, kBoxes);
+    other.step({kStay, kOpen, kStay});
+    CHECK(other.reward == std::vector<float>{2.5, -5, 0});
+  }
 }
 
 TEST_CASE("agents share cells unless they block one another") {

@@ -33,6 +33,7 @@ const Variants<Predation> kVariants({
     {.num_agents = 65, .approach = Params::Approach::kDistance},
     {.num_agents = 5, .length = 2, .obs_mode = Params::ObsMode::kNearest, .nearest = 4},
     {.num_agents = 300, .obs_mode = Params::ObsMode::kNearest},
+    {.num_agents = 3, .weights = "0.5 0 1.7"},
 });
 
 struct Line : SoloEnv<Predation> {
@@ -89,6 +90,37 @@ TEST_CASE("literal rewards: all approach, none does, some do") {
   Line two({}, 15, places);
   two.step({kRight, kRight, kRight});
   CHECK(two.reward == Floats{-4, 0, -4});
+}
+
+TEST_CASE("weights are factors on the rewards of who approaches") {
+  const std::vector<double> places{10, 20, 11};
+  const Params params{.weights = "0.5 1.5 0.1"};
+  Line all(params, 15, places);
+  all.step({kRight, kLeft, kRight});
+  CHECK(all.reward == Floats{-0.5F, -1.5F, -0.1F});
+  Line none(params, 15, places);
+  none.step({kLeft, kRight, kLeft});
+  CHECK(none.reward == Floats{-3, -3, -3});
+  Line two(params, 15, places);
+  two.step({kRight, kRight, kRight});
+  CHECK(two.reward == Floats{-2, 0, static_cast<float>(-4 * 0.1)});
+}
+
+TEST_CASE("there is a weight for each agent, and each is a number from 0 on") {
+  CHECK(read_weights("equal", 3).empty());
+  CHECK(read_weights(" 0.5  2 ", 2) == std::vector<double>{0.5, 2});
+  const auto with = [](std::string weights) {
+    return Params{.num_agents = 2, .weights = std::move(weights)};
+  };
+  CHECK_NOTHROW(validate(with("1 2.5")));
+  CHECK_THROWS_WITH(validate(with("1 2 3")),
+                    "weights has 3 numbers; num_agents = 2 needs one for each agent");
+  for (const std::string word : {"x", "-1", "nan", "1e7", "1,2"}) {
+    CHECK_THROWS_WITH(validate(with("1 " + word)),
+                      ("weights has \"" + word +
+                       "\", want a number in 0..1e+06 for each agent, with spaces between them")
+                          .c_str());
+  }
 }
 
 TEST_CASE("a single agent is all or none") {
@@ -290,6 +322,8 @@ TEST_CASE("states of earlier versions, which know no modes of observation, are t
         "0.03333333333333333, neigh_radius = 0.1");
   VecEnv<Predation> other(1, 3, 0, 1, {.obs_mode = Params::ObsMode::kNearest, .nearest = 3});
   CHECK(owner(other).ends_with("neigh_radius = 0.1, obs_mode = nearest, nearest = 3"));
+  VecEnv<Predation> weighed(1, 3, 0, 1, {.num_agents = 1, .weights = "0.5"});
+  CHECK(owner(weighed).ends_with("neigh_radius = 0.1, weights = \"0.5\""));
 }
 
 TEST_CASE("neighbours are within a fraction of the length, never oneself") {

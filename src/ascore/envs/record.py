@@ -83,6 +83,7 @@ class Environment:
         meanings: meanings of actions that depend on the state.
         welfare_shift: added to every agent's return before Nash welfare is taken, as in published
             figures; see `ascore.runs.fairness`.
+        secret: MODULE:CLASS of how attackers read it, if something can be private there.
         over: when nothing is left to do but to wait for the end; a replay need not show that.
     """
 
@@ -98,6 +99,7 @@ class Environment:
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
     welfare_shift: float = 0.0
     over: Event | None = None
+    secret: str = ""
 
     @property
     def core(self) -> type[_core.CoreVecEnv]:
@@ -111,6 +113,10 @@ class Environment:
     def load_scene(self) -> Any:
         """The class named by `scene`."""
         return _load(self.scene)
+
+    def load_secret(self) -> Any:
+        """The class named by `secret`."""
+        return _load(self.secret)
 
     def load_script(self, label: str) -> Any:
         """Loads the scripted policy of an anchor; "random" is common to all environments."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ascore.reference.grid_maps import MOST_CELLS, Cell, Plane, cells_of, nearest, read_map
 from ascore.reference.gridworld import Colour, GridWorld
 from ascore.reference.philox import Stream
+from ascore.reference.weights import read_weights
 
 __all__ = ["Cleanup", "CleanupParams"]
 
@@ -145,6 +146,8 @@ class CleanupParams:
     waste_stops_fire: bool = True
     """Whether waste ends a lane of fire as it ends one that cleans, with the profile "ssd"; our
     choice: in the code of Hughes et al. 2018 only walls and agents do."""
+    weights: str = "equal"
+    """What an apple is worth to each agent; our choice."""
 
 
 class Cleanup(GridWorld):
@@ -189,6 +192,7 @@ class Cleanup(GridWorld):
                 " one to the other"
             )
             raise ValueError(message)
+        self.weights = np.array(read_weights(p.weights, p.num_agents), dtype=np.float32)
         self.waste: Plane = np.zeros_like(self.river)
         self.cleaned = [0] * self.num_agents
         self.washed: list[list[Cell]] = []
@@ -210,10 +214,10 @@ class Cleanup(GridWorld):
             action: i32[N], indices into `action_names`.
 
         Returns:
-            Reward f32[N], 1 per apple eaten minus what firing costs, and False, as only the horizon
-            ends an episode.
+            Reward f32[N], an apple's weight where one is eaten minus what firing costs, and False,
+            as only the horizon ends an episode.
         """
-        reward = self._move_and_eat(rng, action)
+        reward = self._move_and_eat(rng, action) * self.weights
         self._clean_and_fire(rng, action, reward)
         self._spawn(rng)
         return reward, False

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ascore.reference.hearing import within_radius
 from ascore.reference.philox import Stream
+from ascore.reference.weights import read_weights
 
 __all__ = ["Exchange", "ExchangeParams"]
 
@@ -70,6 +71,8 @@ class ExchangeParams:
     """Distance in cells up to which agents hear each other; our choice."""
     neigh_metric: Literal["cheb", "manhattan"] = "cheb"
     """Metric of `neigh_radius`; our choice."""
+    weights: str = "equal"
+    """What its own food is worth to each agent, as factors on `gain`; our choice."""
 
 
 class Exchange:
@@ -91,6 +94,7 @@ class Exchange:
         self.horizon = self.params.horizon
         self.views = 1
         self.obs_scale = 1.0
+        self.weights = read_weights(self.params.weights, self.num_agents)
         self.obs_size = (5 if self.params.eaten == "flag" else 4) * self.num_agents
         self.agents: list[Cell] = []
         self.boxes: list[Cell] = []
@@ -139,13 +143,13 @@ class Exchange:
             reward[opener] -= p.cost
             if p.food == "immediate":
                 self.eaten[box] = True
-                reward[box] += p.gain
+                reward[box] += p.gain * self.weights[box]
 
         if p.food == "pickup":
             for i in range(self.num_agents):
                 if self.opened[i] and not self.eaten[i] and self.agents[i] == self.boxes[i]:
                     self.eaten[i] = True
-                    reward[i] += p.gain
+                    reward[i] += p.gain * self.weights[i]
 
         if p.time_cost_after or not over_before:
             for i in range(self.num_agents):

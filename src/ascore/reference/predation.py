@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ascore.reference.philox import Stream
+from ascore.reference.weights import read_weights
 
 __all__ = ["Predation", "PredationParams"]
 
@@ -52,6 +53,8 @@ class PredationParams:
     choice."""
     nearest: int = 2
     """Number of others that an agent observes with obs_mode = nearest; our choice."""
+    weights: str = "equal"
+    """How much approaching costs each agent, as factors on its rewards then; our choice."""
 
 
 class Predation:
@@ -75,6 +78,7 @@ class Predation:
         self.obs_scale = 1.0  # the observation already includes params.obs_scale
         full = self.params.obs_mode == "full"
         self.obs_size = self.num_agents if full else 1 + self.params.nearest
+        self.weights = read_weights(self.params.weights, self.num_agents)
         self.prey = 0.0
         self.predators: list[float] = []
 
@@ -105,7 +109,13 @@ class Predation:
                 approaches.append(abs(target - self.prey) < abs(x - self.prey))
             moved.append(target)
         self.predators = moved
-        return np.array(self._rewards(approaches), dtype=np.float32), False
+        reward = [
+            payoff * weight if approached else payoff
+            for payoff, weight, approached in zip(
+                self._rewards(approaches), self.weights, approaches, strict=True
+            )
+        ]
+        return np.array(reward, dtype=np.float32), False
 
     def obs(self) -> NDArray[np.float32]:
         """Return (predator - prey) * obs_scale of those that are observed.

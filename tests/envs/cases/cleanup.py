@@ -108,6 +108,7 @@ CASE = Case(
         *beams_and_views(num_agents=6, map=DITCH),
         {"fire": True, "waste_stops_fire": False, "num_agents": 6, "map": DITCH},
         {"obs_mode": "centred", "num_agents": 5, "map": "cleanup_full", "fire": True},
+        {"weights": "0.1 0 2.7 1 0.3 1.1", "num_agents": 6, "map": DITCH, "fire": True},
         LIO_7,
         LIO_10 | {"num_agents": 3, "obs_mode": "centred"},
     ),

@@ -71,6 +71,8 @@ CASE = Case(
         {"num_agents": 5, "size": 4, "open_range": 1},
         {"num_agents": 8, "size": 4, "collisions": "block"},
         {"num_agents": 8, "size": 7, "open_range": 3, "food": "pickup", "eaten": "flag"},
+        {"weights": "0.1 0 2.7", "gain": 0.7, "open_range": 1},
+        {"weights": "0.3 1.1 0.7", "food": "pickup", "open_range": 1},
     ),
     crowded={"num_agents": 3, "size": 3, "open_range": 2},
     drawn=st.fixed_dictionaries(

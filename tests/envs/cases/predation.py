@@ -44,6 +44,12 @@ CASE = Case(
             seed=2,
             steps=9,
         ),
+        Trace(
+            "approaching costs two agents half and once and a half as much",
+            {"num_agents": 2, "weights": "0.5 1.5", "horizon": 4},
+            seed=3,
+            steps=4,
+        ),
     ),
     state=state,
     variants=(
@@ -65,6 +71,8 @@ CASE = Case(
         # Short lines: many agents wait at an end, on one place.
         {"num_agents": 20, "obs_mode": "nearest", "nearest": 7, "length": 2.0},
         {"num_agents": 64, "obs_mode": "nearest", "nearest": 63, "length": 5.0},
+        {"num_agents": 3, "weights": "0.1 0 2.7"},
+        {"num_agents": 4, "mixed": "pairwise", "weights": "0.1 0.3 1.1 2.7"},
     ),
     crowded={"num_agents": 3},
     drawn=st.fixed_dictionaries(

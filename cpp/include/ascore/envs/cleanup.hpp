@@ -32,6 +32,7 @@
 #include "ascore/env.hpp"
 #include "ascore/envs/gridworld.hpp"
 #include "ascore/envs/gridworld/cleanup_maps.hpp"
+#include "ascore/envs/weights.hpp"
 #include "ascore/rng.hpp"
 
 namespace ascore {
@@ -40,8 +41,8 @@ struct CleanupParams {
   enum class WasteMode : std::uint8_t { kScan, kOnce };
 
   /// What states saved by earlier versions do not name: see `VecEnv`.
-  static constexpr std::array<std::string_view, 6> kLater{"turns", "start",     "waste_stops_fire",
-                                                          "fire",  "fire_cost", "hit_cost"};
+  static constexpr std::array<std::string_view, 7> kLater{
+      "turns", "start", "waste_stops_fire", "fire", "fire_cost", "hit_cost", "weights"};
 
   int num_agents = 2;
   std::string map = "cleanup_top";
@@ -65,6 +66,7 @@ struct CleanupParams {
   double fire_cost = 1;
   double hit_cost = 50;
   bool waste_stops_fire = true;
+  std::string weights{kEqualWeights};
 
   template <class Self, class Row>
   static void visit(Self& p, Row&& row) {
@@ -92,6 +94,8 @@ struct CleanupParams {
     row("waste_stops_fire", p.waste_stops_fire, Either{},
         "whether waste ends a lane of fire as it ends one that cleans (profile ssd)",
         "assumption; in the code of Hughes et al. 2018 only walls and agents do");
+    row("weights", p.weights, kWeightsText,
+        "what an apple is worth to each agent, which nobody observes", kWeightsSource);
   }
 
   void check() const {
@@ -109,6 +113,7 @@ struct CleanupParams {
                                   std::to_string(grid::kMaxSites));
     }
     grid::check_shared(*this, read);
+    read_weights(weights, num_agents);
   }
 
   GridMap parse() const {
@@ -251,7 +256,10 @@ class Cleanup {
           water(grid::Sites(map, "HRS").cell),
           view(ground, p, 2, 12 + ground.num_agents, p.fire ? 5 : 4),
           lights(p.fire || view.centred()),
-          clean(grid::first_beam(p.turns)) {
+          clean(grid::first_beam(p.turns)),
+          apple(ground.num_agents, 1.0F) {
+      std::ranges::transform(read_weights(p.weights, p.num_agents), apple.begin(),
+                             [](double weight) { return static_cast<float>(weight); });
       for (std::size_t site = 0; site < river.cell.size(); ++site) {
         if (ground.tile[river.cell[site]] == 'H') polluted.insert(site);
       }
@@ -275,6 +283,7 @@ class Cleanup {
     grid::View view;
     bool lights;                 ///< whether it has to be known what beams are on
     std::int32_t clean;          ///< the action; the next one fires
+    std::vector<float> apple;    ///< what one is worth to each agent
     grid::SiteSet polluted;      ///< waste at reset
     std::vector<Growth> growth;  ///< by amount of waste; beyond its end nothing appears
   };
@@ -337,7 +346,7 @@ class Cleanup {
       const std::uint16_t site = c.orchard.at[agents.cell[i]];
       const bool eats = s_.apples.contains(site) &&
                         (c.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
-      io.reward[i] = eats ? 1.0F : 0.0F;
+      io.reward[i] = eats ? c.apple[i] : 0.0F;
       if (!eats) continue;
       s_.apples.erase(site);
       c.view.set(io.obs, kApple, agents.cell[i], 0);

@@ -18,6 +18,7 @@
 
 #include "ascore/env.hpp"
 #include "ascore/envs/square.hpp"
+#include "ascore/envs/weights.hpp"
 #include "ascore/rng.hpp"
 
 namespace ascore {
@@ -29,6 +30,9 @@ struct ExchangeParams {
   enum class Eaten : std::uint8_t { kMinusOne, kFlag };
   enum class Collisions : std::uint8_t { kNone, kBlock };
   using Metric = square::Metric;
+
+  /// What states saved by earlier versions do not name: see `VecEnv`.
+  static constexpr std::array<std::string_view, 1> kLater{"weights"};
 
   static constexpr int kMaxSize = square::Square::kMaxSize;
   static constexpr int kMaxCells = square::Square::kMaxCells;
@@ -51,6 +55,7 @@ struct ExchangeParams {
   Collisions collisions = Collisions::kNone;
   int neigh_radius = 1;
   Metric neigh_metric = Metric::kChebyshev;
+  std::string weights{kEqualWeights};
 
   template <class Self, class Row>
   static void visit(Self& p, Row&& row) {
@@ -102,6 +107,9 @@ struct ExchangeParams {
     row("neigh_metric", p.neigh_metric, one_of("cheb", "manhattan"),
         "distance for neigh_radius: Chebyshev or Manhattan",
         "paper section 5.1, figure 8(b): a rectangle around the agent");
+    row("weights", p.weights, kWeightsText,
+        "what its own food is worth to each agent, as a factor on gain that nobody observes",
+        kWeightsSource);
   }
 
   void check() const {
@@ -111,6 +119,7 @@ struct ExchangeParams {
           "num_agents = " + std::to_string(num_agents) + " needs " + std::to_string(needed) +
           " cells; size = " + std::to_string(size) + " has " + std::to_string(size * size));
     }
+    read_weights(weights, num_agents);
   }
 };
 
@@ -149,7 +158,11 @@ class Exchange {
       : p_(params),
         n_(static_cast<std::size_t>(p_.num_agents)),
         square_(p_.size, p_.num_agents),
-        s_{.agents = Cells(n_), .boxes = Cells(n_), .food = PerAgent<Box>(n_)} {}
+        gain_(read_weights(p_.weights, p_.num_agents)),
+        s_{.agents = Cells(n_), .boxes = Cells(n_), .food = PerAgent<Box>(n_)} {
+    if (gain_.empty()) gain_.assign(n_, 1);
+    for (double& gain : gain_) gain *= p_.gain;
+  }
 
   Spec spec() const noexcept {
     const int flags = p_.eaten == Params::Eaten::kFlag ? p_.num_agents : 0;
@@ -287,7 +300,7 @@ class Exchange {
         reward[opener] -= p_.cost;
         if (p_.food == Params::FoodRule::kImmediate) {
           at.food[box] = Box::kEaten;
-          reward[box] += p_.gain;
+          reward[box] += gain_[box];
         } else {
           at.food[box] = Box::kOpen;
         }
@@ -341,7 +354,7 @@ class Exchange {
     for (std::size_t i = 0; i < n_; ++i) {
       if (at.food[i] == Box::kOpen && at.agents[i] == at.boxes[i]) {
         at.food[i] = Box::kEaten;
-        reward[i] += p_.gain;
+        reward[i] += gain_[i];
       }
     }
   }
@@ -383,6 +396,7 @@ class Exchange {
   Params p_;
   std::size_t n_;
   square::Square square_;
+  std::vector<double> gain_;  ///< of every agent's food
   State s_;
 };
 

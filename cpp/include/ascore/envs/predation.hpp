@@ -19,6 +19,7 @@
 
 #include "ascore/env.hpp"
 #include "ascore/envs/nearest.hpp"
+#include "ascore/envs/weights.hpp"
 #include "ascore/rng.hpp"
 
 namespace ascore {
@@ -29,7 +30,7 @@ struct PredationParams {
   enum class ObsMode : std::uint8_t { kFull, kNearest };
 
   /// What states saved by earlier versions do not name: see `VecEnv`.
-  static constexpr std::array<std::string_view, 2> kLater{"obs_mode", "nearest"};
+  static constexpr std::array<std::string_view, 3> kLater{"obs_mode", "nearest", "weights"};
 
   int num_agents = 8;
   int horizon = 30;
@@ -41,6 +42,7 @@ struct PredationParams {
   double neigh_radius = 0.1;
   ObsMode obs_mode = ObsMode::kFull;
   int nearest = 2;
+  std::string weights{kEqualWeights};
 
   template <class Self, class Row>
   static void visit(Self& p, Row&& row) {
@@ -72,6 +74,10 @@ struct PredationParams {
         "others that an agent observes if obs_mode = nearest: those nearest to it, the nearest "
         "first, of equally near ones the lowest index",
         "assumption");
+    row("weights", p.weights, kWeightsText,
+        "how much approaching costs each agent, as a factor on the rewards of those who approach "
+        "that nobody observes",
+        kWeightsSource);
   }
 
   void check() const {
@@ -79,6 +85,7 @@ struct PredationParams {
     if (mixed == Mixed::kPairwise && num_agents < 2) {
       throw std::invalid_argument("mixed = pairwise needs num_agents >= 2, got 1");
     }
+    read_weights(weights, num_agents);
   }
 };
 
@@ -108,6 +115,7 @@ class Predation {
       : p_(params),
         n_(static_cast<std::size_t>(p_.num_agents)),
         earshot_(earshot(params)),
+        weights_(read_weights(params.weights, params.num_agents)),
         s_{.target = 0, .agent = PerAgent<double>(n_)},
         by_place_(p_.obs_mode == Params::ObsMode::kNearest ? n_ : 0) {}
 
@@ -185,15 +193,18 @@ class Predation {
     }
 
     const bool literal = p_.mixed == Params::Mixed::kLiteral;
-    const std::array<float, 2> reward{
-        literal ? literal_reward(false, count) : pairwise_reward(false, count),
-        literal ? literal_reward(true, count) : pairwise_reward(true, count)};
+    const double stays = literal ? literal_reward(false, count) : pairwise_reward(false, count);
+    const double comes = literal ? literal_reward(true, count) : pairwise_reward(true, count);
+    const std::array<float, 2> reward{static_cast<float>(stays), static_cast<float>(comes)};
     for (std::size_t i = 0; i < n_; ++i) io.reward[i] = reward[approaches[i]];
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+      if (approaches[i]) io.reward[i] = static_cast<float>(comes * weights_[i]);
+    }
     observe(agent, io);
   }
 
   /// Paper, section 5.1: -1 if all approach, -3 if none, else -4 to approachers and 0 to others.
-  float literal_reward(bool approaches, int count) const noexcept {
+  double literal_reward(bool approaches, int count) const noexcept {
     if (count == p_.num_agents) return -1;
     if (count == 0) return -3;
     return approaches ? -4 : 0;
@@ -201,12 +212,12 @@ class Predation {
 
   /// Mean over the other agents of the two-player game: both approach -1; one does -4 and 0;
   /// neither -3.
-  float pairwise_reward(bool approaches, int count) const noexcept {
+  double pairwise_reward(bool approaches, int count) const noexcept {
     const int others = p_.num_agents - 1;
     const int with = count - (approaches ? 1 : 0);
     const int without = others - with;
     const int total = approaches ? -with - 4 * without : -3 * without;
-    return static_cast<float>(static_cast<double>(total) / static_cast<double>(others));
+    return static_cast<double>(total) / static_cast<double>(others);
   }
 
   /// The largest distance d for which d / length <= neigh_radius holds in double precision.
@@ -338,6 +349,7 @@ class Predation {
   Params p_;
   std::size_t n_;
   double earshot_;
+  std::vector<double> weights_;  ///< of every agent's approach; none = 1 each
   State s_;
   std::vector<std::uint8_t> approaches_ = std::vector<std::uint8_t>(n_ > kMaxAgents ? n_ : 0);
   std::vector<Placed> by_place_;  ///< room to sort agents in

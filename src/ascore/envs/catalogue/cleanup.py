@@ -21,6 +21,7 @@ _DEFAULTS = {
     "waste_probability": 0.5,
     "beam_length": 5,
     "fire": False,
+    "weights": "equal",
 }
 # As published: https://github.com/011235813/lio, lio/env/maps.py and lio/alg/config_ssd_lio.py.
 _LIO = {"horizon": 50, "turns": False, "start": "fixed"}
@@ -74,4 +75,5 @@ RECORD = Environment(
     scripted="ascore.scripted.cleanup",
     scene="ascore.render.scenes.grid:GridScene",
     milestones={"first_apple": lambda held: bool(held["apples"].any())},
+    secret="ascore.privacy.games.cleanup:CleanupGame",
 )

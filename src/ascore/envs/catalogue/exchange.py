@@ -24,7 +24,9 @@ _DEFAULTS = {
     "time_cost_after": True,
     "agents_on_boxes": False,
     "collisions": "none",
+    "weights": "equal",
 }
+_PRIVATE = _DEFAULTS | {"weights": "0.5 1.5 1.5"}
 
 
 def _bounds(batch: VecEnv) -> tuple[Any, float]:
@@ -46,6 +48,9 @@ RECORD = Environment(
         Anchor("random", 4.84, 0.0, _DEFAULTS, "exact for uniform play, rounded", 0.005),
         Anchor("selfish", -9.0, 0.0, _DEFAULTS, "no agent opens a box: 3 x 300 x -0.01"),
         Anchor("cooperative", 6.0, 0.0, _DEFAULTS, "all boxes open: 3 x (10 - 5) - 9"),
+        Anchor("random", 9.45, 0.0, _PRIVATE, "exact for uniform play, rounded", 0.005),
+        Anchor("selfish", -9.0, 0.0, _PRIVATE, "no agent opens a box: 3 x 300 x -0.01"),
+        Anchor("cooperative", 11.0, 0.0, _PRIVATE, "all boxes open: 5 + 15 + 15 - 3 x 5 - 9"),
     ),
     twin="ascore.reference.exchange:Exchange",
     scripted="ascore.scripted.exchange",
@@ -53,4 +58,5 @@ RECORD = Environment(
     bounds=_bounds,
     milestones={"boxes_open": lambda held: bool((held["food"] > 0).all())},
     over=lambda held: bool((held["food"] == 2).all()),
+    secret="ascore.privacy.games.exchange:ExchangeGame",
 )

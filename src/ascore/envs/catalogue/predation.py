@@ -16,7 +16,9 @@ _DEFAULTS = {
     "mixed": "literal",
     "length": 30.0,
     "step_length": 1.0,
+    "weights": "equal",
 }
+_PRIVATE = _DEFAULTS | {"num_agents": 2, "weights": "0.5 1.25"}
 
 
 def _bounds(batch: VecEnv) -> tuple[float, float]:
@@ -51,10 +53,14 @@ RECORD = Environment(
             _DEFAULTS | {"num_agents": range(5, 65_537)},
             "one approaches for all: -4 per step",
         ),
+        Anchor("random", -110.625, 0.0, _PRIVATE, "exact: a quarter of -5 x weight - 3 each"),
+        Anchor("selfish", -180.0, 0.0, _PRIVATE, "no agent approaches: -3 per agent and step"),
+        Anchor("cooperative", -52.5, 0.0, _PRIVATE, "all approach: -0.5 and -1.25 per step"),
     ),
     twin="ascore.reference.predation:Predation",
     scripted="ascore.scripted.predation",
     scene="ascore.render.scenes.line:PredationScene",
     bounds=_bounds,
     meanings={"towards": lambda obs: (places(obs) < 0).astype(np.int64)},  # 0 left, 1 right
+    secret="ascore.privacy.games.predation:PredationGame",
 )
