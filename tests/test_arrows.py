@@ -23,7 +23,7 @@ ARROWS = {
     "cli": "_core commands errors",
     "coercion": "envs errors reading",
     "commands": "_core algorithms benchmark config envs errors experiments interop render report"
-    " parties runs runtime",
+    " parties privacy runs runtime",
     "config": "coercion display envs errors presets reading",
     "display": "",
     "dp": "errors",
@@ -34,7 +34,7 @@ ARROWS = {
     "learning": "_core algorithms config dp envs errors runtime streams",
     "parties": "algorithms config envs errors learning reading runs streams",
     "presets": "envs errors reading",
-    "privacy": "config envs errors learning",
+    "privacy": "algorithms config envs errors experiments learning render runs runtime streams",
     "reading": "",
     "reference": "",
     "render": "envs errors runs scripted streams",

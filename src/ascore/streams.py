@@ -17,6 +17,7 @@ STREAM_EPISODE_SEED = 5
 STREAM_BOOTSTRAP = 6
 STREAM_ABSENT = 7
 STREAM_PRIVATE = 8
+STREAM_WEIGHTS = 9
 
 _ACTIONS = 1  # domain word of the numbers for sampling actions, as in the compiled core
 

@@ -107,7 +107,7 @@ def test_largest_seed_and_environment_number_are_allowed(name: str) -> None:
         ("predation-v1", {"mixed": "x"}, ValueError, r"mixed = \"x\".*\"literal\", \"pairwise\""),
         ("exchange-v1", {"weights": "1 2"}, ValueError, r"weights has 2 numbers; num_agents = 3"),
         ("cleanup-v1", {"weights": "1 x"}, ValueError, r"weights has \"x\", want a number in 0"),
-        ("predation-v1", {"weights": [1.0]}, TypeError, r"weights is of type list, want text: a "),
+        ("predation-v1", {"weights": [1.0]}, TypeError, r"weights is of type list, want text: e"),
         ("exchange-v1", {"opener": 1}, TypeError, r"opener is of type int.*\"any\", \"next\""),
         ("exchange-v1", {"size": 5.0}, TypeError, r"size is of type float, want an int"),
         ("exchange-v1", {"size": True}, TypeError, r"size is of type bool, want an int"),

@@ -13,6 +13,7 @@ from ascore.commands import (
     machine,
     options,
     parties,
+    privacy,
     report,
     runs,
     training,
@@ -116,6 +117,12 @@ _ROWS = (
         "certificates for a trial: new FOLDER NAME...",
         PARTIES,
         parties.certs,
+    ),
+    Command(
+        privacy.PrivacyOptions,
+        "what messages show of what agents keep to themselves: attacks, as a table and a picture",
+        PARTIES,
+        privacy.privacy,
     ),
     Command(
         options.EnvsOptions,

@@ -16,6 +16,7 @@ from ascore.config import Config
 from ascore.envs.presence import TERMINATED, TRUNCATED
 from ascore.learning.agent_split import AgentSplit
 from ascore.learning.backends.contract import Backend
+from ascore.learning.exchange import Watch, unwatched
 from ascore.learning.networks import Critic
 from ascore.learning.own_rows import OwnRows
 from ascore.learning.presence import Presence
@@ -29,7 +30,10 @@ class Valuation:
     Attributes:
         critic: V_i, normalised.
         normalizer: mean and standard deviation per agent; 0 and 1 without normalisation.
+        watch: is shown values and parameters as others get them.
     """
+
+    watch: Watch = staticmethod(unwatched)
 
     def __init__(
         self,
@@ -105,7 +109,9 @@ class Valuation:
         closing = [*rollout.final, *rollout.cut]
         ended = [obs for _, _, obs in closing]
         parts = [rollout.obs.reshape(steps * b, *rollout.obs.shape[2:]), rollout.last_obs, *ended]
-        values = self.values(np.concatenate(parts)).T.numpy()
+        all_values = self.values(np.concatenate(parts))
+        self.watch("value", all_values)
+        values = all_values.T.numpy()
         value = np.ascontiguousarray(values[: (steps + 1) * b].reshape(steps + 1, b, n))
         final_value = np.zeros((steps, b, n), dtype=np.float32)
         at = (steps + 1) * b
@@ -171,6 +177,7 @@ class Valuation:
         before = flat.clone()
         weight.mul_(std[:, :, None])
         bias.mul_(std).add_(mean)
+        self.watch("critic", flat)
         mixed = weights @ flat
         flat.copy_(mixed)
         bias.sub_(mean).div_(std)

@@ -5,6 +5,9 @@ N agents, S rows, A actions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 
@@ -13,6 +16,15 @@ from ascore.algorithms.heads import Heads
 from ascore.algorithms.terms import Messages, Places, corrections_base, own_policy
 from ascore.config import Config
 
+Watch: TypeAlias = Callable[[str, Tensor], None]
+"""(kind, what all agents send) -> nothing: `policy`, log pi^{ij} [N, S, H, A]; `value`, those of
+the states of a rollout, those after its last step and those in which episodes ended [N, M];
+`critic` (in reward units) or `actor`, parameters [N, P]. Not to be kept or changed."""
+
+
+def unwatched(kind: str, sent: Tensor) -> None:
+    """Nobody looks at what is sent."""
+
 
 class MessageExchange:
     """Assembles messages according to the algorithm and the configuration.
@@ -20,9 +32,11 @@ class MessageExchange:
     Attributes:
         corrects: whether an anticipation is a correction of the policy its subject sent last.
         places: whose the agents' heads are; None = head j is of agent j.
+        watch: is shown the messages.
     """
 
     places: Places | None = None
+    watch: Watch = staticmethod(unwatched)
 
     def __init__(self, algorithm: Algorithm, config: Config) -> None:
         self.corrects = algorithm.sends_policies and config.anticipation == "correction"
@@ -60,6 +74,7 @@ class MessageExchange:
         """
         if neighbours is None:
             return None
+        self.watch("policy", log_probs)
         if self.places is None:
             announced = old.diagonal(dim1=0, dim2=2)
         else:

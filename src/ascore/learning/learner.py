@@ -27,6 +27,7 @@ from ascore.learning.batch import Rows, rows_of
 from ascore.learning.critics import Valuation
 from ascore.learning.delivery import Delivery
 from ascore.learning.devices import usable_device
+from ascore.learning.exchange import Watch
 from ascore.learning.memory import require_memory
 from ascore.learning.metrics import Metrics
 from ascore.learning.networks import ALL, Actor, Critic
@@ -116,6 +117,10 @@ class Learner:
     def reads_neighbours(self) -> bool:
         """Whether the graph asks the environment who hears whom."""
         return asks_environment(self.algorithm, self.config)
+
+    def show_messages(self, watch: Watch) -> None:
+        """Shows what agents send, as they send it; values whether or not others hear them."""
+        self.exchange.watch = self.valuation.watch = watch
 
     # ------------------------------------------------------------------ update
 
@@ -335,6 +340,7 @@ class Learner:
         if self.algorithm.mixes == "critic":
             self.valuation.mix(weights)
         else:
+            self.exchange.watch("actor", self.actor_adam.parameters)
             self.actor_adam.parameters.copy_(weights @ self.actor_adam.parameters)
 
     @property

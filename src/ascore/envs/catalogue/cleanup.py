@@ -68,6 +68,7 @@ RECORD = Environment(
             profile="features",
         ),
         *_anchors((-158.7, 4.2), (55.10, 0.10), fire=True),
+        *_anchors((0.0568, 0.0041), (82.67, 0.19), weights="0.5 1.5"),
         *_anchors((1.35, 0.05), (32.38, 0.06), **_LIO_7),
         *_anchors((0.36, 0.03), (27.44, 0.06), **_LIO_10),
     ),
