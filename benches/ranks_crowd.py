@@ -26,6 +26,7 @@ from ascore.algorithms import graph
 from ascore.algorithms.table import get_algorithm
 from ascore.config import Config
 from ascore.envs.factory import batch
+from ascore.learning.backends import choose
 from ascore.learning.backends.choose import choose_split, own_envs
 from ascore.learning.learner import Learner
 from ascore.learning.own_rows import OwnRows
@@ -97,7 +98,10 @@ def main() -> None:
     parser.add_argument("--graph", choices=("ring", "random_one"), default="ring")
     parser.add_argument("--updates", type=int, default=2)
     parser.add_argument("--width", type=int, default=0, help="of one hidden layer; 0 = (128, 64)")
+    parser.add_argument("--gathered", action="store_true", help="gather rows, as of few agents")
     options = parser.parse_args()
+    if options.gathered:
+        choose.FEWEST = options.agents + 1
     config = Config(
         env_params={"num_agents": options.agents, "obs_mode": "nearest"},
         graph=options.graph,

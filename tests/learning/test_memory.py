@@ -13,12 +13,18 @@ import pytest
 from trainings import SMALL
 
 import ascore
+from ascore.algorithms import graph
 from ascore.algorithms.table import ALGORITHMS
 from ascore.config import Config
 from ascore.errors import ConfigError
 from ascore.learning import memory
 from ascore.learning.learner import Learner
+from ascore.learning.own_rows import OwnRows
 from ascore.learning.rollout import Collector
+from ascore.learning.stepping import collector_of
+from ascore.learning.stored_heads import head_size
+from ascore.runs import session
+from ascore.runtime.ranks import Ranks
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -36,6 +42,81 @@ def test_the_estimate_is_what_is_allocated(name: str) -> None:
     rollout = Collector(env, env.spec.horizon).rollout
     arrays = [x for x in vars(rollout).values() if isinstance(x, np.ndarray)]
     assert needed["rollout"] > 0.5 * sum(x.nbytes for x in arrays)
+
+
+class Apart(Ranks):
+    """One of four ranks."""
+
+    rank, size = 1, 4
+
+
+def test_a_rank_with_agents_of_its_own_is_asked_for_these_alone() -> None:
+    config = Config(**{**SMALL, "env_params": {"num_agents": 40, "obs_mode": "nearest"}})
+    config = config.replace(graph="ring")
+    spec = ascore.make(config.env, **config.env_params).spec
+    ranks = Apart()
+    learner = Learner(config, spec, ranks)
+    split = learner.split
+    assert isinstance(split, OwnRows)
+    keys = (spec, config, learner.algorithm, config.num_envs)
+    needed, alone = memory.bytes_needed(*keys, split), memory.bytes_needed(*keys)
+    nets, adams = (learner.actor, learner.critic), (learner.actor_adam, learner.critic_adam)
+    tensors = [x for net in nets for x in (net.net.flat, net.net.grad)]
+    tensors += [x for adam in adams for x in (adam.first, adam.second)]
+    assert needed["networks"] == sum(x.numel() * x.element_size() for x in tensors)
+    assert needed["networks"] == alone["networks"] // 4
+    assert needed["targets"] == alone["targets"] // 4
+    assert needed["ranks"] == 0
+    rollout = collector_of(learner, ascore.make(config.env, 4, **config.env_params), 5).rollout
+    assert rollout.obs.shape[2] == 10
+    ranks.rank = 0  # which writes checkpoints
+    assert memory.bytes_needed(*keys, split)["ranks"] == 3 * alone["networks"] // 4
+
+
+def test_ranks_that_gather_rows_are_asked_for_all_of_them() -> None:
+    config = Config(**{**SMALL, "env_params": {"num_agents": 4}, "num_envs": 8})
+    spec = ascore.make(config.env, **config.env_params).spec
+    learner = Learner(config, spec, Apart())
+    keys = (spec, config, learner.algorithm)
+    needed, alone = (memory.bytes_needed(*keys, *x) for x in ((2, learner.split), (8,)))
+    for part in ("networks", "messages", "targets", "observations"):
+        assert needed[part] == alone[part], part
+    assert needed["rollout"] > 2 * alone["rollout"]
+
+
+def test_heads_that_wait_to_be_drawn_are_counted() -> None:
+    """Links are drawn anew in every update, and what was learned for each is kept."""
+    config = Config(**{**SMALL, "graph": "random_one", "num_envs": 1, "episodes": 60})
+    n, algorithm = 30, ALGORITHMS["as"]
+    spec = ascore.make(config.env, num_agents=n).spec
+    updates = config.updates(spec.horizon)
+    links = set()
+    for number in range(updates):
+        drawn = graph.pairs("random_one", n, seed=config.seed, update=number)
+        links |= set(zip(drawn.listener.tolist(), drawn.sender.tolist(), strict=True))
+    counted = memory.bytes_needed(spec, config, algorithm, 1)
+    kept = 3 * 4 * head_size(Learner(config, spec).actor) * len(links)
+    # With a second set of actors, while heads change, and a copy of what is kept, as more comes.
+    assert kept < counted["heads"] < counted["networks"] + 2 * kept
+    still = config.replace(graph_redraw=False)
+    assert memory.bytes_needed(spec, still, algorithm, 1)["heads"] == 0
+
+
+def test_a_run_is_refused_before_its_environments_are_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made, real = [], session.batch
+
+    def batch(name: str, params: Any, count: int, *args: Any, **kwargs: Any) -> Any:
+        made.append(count)
+        return real(name, params, count, *args, **kwargs)
+
+    monkeypatch.setattr(session, "batch", batch)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1_000_000)
+    with pytest.raises(ConfigError, match=r"only 1\.0 MB are free; end other programs"):
+        ascore.train(Config(**SMALL), tmp_path / "run")
+    assert made == [1]
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("backend", ["engine", "torch"])
@@ -119,6 +200,14 @@ FITS: dict[str, dict[str, Any]] = {
         "actor_hidden": (256, 128),
         "critic_hidden": (256, 128),
     },
+    "one at random": {
+        "backend": "engine",
+        "env_params": {"num_agents": 400, "obs_mode": "nearest"},
+        "graph": "random_one",
+        "num_envs": 16,
+        "actor_hidden": (128, 64),
+        "minibatches": 4,
+    },
     "torch": {"backend": "torch", "minibatches": 4},
     "torch, whole batch": {"backend": "torch", "algorithm": "ippo"},
     "masks": {"backend": "engine", "env": "shops:Shop", "num_envs": 1000, "rollout_steps": 60},
@@ -137,7 +226,10 @@ MASKED = {"counts": [6, 6, 4], "where": "info", "luck": True}
 @measured
 @pytest.mark.parametrize("name", FITS)
 def test_what_is_let_through_fits(name: str, tmp_path: Path) -> None:
-    """With no more address space than the estimate, the first update is done."""
+    """With no more address space than the estimate, the first update is done.
+
+    Where heads are drawn anew, those of the second replace others.
+    """
     params = MASKED if "masks" in name else {"num_agents": 4}
     sizes = {"num_envs": 8000, "rollout_steps": 20, "env_params": params, "minibatches": 1}
     keys = {**SMALL, "torch_threads": 1, **sizes, **FITS[name]}

@@ -13,7 +13,7 @@ from ascore.cli import main
 from ascore.config import Config
 from ascore.envs.factory import batch
 from ascore.learning import learner, memory
-from ascore.learning.rollout import Collector
+from ascore.learning.stepping import collector_of
 
 
 def limit(more: int) -> None:
@@ -23,7 +23,7 @@ def limit(more: int) -> None:
 
 
 def update(keys: dict[str, Any]) -> None:
-    """The first update of a run, with what it is said to need."""
+    """The first update of a run, with what it is said to need; of drawn heads, the next one too."""
     learner.require_memory = lambda *sizes: limit(sum(memory.bytes_needed(*sizes).values()))
     config = Config(**keys)
     torch.set_num_threads(1)
@@ -31,8 +31,9 @@ def update(keys: dict[str, Any]) -> None:
     one = learner.Learner(config, outside.spec)
     env = one.algorithm.view.env(outside)
     env.reset()
-    collector = Collector(env, config.rollout_steps, compiled=config.backend != "torch")
-    one.update(collector.collect(one.actor), 0)
+    collector = collector_of(one, env, config.rollout_steps)
+    for number in range(1 + (config.graph == "random_one")):
+        one.update(collector.collect(one.actor), number)
     print("done")
 
 

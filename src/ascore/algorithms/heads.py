@@ -98,8 +98,13 @@ class Heads:
         """Which head of an owner is of a subject, of which it has one: i64, as the arguments."""
         if self.for_all:
             return subject
+        at: I64 = np.searchsorted(self._key, owner * (len(self.subjects) + 1) + subject)
+        return at - owner * len(self)
+
+    @cached_property
+    def _key(self) -> I64:
+        """A number for every head, ascending throughout: i64 [N * H]."""
         n = len(self.subjects)
         filled = np.where(self.subjects == NOBODY, n, self.subjects)
-        key = filled + np.arange(n)[:, None] * (n + 1)  # ascending throughout
-        at: I64 = np.searchsorted(key.ravel(), owner * (n + 1) + subject)
-        return at - owner * len(self)
+        key: I64 = filled + np.arange(n)[:, None] * (n + 1)
+        return key.ravel()

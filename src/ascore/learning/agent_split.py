@@ -49,6 +49,8 @@ class AgentSplit:
         self.ranks, self.num_agents = ranks, num_agents
         count = num_agents // ranks.size
         self.mine = slice(ranks.rank * count, (ranks.rank + 1) * count)
+        self._links: Pairs | None = None
+        self._heads: Heads | None = None
         self._sent: dict[int, Places] = {}
         self._received: dict[int, Places] = {}
 
@@ -79,6 +81,9 @@ class AgentSplit:
             links: who hears whom; None = nothing is sent.
             heads: of whom the agents' heads are.
         """
+        if links is self._links and heads is self._heads:
+            return  # as they are
+        self._links, self._heads = links, heads
         self._sent, self._received = {}, {}
         if links is None or len(links) == 0:
             return
@@ -90,7 +95,12 @@ class AgentSplit:
                 (self._received, (by == other) & (to == here)),
             ):
                 if other != here and chosen.any():
-                    places[other] = _heads_sent(links, chosen, heads)
+                    owner, place = _heads_sent(links, chosen, heads)
+                    places[other] = self._number_here(owner), place
+
+    def _number_here(self, agents: Tensor) -> Tensor:
+        """By which numbers messages here know some of all agents."""
+        return agents
 
     def deliver(self, mine: Tensor) -> Tensor:
         """What this rank's agents have said, and what they hear from the agents of other ranks.

@@ -122,13 +122,13 @@ class OwnRows(AgentSplit):
         return rollout
 
     def route(self, links: Pairs | None, heads: Heads) -> None:
-        """As where all rows are here, of agents by their places among those that are known."""
-        super().route(links, heads)
+        """As where all rows are here."""
         self.heads_here(heads)
-        place_of = torch.from_numpy(self._known.place_of)
-        for places in (self._sent, self._received):
-            for other, (owner, place) in places.items():
-                places[other] = place_of[owner], place
+        super().route(links, heads)
+
+    def _number_here(self, agents: Tensor) -> Tensor:
+        """Their places among those that are known."""
+        return torch.from_numpy(self._known.place_of)[agents]
 
     def deliver(self, mine: Tensor) -> Tensor:
         """As where all rows are here, f32 [K, S, H, A]."""
