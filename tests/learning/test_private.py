@@ -21,6 +21,8 @@ from ascore.learning import private as learning_private
 from ascore.learning.backends.engine import EngineBackend
 from ascore.learning.backends.private import PrivateTorchBackend
 from ascore.learning.learner import Learner
+from ascore.learning.private import Private
+from ascore.runtime.ranks import Ranks
 
 torch.set_num_threads(1)
 
@@ -318,6 +320,19 @@ def test_an_episode_that_is_not_finite_counts_nothing_and_ends_nothing(
 
 
 # ---- what is refused, and what is told -------------------------------------------------------
+
+
+def test_what_several_processes_would_do_is_refused() -> None:
+    ranks = Ranks()
+    ranks.size = 2
+    for changes, message in (
+        ({}, "2 ranks would draw noise"),
+        ({"device": "cuda"}, "device = cuda"),
+    ):
+        config = config_of(**changes)
+        learner, _ = session(**PRIVATE)
+        with pytest.raises(ConfigError, match=message):
+            Private(config, learner.algorithm, learner.outside, ranks if not changes else Ranks())
 
 
 @pytest.mark.parametrize(

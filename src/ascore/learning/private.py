@@ -154,5 +154,7 @@ def _broken(
     if config.rollout_steps not in (0, spec.horizon):
         reason = f"rollout_steps = {config.rollout_steps} is no episode of {spec.horizon} steps"
         yield reason, "set it to 0"
+    if config.device != "cpu":
+        yield f"sums are taken on the CPU, and device = {config.device}", "set it to cpu"
     if ranks.size > 1:
         yield f"{ranks.size} ranks would draw noise each for itself", "train in one process"
