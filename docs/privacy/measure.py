@@ -5,6 +5,7 @@
     python docs/privacy/measure.py --draw       # utility.png, from the table
     python docs/privacy/measure.py --summary    # means and intervals, from the table
     python docs/privacy/measure.py --audit      # twenty audits, and one without noise
+    python docs/privacy/measure.py --levers     # shorter runs, with one setting changed at a time
 
 A row that is in the table already is not trained again. Seeds were not used to choose settings.
 """
@@ -26,7 +27,7 @@ from ascore.presets import read_preset
 HERE = Path(__file__).resolve().parent
 TABLE, PICTURE = HERE / "utility.csv", HERE / "utility.png"
 COLUMNS = ("env", "epsilon", "seed", "team_return", "env_steps", "seconds")
-EPSILONS = (2.0, 0.0, 0.5, 16.0, 4.0, 1.0, 8.0)  # 0 = without a guarantee, the same settings else
+EPSILONS = (2.0, 0.0, 0.5, 16.0, 1.0, 4.0, 8.0)  # 0 = without a guarantee, the same settings else
 SEEDS = range(11, 16)
 EPISODES = 200  # of evaluation
 
@@ -95,6 +96,25 @@ def measure(envs: list[str]) -> None:
                     csv.writer(file, lineterminator="\n").writerow(row)
 
 
+def levers() -> None:
+    """Trains C. Predation at epsilon 2 with one setting changed at a time."""
+    changes: list[dict[str, Any]] = [
+        {},
+        {"num_envs": 128, "episodes": 128 * 200},
+        {"iterations": 4, "episodes": 512 * 50},
+        {"clip_norm": 0.1},
+        {"clip_norm": 2.0},
+        {"num_envs": 1024, "episodes": 1024 * 200},
+        {"actor_hidden": (64, 32), "critic_hidden": (64, 32)},
+    ]
+    for change in changes:
+        config = config_of("predation", 2.0, 0).replace(**{"episodes": 512 * 200, **change})
+        with tempfile.TemporaryDirectory() as folder:
+            run = ascore.train(config, Path(folder) / "run")
+            earned = ascore.evaluate(run, episodes=EPISODES // 2).team_return.mean
+        print(change or "the preset, half as long", f"{earned:.2f}", flush=True)
+
+
 def by_epsilon(env: str) -> dict[float, np.ndarray[Any, Any]]:
     """Team returns of the seeds, by epsilon; 0 = without a guarantee."""
     rows = [row for row in read() if row["env"] == env]
@@ -160,7 +180,8 @@ def draw() -> None:
             lines.append((float(free.mean()), "these settings, no guarantee", "--"))
         for value, label, style in [*lines, (selfish, "selfish play", "-")]:
             axis.axhline(value, ls=style, color="0.4", lw=1)
-            axis.annotate(label, (16, value), ha="right", va="bottom", fontsize=7, color="0.3")
+            side = "top" if label == "uniform play" else "bottom"
+            axis.annotate(label, (16, value), ha="right", va=side, fontsize=7, color="0.3")
         axis.set_xscale("log", base=2)
         axis.set_xticks(list(results), [f"{epsilon:g}" for epsilon in results])
         axis.set_xlabel("epsilon of one episode, at delta = 1e-5")
@@ -170,7 +191,7 @@ def draw() -> None:
 
 
 if __name__ == "__main__":
-    commands = {"--draw": draw, "--summary": summary, "--audit": audit}
+    commands = {"--draw": draw, "--summary": summary, "--audit": audit, "--levers": levers}
     if sys.argv[1:] and sys.argv[1] in commands:
         commands[sys.argv[1]]()
     else:
