@@ -14,7 +14,7 @@ from ascore.errors import ConfigError
 from ascore.learning.learner import Learner
 from ascore.learning.rollout import Collector, per_agent_view
 from ascore.privacy import networks
-from ascore.privacy.recorder import MOST_MIXES, Received, record
+from ascore.privacy.recorder import MOST_MIXES, Received, joined, record
 from ascore.privacy.signals import fit
 
 BASE = Config.preset(
@@ -158,6 +158,15 @@ def test_rewards_in_the_open_tell_the_weight() -> None:
     recording = record(BASE.replace(algorithm="ippo"))
     slopes = recording.features["neighbour: rewards"][:, -1]
     np.testing.assert_allclose(slopes, [0.5, 1.5, 1.5], rtol=1e-5)
+
+
+def test_what_was_not_seen_in_one_part_is_filled_by_the_others() -> None:
+    """Three parts of one, two and one updates, two agents; nothing was seen of agent 1."""
+    nothing = np.array([np.nan])
+    updates = [nothing, np.array([2.0]), np.array([4.0]), np.array([6.0])]
+    about = [[{"x": value}, {"x": nothing}] for value in updates]
+    both = joined([about[:1], about[1:3], about[3:]])["x"]
+    np.testing.assert_array_equal(both, [[4.5, 3.0, 6.0], [np.nan] * 3])
 
 
 def test_least_squares() -> None:

@@ -125,7 +125,7 @@ def record(config: Config, report: Callable[[int, int], None] | None = None) -> 
         if report is not None:
             report(number + 1, total)
     tail = [r for r in returns[-max(1, total // 5) :] if np.isfinite(r)]
-    return Recording(_joined(sections), float(np.mean(tail)), sent)
+    return Recording(joined(sections), float(np.mean(tail)), sent)
 
 
 def require_readable(config: Config) -> None:
@@ -303,14 +303,14 @@ def _pick(array: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[A
     return array.reshape(-1, *array.shape[2:])[rows]
 
 
-def _joined(sections: Sequence[Sequence[Sequence[Features]]]) -> Features:
+def joined(sections: Sequence[Sequence[Sequence[Features]]]) -> Features:
     """Means within each section, side by side: [section][update][agent] -> f64 [N, F] by attack.
 
     NaN is what was not seen. Where a section has seen nothing, the mean of the others stands; where
     none has, NaN.
     """
     agents = range(len(sections[0][0]))
-    joined = {}
+    by_attack: Features = {}
     for name in sections[-1][-1][0]:
         parts = [
             _seen_mean([[u[j][name] for j in agents] for u in each if name in u[0]])
@@ -318,8 +318,8 @@ def _joined(sections: Sequence[Sequence[Sequence[Features]]]) -> Features:
         ]
         seen = np.stack(parts)  # [section, N, F]
         seen = np.where(np.isnan(seen), _seen_mean(seen), seen)
-        joined[name] = np.concatenate(seen, axis=1)
-    return joined
+        by_attack[name] = np.concatenate(seen, axis=1)
+    return by_attack
 
 
 def _seen_mean(values: npt.ArrayLike) -> F64:

@@ -59,6 +59,7 @@ def picture(rows: Sequence[Row]) -> charts.Picture:
     names += sorted({row.algorithm for row in rows} - set(names))
     audiences = list(dict.fromkeys(row.audience for row in rows))
     figure, grid = charts.figure(1, len(games), 0.9 + 0.27 * len(names), sharey=True)
+    lowest = max(0.0, min(0.45, *(row.auc.low for row in rows)))
     looks = dict(zip(names, charts.looks(names), strict=True))
     for axes, game in zip(grid[0], games, strict=True):
         axes.axvline(0.5, color="0.5", linewidth=0.8, linestyle=(0, (2, 2)))
@@ -72,7 +73,7 @@ def picture(rows: Sequence[Row]) -> charts.Picture:
             )  # fmt: skip
         axes.set_title(game, fontsize=charts.LARGE, loc="left")
         axes.set_xlabel("AUC of guessing a weight", fontsize=charts.NORMAL)
-        axes.set_xlim(0.35, 1.02)
+        axes.set_xlim(lowest - 0.03, 1.03)
     grid[0][0].set_yticks(range(len(names)), [LABELS.get(name, name) for name in names])
     grid[0][0].set_ylim(len(names) - 0.5, -0.5)
     text = "Lines: 95 % intervals over blocks of games. Dashed: knowing nothing."
