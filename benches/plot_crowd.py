@@ -34,6 +34,9 @@ NUM_AGENTS = tuple(2**k for k in range(1, 13))
 NUM_ENVS = 16
 FEWEST = 16  # of which memory is drawn: among fewer, chance decides
 OUT = Path(__file__).resolve().parent.parent / "docs" / "performance-crowd.csv"
+BEFORE = OUT.with_name("performance-crowd-before.csv")
+"""The same by commit fc1af29, whose graphs were matrices: with the full state, since it had no
+`obs_mode = nearest`, and up to the 64 agents that it took."""
 COLUMNS = (
     "agents", "rows", "updates", "us_per_agent_step", "us_least", "us_greatest", "peak_mb",
     "networks_mb",
@@ -100,17 +103,27 @@ def write(rows: Sequence[dict[str, Any]]) -> None:
     write_atomic(OUT, text.getvalue().encode())
 
 
+def read(table: Path) -> list[dict[str, float]]:
+    """A table."""
+    with table.open() as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
 def draw() -> None:
     """The picture, from the table."""
     from matplotlib.figure import Figure
 
-    with OUT.open() as file:
-        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-    agents = [row["agents"] for row in rows]
+    rows = read(OUT)
     figure = Figure(figsize=(7.2, 3.0), layout="constrained")
     time_axis, memory_axis = figure.subplots(1, 2)
-    time_axis.plot(agents, [row["us_per_agent_step"] for row in rows], marker="o", color="#0072B2")
+    for numbers, label, style in (
+        (rows, "now", {"marker": "o", "color": "#0072B2"}),
+        (read(BEFORE), "before links were lists", {"marker": "s", "ls": "--", "color": "#555555"}),
+    ):
+        each = [row["us_per_agent_step"] for row in numbers]
+        time_axis.plot([row["agents"] for row in numbers], each, label=label, **style)
     time_axis.set_ylabel("µs per agent and step")
+    time_axis.legend(frameon=False, loc="upper right")
     first = rows[0]
     larger = [row for row in rows if row["agents"] >= FEWEST]
     many = [row["agents"] for row in larger]
@@ -127,7 +140,8 @@ def draw() -> None:
     for axis in (time_axis, memory_axis):
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(lambda number, _: f"{number:,.0f}")
-        axis.set_ylim(0, 1.15 * axis.get_ylim()[1])
+        room = 1.5 if axis is time_axis else 1.15  # above the lines, for the legend
+        axis.set_ylim(0, room * axis.get_ylim()[1])
         axis.set_xlabel("agents")
     figure.savefig(OUT.with_suffix(".png"), dpi=150)
 
