@@ -613,8 +613,8 @@ def test_a_core_offers_what_compiled_ones_offer() -> None:
 
     offered = {name for name in dir(PredationV1) if not name.startswith("_")}
     core = PythonCore(MEADOW, 1, 0, 0, {})
-    # Only compiled cores have `rollout`; `VecEnv.compiled` tests for it.
-    assert offered - {"interface", "name", "parameter_docs", "rollout"} <= set(dir(core))
+    # Only compiled cores have `rollout` and `choose`; `VecEnv.compiled` tests for it.
+    assert offered - {"choose", "interface", "name", "parameter_docs", "rollout"} <= set(dir(core))
     assert not ascore.VecEnv(core, MEADOW).compiled
     with pytest.raises(EnvError, match=r"state of .*Meadow cannot be inspected; .*its own render"):
         core.inspect(0)
