@@ -252,7 +252,7 @@ def test_envs_plays_the_anchors(capsys: pytest.CaptureFixture[str]):
         assert low <= row["team_return"]["mean"] <= high
         assert row["team_return"]["n"] == 100
     assert rows["selfish"]["team_return"]["mean"] == pytest.approx(-9, abs=1e-5)
-    assert "3/3 exchange-v1 cooperative" in err
+    assert "6/6 exchange-v1 cooperative" in err
     status, out, _ = run(capsys, "envs", "--anchors", "predation-v1", "--episodes", "100")
     assert status == 0
     assert "one approaches" in out
@@ -267,8 +267,8 @@ def test_envs_says_which_anchor_is_off(
     monkeypatch.setitem(ENVIRONMENTS, "exchange-v1", replace(row, anchors=wrong))
     status, out, err = run(capsys, "envs", "--anchors", "exchange", "--episodes", "100")
     assert status == 1
-    assert [line.split()[0] for line in out.splitlines() if "DIFFERS" in line] == ["selfish"]
-    assert "1 of 3 anchors differ from the table" in err
+    assert [line.split()[0] for line in out.splitlines() if "DIFFERS" in line] == ["selfish"] * 2
+    assert "2 of 6 anchors differ from the table" in err
 
 
 def test_envs_refuses_too_few_episodes_and_unknown_names(capsys: pytest.CaptureFixture[str]):

@@ -144,6 +144,7 @@ def test_the_constants_stand_in_their_order() -> None:
         "fire_cost": 1.0,
         "hit_cost": 50.0,
         "waste_stops_fire": True,
+        "weights": "equal",
     }
     assert list(asdict(CleanupParams()).items()) == list(expected.items())
     left_out = {
@@ -153,6 +154,7 @@ def test_the_constants_stand_in_their_order() -> None:
         "apple_probability",
         "waste_probability",
         "waste_stops_fire",
+        "weights",
     }
     own = {"regrowth_1": 0.005, "regrowth_2": 0.02, "regrowth_3": 0.05}
     shared = {key: value for key, value in expected.items() if key not in left_out}

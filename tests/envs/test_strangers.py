@@ -372,6 +372,7 @@ def test_memory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_a_check_gives_against_too_little_memory_trains(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("ascore.learning.memory.LIBRARY_BYTES", 0)  # which no remedy makes smaller
     herd = examine("python_envs:Meadow", {"cows": 100}, steps=5)
     free = herd.costs["bytes_per_update"] // 6
     monkeypatch.setattr("ascore.learning.memory.free_bytes", lambda: free)

@@ -32,8 +32,10 @@ def documented(name: str) -> str | None:
 def logged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     """The records of a short run of every algorithm, as callbacks got them."""
     records: dict[str, list[dict[str, Any]]] = {}
-    for name in ALGORITHMS:
-        config = ascore.Config.preset("predation", name, **QUICK)
+    guaranteed = {"preset": "private", "epsilon": 2.0}
+    for name in (*ALGORITHMS, "dp"):
+        keys = {**guaranteed, **QUICK} if name == "dp" else QUICK
+        config = ascore.Config.preset("predation", "as" if name == "dp" else name, **keys)
         records[name] = []
         run = ascore.train(
             config,

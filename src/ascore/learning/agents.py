@@ -178,6 +178,10 @@ class AgentNetworks:
         if self.private is not None:
             self.private.begin(rollout, number)
 
+    def exhausted(self, done: int) -> bool:
+        """Whether another update, after so many, would cost more than is guaranteed."""
+        return self.private is not None and self.private.budget.exhausted(done)
+
     def spent(self) -> dict[str, Tensor]:
         """What the guarantee has cost with this update, [N] each."""
         return {} if self.private is None else self.private.metrics()

@@ -321,9 +321,7 @@ class _Session:
 
     def _over(self) -> bool:
         """Whether all updates are done, or another would cost more privacy than there is."""
-        private = self.learner.agents.private
-        spent = private is not None and private.budget.exhausted(self.done)
-        return self.done >= self.total or spent
+        return self.done >= self.total or self.learner.agents.exhausted(self.done)
 
     def _update(self, folder: Path) -> dict[str, Any]:
         rollout = self.collector.collect(self.learner.actor)
