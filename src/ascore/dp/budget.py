@@ -103,4 +103,5 @@ class Budget:
 
     def epsilons(self) -> tuple[float, float]:
         """What it has cost: epsilon of one episode, and of one environment's episodes together."""
-        return tuple(epsilon_of(math.sqrt(mu2), self.delta) for mu2 in (self.largest, self.spent))  # type: ignore[return-value]
+        of_episode = epsilon_of(math.sqrt(self.largest), self.delta)
+        return of_episode, epsilon_of(math.sqrt(self.spent), self.delta)

@@ -56,11 +56,7 @@ class StackedMLP:
         self.gradients = self._views(buffer)
 
     def _views(self, buffer: Tensor) -> list[tuple[Tensor, Tensor]]:
-        count = buffer.shape[0]
-        return [
-            (buffer[:, w].view(count, n_in, n_out), buffer[:, b].view(count, n_out))
-            for (w, b), n_in, n_out in zip(self.slots, self.sizes, self.sizes[1:], strict=False)
-        ]
+        return layer_views(buffer, self.sizes)
 
     def __call__(self, obs: Tensor, networks: slice = ALL) -> Tensor:
         """Outputs of some networks.
@@ -98,6 +94,15 @@ def layer_slots(sizes: Sequence[int]) -> list[tuple[slice, slice]]:
         slots.append((slice(at, middle), slice(middle, middle + n_out)))
         at = middle + n_out
     return slots
+
+
+def layer_views(rows: Tensor, sizes: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+    """Views (weight [K, in, out], bias [K, out]) of the layers of networks in rows [K, P]."""
+    count = len(rows)
+    return [
+        (rows[:, w].view(count, n_in, n_out), rows[:, b].view(count, n_out))
+        for (w, b), n_in, n_out in zip(layer_slots(sizes), sizes, sizes[1:], strict=False)
+    ]
 
 
 @cache

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ascore.learning.networks import Actor, Critic, forward, layer_slots
+from ascore.learning.networks import Actor, Critic, forward, layer_views
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 
-def _layers(flat: Tensor, sizes: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-    """Layers of networks in rows [K, P]."""
-    count = len(flat)
-    return [
-        (flat[:, w].view(count, n_in, n_out), flat[:, b].view(count, n_out))
-        for (w, b), n_in, n_out in zip(layer_slots(sizes), sizes, sizes[1:], strict=False)
-    ]
-
-
 def values(critic: Critic, parameters: Tensor, obs: Tensor) -> F32:
     """Values of states [S, O] by one agent's parameters [P], f32 [S]."""
     with torch.no_grad():
-        out = forward(_layers(parameters[None], critic.net.sizes), obs)
+        out = forward(layer_views(parameters[None], critic.net.sizes), obs)
     return out[0, :, 0].numpy()
 
 
 def log_probs(actor: Actor, parameters: Tensor, obs: Tensor) -> Tensor:
     """One agent's policies for all agents, from its parameters [P]: f32 [S, H, A]."""
     rows = parameters.view(actor.networks_per_agent, -1)
-    out = forward(_layers(rows, actor.net.sizes), obs)
+    out = forward(layer_views(rows, actor.net.sizes), obs)
     if actor.layout == "multihead":
         out = out[0].view(len(obs), actor.heads, actor.num_actions)
     else:
