@@ -9,6 +9,7 @@ import pickle
 import socket
 import struct
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,11 @@ DONE, FAILED, CLOSED = b".", b"!", b"z"
 _HEAD = struct.Struct("<cQ")
 _ALIGNED = 64
 
+_SOON = 100e-6
+"""Seconds for which a message is looked for before its receiver goes to sleep, if the last one came
+within as much: to wake a sleeping process, and the core it sleeps on, takes longer than a step of
+many an environment."""
+
 
 class Channel:
     """Messages over a socket: one letter and, where something comes with it, a pickled object.
@@ -35,6 +41,7 @@ class Channel:
 
     def __init__(self, sock: socket.socket, tick: float = 0.0) -> None:
         self._sock = sock
+        self._soon = False
         if tick > 0:
             seconds = int(tick)
             limit = struct.pack("ll", seconds, int((tick - seconds) * 1e6))
@@ -65,7 +72,8 @@ class Channel:
         return kind, pickle.loads(self._read(size, idle)) if size else None
 
     def _read(self, size: int, idle: Callable[[], None]) -> bytes:
-        data = bytearray()
+        start = time.perf_counter()
+        data = self._look_for(size, start + _SOON) if self._soon else b""
         while len(data) < size:
             try:
                 more = self._sock.recv(min(size - len(data), 1 << 20))
@@ -76,10 +84,20 @@ class Channel:
                 raise EOFError from error
             if not more:
                 raise EOFError
-            if len(more) == size:  # as in every step
-                return more
-            data += more
-        return bytes(data)
+            data = data + more if data else more
+        self._soon = time.perf_counter() - start < _SOON
+        return data
+
+    def _look_for(self, size: int, end: float) -> bytes:
+        """What has come of a message by some time; meanwhile others may use the core."""
+        while time.perf_counter() < end:
+            try:
+                return self._sock.recv(min(size, 1 << 20), socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                os.sched_yield()
+            except OSError:  # told when it is read again
+                break
+        return b""
 
     def left(self) -> bool:
         """Whether the other end has left, and all that it sent has been read."""
