@@ -24,16 +24,26 @@ template <int C, int Rows = kTileRows>
 inline void tile(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int depth,
                  const float* b, std::ptrdiff_t b_k, float* c, std::ptrdiff_t c_row,
                  const Finish& finish) {
+  // All loops over `sum` are unrolled, so that it never leaves the registers.
   Vector sum[Rows][C];
-  for (int i = 0; i < Rows; ++i) {
+  if (finish.add) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < C; ++j) sum[i][j] = load(c + i * c_row + j * kLanes);
+    }
+  } else if (finish.bias != nullptr) {
+#pragma GCC unroll 8
     for (int j = 0; j < C; ++j) {
-      if (finish.add) {
-        sum[i][j] = load(c + i * c_row + j * kLanes);
-      } else if (finish.bias != nullptr) {
-        sum[i][j] = load(finish.bias + j * kLanes);
-      } else {
-        sum[i][j] = Vector{};
-      }
+      const Vector bias = load(finish.bias + j * kLanes);
+#pragma GCC unroll 8
+      for (int i = 0; i < Rows; ++i) sum[i][j] = bias;
+    }
+  } else {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < C; ++j) sum[i][j] = Vector{};
     }
   }
   for (int k = 0; k < depth; ++k) {
@@ -47,15 +57,26 @@ inline void tile(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int d
       for (int j = 0; j < C; ++j) sum[i][j] += right[j] * left;
     }
   }
-  for (int i = 0; i < Rows; ++i) {
-    for (int j = 0; j < C; ++j) {
-      Vector v = sum[i][j];
-      if (finish.relu) v = v < 0.0f ? Vector{} : v;  // NaN stays NaN
-      if (finish.open != nullptr) {
-        v = load(finish.open + i * c_row + j * kLanes) > 0.0f ? v : Vector{};
-      }
-      store(c + i * c_row + j * kLanes, v);
+  if (finish.relu) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < C; ++j) sum[i][j] = sum[i][j] < 0.0f ? Vector{} : sum[i][j];  // NaN stays
     }
+  } else if (finish.open != nullptr) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < C; ++j) {
+        const Vector open = load(finish.open + i * c_row + j * kLanes);
+        sum[i][j] = open > 0.0f ? sum[i][j] : Vector{};
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < C; ++j) store(c + i * c_row + j * kLanes, sum[i][j]);
   }
 }
 
