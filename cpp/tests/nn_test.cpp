@@ -207,6 +207,41 @@ TEST_CASE("the gradient of critics is that of differences") {
 /// Without peers, whose ratio is held within this.
 const Objective kAlone{.peer_low = 1.0F, .peer_high = 1.0F};
 
+TEST_CASE("layers of any width learn the same on every instruction set") {
+  constexpr int kRows = 103, kObs = 5;  // rows that fill neither a block nor a tile
+  const auto obs = bytes(kRows, kObs, 1);
+  std::vector<std::int32_t> action(kRows, 0);
+  std::vector<float> advantage(kRows), old(kRows, -0.7F), scale(1, 1.0F);
+  for (int r = 0; r < kRows; ++r) {
+    advantage[static_cast<std::size_t>(r)] = std::sin(static_cast<float>(r));
+  }
+  const Samples samples{.obs = {.bytes = obs.data(), .size = kObs},
+                        .rows = kRows,
+                        .action = action.data(),
+                        .advantage = advantage.data(),
+                        .advantage_scale = scale.data(),
+                        .target = advantage.data(),
+                        .old = old.data()};
+  for (int width = 1; width <= 72; ++width) {
+    std::vector<float> expected[2];
+    for (const std::string& set : instruction_sets()) {
+      Agents agents(1, 1 + width % 20, {width, 1 + width / 2}, kObs);
+      Engine engine(agents.actors, agents.stack(true), agents.stack(false), 1, set);
+      Statistics statistics;
+      CHECK(engine.minibatch(samples, kAlone, 0, 1, nullptr, kRows, &statistics).owner == -1);
+      for (int k = 0; k < 2; ++k) {
+        const std::vector<float>& gradient = agents.memory[k == 0 ? 1 : 5];
+        if (set == "portable") expected[k] = gradient;
+        REQUIRE(gradient.size() == expected[k].size());
+        for (std::size_t j = 0; j < gradient.size(); ++j) {
+          CHECK(static_cast<double>(gradient[j]) ==
+                doctest::Approx(static_cast<double>(expected[k][j])).epsilon(1e-4).scale(0.01));
+        }
+      }
+    }
+  }
+}
+
 /// Parameters after three steps: many rows share their products, large networks their Adam too.
 std::vector<float> trained(std::size_t threads, int rows, const std::vector<int>& hidden) {
   constexpr int kObs = 12, kAgents = 3;

@@ -19,64 +19,67 @@ struct Finish {
   const float* open = nullptr;  ///< laid out as the result: where it is not positive, 0 comes out
 };
 
-/// c[i][j] = sum_k a[i, k] b[k][j] for kTileRows rows and C vectors.
-template <int C, int Rows = kTileRows>
+/// c[i][j] = sum_k a[i, k] b[k][j] for some rows and C vectors.
+template <class Of, int C, int Rows>
 inline void tile(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int depth,
                  const float* b, std::ptrdiff_t b_k, float* c, std::ptrdiff_t c_row,
                  const Finish& finish) {
+  using V = typename Of::V;
+  constexpr int kLanes = Of::lanes;
+  const auto at = [](auto* number) { return reinterpret_cast<V*>(const_cast<float*>(number)); };
   // All loops over `sum` are unrolled, so that it never leaves the registers.
-  Vector sum[Rows][C];
+  V sum[Rows][C];
   if (finish.add) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < C; ++j) sum[i][j] = load(c + i * c_row + j * kLanes);
+#pragma GCC unroll 12
+      for (int j = 0; j < C; ++j) sum[i][j] = *at(c + i * c_row + j * kLanes);
     }
   } else if (finish.bias != nullptr) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int j = 0; j < C; ++j) {
-      const Vector bias = load(finish.bias + j * kLanes);
-#pragma GCC unroll 8
+      const V bias = *at(finish.bias + j * kLanes);
+#pragma GCC unroll 12
       for (int i = 0; i < Rows; ++i) sum[i][j] = bias;
     }
   } else {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < C; ++j) sum[i][j] = Vector{};
+#pragma GCC unroll 12
+      for (int j = 0; j < C; ++j) sum[i][j] = V{};
     }
   }
   for (int k = 0; k < depth; ++k) {
-    Vector right[C];
-#pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) right[j] = load(b + k * b_k + j * kLanes);
-#pragma GCC unroll 8
+    V right[C];
+#pragma GCC unroll 12
+    for (int j = 0; j < C; ++j) right[j] = *at(b + k * b_k + j * kLanes);
+#pragma GCC unroll 12
     for (int i = 0; i < Rows; ++i) {
       const float left = a[i * a_row + k * a_k];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int j = 0; j < C; ++j) sum[i][j] += right[j] * left;
     }
   }
   if (finish.relu) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < C; ++j) sum[i][j] = sum[i][j] < 0.0f ? Vector{} : sum[i][j];  // NaN stays
+#pragma GCC unroll 12
+      for (int j = 0; j < C; ++j) sum[i][j] = sum[i][j] < 0.0f ? V{} : sum[i][j];  // NaN stays
     }
   } else if (finish.open != nullptr) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int j = 0; j < C; ++j) {
-        const Vector open = load(finish.open + i * c_row + j * kLanes);
-        sum[i][j] = open > 0.0f ? sum[i][j] : Vector{};
+        const V open = *at(finish.open + i * c_row + j * kLanes);
+        sum[i][j] = open > 0.0f ? sum[i][j] : V{};
       }
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) store(c + i * c_row + j * kLanes, sum[i][j]);
+#pragma GCC unroll 12
+    for (int j = 0; j < C; ++j) *at(c + i * c_row + j * kLanes) = sum[i][j];
   }
 }
 
@@ -89,16 +92,41 @@ inline void panels(int width, Body&& body) {
   }
 }
 
-template <int Rows = kTileRows>
-inline void any_tile(int vectors, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k,
-                     int depth, const float* b, std::ptrdiff_t b_k, float* c, std::ptrdiff_t c_row,
-                     const Finish& finish) {
-  if (vectors == 1) return tile<1, Rows>(a, a_row, a_k, depth, b, b_k, c, c_row, finish);
-  if constexpr (kTileVectors == 4) {
-    if (vectors == 2) return tile<2, Rows>(a, a_row, a_k, depth, b, b_k, c, c_row, finish);
-    if (vectors == 3) return tile<3, Rows>(a, a_row, a_k, depth, b, b_k, c, c_row, finish);
+/// Rows of a tile that is one vector across: as many sums as do not wait for one another.
+inline constexpr int kTallRows = 2 * kTileRows;
+
+/// Offers `body` the first row and, as its template arguments, the shape of each tile of a panel:
+/// `rows` rows, a multiple of kTileRows or 1, and `vectors` vectors; halves of one where no more
+/// than half of it is `used`.
+template <class Body>
+inline void tiles(int vectors, int used, int rows, Body&& body) {
+  const auto every = [&]<class Of, int C, int Rows>(int i) {
+    for (; i + Rows <= rows; i += Rows) body.template operator()<Of, C, Rows>(i);
+    return i;
+  };
+  const auto wide = [&]<int C>() {
+    if (rows == 1) {
+      every.template operator()<Whole, C, 1>(0);
+    } else {
+      every.template operator()<Whole, C, kTileRows>(0);
+    }
+  };
+  const auto thin = [&]<class Of>() {
+    if (rows == 1) {
+      every.template operator()<Of, 1, 1>(0);
+    } else {
+      every.template operator()<Of, 1, kTileRows>(every.template operator()<Of, 1, kTallRows>(0));
+    }
+  };
+  if (vectors == 1) {
+    if (2 * used <= kLanes) return thin.template operator()<Half>();
+    return thin.template operator()<Whole>();
   }
-  tile<kTileVectors, Rows>(a, a_row, a_k, depth, b, b_k, c, c_row, finish);
+  if constexpr (kTileVectors == 4) {
+    if (vectors == 2) return wide.template operator()<2>();
+    if (vectors == 3) return wide.template operator()<3>();
+  }
+  wide.template operator()<kTileVectors>();
 }
 
 /// Packs `rows` x `columns` numbers, b[k][j] at from[k * k_step + j * j_step], for `multiply`.
@@ -120,23 +148,24 @@ inline void pack(const float* from, int rows, int columns, std::ptrdiff_t k_step
   });
 }
 
-/// c[i][j] = sum_k a[i][k] packed[k][j]; rows is a multiple of kTileRows, or 1; width of kLanes.
+/// c[i][j] = sum_k a[i][k] packed[k][j]; rows is a multiple of kTileRows, or 1. Columns of c behind
+/// the last one, up to the next multiple of kLanes, become those of `packed`, or 0.
 inline void multiply(const float* a, std::ptrdiff_t a_row, int rows, int depth, const float* packed,
-                     int width, float* c, std::ptrdiff_t c_row, const Finish& finish) {
-  panels(width, [&](int first, int vectors) {
-    Finish here = finish;
-    if (here.bias != nullptr) here.bias += first;
-    if (here.open != nullptr) here.open += first;
+                     int columns, float* c, std::ptrdiff_t c_row, const Finish& finish) {
+  panels(padded(columns, kLanes), [&](int first, int vectors) {
     const int step = vectors * kLanes;
-    if (rows == 1) {
-      any_tile<1>(vectors, a, a_row, 1, depth, packed, step, c + first, c_row, here);
-    } else {
-      for (int i = 0; i < rows; i += kTileRows) {
-        any_tile(vectors, a + i * a_row, a_row, 1, depth, packed, step, c + i * c_row + first,
-                 c_row, here);
-        if (here.open != nullptr) here.open += kTileRows * c_row;
+    tiles(vectors, columns - first, rows, [&]<class Of, int C, int Rows>(int i) {
+      Finish here = finish;
+      if (here.bias != nullptr) here.bias += first;
+      if (here.open != nullptr) here.open += i * c_row + first;
+      float* to = c + i * c_row + first;
+      tile<Of, C, Rows>(a + i * a_row, a_row, 1, depth, packed, step, to, c_row, here);
+      if constexpr (Of::lanes < kLanes) {
+        for (int r = 0; r < Rows; ++r) {
+          for (int j = Of::lanes; j < kLanes; ++j) to[r * c_row + j] = 0.0f;
+        }
       }
-    }
+    });
     packed += static_cast<std::ptrdiff_t>(depth) * step;
   });
 }
@@ -283,16 +312,16 @@ inline void add_rows(const float* a, std::ptrdiff_t a_row, int rows, int width, 
   }
 }
 
-/// c[k][j] += sum_i a[i][k] d[i][j]: the gradient of weights over a block of rows. The columns of a
-/// are read up to the next multiple of kTileRows, and as many rows of c are written.
+/// c[k][j] += sum_i a[i][k] d[i][j]: the gradient of weights over a block of rows. Columns of a are
+/// read up to the next multiple of kTileRows, and as many rows of c are written.
 inline void outer(const float* a, std::ptrdiff_t a_row, int columns, const float* d,
-                  std::ptrdiff_t d_row, int width, int rows, float* c, std::ptrdiff_t c_row) {
+                  std::ptrdiff_t d_row, int used, int rows, float* c, std::ptrdiff_t c_row) {
   const Finish finish{.add = true};
-  panels(width, [&](int first, int vectors) {
-    for (int k = 0; k < columns; k += kTileRows) {
-      any_tile(vectors, a + k, 1, a_row, rows, d + first, d_row, c + k * c_row + first, c_row,
-               finish);
-    }
+  panels(padded(used, kLanes), [&](int first, int vectors) {
+    tiles(vectors, used - first, padded(columns, kTileRows), [&]<class Of, int C, int Rows>(int k) {
+      tile<Of, C, Rows>(a + k, 1, a_row, rows, d + first, d_row, c + k * c_row + first, c_row,
+                        finish);
+    });
   });
 }
 

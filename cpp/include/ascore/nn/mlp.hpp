@@ -92,7 +92,7 @@ class Plan {
       if (l == 0 && few != nullptr) {
         multiply_sparse(*few, rows, in(l), weights, width(l), output, row(l + 1), finish);
       } else {
-        multiply(input, row(l), rows, in(l), weights, width(l), output, row(l + 1), finish);
+        multiply(input, row(l), rows, in(l), weights, out(l), output, row(l + 1), finish);
       }
       input = output;
       packed += packed_layer(l);
@@ -153,8 +153,8 @@ class Plan {
           outer_sparse(few->from(part.first), own, row(l + 1), width(l), part.rows, bias + width(l),
                        width(l));
         } else {
-          outer(input + std::ptrdiff_t{part.first} * row(l), row(l), in(l), own, row(l + 1),
-                width(l), part.rows, bias + width(l), width(l));
+          outer(input + std::ptrdiff_t{part.first} * row(l), row(l), in(l), own, row(l + 1), out(l),
+                part.rows, bias + width(l), width(l));
         }
       }
       if (l == 0) break;
@@ -162,7 +162,7 @@ class Plan {
       // Where both are one, what was read is no longer needed: the slope takes its place, number by
       // number.
       float* place = slopes + activation(l - 1);
-      multiply(slope, row(l + 1), rows, out(l), turned, padded(in(l), kLanes), place, row(l),
+      multiply(slope, row(l + 1), rows, out(l), turned, in(l), place, row(l),
                Finish{.open = activations + activation(l - 1)});
       slope = place;
     }

@@ -38,6 +38,18 @@ using Vector [[gnu::vector_size(kLanes * 4), gnu::aligned(4), gnu::may_alias]] =
 inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 inline void store(float* to, Vector v) { *reinterpret_cast<Vector*>(to) = v; }
 
+/// What a tile is made of, vectors or their halves. These serve where a layer ends before half a
+/// vector does: a processor that takes two steps for a whole one takes one for them. (As template
+/// arguments, the types themselves would lose their alignment.)
+struct Whole {
+  using V = Vector;
+  static constexpr int lanes = kLanes;
+};
+struct Half {
+  using V [[gnu::vector_size(kLanes * 2), gnu::aligned(4), gnu::may_alias]] = float;
+  static constexpr int lanes = kLanes / 2;
+};
+
 constexpr int padded(int size, int multiple) { return (size + multiple - 1) / multiple * multiple; }
 
 inline float as_float(std::int32_t bits) { return __builtin_bit_cast(float, bits); }
