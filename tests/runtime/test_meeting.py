@@ -112,6 +112,21 @@ def test_others_that_do_not_come_in_time_are_named(
     assert time.monotonic() - begin < 60
 
 
+def test_a_rank_that_keeps_the_store_needs_no_way_to_its_own_address(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """192.0.2.1 is nobody's: PyTorch would try it in silence, deaf to signals, for ten minutes."""
+    there = {"MASTER_ADDR": "192.0.2.1", meeting.TIMEOUT: "0.5"}
+    for key, value in variables(0, free_port(), **there).items():
+        monkeypatch.setenv(key, value)
+    message = "cannot meet: rank 1 did not come within 0.5 seconds"
+    with pytest.raises(RankError, match=message), joined():
+        pass
+    monkeypatch.setenv("MASTER_ADDR", "no-such-host.invalid")
+    with pytest.raises(RankError, match=r"MASTER_ADDR = 'no-such-host\.invalid' is not"), joined():
+        pass
+
+
 def test_absent_ranks_are_counted():
     assert meeting._names([3]) == "rank 3"
     assert meeting._names(range(1, 12)) == "ranks 1, 2, 3, 4, 5, 6, 7, 8 and 3 more"

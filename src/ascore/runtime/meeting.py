@@ -168,17 +168,18 @@ def connect(here: Place, stop: Stop) -> Store:
     keeps = here.rank == 0 and not here.kept
     while not keeps and not _reachable(here):
         wait.pause(lambda: "torchrun" if here.kept else "rank 0", 0.2)
+    _require_known(here)
+    span = timedelta(seconds=here.timeout)
     everything = TCPStore(
-        here.host,
+        "localhost" if keeps else here.host,  # PyTorch would try an address elsewhere in silence
         here.port,
         here.size,
         keeps,
-        timeout=timedelta(seconds=here.timeout),
+        timeout=span,
         multi_tenant=not here.kept,
         wait_for_workers=False,
     )
     store = PrefixStore(_attempt(everything, here, wait), everything)
-    span = timedelta(seconds=here.timeout)
     _in_a_thread(
         lambda: dist.init_process_group(
             "gloo", store=store, rank=here.rank, world_size=here.size, timeout=span
@@ -189,14 +190,22 @@ def connect(here: Place, stop: Stop) -> Store:
 
 
 def _reachable(here: Place) -> bool:
+    _require_known(here)
     try:
         socket.create_connection((here.host, here.port), timeout=2.0).close()
-    except socket.gaierror as error:
-        message = f"MASTER_ADDR = {here.host!r} is not known here ({error.strerror})"
-        raise RuntimeError(message) from error
     except OSError:
         return False
     return True
+
+
+def _require_known(here: Place) -> None:
+    """Raises RuntimeError if the machine of the store has an unknown name."""
+    try:
+        socket.getaddrinfo(here.host, here.port)
+    except (socket.gaierror, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        message = f"MASTER_ADDR = {here.host!r} is not known here ({reason})"
+        raise RuntimeError(message) from error
 
 
 def _attempt(store: Store, here: Place, wait: Wait) -> str:
