@@ -43,6 +43,9 @@ _AT_LEAST: dict[str, float] = {
     "gae_lambda": 0.0,
     "epsilon": 0.0,
     "noise_multiplier": 0.0,
+    "delta": 1e-300,
+    "clip_norm": 1e-6,
+    "critic_clip_norm": 1e-6,
     "num_threads": 0,
     "env_workers": -1,
     "env_timeout": 0.0,
@@ -52,9 +55,6 @@ _AT_LEAST: dict[str, float] = {
 }
 _ABOVE: dict[str, float] = {
     "clip_epsilon": 0.0,
-    "delta": 0.0,
-    "clip_norm": 0.0,
-    "critic_clip_norm": 0.0,
 }
 _AT_MOST: dict[str, float] = {
     "gamma": 1.0,
@@ -267,6 +267,8 @@ class Config:
             require(key, getattr(self, key), getattr(self, key) <= bound, f"at most {bound}")
         rule = "0 (off) or at least 2"
         require("action_bins", self.action_bins, self.action_bins != 1, rule)
+        noise, rule = self.noise_multiplier, "0 (what just keeps epsilon) or at least 1e-06"
+        require("noise_multiplier", noise, noise == 0 or noise >= 1e-6, rule)
         if self.horizon > 0 and ":" not in self.env:
             params = {**self.env_params, "horizon": self.horizon}
             object.__setattr__(self, "env_params", params)

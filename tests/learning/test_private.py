@@ -13,6 +13,7 @@ import torch
 from trainings import session
 
 import ascore
+from ascore.cli import main
 from ascore.config import Config
 from ascore.dp import noise
 from ascore.errors import ConfigError
@@ -353,7 +354,11 @@ def test_what_several_processes_would_do_is_refused() -> None:
         ({"noise_multiplier": 0.0}, "dp needs noise"),
         ({"dp": "none"}, r"noise_multiplier = 3\.0 is not allowed; it must be 0 unless dp says"),
         ({"dp": "none", "noise_multiplier": 0.0, "epsilon": 2.0}, r"epsilon = 2\.0 is not allowed"),
-        ({"delta": 0.0}, "delta = 0.0"),
+        ({"delta": 0.0}, "delta = 0.0 is not allowed; it must be at least 1e-300"),
+        ({"delta": 5e-324}, "delta = 5e-324 is not allowed"),
+        ({"noise_multiplier": 1e-300}, "noise_multiplier = 1e-300 .*0 .* or at least 1e-06"),
+        ({"clip_norm": 0.0}, "clip_norm = 0.0 is not allowed; it must be at least 1e-06"),
+        ({"critic_clip_norm": 1e-300}, "critic_clip_norm = 1e-300 is not allowed"),
     ],
     ids=str,
 )
@@ -393,6 +398,29 @@ def test_a_run_states_what_it_has_cost(tmp_path: Any) -> None:
     assert run.metrics[0].keys() - {*ascore.METRICS} <= {
         key for key in run.metrics[0] if key.startswith(("floats_", "bytes_"))
     }
+
+
+@pytest.mark.parametrize("delta", [1e-300, 1e-5, 0.5])
+@pytest.mark.parametrize("noise", [1e-6, 1e6])
+def test_what_numbers_may_be_at_most_costs_a_number(
+    noise: float, delta: float, tmp_path: Any
+) -> None:
+    keys = {"noise_multiplier": noise, "delta": delta, "epsilon": 0.0, "episodes": 5}
+    cost = ascore.train(config_of(**keys), tmp_path / "run").summary["privacy"]
+    costs = [cost["epsilon_episode"], cost["epsilon_environment"]]
+    assert all(math.isfinite(epsilon) for epsilon in costs), costs
+    assert (costs[0] > 1e11) == (noise < 1)
+
+
+def test_a_spent_budget_is_told_and_more_episodes_are_no_remedy(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_of(dp="environment", noise_multiplier=60.0, episodes=500)
+    run = ascore.train(config, tmp_path / "run")
+    assert main(["resume", str(run.path), "--episodes", "600", "--evaluate", "0"]) == 0
+    error = capsys.readouterr().err
+    assert f"another update of {run.path} would cost more than epsilon = 2, which" in error
+    assert "--episodes" not in error
 
 
 def test_a_budget_ends_the_run_and_a_resume_does_not_refill_it(tmp_path: Any) -> None:

@@ -76,6 +76,11 @@ def test_a_key_that_must_not_change_is_refused(run: Path):
             ascore.resume(run, set=keys)
     with pytest.raises(ConfigError, match=r"unknown key 'actor_rl'.*did you mean 'actor_lr'"):
         ascore.resume(run, set={"actor_rl": 1.0})
+    for keys in ({"dp": "episode", "epsilon": -1.0}, {"epsilon": 1.0}, {"graph": "matrix"}):
+        with pytest.raises(ConfigError, match=f"^{', '.join(keys)} cannot change in the course"):
+            ascore.resume(run, set=keys)
+    with pytest.raises(ConfigError, match=r"^actor_lr = -1.0 is not allowed"):
+        ascore.resume(run, set={"actor_lr": -1.0})
     edit(run, gamma=0.5)
     with pytest.raises(ConfigError, match=r"gamma = 0.5 \(the checkpoint has 0.99\).*edit back"):
         ascore.resume(run)

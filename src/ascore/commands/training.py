@@ -242,12 +242,7 @@ def resume(argv: list[str]) -> int:
     if not run.finished:
         return _interrupted([run])
     if not trained:
-        print(
-            f"ascore: all {run.summary['updates']:,} updates of {options.run} were done already, "
-            "and nothing was trained; to train on, give --episodes N above "
-            f"{run.config.episodes:,}",
-            file=sys.stderr,
-        )
+        print(f"ascore: {_why_not_trained(run, options.run)}", file=sys.stderr)
     (evaluation,) = _evaluations([replace(run, path=here / run.path)], options.evaluate)
     if options.json:
         print_json(outcome(run, evaluation))
@@ -257,6 +252,25 @@ def resume(argv: list[str]) -> int:
         _show_results(run.config.env, anchors, [(run, evaluation)])
     _warn_if_uniform([(run, evaluation)])
     return 0
+
+
+def _why_not_trained(run: Run, given: Path) -> str:
+    """Why a run that was continued has not gone on, and how it would."""
+    if _spent(run):
+        return (
+            f"nothing was trained: another update of {given} would cost more than epsilon = "
+            f"{run.config.epsilon:g}, which cannot change; train anew with more epsilon, or with "
+            "more noise for each update"
+        )
+    return (
+        f"all {run.summary['updates']:,} updates of {given} were done already, and nothing was "
+        f"trained; to train on, give --episodes N above {run.config.episodes:,}"
+    )
+
+
+def _spent(run: Run) -> bool:
+    """Whether a run ended because another update would cost more privacy than there was."""
+    return "privacy" in run.summary and run.summary["episodes"] < run.config.episodes
 
 
 def _name_of(folder: Path) -> str:
@@ -322,7 +336,7 @@ def _guarantee(run: Run) -> str:
     """What a run with a guarantee has cost, in a sentence."""
     cost = run.summary["privacy"]
     early = ""
-    if run.summary["episodes"] < run.config.episodes:
+    if _spent(run):
         early = f"; ended early, since another update would cost more than {run.config.epsilon:g}"
     return (
         f"rewards of one agent: epsilon {cost['epsilon_episode']:.3g} for one episode, "

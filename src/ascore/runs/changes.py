@@ -62,8 +62,13 @@ def going_on(
     if base is None:
         message = f"{folder / CONFIG} is missing; restore it"
         raise ConfigError(message)
-    changed = base.replace(**wanted)
-    fixed = [key for key in _differing(base, changed) if key not in CHANGEABLE]
+    try:
+        changed = base.replace(**wanted)
+        fixed = [key for key in _differing(base, changed) if key not in CHANGEABLE]
+    except ConfigError:  # of keys that depend on each other, what matters is that one is fixed
+        fixed = [key for key in wanted if key in Config.names() and key not in CHANGEABLE]
+        if not fixed:
+            raise
     if fixed:
         message = (
             f"{', '.join(fixed)} cannot change in the course of a run; train anew, or choose from: "
