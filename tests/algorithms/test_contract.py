@@ -307,6 +307,7 @@ IDLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         "penalty_weight = 0",
     ),
     ("as", {"minibatches": 1}, {"message_refresh": "minibatch"}, ONE_PART),
+    ("as", {}, {"rank_split": "agents"}, "only several ranks of one run read it"),
 ]
 
 
@@ -324,6 +325,20 @@ def test_a_key_that_changes_nothing_beside_another_is_told(
         sentence = f"{key} = {shown} changes nothing: {reason}"
         assert unread(config, [name], [key]) == [sentence]
         assert effective(config) == effective(base)
+
+
+def test_a_run_of_one_process_says_that_it_shares_out_nothing(tmp_path: Path) -> None:
+    config = Config(**{**SMALL, "episodes": 3, "rank_split": "agents"})
+    sentence = "rank_split = agents changes nothing: only several ranks of one run read it"
+    assert unread(config, ["as"]) == [sentence]
+    assert unread(config, ["as"], ranks=2) == []
+    with pytest.warns(AscoreWarning, match=sentence):
+        run = ascore.train(config, tmp_path / "run")
+    told = "rank_split = environments changes nothing: only several ranks"
+    with pytest.warns(AscoreWarning, match=told) as warned:
+        ascore.resume(run.path, episodes=6, set={"rank_split": "environments", "actor_lr": 0.5})
+    assert len(warned) == 1
+    assert ascore.resume(run.path, episodes=9).summary["updates"] == 3  # it was said once
 
 
 BESIDE = [

@@ -19,7 +19,7 @@ from ascore.cli import main
 from ascore.config import Config
 from ascore.envs.adapters.choices import MOST, combinations, refusal
 from ascore.envs.factory import batch
-from ascore.errors import ConfigError, EnvError
+from ascore.errors import AscoreWarning, ConfigError, EnvError
 from ascore.interop.check import examine
 
 HALL, LEVERS = "halls:Hall", "halls:Levers"
@@ -186,6 +186,52 @@ def test_the_commands(
     assert main(sweep) == 0
     settings = {row["setting"] for row in json.loads(capsys.readouterr().out)["cells"]}
     assert settings == {"as/action_bins=2", "as/action_bins=3"}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_bins_where_nothing_is_continuous_are_told(workers: int) -> None:
+    discrete = ["two", "multi", "binary"]
+    message = "action_bins = 3 changes nothing: no action of halls:Hall is continuous"
+    with pytest.warns(AscoreWarning, match=message):
+        env = ascore.make(HALL, 2, action_bins=3, env_workers=workers, act=discrete)
+    with env:
+        assert env.action_bins == 0
+        assert env.spec.action_counts == (2, 6, 8)
+    with ascore.make(HALL, 2, action_bins=3, env_workers=workers, act=["two", "plane"]) as env:
+        assert env.action_bins == 3
+
+
+@pytest.mark.filterwarnings("default::ascore.errors.AscoreWarning")
+def test_a_run_where_nothing_is_continuous_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = "ascore: action_bins = 7 changes nothing: no action of halls:Hall is continuous (Box)"
+    hall = ["--env-param", 'act=["two","multi"]', "--action-bins", "7", "--env-workers", "0"]
+    quick = ["--episodes", "4", "--num-envs", "2", "--actor-hidden", "4", "--evaluate", "2"]
+    assert main(["train", HALL, *hall, *quick, "--out", "a"]) == 0
+    assert capsys.readouterr().err.count(told) == 1
+    assert Config.load("a/config.toml").action_bins == 0
+    sweep = ["sweep", HALL, "--set", 'env.act=["two","multi"]', "--set", "action_bins=7",
+             "--set", "episodes=4", "--set", "num_envs=2", "--seeds", "0..1", "--evaluate", "2",
+             "--out", "s"]  # fmt: skip
+    assert main(sweep) == 0
+    assert capsys.readouterr().err.count(told) == 1
+    assert main(["check-env", HALL, *hall, "--steps", "20"]) == 0
+    out = capsys.readouterr().out
+    assert "--action-bins 7 changes nothing: no action is continuous (Box)" in out
+    assert "--action-bins" not in out.splitlines()[-1]
+
+
+def test_a_run_with_bins_that_change_nothing_is_the_run_without(tmp_path: Path) -> None:
+    config = Config(env=HALL, env_params={"act": ["two", "multi"]}, **QUICK)
+    whole = ascore.train(config, tmp_path / "whole")
+    with pytest.warns(AscoreWarning, match="action_bins = 7 changes nothing") as warned:
+        other = ascore.train(config.replace(action_bins=7), tmp_path / "other", stop=lambda: True)
+    assert len(warned) == 1
+    resumed = ascore.resume(other.path)
+    assert resumed.config == whole.config
+    assert resumed.summary["team_return"] == whole.summary["team_return"]
 
 
 def test_check_env_says_what_numbers_stand_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,7 @@ def keys_read(name: str) -> set[str]:
     return set(get_type_hints(get_algorithm(name).keys))
 
 
-def idle(config: Config, name: str) -> dict[str, str]:
+def idle(config: Config, name: str, ranks: int = 1) -> dict[str, str]:
     """Keys that change nothing beside the values of other keys: by key, the reason.
 
     Up to rounding, where a value leads to another backend.
@@ -112,6 +112,7 @@ def idle(config: Config, name: str) -> dict[str, str]:
     Args:
         config: of the run.
         name: of the algorithm, instead of that of `config`.
+        ranks: how many processes share the run.
     """
     algorithm = get_algorithm(name)
     nobody = "with graph = none nobody hears anybody"
@@ -130,6 +131,7 @@ def idle(config: Config, name: str) -> dict[str, str]:
             ["update_order"],
         ),
         (config.graph == "none", nobody, ["communicate_every", "shares"]),
+        (ranks == 1, "only several ranks of one run read it", ["rank_split"]),
         (config.dp == "none", "only dp reads it", ["delta", "clip_norm", "critic_clip_norm"]),
     ]
     if algorithm.compiled is not None:  # so the loss is one of ours
@@ -151,21 +153,22 @@ def idle(config: Config, name: str) -> dict[str, str]:
     return reasons
 
 
-def ignored(config: Config, name: str) -> dict[str, str]:
+def ignored(config: Config, name: str, ranks: int = 1) -> dict[str, str]:
     """As `idle`, with the keys that the algorithm never reads, whose reason is empty."""
-    return dict.fromkeys(OWNED - keys_read(name), "") | idle(config, name)
+    return dict.fromkeys(OWNED - keys_read(name), "") | idle(config, name, ranks)
 
 
 def ignored_by_all(
-    config: Config, algorithms: Iterable[str], typed: Collection[str] = ()
+    config: Config, algorithms: Iterable[str], typed: Collection[str] = (), ranks: int = 1
 ) -> dict[str, str]:
     """A sentence for every key that was set and that changes nothing in any of the algorithms.
 
     A key counts as set if its value is neither the default nor that of a preset of the
     environment, or if it is among `typed`: those that somebody has typed, whatever the value.
+    `ranks` is how many processes share the run.
     """
     names = list(algorithms)
-    each = [ignored(config, name) for name in names]
+    each = [ignored(config, name, ranks) for name in names]
     unread = f"{' and '.join(names)} {'does' if len(names) == 1 else 'do'} not read it"
     usual = [vars(Config()), *preset_values(config.env)]
     return {
@@ -177,9 +180,11 @@ def ignored_by_all(
     }
 
 
-def unread(config: Config, algorithms: Iterable[str], typed: Collection[str] = ()) -> list[str]:
+def unread(
+    config: Config, algorithms: Iterable[str], typed: Collection[str] = (), ranks: int = 1
+) -> list[str]:
     """The sentences of `ignored_by_all`."""
-    return list(ignored_by_all(config, algorithms, typed).values())
+    return list(ignored_by_all(config, algorithms, typed, ranks).values())
 
 
 def unheard(config: Config) -> list[str]:

@@ -86,14 +86,15 @@ def _combinations(options: SweepOptions) -> list[Cell]:
     cells = sweeps.grid(
         base, options.algorithm, settings, sweeps.seeds(options.seeds), options.evaluate
     )
-    horizons: dict[str, int] = {}  # learned once, where they have to be
+    learned: dict[str, Config] = {}  # once, where something has to be
     for number, cell in enumerate(cells):
         config = cell.config
         own_keys(config, get_algorithm(config.algorithm).keys)
         key = repr((config.env_params, config.horizon, config.action_bins))
-        if key not in horizons:
-            horizons[key] = settled(config).horizon
-        cells[number] = replace(cell, config=config.replace(horizon=horizons[key]))
+        if key not in learned:
+            learned[key] = settled(config)
+        same = {name: getattr(learned[key], name) for name in ("horizon", "action_bins")}
+        cells[number] = replace(cell, config=config.replace(**same))
     sentences = [ignored_by_all(cell.config, options.algorithm, settings) for cell in cells]
     useless = set.intersection(*map(set, sentences))
     for key in sorted(useless):

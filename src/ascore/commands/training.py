@@ -124,8 +124,8 @@ def _train_and_show(
             message = f"--compare {names[1]} trains side by side; ranks train one algorithm"
             raise ConfigError(message)
         if ranks.lead:
-            told_by_training = unread(config, names)
-            for text in unread(config, names, typed):
+            told_by_training = unread(config, names, ranks=ranks.size)
+            for text in unread(config, names, typed, ranks.size):
                 if text not in told_by_training:
                     warnings.warn(text, AscoreWarning, stacklevel=1)
         if len(names) > 1:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ascore.envs.table import ENVIRONMENTS, canonical_name
 from ascore.envs.vec_env import VecEnv, check_bins, check_place, check_workers
 from ascore.errors import AscoreWarning, EnvError
 from ascore.runtime.processors import usable_processors
+
+if TYPE_CHECKING:
+    from ascore.envs.adapters.buffers import Buffers
 
 
 def is_external(name: str) -> bool:
@@ -142,19 +145,26 @@ def batch(
             "copies one after the other in one thread",
             remedy="leave it at 0, and set env_workers instead",
         )
+    from ascore.envs.adapters.external import PythonCore
+    from ascore.envs.adapters.horizon import UNSTATED
+    from ascore.envs.adapters.workers import WorkersCore
+
     workers = _num_workers(name, num_envs, env_workers, env_timeout)
     place = (name, num_envs, seed, first_env, params)
 
     def made(steps: int) -> VecEnv:
+        core: Buffers
         if workers == 0:
-            from ascore.envs.adapters.external import PythonCore
-
-            return VecEnv(PythonCore(*place, steps, action_bins=action_bins), name)
-        from ascore.envs.adapters.workers import WorkersCore
-
-        return VecEnv(WorkersCore(*place, steps, workers, env_timeout, action_bins), name)
-
-    from ascore.envs.adapters.horizon import UNSTATED
+            core = PythonCore(*place, steps, action_bins=action_bins)
+        else:
+            core = WorkersCore(*place, steps, workers, env_timeout, action_bins)
+        env = VecEnv(core, name)
+        env.action_bins = action_bins if core.divided else 0
+        if env.action_bins != action_bins:
+            message = f"action_bins = {action_bins} changes nothing: no action of {name} is "
+            message += "continuous (Box)"
+            warnings.warn(message, AscoreWarning, stacklevel=4)
+        return env
 
     try:
         return made(horizon)

@@ -100,9 +100,11 @@ class VecEnv:
         episode: u64 [B], number of the running episode.
         time: i32 [B], steps taken in it.
         learned_horizon: the horizon, where random play told it because nothing says it; else 0.
+        action_bins: values among which each entry of a continuous action is chosen; 0 = none is.
     """
 
     learned_horizon: int = 0
+    action_bins: int = 0
 
     def __init__(self, core: _core.CoreVecEnv, name: str) -> None:
         self._core = core

@@ -64,6 +64,14 @@ def actions(result: Report, env: Any, agents: Sequence[Any], counts: Sequence[in
     for layer in _layers(env):
         if isinstance(layer, Numbered):
             _numbers(result, layer)
+    if result.action_bins and not any(isinstance(x, Numbered) and x.divided for x in _layers(env)):
+        result.add(
+            "actions",
+            "advice",
+            f"--action-bins {result.action_bins} changes nothing: no action is continuous (Box)",
+            "leave it out",
+        )
+        result.action_bins = 0
 
 
 def _numbers(result: Report, env: Numbered) -> None:

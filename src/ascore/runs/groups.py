@@ -158,7 +158,7 @@ def setting_of(config: Config) -> dict[str, Any]:
     values = config.to_dict()
     own = values.pop("algorithm_params")
     for key in ("seed", "env", "env_params", "horizon", *MACHINE, *_ignored(config)):
-        del values[key]
+        values.pop(key, None)
     return {**own, **values}
 
 

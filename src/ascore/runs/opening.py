@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from ascore.algorithms.table import ignored_by_all
 from ascore.config import Config
 from ascore.errors import AscoreWarning, CheckpointError, ConfigError, RunError
 from ascore.runs import changes, checkpoint
@@ -15,6 +17,19 @@ from ascore.runs.files import unwritable, write_atomic
 from ascore.runs.folder import CONFIG, left_behind, new_folder, require_free
 from ascore.runs.lock import alone
 from ascore.runs.logs import damage, set_log_aside, unfinished
+from ascore.runtime.ranks import Ranks
+
+
+def tell(messages: Sequence[str], ranks: Ranks) -> None:
+    """Warns of something, once for all ranks."""
+    for message in messages if ranks.lead else ():
+        warnings.warn(message, AscoreWarning, stacklevel=3)
+
+
+def tell_idle(keys: Iterable[str], config: Config, ranks: Ranks) -> None:
+    """Warns of those of some keys that change nothing in a run."""
+    idle = ignored_by_all(config, [config.algorithm], list(keys), ranks.size)
+    tell([idle[key] for key in keys if key in idle], ranks)
 
 
 def begin(

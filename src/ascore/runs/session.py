@@ -108,13 +108,11 @@ def train(
     ranks = ranks or Ranks()
     here = Path.cwd()  # an environment may change it
     restarted = ranks.any(restarted)
-    for message in unheard(config) if ranks.lead else []:
-        warnings.warn(message, AscoreWarning, stacklevel=2)
+    opening.tell(unheard(config), ranks)
     with ExitStack() as held:
         session = held.enter_context(_Session(config, ranks))
-        config = session.config  # with a horizon that was learned
-        for message in unread(config, [config.algorithm]) if ranks.lead else []:
-            warnings.warn(message, AscoreWarning, stacklevel=2)
+        config = session.config = session.config.replace(action_bins=session.bins)  # 0 if idle
+        opening.tell(unread(config, [config.algorithm], ranks=ranks.size), ranks)
         start = ranks.from_lead(lambda: opening.begin(config, out, restarted, here, held))
         path, name = json.loads(start)
         folder = Path(path)
@@ -191,6 +189,7 @@ def resume(
         config = Config.from_dict(values)
         origin = saved.path / checkpoint.MANIFEST if saved is not None else folder / CONFIG
         require_trust({"env": config.env, "algorithm": config.algorithm}, origin, trust)
+        opening.tell_idle(wanted, config, ranks)
         session = held.enter_context(_Session(config, ranks))
         session.collector.watch = watch if ranks.lead else None
         positions = session.start(saved)
@@ -238,6 +237,7 @@ class _Session:
         if config.num_threads == 0 and outside.num_threads > limit:
             outside = self._batch(first, share, limit)
             opened.callback(outside.close)
+        self.bins = outside.action_bins
         self.learner = Learner(config, outside.spec, ranks)
         if asks_environment(self.learner.algorithm, config):
             outside.keep_neighbours()

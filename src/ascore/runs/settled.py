@@ -7,7 +7,9 @@ from ascore.envs.factory import batch
 
 
 def settled(config: Config) -> Config:
-    """The configuration, with the horizon in it if that had to be learned.
+    """The configuration as the environment needs it.
+
+    It has the horizon if that had to be learned, and no `action_bins` if no action is continuous.
 
     Raises:
         EnvError: the environment cannot be trained on.
@@ -15,5 +17,6 @@ def settled(config: Config) -> Config:
     """
     bins, horizon = config.action_bins, config.horizon
     with batch(config.env, config.env_params, horizon=horizon, action_bins=bins) as env:
-        learned = env.learned_horizon
-    return config.replace(horizon=learned) if learned else config
+        return config.replace(
+            horizon=env.learned_horizon or config.horizon, action_bins=env.action_bins
+        )

@@ -47,6 +47,7 @@ class Buffers(ArrayCore):
     """
 
     action_counts: tuple[int, ...]
+    divided: bool
     left: U8
     _legal: U8
     _forbids: npt.NDArray[np.bool_]
@@ -71,7 +72,7 @@ class Buffers(ArrayCore):
         """Takes the sizes, once the copies have reported them."""
         self.num_agents = self.views = sizes.num_agents
         self.num_actions, self.horizon = sizes.num_actions, sizes.horizon
-        self.action_counts = sizes.action_counts
+        self.action_counts, self.divided = sizes.action_counts, sizes.divided
         lacking = padding(sizes.action_counts, sizes.num_actions)
         self._own = (~lacking).astype(np.uint8)  # [N, A], what each agent has
         self.obs_size, self.obs_scale = sizes.obs_size, sizes.obs_scale

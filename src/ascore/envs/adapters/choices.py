@@ -34,11 +34,13 @@ class Combinations:
         values: those that each entry can have, [D], in the order of its memory.
         shape: of an element.
         dtype: of an element.
+        divided: whether they are some values of what is continuous.
     """
 
     values: tuple[Sequence[float], ...]
     shape: tuple[int, ...]
     dtype: str
+    divided: bool = False
 
     @property
     def count(self) -> int:
@@ -98,7 +100,8 @@ def combinations(space: Space, bins: int) -> Combinations | None:
         values = tuple(_spaced(low, high, bins) for low, high in bounds)
     else:
         return None
-    return Combinations(values, tuple(space.shape), str(space.dtype))
+    divided = isinstance(space, spaces.Box)
+    return Combinations(values, tuple(space.shape), str(space.dtype), divided)
 
 
 def _spaced(low: Any, high: Any, bins: int) -> tuple[float, ...]:
@@ -192,11 +195,13 @@ class Numbered(Wrapper):
 
     Attributes:
         combinations: of each agent whose actions are not numbered as they are.
+        divided: whether an agent's actions are some values of what is continuous.
     """
 
     def __init__(self, env: Any, of_agents: Mapping[Any, Combinations]) -> None:
         super().__init__(env, env.possible_agents)
         self.combinations = dict(of_agents)
+        self.divided = any(each.divided for each in of_agents.values())
         self._spaces = {agent: spaces.Discrete(each.count) for agent, each in of_agents.items()}
 
     def observation_space(self, agent: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gymnasium import spaces
 
-from ascore.envs.adapters.choices import numbered, refusal
+from ascore.envs.adapters.choices import Numbered, numbered, refusal
 from ascore.envs.adapters.foreign import FAILURES, asking, class_name, crash, shown, waiting_for
 from ascore.envs.adapters.horizon import find_horizon
 from ascore.envs.adapters.masks import has_mask, without_mask
@@ -41,6 +41,7 @@ class Layout:
         masks: whether each agent's observations carry an action_mask, [N].
         obs_sizes: number of entries of each agent's flattened observation, [N].
         horizon: maximum number of steps of an episode.
+        divided: whether an action is a choice among values of what is continuous.
     """
 
     agents: tuple[Any, ...]
@@ -50,6 +51,7 @@ class Layout:
     masks: tuple[bool, ...]
     obs_sizes: tuple[int, ...]
     horizon: int
+    divided: bool = False
 
     @property
     def num_actions(self) -> int:
@@ -73,7 +75,7 @@ class Layout:
         """What a batch must know."""
         size = max(self.obs_sizes)
         n, counts = len(self.agents), self.action_counts
-        return Sizes(n, counts, size, self.obs_dtype, self.obs_scale, self.horizon)
+        return Sizes(n, counts, size, self.obs_dtype, self.obs_scale, self.horizon, self.divided)
 
     def difference(self, other: Layout) -> str | None:
         """The first property that is not the same, with both values."""
@@ -175,6 +177,7 @@ def layout(env: Any, horizon: int = 0, action_bins: int = 0) -> Layout:
         masks=tuple(has_mask(space) for space in seen),
         obs_sizes=tuple(size_of(space) for space in obs_spaces),
         horizon=horizon or find_horizon(env)[0],
+        divided=isinstance(env, Numbered) and env.divided,
     )
 
 

@@ -22,6 +22,7 @@ class Sizes:
         obs_dtype: uint8 or float32.
         obs_scale: what networks multiply observations by.
         horizon: maximum number of steps of an episode.
+        divided: whether an action is a choice among values of what is continuous.
     """
 
     num_agents: int
@@ -30,6 +31,7 @@ class Sizes:
     obs_dtype: str
     obs_scale: float
     horizon: int
+    divided: bool = False
 
     @property
     def num_actions(self) -> int:
