@@ -5,17 +5,16 @@ They are written out in full, so that a shell need not start Python for every ke
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from ascore.commands.parser import Line, Option, options_of
 from ascore.envs.table import ENVIRONMENTS
 
 Kinds = Mapping[str, type[Line]]
 """By command: its options."""
-
-ALGORITHM_NAMES = ("as", "ippo", "cppo", "vps", "vs", "ps", "team", "ia", "svo")
-"""Those of `ascore.algorithms.table`, which needs PyTorch."""
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -34,10 +33,18 @@ def script(shell: str, kinds: Kinds) -> str:
     return "autoload -U +X bashcompinit && bashcompinit\n" + bash if shell == "zsh" else bash
 
 
+def algorithm_names() -> tuple[str, ...]:
+    """Those of `ascore.algorithms.table`, read from the sources: importing it needs PyTorch."""
+    folder = Path(__file__).parents[1] / "algorithms"
+    sources = (path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
+    record = re.compile(r'^[A-Z]\w* = Algorithm\(\s*name="([^"]+)"', re.MULTILINE)
+    return tuple(name for source in sources for name in record.findall(source))
+
+
 def _values(option: Option) -> tuple[str, ...]:
     """What may stand for a value, if that is known."""
     if option.key in ("algorithm", "compare"):
-        return ALGORITHM_NAMES
+        return algorithm_names()
     if option.mark.positional and option.key in ("env", "target"):
         return tuple(name.rsplit("-v", 1)[0] for name in ENVIRONMENTS)
     return option.choices
