@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from trainings import session
+from trainings import TRAINED, session
 
 from ascore.algorithms.table import ALGORITHMS
 from ascore.envs.legal import ILLEGAL, padding
@@ -78,8 +78,7 @@ def copy_into(big: Learner, small: Learner, counts: list[int]) -> None:
     bias[to] = other_bias[source]
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("backend", ["torch", "kernel", "engine"])
+@pytest.mark.parametrize(("algorithm", "backend"), TRAINED)
 @pytest.mark.parametrize(
     ("counts", "extra"),
     [([3, 2], [1, 2]), ([2, 2], [1, 0]), ([2, 3, 3], [2, 0, 1])],

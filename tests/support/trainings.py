@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ascore.algorithms.table import ALGORITHMS
 from ascore.config import Config
 from ascore.envs.factory import batch
 from ascore.learning.learner import Learner
@@ -21,6 +22,14 @@ SMALL: dict[str, Any] = {
     "iterations": 1,
     "seed": 5,
 }
+
+BACKENDS = ("torch", "kernel", "engine")
+TRAINED = [
+    (name, backend)
+    for name, algorithm in ALGORITHMS.items()
+    for backend in (BACKENDS if algorithm.compiled is not None else BACKENDS[:1])
+]
+"""Every algorithm with every backend that can train it; without a compiled loss, PyTorch alone."""
 
 
 def session(**changes: Any) -> tuple[Learner, Collector]:
