@@ -58,8 +58,8 @@ def rewards_instead() -> Iterator[np.ndarray]:
 
 def sums(
     backend: str, rewards: np.ndarray | None, prepare: Callable[[Learner], None], **keys: Any
-) -> tuple[list[tuple[np.ndarray, np.ndarray]], dict[str, bytes]]:
-    """The sums of every step, and all that the learner is after an update.
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[dict[str, bytes]]]:
+    """The sums of every step, and all that the learner is before each step and after the last.
 
     What is released is the same whatever the sums were, so that the steps after the first start
     from the same parameters.
@@ -70,16 +70,21 @@ def sums(
     if rewards is not None:
         rollout.reward[:, EPISODE, AGENT] = rewards
     recorded: list[tuple[np.ndarray, np.ndarray]] = []
+    states: list[dict[str, bytes]] = []
     rng = np.random.default_rng(7)
+
+    def keep_state() -> None:
+        states.append({key: value.numpy().tobytes() for key, value in learner.state().items()})
 
     def released(totals: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         recorded.append(copy.deepcopy(totals))
+        keep_state()
         return tuple(0.1 * rng.normal(size=x.shape) for x in totals)
 
     learner.agents.private.released = released
     learner.update(rollout, 0)
-    state = {key: value.numpy().tobytes() for key, value in learner.state().items()}
-    return recorded, state
+    keep_state()
+    return recorded, states
 
 
 def require_bounded(
@@ -90,15 +95,17 @@ def require_bounded(
     Returns:
         The furthest that the actor's sum moved, in clipping norms.
     """
-    usual, state = sums(backend, None, prepare, **keys)
+    usual, states = sums(backend, None, prepare, **keys)
     assert len(usual) == PRIVATE["iterations"]
+    assert len({state["actor"] for state in states}) == len(states)  # it learns at every step
     ways = [sums(backend, rewards, prepare, **keys) for rewards in rewards_instead()]
     furthest = 0.0
     for _, after in ways:
-        assert after == state  # what is not released does not know of the rewards
-    for one, two in [(a, b) for a, _ in [(usual, state), *ways] for b, _ in ways]:
+        assert after == states  # what is not released does not know of the rewards
+    for one, two in [(a, b) for a, _ in [(usual, states), *ways] for b, _ in ways]:
         for step, other in zip(one, two, strict=True):
             for total, changed, clip in zip(step, other, (CLIP, CRITIC_CLIP), strict=True):
+                assert total.dtype == np.float64
                 moved = np.linalg.norm(total - changed, axis=1)
                 others = np.delete(np.arange(len(moved)), AGENT)
                 assert (moved[others] == 0).all()
@@ -113,6 +120,21 @@ def test_one_episode_moves_what_is_released_by_two_norms_at_most(
     backend: str, keys: dict[str, Any]
 ) -> None:
     assert require_bounded(backend, **keys) > 1.9  # so nearly all of it is used
+
+
+def test_states_and_actions_of_an_update_do_not_depend_on_its_rewards() -> None:
+    """With other weights, agents earn something else; collecting changes nothing of the learner."""
+    rollouts = []
+    for weights in ("equal", "0.5 2 7"):
+        params = {**PRIVATE["env_params"], "weights": weights}
+        learner, collector = session(**{**PRIVATE, "env_params": params})
+        before = {key: value.clone() for key, value in learner.state().items()}
+        rollouts.append(collector.collect(learner.actor))
+        assert all(torch.equal(before[key], value) for key, value in learner.state().items())
+    one, two = rollouts
+    assert not np.array_equal(one.reward, two.reward)
+    for name in ("obs", "last_obs", "action"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
 
 
 def no_clip(learner: Learner) -> None:
@@ -316,8 +338,13 @@ def test_an_episode_that_is_not_finite_counts_nothing_and_ends_nothing(
 ) -> None:
     """Whoever saw the run end would know."""
     with np.errstate(all="ignore"):
-        steps, _ = sums(backend, np.full(7, reward), lambda learner: None)
-    assert all(np.isfinite(total).all() for step in steps for total in step)
+        steps, without = (
+            sums(backend, np.full(7, r), lambda learner: None)[0] for r in (reward, -math.inf)
+        )
+    for step, other in zip(steps, without, strict=True):
+        for total, same in zip(step, other, strict=True):
+            assert np.isfinite(total).all()
+            np.testing.assert_array_equal(total, same)
 
 
 # ---- what is refused, and what is told -------------------------------------------------------

@@ -223,6 +223,34 @@ def test_other_rewards_leave_the_record_as_it_is_byte_for_byte(two_runs: Any) ->
     assert before == after
 
 
+def test_a_party_holds_no_reward_of_another(two_runs: Any) -> None:
+    for _, company in two_runs:
+        for agent, name in enumerate(PARTIES[1:]):
+            reward = company.parties[name]._rollout.reward
+            assert (reward[:, :, agent] != 0).any()
+            assert (np.delete(reward, agent, axis=2) == 0).all()
+
+
+def test_a_party_is_sent_its_own_view_alone() -> None:
+    keys = {"obs_mode": "nearest", "nearest": 1}
+    config = small("predation", 1, env_params=keys)
+    company = Company(config)
+    host = company.letters[HOST].transport
+    sent: dict[str, bytes] = {}
+    send = host.send
+
+    def watched(peer: str, content: bytes) -> None:
+        sent.setdefault(peer, wire.parse(content).state.obs)  # of the first state
+        send(peer, content)
+
+    host.send = watched  # type: ignore[method-assign]
+    company.run()
+    env = ascore.make(config.env, config.num_envs, config.seed, **config.env_params)
+    obs, _ = env.reset()
+    assert sent == {name: obs[:, agent].tobytes() for agent, name in enumerate(PARTIES[1:])}
+    assert len(set(sent.values())) == 3
+
+
 def test_a_reward_refuses_to_be_written() -> None:
     import copy
     import pickle
