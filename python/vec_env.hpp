@@ -227,6 +227,16 @@ class PythonVecEnv {
   std::atomic<bool> busy_{false};
 };
 
+/// Number of an environment. IndexError below 0, which is no size: let it be as far outside as its
+/// message says.
+inline std::size_t checked_index(py::ssize_t index, std::size_t num_envs) {
+  if (index < 0) {
+    throw py::index_error("index = " + std::to_string(index) + " is outside 0.." +
+                          std::to_string(num_envs - 1));
+  }
+  return static_cast<std::size_t>(index);
+}
+
 /// Grows when the Python package asks something else of a batch than it did: a module compiled from
 /// older headers is then refused by name.
 inline constexpr int kInterface = 1;
@@ -288,12 +298,7 @@ py::class_<PythonVecEnv<Env>> register_vec_env(py::module_& module, const char* 
   cls.def(
       "inspect",
       [](Self& self, py::ssize_t index, py::handle action) {
-        // Below 0 is no size: let it be as far outside as its message says.
-        if (index < 0) {
-          throw py::index_error("index = " + std::to_string(index) + " is outside 0.." +
-                                std::to_string(self.core.num_envs() - 1));
-        }
-        const auto b = static_cast<std::size_t>(index);
+        const std::size_t b = checked_index(index, self.core.num_envs());
         Inspection found;
         if (action.is_none()) {
           self.exclusively([&] { self.core.inspect(b, found); });
@@ -308,6 +313,21 @@ py::class_<PythonVecEnv<Env>> register_vec_env(py::module_& module, const char* 
       "What environment `index` holds, as arrays by name; copies. With action int32 [B, N], what "
       "it "
       "will hold after a step with it, before any reset.");
+  if constexpr (Telling<Env>) {
+    cls.def(
+        "deeds",
+        [](Self& self, py::ssize_t index, py::handle action) {
+          const py::array array = require_array<std::int32_t>("action", action);
+          require_shape("action", array, {self.core.num_envs(), self.core.num_agents()});
+          const std::size_t b = checked_index(index, self.core.num_envs());
+          Inspection found;
+          self.exclusively([&] { self.core.deeds(b, read<std::int32_t>(array), found); });
+          return found.to_dict();
+        },
+        py::arg("index"), py::arg("action"),
+        "How often each agent of environment `index` will do what, by name, as int32 [N], in a "
+        "step with action int32 [B, N].");
+  }
   cls.def(
       "save_state",
       [](Self& self, std::size_t first, std::optional<std::size_t> count) {

@@ -160,6 +160,10 @@ def environments() -> Iterator[str]:
         yield from table(["play", "team return", "with", "where it comes from"], rows)
         yield "`VecEnv.inspect` shows:"
         yield from table(["name", "what"], [[code(k), prose(v)] for k, v in entry["shows"].items()])
+        if entry["deeds"]:
+            yield "`VecEnv.deeds` counts, per agent and step:"
+            rows = [[code(k), prose(v)] for k, v in entry["deeds"].items()]
+            yield from table(["name", "what"], rows)
         yield "Parameters (`--env-param NAME=VALUE`, `env_params` in the configuration):"
         rows = [
             [code(p["name"]), code(p["default"]), prose(p["meaning"]), prose(p["source"])]

@@ -92,6 +92,14 @@ class CoreVecEnv:
     @property
     def action_names(self) -> tuple[str, ...]: ...
 
+@type_check_only
+class TellingVecEnv(CoreVecEnv):
+    """The batches of environments whose record has `deeds`."""
+
+    def deeds(
+        self, index: int, action: npt.NDArray[np.int32]
+    ) -> dict[str, npt.NDArray[np.int32]]: ...
+
 class HarvestYardstick:
     """A measuring stick, not an environment."""
 

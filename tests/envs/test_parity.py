@@ -50,6 +50,12 @@ def compare_uniforms(compiled: Any, twin: VecEnv, moment: str) -> None:
         pytest.fail(f"{moment}: uniforms are\n{uniforms}\nand the twin has\n{twin.uniforms()}")
 
 
+def compare_deeds(ours: dict[str, Any], theirs: dict[str, Any], moment: str) -> None:
+    same = list(ours) == list(theirs) and all(same_bits(ours[name], theirs[name]) for name in ours)
+    if not same:
+        pytest.fail(f"{moment}: deeds are\n{ours}\nand the twin has\n{theirs}")
+
+
 def actions(rng: np.random.Generator, env: Any) -> NDArray[np.int32]:
     """Random actions, the last one ("open") more often, so that short episodes reach all rules."""
     shape = (env.num_envs, env.num_agents)
@@ -74,9 +80,12 @@ def play(name: str, params: Params, num_envs: int, episodes: int, seed: int) -> 
     steps = 0
     while twin.episode.min() < episodes:
         action = actions(rng, twin)
+        told = steps % num_envs
+        deeds = compiled.deeds(told, action) if hasattr(compiled, "deeds") else {}
         compiled.step(action)
         twin.step(action)
         steps += 1
+        compare_deeds(deeds, twin.deeds[told], f"in step {steps}")
         compare(compiled, twin, f"after step {steps}")
         if steps % 5 == 0:
             compare_uniforms(compiled, twin, f"after step {steps}")

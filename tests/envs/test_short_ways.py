@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from python_envs import Meadow
 
 import ascore
+from ascore.envs.actions import check_actions
 from ascore.envs.legal import require_legal
-from ascore.envs.vec_env import check_actions
 from ascore.errors import EnvError
 
 MEADOW, SHOP = "python_envs:Meadow", "shops:Shop"

@@ -186,6 +186,20 @@ template <class E>
 concept Inspectable =
     MultiAgentEnv<E> && requires(const E env, IgnoredRow row) { env.inspect(row); };
 
+/// The optional part of an environment in which returns do not show what agents did: a step that
+/// also tells it.
+///
+///     template <class Row> bool step_and_tell(Rng& rng, StepView<Obs> io, Row&& row);
+///
+/// does what `step` does, then calls `row` as `inspect` does, once per kind of deed, with a
+/// std::int32_t per agent: how often it did that, or was it done to, in this step. It may allocate;
+/// no step calls it.
+template <class E>
+concept Telling =
+    MultiAgentEnv<E> && requires(E env, StepView<typename E::Obs> io, Rng rng, IgnoredRow row) {
+      { env.step_and_tell(rng, io, row) } -> std::same_as<bool>;
+    };
+
 // ---- parameters ------------------------------------------------------------------------------
 //
 // A `Params` struct has one static function `visit(params, row)` that calls

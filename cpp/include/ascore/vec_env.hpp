@@ -272,18 +272,18 @@ class alignas(kCacheLine) VecEnv {
   void inspect_after(std::size_t b, std::span<const std::int32_t> action, Row&& row) const {
     require_started("inspect");
     Env next = env(b);
-    const std::size_t n = num_agents();
-    std::vector<std::int32_t> all(num_envs_ * n);
-    copy_actions(action, all);
-    std::vector<Obs> obs(view_size());
-    std::vector<float> reward(n);
-    std::vector<std::uint8_t> neighbours(neighbours_.empty() ? 0 : n * n);
-    Rng rng = step_stream(b);
-    next.step(rng, {.action = std::span<const std::int32_t>(all).subspan(b * n, n),
-                    .reward = reward,
-                    .obs = obs,
-                    .neighbours = neighbours});
+    ahead(b, action, [&next](Rng& rng, const StepView<Obs>& io) { next.step(rng, io); });
     next.inspect(row);
+  }
+
+  /// What the agents of environment b will do in a step with these actions [B, N]: see `Telling`.
+  /// Nothing moves. Throws as `env` and `step` do.
+  template <class Row>
+    requires Telling<Env>
+  void deeds(std::size_t b, std::span<const std::int32_t> action, Row&& row) const {
+    require_started("deeds");
+    Env next = env(b);
+    ahead(b, action, [&](Rng& rng, const StepView<Obs>& io) { next.step_and_tell(rng, io, row); });
   }
 
   /// Everything that changes, in native byte order, behind a line of text that says whose it is.
@@ -435,6 +435,23 @@ class alignas(kCacheLine) VecEnv {
             .reward = {reward_.data() + b * n, n},
             .obs = {obs_.data() + b * view_size(), view_size()},
             .neighbours = heard};
+  }
+
+  /// Calls `play` with what the next step of a copy of environment b needs.
+  template <class Play>
+  void ahead(std::size_t b, std::span<const std::int32_t> action, Play&& play) const {
+    const std::size_t n = num_agents();
+    std::vector<std::int32_t> all(num_envs_ * n);
+    copy_actions(action, all);
+    std::vector<Obs> obs(obs_.begin() + static_cast<std::ptrdiff_t>(b * view_size()),
+                         obs_.begin() + static_cast<std::ptrdiff_t>((b + 1) * view_size()));
+    std::vector<float> reward(n);
+    std::vector<std::uint8_t> neighbours(neighbours_.empty() ? 0 : n * n);
+    Rng rng = step_stream(b);
+    play(rng, StepView<Obs>{.action = std::span<const std::int32_t>(all).subspan(b * n, n),
+                            .reward = reward,
+                            .obs = obs,
+                            .neighbours = neighbours});
   }
 
   void start() {

@@ -65,6 +65,7 @@ def _show(name: str, entry: dict[str, Any]) -> None:
     )
     rows: dict[str, dict[str, str]] = {
         "Shows": dict(entry["shows"]),
+        "Counts per agent and step": dict(entry["deeds"]),
         "Anchors: team returns of scripted play": {
             f"{a['label']} {a['team_return']:g}{_given(a['given'])}": a["source"]
             for a in entry["anchors"]

@@ -37,6 +37,10 @@ def evaluate(argv: list[str]) -> int:
     print(
         f"entropy     {result.entropy:.3f} nats per action (uniform {result.entropy_uniform:.3f})"
     )
+    for name, deed in result.deeds.items():
+        print(f"{name:<11} " + "  ".join(f"{value:.2f}" for value in deed.per_agent))
+    for name, value in result.measures.items():
+        print(f"{name:<11} {'–' if value is None else format(value, '.3f')}")
     for name, timing in result.milestones.items():
         steps = timing.steps.mean
         print(f"{name:<11} in {timing.reached:.0%} of the episodes, after {steps:.1f} steps")

@@ -252,7 +252,7 @@ def anchor_values(name: str, params: Mapping[str, Any]) -> list[tuple[str, float
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Describes an environment with default parameters: spec, shows, anchors, parameters.
+    """Describes an environment with default parameters: spec, shows, deeds, anchors, parameters.
 
     Anchors for other parameters list these under `given`.
     """
@@ -275,6 +275,7 @@ def describe(name: str) -> dict[str, Any]:
         "summary": record.summary,
         "spec": asdict(env.spec),
         "shows": dict(record.shows),
+        "deeds": dict(record.deeds),
         "anchors": anchors,
         "parameters": [
             {"name": key, "default": default, "meaning": meaning, "source": source}

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.envs import legal as masks
+from ascore.envs.actions import check_actions
 from ascore.envs.array_core import ArrayCore
-from ascore.envs.vec_env import Spec, VecEnv, check_actions
+from ascore.envs.vec_env import Spec, VecEnv
 from ascore.errors import ConfigError
 
 MOST = 2**20

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,21 @@ Meaning: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[np.int64]]
 
 Bounds: TypeAlias = Callable[[VecEnv], tuple[Any, Any]]
 """A batch -> lower and upper bound of each observation entry, broadcastable to [O]."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of one kind of deed, as published under a name of its own.
+
+    Attributes:
+        deed: of which kind.
+        what: mean_step, of the steps in which it was done, from 1; or steps_without, the share of
+            the agents' steps without it.
+    """
+
+    deed: str
+    what: Literal["mean_step", "steps_without"]
+
 
 UNIFORM = "uniform play, measured"
 """Source of an anchor that `ascore envs --anchors` measures by playing it."""
@@ -80,6 +95,9 @@ class Environment:
         scene: MODULE:CLASS of the scene that draws it.
         bounds: bounds of float observations; None for uint8.
         milestones: events whose time is measured, since returns do not show speed.
+        deeds: what agents do, or is done to them, that returns do not show: the entries of
+            `VecEnv.deeds`, name -> meaning.
+        measures: named measures of deeds; see `ascore.runs.deeds`.
         meanings: meanings of actions that depend on the state.
         welfare_shift: added to every agent's return before Nash welfare is taken, as in published
             figures; see `ascore.runs.fairness`.
@@ -96,6 +114,8 @@ class Environment:
     scene: str
     bounds: Bounds | None = None
     milestones: Mapping[str, Event] = field(default_factory=dict)
+    deeds: Mapping[str, str] = field(default_factory=dict)
+    measures: Mapping[str, Measure] = field(default_factory=dict)
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
     welfare_shift: float = 0.0
     over: Event | None = None

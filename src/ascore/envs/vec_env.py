@@ -5,14 +5,15 @@ B environments, N agents, V views (1 when all agents see one state), O observati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ascore import _core
+from ascore.envs.actions import as_int32
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -197,7 +198,7 @@ class VecEnv:
         try:
             self._advance(action)
         except TypeError:  # costs nothing if the array is i32
-            other = _as_int32(action)
+            other = as_int32(action)
             if other is None:
                 raise
             self._advance(other)
@@ -360,12 +361,46 @@ class VecEnv:
             IndexError: there is no such environment.
             TypeError, ValueError: as in `step`, or there was no reset.
         """
+        self._require_index(index)
+        other = as_int32(action)
+        return self._core.inspect(index, action if other is None else other)
+
+    @property
+    def tells(self) -> bool:
+        """Whether `deeds` is available."""
+        return hasattr(self._core, "deeds")
+
+    def deeds(self, index: int, action: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.int32]]:
+        """How often each agent of one environment will do what in a step with these actions.
+
+        Nothing moves. The entries and their meaning are listed in the environment's record under
+        `deeds`.
+
+        Args:
+            index: index of the environment in the batch, 0..B-1.
+            action: [B, N].
+
+        Returns:
+            i32 [N] by name.
+
+        Raises:
+            IndexError: there is no such environment.
+            TypeError, ValueError: as in `step`, or there was no reset.
+            ValueError: the environment does not tell what its agents do.
+        """
+        self._require_index(index)
+        if not self.tells:
+            message = f"{self.spec.name} does not tell what its agents do; see VecEnv.tells"
+            raise ValueError(message)
+        other = as_int32(action)
+        core = cast("_core.TellingVecEnv", self._core)
+        return core.deeds(index, action if other is None else other)
+
+    def _require_index(self, index: int) -> None:
         _check_whole("index", index)
         if not 0 <= index < self.num_envs:
             message = f"index = {index} is outside 0..{self.num_envs - 1}"
             raise IndexError(message)
-        other = _as_int32(action)
-        return self._core.inspect(index, action if other is None else other)
 
     def save_state(self, first: int = 0, count: int | None = None) -> U8:
         """Saves the whole state, including all buffers, as u8 [K].
@@ -396,52 +431,6 @@ class VecEnv:
             EnvError: only a part of a batch of Python environments is requested.
         """
         self._core.load_state(state, first, count)
-
-
-def _as_int32(action: Any) -> npt.NDArray[np.int32] | None:
-    """Converts an integer array of another type to i32; None for i32 and for anything else.
-
-    Raises:
-        ValueError: i32 cannot hold a number.
-    """
-    if not isinstance(action, np.ndarray) or action.dtype.kind not in "iu":
-        return None
-    if action.dtype == np.int32:
-        return None
-    limits = np.iinfo(np.int32)
-    bad = np.argwhere((action < limits.min) | (action > limits.max))
-    if len(bad):
-        place = ",".join(map(str, bad[0]))
-        message = f"action[{place}] = {action[tuple(bad[0])]} is not the number of an action"
-        raise ValueError(message)
-    return np.ascontiguousarray(action, dtype=np.int32)
-
-
-def check_actions(
-    action: Any, shape: tuple[int, ...], action_counts: Sequence[int], name: str
-) -> None:
-    """Checks an array of actions before a step, like compiled batches.
-
-    Raises:
-        TypeError: `action` is not an int32 array.
-        ValueError: the shape differs, or an action is outside 0..A_i-1.
-    """
-    if not isinstance(action, np.ndarray) or action.dtype != np.int32:
-        kind = action.dtype if isinstance(action, np.ndarray) else type(action).__name__
-        message = f"action is {kind}; it must be an int32 array"
-        raise TypeError(message)
-    if action.shape != shape:
-        message = f"action has shape {action.shape}; it must be {shape}"
-        raise ValueError(message)
-    bad = np.argwhere((action < 0) | (action >= np.array(action_counts)))
-    if len(bad):
-        b, i = bad[0]
-        who = name if len(set(action_counts)) == 1 else f"agent {i} of {name}"
-        message = (
-            f"action[{b},{i}] = {action[b, i]} is outside 0..{action_counts[i] - 1}; "
-            f"{who} has {action_counts[i]} actions"
-        )
-        raise ValueError(message)
 
 
 def check_place(num_envs: int, seed: int, first_env: int, num_threads: int) -> None:

@@ -240,6 +240,8 @@ def _final(
     for name, timing in evaluation["milestones"].items():
         row[f"{name}_reached"] = timing["reached"]
         row[f"{name}_steps"] = timing["steps"]["mean"]
+    for name, value in evaluation.get("measures", {}).items():
+        row[name] = math.nan if value is None else value
     return row
 
 

@@ -18,6 +18,7 @@ from ascore.experiments.tables import few_runs, shown
 from ascore.reading import JSON_LIMIT, read_regular, strict_json
 from ascore.runs import fairness
 from ascore.runs.compare import for_algorithm
+from ascore.runs.deeds import MEASURES
 from ascore.runs.manifest import is_text, require
 from ascore.runs.statistics import FEW, estimate
 
@@ -159,6 +160,9 @@ def rows(cells: Sequence[Cell], runs: Path) -> list[dict[str, Any]]:
         for name, timing in evaluation["milestones"].items():
             row[f"{name}_reached"] = timing["reached"]
             row[f"{name}_steps"] = timing["steps"]["mean"]
+        row |= evaluation.get("measures", {})
+        for name, deed in evaluation.get("deeds", {}).items():
+            row[f"{name}_shares"] = " ".join(f"{share:.3f}" for share in deed["shares"] or ())
         table.append(row)
     return table
 
@@ -188,6 +192,7 @@ def as_text(table: Sequence[Mapping[str, Any]], columns: int) -> str:
 def _ranked(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]], str]:
     """The heads of a table, its rows, best first, and a caveat about few runs, or ""."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
+    measures = [name for name in MEASURES if table and name in table[0]]
     for row in table:
         groups.setdefault(row["setting"], []).append(row)
     ranked = []
@@ -196,14 +201,14 @@ def _ranked(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[st
         mean = estimate([returns])
         cells = [
             setting, str(mean.n), shown(mean), f"{min(returns):.2f}", f"{max(returns):.2f}",
-            *_shares(entries), *_timings(entries),
+            *_shares(entries), *_timings(entries), *_measures(entries, measures),
             f"{sum(row['seconds'] for row in entries) / len(entries):.0f}",
         ]  # fmt: skip
         ranked.append((mean.iqm, cells))
     ranked.sort(key=lambda entry: -entry[0])
     names = [key for key in table[0] if key.endswith("_steps")] if table else []
     heads = ["setting", "runs", "team return", "worst", "best", "lowest agent", "Nash welfare"]
-    heads += [*names, "seconds"]
+    heads += [*names, *measures, "seconds"]
     few = min((len(entries) for entries in groups.values()), default=0)
     return heads, [cells for _, cells in ranked], few_runs(few) if few < FEW else ""
 
@@ -219,6 +224,15 @@ def _shares(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 def _timings(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     names = [key for key in entries[0] if key.endswith("_steps")]
     return [f"{sum(row[name] for row in entries) / len(entries):.1f}" for name in names]
+
+
+def _measures(entries: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> list[str]:
+    """Means over the seeds that have any."""
+    cells = []
+    for name in measures:
+        values = [row[name] for row in entries if row[name] is not None]
+        cells.append(f"{sum(values) / len(values):.3g}" if values else "–")
+    return cells
 
 
 def read_command(path: Path) -> dict[str, Any]:

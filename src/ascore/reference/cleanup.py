@@ -235,6 +235,16 @@ class Cleanup(GridWorld):
             "stream": self.stream.astype(np.uint8),
         }
 
+    def deeds(self) -> dict[str, NDArray[np.int32]]:
+        """Return what agents did in the last step, i32[N] each.
+
+        Returns:
+            Those of `GridWorld.deeds`; between them, cleaned: river cells rid of waste.
+        """
+        told = super().deeds()
+        cleaned = np.array(self.cleaned, dtype=np.int32)
+        return {"eaten": told.pop("eaten"), "cleaned": cleaned, **told}
+
     # ---- beams -------------------------------------------------------------------------------
 
     def _clean_and_fire(

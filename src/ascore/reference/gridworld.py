@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ascore.reference.grid_constants import GridParams
 from ascore.reference.grid_maps import (
     MOST_CELLS,
     Cell,
@@ -57,72 +58,6 @@ AGENT_COLOURS = (
 
 Colour = tuple[int, int, int]
 """(red, green, blue), each 0..255."""
-
-
-class GridParams(Protocol):
-    """The constants of both grid environments, documented in their own parameter classes."""
-
-    @property
-    def num_agents(self) -> int:
-        """Number of agents."""
-
-    @property
-    def profile(self) -> Literal["ssd", "features"]:
-        """Rules."""
-
-    @property
-    def move_frame(self) -> Literal["profile", "ego", "abs"]:
-        """Meaning of "up"."""
-
-    @property
-    def horizon(self) -> int:
-        """Number of steps of an episode."""
-
-    @property
-    def turns(self) -> bool:
-        """Whether agents can turn."""
-
-    @property
-    def start(self) -> Literal["random", "fixed"]:
-        """Where agents start."""
-
-    @property
-    def obs_mode(
-        self,
-    ) -> Literal["planes", "rgb", "local", "features", "centred", "centred_turned"]:
-        """Kind of observation."""
-
-    @property
-    def fire(self) -> bool:
-        """Whether agents can fire."""
-
-    @property
-    def fire_cost(self) -> float:
-        """Paid by who fires."""
-
-    @property
-    def hit_cost(self) -> float:
-        """Paid by whom a beam hits."""
-
-    @property
-    def beam_length(self) -> int:
-        """Cells that beams reach ahead."""
-
-    @property
-    def append_orientation(self) -> bool:
-        """Whether orientations follow the colours."""
-
-    @property
-    def graph(self) -> Literal["complete", "radius"]:
-        """Communication graph."""
-
-    @property
-    def neigh_radius(self) -> int:
-        """Radius of the graph in cells."""
-
-    @property
-    def neigh_metric(self) -> Literal["cheb", "manhattan"]:
-        """Metric of the radius."""
 
 
 class GridWorld:
@@ -215,6 +150,8 @@ class GridWorld:
         self.agents: list[Cell] = []
         self.orientation: list[int] = []
         self.fired: list[list[Cell]] = []
+        self.eaten = [0] * n
+        self.hit = [0] * n
         self.apples: Plane = np.zeros_like(self.walls)
 
     # ---- observations ------------------------------------------------------------------------
@@ -349,6 +286,15 @@ class GridWorld:
             "orchard": self.orchard.astype(np.uint8),
         }
 
+    def deeds(self) -> dict[str, NDArray[np.int32]]:
+        """Return what agents did in the last step, i32[N] each.
+
+        Returns:
+            eaten: apples. hit: beams of fire that hit the agent, if there is fire.
+        """
+        counts = {"eaten": self.eaten} | ({"hit": self.hit} if self._shared.fire else {})
+        return {name: np.array(count, dtype=np.int32) for name, count in counts.items()}
+
     # ---- rules of both environments ----------------------------------------------------------
 
     def _place_agents(self, rng: Stream) -> None:
@@ -415,6 +361,7 @@ class GridWorld:
             if self.apples[self.agents[i]]:
                 self.apples[self.agents[i]] = False
                 eaten[i] = 1
+        self.eaten = [int(count) for count in eaten]
         return eaten
 
     def _beam(self, agent: int, stops: Callable[[Cell], bool] = lambda _: False) -> list[Cell]:
@@ -447,8 +394,9 @@ class GridWorld:
             hit: agents that are hit, each as often as beams hit it.
         """
         p = self._shared
+        self.hit = [hit.count(i) for i in range(self.num_agents)]
         for i in range(self.num_agents):
-            paid = (p.fire_cost if fires[i] else 0.0) + p.hit_cost * hit.count(i)
+            paid = (p.fire_cost if fires[i] else 0.0) + p.hit_cost * self.hit[i]
             reward[i] = float(reward[i]) - paid
 
     def _hit_by(self, agent: int, beam: Collection[Cell]) -> list[int]:

@@ -7,14 +7,14 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ascore.reference.philox import Stream, action_uniforms
 
-__all__ = ["TwinEnvironment", "VecEnv"]
+__all__ = ["Telling", "TwinEnvironment", "VecEnv"]
 
 
 class TwinEnvironment(Protocol):
@@ -48,6 +48,14 @@ class TwinEnvironment(Protocol):
         """Return copies of the current state, by name."""
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """The optional part of an environment in which returns do not show what agents did."""
+
+    def deeds(self) -> dict[str, NDArray[np.int32]]:
+        """Return what each agent did in the last step, i32[N] by kind of deed."""
+
+
 class VecEnv:
     """B environments, stepped together.
 
@@ -67,6 +75,7 @@ class VecEnv:
         truncated: u8[B], whether the last step reached the horizon.
         episode: u64[B], number of the running episode.
         time: i32[B], steps taken in the running episode.
+        deeds: of every environment, what its agents did in the last step; nothing if it tells none.
     """
 
     def __init__(
@@ -96,6 +105,7 @@ class VecEnv:
         self.truncated = np.zeros(self.num_envs, dtype=np.uint8)
         self.episode = np.zeros(self.num_envs, dtype=np.uint64)
         self.time = np.zeros(self.num_envs, dtype=np.int32)
+        self.deeds: list[dict[str, NDArray[np.int32]]] = [{}] * self.num_envs
 
     def reset(self, seed: int | None = None) -> None:
         """Start the next episode of every environment.
@@ -121,6 +131,7 @@ class VecEnv:
         for b, env in enumerate(self.environments):
             rng = Stream(self.seed, self.first_env + b, int(self.episode[b]), int(self.time[b]) + 1)
             self.reward[b], terminated = env.step(rng, action[b])
+            self.deeds[b] = env.deeds() if isinstance(env, Telling) else {}
             self.time[b] += 1
             self.terminated[b] = terminated
             self.truncated[b] = self.time[b] == env.horizon

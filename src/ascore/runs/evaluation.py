@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ascore.envs.factory import batch, in_python
 from ascore.envs.vec_env import VecEnv
 from ascore.runs import fairness
+from ascore.runs.deeds import Deed, Tally, measured
 from ascore.runs.milestones import Watch
 from ascore.runs.policy import Policy, load_policy
 from ascore.runs.trust import require_trust
@@ -67,6 +68,7 @@ class Evaluation:
         milestones: per event of the environment, how often and how soon it happened.
         team_returns: f64 [n], one per episode.
         env: name of the environment, which says by how much Nash welfare is shifted.
+        deeds: what agents did that returns do not show, if the environment tells it.
     """
 
     team_return: Interval
@@ -78,6 +80,7 @@ class Evaluation:
     milestones: dict[str, MilestoneTiming]
     team_returns: npt.NDArray[np.float64]
     env: str = ""
+    deeds: dict[str, Deed] = field(default_factory=dict)
 
     @property
     def lowest_return(self) -> float:
@@ -94,6 +97,11 @@ class Evaluation:
         """Gini coefficient of the mean returns; NaN where one is negative, or all are 0."""
         return float(fairness.gini(self.agent_return))
 
+    @property
+    def measures(self) -> dict[str, float | None]:
+        """Named measures of the deeds, such as sustainability and peace; None where none was."""
+        return measured(self.deeds, self.env)
+
     def __repr__(self) -> str:
         team = self.team_return
         agents = ", ".join(f"{value:.2f}" for value in self.agent_return)
@@ -108,6 +116,8 @@ class Evaluation:
         del values["team_returns"], values["env"]
         values["team_return"]["ci95"] = list(self.team_return.ci95)
         values |= fairness.measures(self.agent_return, self.env)
+        values["deeds"] = {name: deed.to_dict() for name, deed in self.deeds.items()}
+        values["measures"] = self.measures
         for name, timing in self.milestones.items():
             values["milestones"][name]["steps"]["ci95"] = list(timing.steps.ci95)
         return values
@@ -176,6 +186,7 @@ def play(
     ) as env:
         policy.require(env.spec)
         env.reset()
+        tally = Tally(env)
         for start in range(0, episodes, copies):
             if start > 0:
                 env.renumber(first + start)
@@ -185,7 +196,7 @@ def play(
                 if report is not None:
                     report(start + done, episodes)
 
-            rounds.append(_play_round(policy, env, count, greedy, ended))
+            rounds.append(_play_round(policy, env, tally, count, greedy, ended))
     length = np.concatenate([each.length for each in rounds])
     returns = np.concatenate([each.returns for each in rounds])
     reached = {
@@ -210,6 +221,7 @@ def play(
         },
         team_returns=team,
         env=policy.env,
+        deeds=tally.deeds(),
     )
 
 
@@ -251,7 +263,12 @@ class _Round:
 
 
 def _play_round(
-    policy: Policy, env: VecEnv, episodes: int, greedy: bool, ended: Callable[[int], None]
+    policy: Policy,
+    env: VecEnv,
+    tally: Tally,
+    episodes: int,
+    greedy: bool,
+    ended: Callable[[int], None],
 ) -> _Round:
     """Plays the running episode of the first `episodes` environments to its end."""
     b, n = env.num_envs, env.spec.num_agents
@@ -275,6 +292,7 @@ def _play_round(
         env.uniforms(uniform)
         action = policy.choose(log_probs, None if greedy else uniform)
         watch.step(action, running)
+        tally.step(action, running)
         _, reward, terminated, truncated, _ = env.step(action)
         returns[running] += reward[running]
         length[running] += 1

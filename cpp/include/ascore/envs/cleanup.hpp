@@ -204,6 +204,19 @@ class Cleanup {
     }
     return false;
   }
+
+  /// See `Telling`: apples eaten, cells rid of waste and, where there is fire, beams that hit.
+  template <class Row>
+  bool step_and_tell(Rng& rng, StepView<Obs> io, Row&& row) {
+    const std::size_t n = constants_->ground.num_agents;
+    grid::Deeds deeds(n);
+    play(grid::Crowd{n}, rng, io, grid::Told{&deeds});
+    row("eaten", {n}, std::span<const std::int32_t>(deeds.eaten));
+    row("cleaned", {n}, std::span<const std::int32_t>(deeds.cleaned));
+    if (constants_->p.fire) row("hit", {n}, std::span<const std::int32_t>(deeds.hit));
+    return false;
+  }
+
   State& state() noexcept { return s_; }
   const State& state() const noexcept { return s_; }
 
@@ -294,39 +307,42 @@ class Cleanup {
   }
 
   /// A step of n agents: see `with_count` and `grid::Crowd`.
-  template <class Count>
-  void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
+  template <class Count, class Tell = grid::Untold>
+  void play(Count n, Rng& rng, const StepView<Obs>& io, Tell tell = {}) noexcept {
     const Constants& c = *constants_;
     constexpr std::size_t kRoom = grid::kRoom<Count>;
     const grid::Standing agents = s_.agents.standing<kRoom>();
     grid::Cells<kRoom> before;  // one by one, into registers: a block would go through memory
     for (std::size_t i = 0; i < n; ++i) before[i] = agents.cell[i];
     c.ground.move(n, rng, io.action, agents);
-    eat<kRoom>(io);
+    eat<kRoom>(io, tell);
     if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, agents);
     c.view.move(n, io.obs, before.data(), agents);
     if (c.lights) {
-      finish_lit(grid::any_of(n), rng, io);
+      finish_lit(grid::any_of(n), rng, io, tell);
     } else {
-      finish(n, rng, io, grid::Unlit{});
+      finish(n, rng, io, grid::Unlit{}, tell);
     }
   }
 
   /// Apart from `play`: it needs room for all the cells that beams are on.
-  template <class Count>
-  [[gnu::noinline]] void finish_lit(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
+  template <class Count, class Tell>
+  [[gnu::noinline]] void finish_lit(Count n, Rng& rng, const StepView<Obs>& io,
+                                    Tell tell) noexcept {
     grid::Lit lit;
-    finish(n, rng, io, lit);
+    finish(n, rng, io, lit, tell);
   }
 
   /// What comes after moving and eating.
-  template <class Count, class Lights>
+  template <class Count, class Lights, class Tell>
   [[gnu::always_inline]] inline void finish(Count n, Rng& rng, const StepView<Obs>& io,
-                                            Lights&& lit) noexcept {
+                                            Lights&& lit, Tell tell) noexcept {
     const Constants& c = *constants_;
     constexpr std::size_t kRoom = grid::kRoom<Count>;
     const grid::Standing agents = s_.agents.standing<kRoom>();
-    const Cleaned<kRoom> cleaned = act<kRoom>(rng, io, lit);
+    const Cleaned<kRoom> cleaned = act<kRoom>(rng, io, lit, tell);
+    if constexpr (Tell::kKept)
+      std::copy_n(cleaned.begin(), std::size_t{n}, tell.deeds->cleaned.begin());
     spawn(n, agents, rng, io.obs);
     if (c.p.graph == grid::Graph::kRadius) c.ground.meet(agents, io.neighbours);
     if (c.view.mode != grid::ObsMode::kPlanes) observe<kRoom>(io.obs, cleaned.data(), lit);
@@ -338,8 +354,8 @@ class Cleanup {
     constants_->view.set(obs, kWaste, constants_->river.cell[site], there);
   }
 
-  template <std::size_t kRoom>
-  void eat(const StepView<Obs>& io) noexcept {
+  template <std::size_t kRoom, class Tell>
+  void eat(const StepView<Obs>& io, Tell tell) noexcept {
     const Constants& c = *constants_;
     const grid::Standing agents = s_.agents.standing<kRoom>();
     for (std::size_t i = 0; i < c.ground.num_agents; ++i) {
@@ -347,6 +363,7 @@ class Cleanup {
       const bool eats = s_.apples.contains(site) &&
                         (c.p.profile == grid::Profile::kSsd || io.action[i] <= grid::kStay);
       io.reward[i] = eats ? c.apple[i] : 0.0F;
+      if constexpr (Tell::kKept) tell.deeds->eaten[i] = eats ? 1 : 0;
       if (!eats) continue;
       s_.apples.erase(site);
       c.view.set(io.obs, kApple, agents.cell[i], 0);
@@ -354,8 +371,8 @@ class Cleanup {
   }
 
   /// Cleans and fires, in one order: waste that is cleaned first no longer stops who comes later.
-  template <std::size_t kRoom, class Lights>
-  Cleaned<kRoom> act(Rng& rng, const StepView<Obs>& io, Lights& lit) noexcept {
+  template <std::size_t kRoom, class Lights, class Tell>
+  Cleaned<kRoom> act(Rng& rng, const StepView<Obs>& io, Lights& lit, Tell tell) noexcept {
     const Constants& c = *constants_;
     const std::size_t n = c.ground.num_agents;
     const bool ssd = c.p.profile == grid::Profile::kSsd;
@@ -396,6 +413,11 @@ class Cleanup {
       if (c.p.fire) {
         grid::charge(c.ground, io.action, clean + 1, agents, lit.fire, c.p.fire_cost, c.p.hit_cost,
                      io.reward);
+      }
+      if constexpr (Tell::kKept) {
+        for (std::size_t i = 0; i < n && c.p.fire; ++i) {
+          tell.deeds->hit[i] = grid::hits(c.ground, io.action, clean + 1, agents, lit.fire, i);
+        }
       }
     }
     return cleaned;
@@ -513,6 +535,6 @@ class Cleanup {
   State s_;
 };
 
-static_assert(Inspectable<Cleanup>);
+static_assert(Inspectable<Cleanup> && Telling<Cleanup>);
 
 }  // namespace ascore

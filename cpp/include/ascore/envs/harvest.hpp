@@ -166,6 +166,17 @@ class Harvest {
     return false;
   }
 
+  /// See `Telling`: apples eaten and, where there is fire, beams that hit.
+  template <class Row>
+  bool step_and_tell(Rng& rng, StepView<Obs> io, Row&& row) {
+    const std::size_t n = constants_->ground.num_agents;
+    grid::Deeds deeds(n);
+    play(grid::Crowd{n}, rng, io, grid::Told{&deeds});
+    row("eaten", {n}, std::span<const std::int32_t>(deeds.eaten));
+    if (constants_->p.fire) row("hit", {n}, std::span<const std::int32_t>(deeds.hit));
+    return false;
+  }
+
   State& state() noexcept { return s_; }
   const State& state() const noexcept { return s_; }
 
@@ -237,8 +248,8 @@ class Harvest {
   }
 
   /// A step of n agents: see `with_count` and `grid::Crowd`.
-  template <class Count>
-  void play(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
+  template <class Count, class Tell = grid::Untold>
+  void play(Count n, Rng& rng, const StepView<Obs>& io, Tell tell = {}) noexcept {
     const Constants& c = *constants_;
     const grid::Standing agents = s_.agents.standing<grid::kRoom<Count>>();
     // One by one, into registers: a block would go through memory.
@@ -246,20 +257,24 @@ class Harvest {
     for (std::size_t i = 0; i < n; ++i) before[i] = agents.cell[i];
     c.ground.move(n, rng, io.action, agents);
     eat(n, agents, io);
+    if constexpr (Tell::kKept) {
+      for (std::size_t i = 0; i < n; ++i) tell.deeds->eaten[i] = io.reward[i] > 0 ? 1 : 0;
+    }
     if (c.p.profile == grid::Profile::kFeatures) c.ground.turn(io.action, agents);
     c.view.move(n, io.obs, before.data(), agents);
     if (c.p.fire) {
-      finish_lit(grid::any_of(n), rng, io);
+      finish_lit(grid::any_of(n), rng, io, tell);
     } else {
       finish(n, rng, io, grid::Unlit{});
     }
   }
 
   /// Apart from `play`: it needs room for all the cells that beams are on.
-  template <class Count>
-  [[gnu::noinline]] void finish_lit(Count n, Rng& rng, const StepView<Obs>& io) noexcept {
+  template <class Count, class Tell>
+  [[gnu::noinline]] void finish_lit(Count n, Rng& rng, const StepView<Obs>& io,
+                                    Tell tell) noexcept {
     grid::Lit lit;
-    fire(s_.agents.standing<grid::kRoom<Count>>(), io, lit);
+    fire(s_.agents.standing<grid::kRoom<Count>>(), io, lit, tell);
     finish(n, rng, io, lit);
   }
 
@@ -327,7 +342,9 @@ class Harvest {
   }
 
   /// Agents end a lane, except in the profile features.
-  void fire(grid::Standing agents, const StepView<Obs>& io, grid::Lit& lit) const noexcept {
+  template <class Tell>
+  void fire(grid::Standing agents, const StepView<Obs>& io, grid::Lit& lit,
+            Tell tell) const noexcept {
     const Constants& c = *constants_;
     const std::int32_t fire = grid::first_beam(c.p.turns);
     const bool ssd = c.p.profile == grid::Profile::kSsd;
@@ -347,6 +364,11 @@ class Harvest {
     if (!lit.fire.begun()) return;
     grid::charge(c.ground, io.action, fire, agents, lit.fire, c.p.fire_cost, c.p.hit_cost,
                  io.reward);
+    if constexpr (Tell::kKept) {
+      for (std::size_t i = 0; i < n; ++i) {
+        tell.deeds->hit[i] = grid::hits(c.ground, io.action, fire, agents, lit.fire, i);
+      }
+    }
   }
 
   /// Profile ssd: all apples of a step grow from those before it; features: one after the other.
@@ -419,6 +441,6 @@ class Harvest {
   State s_;
 };
 
-static_assert(Inspectable<Harvest>);
+static_assert(Inspectable<Harvest> && Telling<Harvest>);
 
 }  // namespace ascore

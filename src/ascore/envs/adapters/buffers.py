@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ascore.envs.actions import check_actions
 from ascore.envs.adapters.copies import Part
 from ascore.envs.adapters.sizes import Fields, Sizes
 from ascore.envs.array_core import ArrayCore
 from ascore.envs.legal import padding, require_legal
 from ascore.envs.presence import together
-from ascore.envs.vec_env import check_actions
 from ascore.errors import EnvError
 from ascore.streams import action_uniforms
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ascore.envs.record import UNIFORM, Anchor, Environment
+from ascore.envs.record import UNIFORM, Anchor, Environment, Measure
 
 _DEFAULTS = {
     "num_agents": 2,
@@ -75,6 +75,15 @@ RECORD = Environment(
     twin="ascore.reference.cleanup:Cleanup",
     scripted="ascore.scripted.cleanup",
     scene="ascore.render.scenes.grid:GridScene",
+    deeds={
+        "eaten": "apples that the agent ate",
+        "cleaned": "river cells that it rid of waste",
+        "hit": "beams of fire that hit it; only with fire",
+    },
+    measures={
+        "sustainability": Measure("eaten", "mean_step"),
+        "peace": Measure("hit", "steps_without"),
+    },
     milestones={"first_apple": lambda held: bool(held["apples"].any())},
     secret="ascore.privacy.games.cleanup:CleanupGame",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ascore.envs.record import UNIFORM, Anchor, Environment
+from ascore.envs.record import UNIFORM, Anchor, Environment, Measure
 
 _DEFAULTS = {
     "num_agents": 2,
@@ -64,5 +64,13 @@ RECORD = Environment(
     twin="ascore.reference.harvest:Harvest",
     scripted="ascore.scripted.harvest",
     scene="ascore.render.scenes.grid:GridScene",
+    deeds={
+        "eaten": "apples that the agent ate",
+        "hit": "beams of fire that hit it; only with fire",
+    },
+    measures={
+        "sustainability": Measure("eaten", "mean_step"),
+        "peace": Measure("hit", "steps_without"),
+    },
     milestones={"apples_gone": lambda held: not held["apples"].any()},
 )

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "ascore/envs/gridworld/agents.hpp"
 #include "ascore/envs/gridworld/ground.hpp"
@@ -115,18 +116,45 @@ struct Unlit {
   static constexpr bool kKept = false;
 };
 
-/// Takes from the rewards what firing and being hit cost. Every beam hits an agent once, whoever
-/// else hits it, and never who fires it. Nobody is moved, held or sent away.
+/// How many beams hit an agent: every beam once, whoever else it hits, and never who fires it.
+inline int hits(const Ground& ground, std::span<const std::int32_t> action, std::int32_t fire,
+                Standing agents, const Beams& beams, std::size_t agent) noexcept {
+  const int own = ground.profile == Profile::kFeatures ? 1 : 0;  // covers the cell it comes from
+  const int fires = action[agent] == fire ? 1 : 0;  // a factor: a branch could not be predicted
+  return beams.on(agents.cell[agent]) - fires * own;
+}
+
+/// Takes from the rewards what firing and being hit cost. Nobody is moved, held or sent
+/// away.
 inline void charge(const Ground& ground, std::span<const std::int32_t> action, std::int32_t fire,
                    Standing agents, const Beams& beams, double fire_cost, double hit_cost,
                    std::span<float> reward) noexcept {
-  const int own = ground.profile == Profile::kFeatures ? 1 : 0;  // covers the cell it comes from
   for (std::size_t i = 0; i < ground.num_agents; ++i) {
-    const int fires = action[i] == fire ? 1 : 0;  // factors: branches could not be predicted
-    const int hits = beams.on(agents.cell[i]) - fires * own;
-    const double paid = fire_cost * fires + hit_cost * hits;
+    const int fires = action[i] == fire ? 1 : 0;
+    const double paid = fire_cost * fires + hit_cost * hits(ground, action, fire, agents, beams, i);
     reward[i] = static_cast<float>(static_cast<double>(reward[i]) - paid);
   }
 }
+
+/// What agents did in a step, for `Telling`: a count per agent of each kind.
+struct Deeds {
+  explicit Deeds(std::size_t num_agents)
+      : eaten(num_agents), cleaned(num_agents), hit(num_agents) {}
+
+  std::vector<std::int32_t> eaten;    ///< apples
+  std::vector<std::int32_t> cleaned;  ///< river cells that it rid of waste
+  std::vector<std::int32_t> hit;      ///< beams of fire that it was hit by
+};
+
+/// Where a step writes them.
+struct Told {
+  static constexpr bool kKept = true;
+  Deeds* deeds;
+};
+
+/// Nowhere: for every step that is not told.
+struct Untold {
+  static constexpr bool kKept = false;
+};
 
 }  // namespace ascore::grid
