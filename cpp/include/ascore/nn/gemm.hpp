@@ -129,22 +129,31 @@ inline void tiles(int vectors, int used, int rows, Body&& body) {
   wide.template operator()<kTileVectors>();
 }
 
-/// Packs `rows` x `columns` numbers, b[k][j] at from[k * k_step + j * j_step], for `multiply`.
+/// Packs `rows` x `columns` numbers, b[k][j] at from[k * k_step + j * j_step], for `multiply`; one
+/// of the steps is 1.
 inline void pack(const float* from, int rows, int columns, std::ptrdiff_t k_step,
                  std::ptrdiff_t j_step, float* to) {
+  constexpr int kQuad = 4;  // numbers that `turn` turns at once
   panels(padded(columns, kLanes), [&](int first, int vectors) {
     const int width = vectors * kLanes;
     const int there = columns - first < width ? columns - first : width;
-    for (int k = 0; k < rows; ++k) {
-      const float* row = from + k * k_step + first * j_step;
-      if (j_step == 1) {
-        for (int j = 0; j < there; ++j) to[j] = row[j];
-      } else {
-        for (int j = 0; j < there; ++j) to[j] = row[j * j_step];
+    const float* panel = from + first * j_step;
+    const auto row = [&](int k, int start) {
+      for (int j = start; j < there; ++j) to[k * width + j] = panel[k * k_step + j * j_step];
+      for (int j = there; j < width; ++j) to[k * width + j] = 0.0f;
+    };
+    int k = 0;
+    if (j_step != 1) {
+      const int whole = there - there % kQuad;
+      for (; k + kQuad <= rows; k += kQuad) {
+        for (int j = 0; j < whole; j += kQuad) {
+          turn(panel + k + j * j_step, j_step, to + k * width + j, width);
+        }
+        for (int i = 0; i < kQuad; ++i) row(k + i, whole);
       }
-      for (int j = there; j < width; ++j) to[j] = 0.0f;
-      to += width;
     }
+    for (; k < rows; ++k) row(k, 0);
+    to += static_cast<std::ptrdiff_t>(rows) * width;
   });
 }
 
