@@ -56,7 +56,8 @@ class Anchor:
         per_agent: part of the return per agent.
         given: parameters for which the return holds; a range stands for any of its values.
         source: origin of the return.
-        error: half width of the 95% interval if measured, of the rounding if rounded; 0 = exact.
+        error: half width of the 95% interval if measured, of the rounding if rounded; 0 = exact
+            and, apart from random play, the same in every episode.
     """
 
     label: str
