@@ -8,6 +8,7 @@ as much as one asks for.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import hashlib
 import itertools
 import json
@@ -103,6 +104,7 @@ def forked(call: Callable[[], object], prepare: Callable[[], object] = lambda: N
     status = 1
     try:
         os.setsid()
+        faulthandler.register(signal.SIGUSR1)
         with open(os.devnull, "wb") as nothing:
             os.dup2(nothing.fileno(), 1)
         prepare()
@@ -121,13 +123,18 @@ def forked(call: Callable[[], object], prepare: Callable[[], object] = lambda: N
 
 
 def ended(child: int, patience: float = PATIENCE) -> int:
-    """Waits for a child: its exit status, minus the signal that ended it, or -999 if it hung."""
+    """Waits for a child: its exit status, minus the signal that ended it, or -999 if it hung.
+
+    One that hangs says on standard error where.
+    """
     end = time.monotonic() + patience
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.002)
+    os.kill(child, signal.SIGUSR1)
+    time.sleep(1)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return -999
