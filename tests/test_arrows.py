@@ -34,7 +34,9 @@ ARROWS = {
     "learning": "_core algorithms config dp envs errors runtime streams",
     "parties": "algorithms config envs errors learning reading runs streams",
     "presets": "envs errors reading",
-    "privacy": "algorithms config envs errors experiments learning render runs runtime streams",
+    "privacy": (
+        "algorithms config envs errors experiments learning reading render runs runtime streams"
+    ),
     "reading": "",
     "reference": "",
     "render": "envs errors runs scripted streams",

@@ -334,8 +334,8 @@ def test_a_run_of_one_process_says_that_it_shares_out_nothing(tmp_path: Path) ->
     assert unread(config, ["as"], ranks=2) == []
     with pytest.warns(AscoreWarning, match=sentence):
         run = ascore.train(config, tmp_path / "run")
-    told = "rank_split = environments changes nothing: only several ranks"
-    with pytest.warns(AscoreWarning, match=told) as warned:
+    other = "rank_split = environments changes nothing: only several ranks"
+    with pytest.warns(AscoreWarning, match=other) as warned:
         ascore.resume(run.path, episodes=6, set={"rank_split": "environments", "actor_lr": 0.5})
     assert len(warned) == 1
     assert ascore.resume(run.path, episodes=9).summary["updates"] == 3  # it was said once

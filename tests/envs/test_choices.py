@@ -206,17 +206,19 @@ def test_a_run_where_nothing_is_continuous_says_so_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = "ascore: action_bins = 7 changes nothing: no action of halls:Hall is continuous (Box)"
+    sentence = (
+        "ascore: action_bins = 7 changes nothing: no action of halls:Hall is continuous (Box)"
+    )
     hall = ["--env-param", 'act=["two","multi"]', "--action-bins", "7", "--env-workers", "0"]
     quick = ["--episodes", "4", "--num-envs", "2", "--actor-hidden", "4", "--evaluate", "2"]
     assert main(["train", HALL, *hall, *quick, "--out", "a"]) == 0
-    assert capsys.readouterr().err.count(told) == 1
+    assert capsys.readouterr().err.count(sentence) == 1
     assert Config.load("a/config.toml").action_bins == 0
     sweep = ["sweep", HALL, "--set", 'env.act=["two","multi"]', "--set", "action_bins=7",
              "--set", "episodes=4", "--set", "num_envs=2", "--seeds", "0..1", "--evaluate", "2",
              "--out", "s"]  # fmt: skip
     assert main(sweep) == 0
-    assert capsys.readouterr().err.count(told) == 1
+    assert capsys.readouterr().err.count(sentence) == 1
     assert main(["check-env", HALL, *hall, "--steps", "20"]) == 0
     out = capsys.readouterr().out
     assert "--action-bins 7 changes nothing: no action is continuous (Box)" in out

@@ -125,8 +125,12 @@ def test_weights_are_drawn_by_agent_and_kept_in_the_configuration() -> None:
 
 
 def test_impossible_priors_and_games_without_secrets_are_refused() -> None:
-    for low, high in ((1.0, 1.0), (2.0, 1.0), (-1.0, 1.0), (0.0, np.inf)):
+    for low, high in ((1.0, 1.0), (2.0, 1.0), (-1.0, 1.0), (0.0, np.inf), (0.0, 2e6)):
         with pytest.raises(ConfigError, match="no limits of weights"):
             Prior(low, high)
+    for low, high in ((np.nan, 1.0), (1e-300, 2e-300), (1e5, 1e5 + 1e-4)):  # cannot be told apart
+        with pytest.raises(ConfigError, match="no limits of weights"):
+            Prior(low, high)
+    assert 0 < Prior(1e6 - 2, 1e6).variance < Prior(0.0, 1e6).variance < np.inf
     with pytest.raises(ConfigError, match=r"navigation-v1 has no private weights; .*exchange-v1"):
         record_of(Config.preset("navigation"))

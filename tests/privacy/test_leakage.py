@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from ascore.config import Config
 from ascore.errors import ConfigError, RunError
 from ascore.privacy import leakage
 from ascore.privacy.leakage import FLOOR, Plan, findings, read
+from ascore.runs.lock import alone
 from ascore.runtime.pool import Outcome
 
 ALGORITHMS = (FLOOR, "as", "vs", "vps", "ps")
@@ -103,7 +106,7 @@ def test_recordings_of_other_settings_and_damaged_ones_are_refused(
     file = folder / "leak" / "games" / "duel" / "as" / "0003.npz"
     mine = plan(folder)
     assert read(file, mine.config("as", 3)).bytes_sent > 0
-    with pytest.raises(RunError, match="recorded with other settings"):
+    with pytest.raises(RunError, match=r"^\S* was recorded with other settings; choose another"):
         read(file, plan(folder, gamma=0.9).config("as", 3))
     damaged = tmp_path / "0003.npz"
     damaged.write_bytes(file.read_bytes()[:200])
@@ -124,7 +127,8 @@ def test_all_algorithms_play_the_same_games(measured: tuple[Path, dict[str, Any]
     ("changes", "sentence"),
     [
         ({"blocks": 2}, "blocks = 2 is outside 3..20"),
-        ({"games": 3}, "games = 3 is too few"),
+        ({"games": 3}, "games = 3 is outside 4..10000; fewer are too few to compare"),
+        ({"games": 10**8}, "games = 100000000 is outside 4..10000"),
         ({"base": Config.preset("predation", env_params={"num_agents": 1})}, "somebody who lis"),
         ({"base": Config.preset("harvest")}, "harvest-v1 has no private weights"),
     ],
@@ -140,3 +144,116 @@ def test_the_command_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> N
     assert "privacy needs leakage, and a run folder or a file" in capsys.readouterr().err
     assert main(["privacy", "leakage", "none.toml"]) == 1
     assert "none.toml cannot be read" in capsys.readouterr().err
+
+
+def test_a_file_imports_no_algorithm(
+    measured: tuple[Path, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Which algorithms are trained is said by the line, so that of the file is not looked at."""
+    folder, values = measured
+    text = (folder / "duel.toml").read_text()
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "trap.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "duel.toml").write_text(text.replace('"as"', '"trap:NAME"'))
+    monkeypatch.setattr(leakage.pool, "run", in_this_process)
+    line = [str(tmp_path / "duel.toml") if part == "duel.toml" else part for part in LINE]
+    assert main([*line, "--json"]) == 0  # those games are recorded already
+    assert json.loads(capsys.readouterr().out)["best"] == values["best"]
+    (tmp_path / "duel.toml").write_text(text.replace('"predation-v1"', '"trap:NAME"'))
+    assert main(line) == 1
+    assert "trap:NAME has no private weights; choose from:" in capsys.readouterr().err
+
+
+def test_folders_of_others_and_games_of_one_name_are_refused_before_anything_is_written(
+    measured: tuple[Path, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (measured[0] / "duel.toml").read_text()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(leakage.pool, "run", in_this_process)
+    for folder in ("a/run", "b/run", "..."):
+        Path(folder).mkdir(parents=True)
+        (Path(folder) / "config.toml").write_text(text)
+    Path("mine").mkdir()
+    Path("mine/leakage.json").write_text("mine")
+    Path("file").write_text("mine")
+    Path("theirs/games").mkdir(parents=True)
+    Path("theirs/leakage.md").write_text("theirs")
+    there = sorted(tmp_path.rglob("*"))
+    for targets, out, sentence in (
+        (["a/run", "b/run"], "new", "two targets are called run; rename one"),
+        (["..."], "new", "a target is called '...', which would hide its folder"),
+        (["a/run"], "mine", "mine is not empty: it holds leakage.json; choose another --out"),
+        (["a/run"], "a/run", "a/run already holds a run"),
+        (["a/run"], "file", "cannot write file: "),
+        (["a/run"], "theirs", "theirs is not empty: it holds games, leakage.md; choose another"),
+    ):
+        assert main(["privacy", "leakage", *targets, *LINE[3:-1], out]) == 1
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith(f"ascore: {sentence}"), error
+    assert sorted(tmp_path.rglob("*")) == there
+    assert Path("mine/leakage.json").read_text() == "mine"
+
+
+def test_a_second_writer_of_a_measurement_is_told_who_writes(
+    measured: tuple[Path, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(measured[0])
+    with alone(Path("leak")):
+        assert main(LINE) == 1
+    message = f"ascore: leak is being written by process {os.getpid()} on "
+    assert capsys.readouterr().err.splitlines()[-1].startswith(message)
+
+
+def test_damaged_recordings_are_named_whatever_the_damage(
+    measured: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Never another error than that, nor a wait, nor numbers that are not finite."""
+    game = plan(measured[0])
+    whole = (measured[0] / "leak" / "games" / "duel" / "as" / "0000.npz").read_bytes()
+    config, file = game.config("as", 0), tmp_path / "game.npz"
+    rng, refused = random.Random(0), 0
+    for _ in range(1500):
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 1, 2, 5, 40))):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        file.write_bytes(data[: rng.randrange(len(data))] if rng.random() < 0.1 else data)
+        try:
+            read(file, config)
+        except RunError as error:
+            refused += 1
+            assert str(file) in str(error)  # noqa: PT017
+    assert refused > 1000
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(RunError, match="is a pipe, not a regular file"):
+        read(file, config)
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    with pytest.raises(RunError, match="is a symbolic link"):
+        read(file, config)
+
+
+def test_what_fails_alike_everywhere_is_told_once(
+    measured: tuple[Path, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def failing(tasks: Mapping[str, leakage.BlockTask], *rest: Any, **more: Any) -> list[Outcome]:
+        return [Outcome(name, "failed", reason="no space") for name in tasks]
+
+    monkeypatch.chdir(measured[0])
+    monkeypatch.setattr(leakage.pool, "run", failing)
+    assert main(LINE) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "ascore: duel/ippo/0 and 14 more: no space"
+    assert main([*LINE, "--algorithm", "team"]) == 1  # before anything is trained
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("ascore: the attacks cannot read what team sends; choose from: as,")

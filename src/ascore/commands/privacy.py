@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from ascore.commands.exits import DONE, FAILED, INTERRUPTED
 from ascore.commands.parser import Line, Mark, Positional, missing, parse
 from ascore.commands.shared import print_json, stop_on_signal
 from ascore.config import Config
+
+if TYPE_CHECKING:
+    from ascore.privacy.leakage import Plan
+    from ascore.runtime.pool import Stop
 
 
 @dataclass(frozen=True)
@@ -54,27 +59,53 @@ class PrivacyOptions(Line):
 
 def privacy(argv: list[str]) -> int:
     """Measures what leaks."""
-    from ascore.runtime.progress import Progress, waiting
+    from ascore.runtime.progress import waiting
 
     options = parse(PrivacyOptions, argv)
     if not options.targets:
         raise missing(PrivacyOptions)
     with waiting("loading PyTorch"):
         from ascore.algorithms.table import get_algorithm
-        from ascore.privacy.leakage import FLOOR, Plan, findings, record_all
+        from ascore.privacy.leakage import FLOOR, Plan
+        from ascore.privacy.places import claimed
         from ascore.privacy.preferences import Prior
-        from ascore.privacy.tables import as_csv, markdown, save_picture
-        from ascore.runs.files import json_text, write_atomic
-        from ascore.runtime.pool import fit_workers
+        from ascore.privacy.recorder import require_readable
     prior = Prior(options.low, options.high)
     algorithms = list(dict.fromkeys([FLOOR, *options.algorithm]))
     for name in algorithms:
         get_algorithm(name)
     plans = [
-        Plan(_name(path), _config(path, options.episodes), prior, options.blocks, options.games)
+        Plan(
+            _name(path),
+            _config(path, options.episodes, FLOOR),
+            prior,
+            options.blocks,
+            options.games,
+        )
         for path in options.targets
     ]
+    for plan in plans:
+        for name in algorithms:
+            require_readable(plan.base.replace(algorithm=name))
     stop = stop_on_signal()
+    with claimed(options.out, [plan.name for plan in plans]):
+        return _measure(plans, algorithms, options, argv, stop)
+
+
+def _measure(
+    plans: Sequence[Plan],
+    algorithms: Sequence[str],
+    options: PrivacyOptions,
+    argv: Sequence[str],
+    stop: Stop,
+) -> int:
+    """Trains what is not recorded yet, attacks it and writes tables and picture."""
+    from ascore.privacy.leakage import findings, record_all
+    from ascore.privacy.tables import as_csv, markdown, save_picture
+    from ascore.runs.files import json_text, write_atomic
+    from ascore.runtime.pool import fit_workers
+    from ascore.runtime.progress import Progress
+
     tasks = len(plans) * len(algorithms) * options.blocks
     workers = fit_workers(options.workers, tasks)
     with Progress(total=tasks) as progress:
@@ -82,9 +113,13 @@ def privacy(argv: list[str]) -> int:
     if stop():
         print("stopped; the same command goes on", file=sys.stderr)
         return INTERRUPTED
-    failed = [outcome for outcome in outcomes if outcome.status != "done"]
-    for outcome in failed:
-        print(f"ascore: {outcome.name}: {outcome.reason}", file=sys.stderr)
+    failed: dict[str, list[str]] = {}  # names by reason: one that all have is told once
+    for outcome in outcomes:
+        if outcome.status != "done":
+            failed.setdefault(str(outcome.reason), []).append(outcome.name)
+    for reason, names in failed.items():
+        more = f" and {len(names) - 1} more" if names[1:] else ""
+        print(f"ascore: {names[0]}{more}: {reason}", file=sys.stderr)
     if failed:
         return FAILED
     best, each = [], []
@@ -112,14 +147,18 @@ def privacy(argv: list[str]) -> int:
 
 
 def _name(path: Path) -> str:
-    return path.stem if path.suffix == ".toml" else path.name
+    return path.stem if path.suffix == ".toml" else path.resolve().name
 
 
-def _config(path: Path, episodes: int) -> Config:
-    """The configuration of a run, or of a file.
+def _config(path: Path, episodes: int, algorithm: str) -> Config:
+    """The configuration of a run, or of a file, with another algorithm.
+
+    Its own may be one to import, and is not asked for.
 
     Raises:
         ConfigError: it cannot be read.
     """
-    config = Config.load(path / "config.toml" if path.is_dir() else path)
+    inside = path.is_dir()
+    config = Config.load(path / "config.toml" if inside else path, links=not inside)
+    config = config.replace(algorithm=algorithm, algorithm_params={})
     return config.replace(episodes=episodes) if episodes else config

@@ -10,6 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,8 +29,10 @@ from ascore.envs.factory import batch
 from ascore.errors import ConfigError, RunError
 from ascore.experiments.cells import one_thread
 from ascore.privacy.attacks import MOST_BLOCKS, Judgement, Spread, judge_all
+from ascore.privacy.places import GAMES
 from ascore.privacy.preferences import Prior, with_weights
 from ascore.privacy.recorder import Features, Recording, record, require_readable
+from ascore.reading import read_regular
 from ascore.runs.files import unwritable, write_atomic
 from ascore.runtime import pool
 from ascore.runtime.progress import Progress
@@ -45,6 +50,17 @@ LABELS = {
     CEILING: "rewards in the open (ceiling)",
 }
 SHARING = ("as", "vs", "vps", "ps")
+
+RECORDING_LIMIT = 2**26
+"""Bytes of a recording that is read; those of games with a thousand numbers have some thousand."""
+DAMAGE = (
+    OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error, struct.error, SyntaxError,
+    RuntimeError, OverflowError, MemoryError, TypeError, IndexError,
+)  # fmt: skip
+"""What NumPy and zipfile raise where a recording is damaged."""
+
+FEWEST_GAMES, MOST_GAMES = 4, 10_000
+"""In a block."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +88,11 @@ class Plan:
         if not 3 <= self.blocks <= MOST_BLOCKS:
             message = f"blocks = {self.blocks} is outside 3..{MOST_BLOCKS}"
             raise ConfigError(message)
-        if self.games < 4:
-            message = f"games = {self.games} is too few to compare weights; use at least 4"
+        if not FEWEST_GAMES <= self.games <= MOST_GAMES:
+            message = (
+                f"games = {self.games} is outside {FEWEST_GAMES}..{MOST_GAMES}; fewer are too few "
+                "to compare weights"
+            )
             raise ConfigError(message)
         require_readable(self.base)
         if self.agents < 2:
@@ -104,7 +123,10 @@ class BlockTask:
 def work(task: BlockTask, report: pool.Report, stop: pool.Stop) -> Any:
     """Trains and records the games of a block that are not recorded yet."""
     plan = task.plan
-    task.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        task.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(task.folder, error) from error
     for seed in range(task.block * plan.games, (task.block + 1) * plan.games):
         if stop():
             return pool.STOPPED
@@ -137,23 +159,24 @@ def read(file: Path, config: Config) -> Recording:
         RunError: it is damaged, or of another training.
     """
     try:
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as held:
-            if held["key"].tobytes() != _key(config):
-                message = (
-                    f"{file} was recorded with other settings; choose another --out, or remove "
-                    "that folder"
-                )
-                raise RunError(message)
+        data = read_regular(file, RECORDING_LIMIT)
+        with np.load(io.BytesIO(data), allow_pickle=False) as held:
+            same = held["key"].tobytes() == _key(config)
             team_return, sent = held["outcome"].tolist()
             features = {k[2:]: held[k].astype(np.float64) for k in held.files if k[:2] == "x "}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except DAMAGE as error:
         message = f"{file} is damaged ({error}); remove it, and the same command records it again"
         raise RunError(message) from error
+    if not same:
+        message = (
+            f"{file} was recorded with other settings; choose another --out, or remove that folder"
+        )
+        raise RunError(message)
     return Recording(features, team_return, sent)
 
 
 def _recorded(file: Path, config: Config) -> bool:
-    if not file.exists():
+    if not os.path.lexists(file):
         return False
     read(file, config)
     return True
@@ -184,15 +207,11 @@ def record_all(
         for block in range(plan.blocks)
         for algorithm in algorithms
     }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(out, error) from error
     return pool.run(tasks, work, workers, progress, stop=stop, ended=lambda o: f"{o.result} games")
 
 
 def _place(out: Path, plan: Plan, algorithm: str) -> Path:
-    return out / "games" / plan.name / algorithm
+    return out / GAMES / plan.name / algorithm
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,11 @@ PARAMETER = "weights"
 """The parameter of an environment that holds the weights; no observation depends on it."""
 
 
+LARGEST = 1e6
+"""Of a weight; environments take no larger one."""
+CLOSEST = 1e-6
+"""Least difference between the greatest weight and the least, in units of the greatest."""
+
 GRID = 10_000
 """Weights are drawn from so many equally spaced numbers, so that they are short as text."""
 
@@ -32,17 +37,18 @@ class Prior:
         high: the greatest one.
 
     Raises:
-        ConfigError: they are not two different numbers from 0 on.
+        ConfigError: they are not two numbers from 0 to LARGEST that can be told apart.
     """
 
     low: float = 0.8
     high: float = 1.2
 
     def __post_init__(self) -> None:
-        if not 0 <= self.low < self.high < np.inf:
+        apart = self.high - self.low >= CLOSEST * max(self.high, 1.0)
+        if not (0 <= self.low < self.high <= LARGEST and apart):
             message = (
                 f"low = {self.low:g} and high = {self.high:g} are no limits of weights; "
-                "choose two numbers from 0 on, the lower one first"
+                f"choose two numbers from 0 to {LARGEST:g} that differ, the lower one first"
             )
             raise ConfigError(message)
 
