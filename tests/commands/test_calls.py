@@ -298,3 +298,23 @@ def test_statuses_are_documented() -> None:
     page = (Path(__file__).parent.parent.parent / "docs" / "reliability.md").read_text("utf-8")
     for kind in CALLS:
         assert kind in " ".join(page.split()), kind
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        (["train", "predation", "--graph"], "choose from: complete"),
+        (["train"], "unknown environment"),
+        (["resume"], ""),
+        (["render"], ""),
+    ],
+)
+def test_a_value_of_any_length_leaves_the_rest_of_the_line_readable(
+    words: list[str], about: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "01" * 50_000]) in (1, 2)
+    line = capsys.readouterr().err.splitlines()[-1]
+    for part in ("...", "(100,0", about):
+        assert part in line
+    assert "[Errno" not in line
+    assert len(line) < 1_000

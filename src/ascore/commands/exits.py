@@ -6,6 +6,7 @@ docs/reliability.md has the same table for users.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 
@@ -14,6 +15,9 @@ from ascore.errors import EXTRAS, AscoreError, Terminated, UsageError
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 """Done; failed; the command line makes no sense; stopped by Ctrl-C, or by a signal after which a
 training has saved. Another signal ends with 128 plus its number."""
+
+_LONGEST = 1_000
+"""Characters of a value that a line shows in one piece; those of a matrix may be more."""
 
 DEBUG = "ASCORE_DEBUG"
 """Environment variable: anything but 0 shows the traceback of a failure before its line."""
@@ -42,12 +46,25 @@ def ended_by(error: BaseException, command: str) -> int | None:
     if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    print(f"ascore: {line}", file=sys.stderr)
+    print(f"ascore: {_readable(line or '')}", file=sys.stderr)
     return MISUSED if isinstance(error, UsageError) else FAILED
+
+
+def _readable(line: str) -> str:
+    """The line without the middle of values so long that nobody would find what is said of them."""
+
+    def shorter(value: re.Match[str]) -> str:
+        text = value[0]
+        return f"{text[:100]}...{text[-100:]} ({len(text):,} characters)"
+
+    return re.sub(rf"\S{{{_LONGEST},}}", shorter, line)
 
 
 def _line(error: BaseException, command: str) -> str | None:
     """An expected failure in one line; None for any other."""
+    if isinstance(error, OSError) and not isinstance(error, AscoreError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}"
     if isinstance(error, (AscoreError, ValueError, TypeError, OSError)):
         return str(error)
     if isinstance(error, MemoryError):
