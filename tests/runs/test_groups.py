@@ -103,3 +103,17 @@ def test_runs_and_paths_may_be_mixed(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", FLAT)
     assert open_runs([run, str(run.path)]) == [run]
     assert isinstance(run, ascore.Run)
+
+
+def test_of_a_run_without_metrics_what_is_missing_is_named_and_no_other_is_shown(
+    tmp_path: Path,
+) -> None:
+    run, before = tmp_path / "run", tmp_path / "run" / "abandoned-after-00000002"
+    for folder in (run, before):
+        made_run(folder, FLAT)
+    assert [each.path for each in open_runs([tmp_path])] == [run]
+    (run / "metrics.jsonl").unlink()
+    message = rf"^{run}/metrics\.jsonl is missing; .*: ascore resume {run} --new-log$"
+    with pytest.raises(RunError, match=message):
+        open_runs([run])
+    assert [each.path for each in open_runs([before])] == [before]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ascore.errors import CheckpointError
 from ascore.runs import manifest, tensorfile
 from ascore.runs.files import sync, sync_folder, unwritable
-from ascore.runs.folder import CONFIG, no_run, resume_command
+from ascore.runs.folder import ABANDONED, CONFIG, no_run, resume_command
 from ascore.runs.tensorfile import parse
 
 FOLDER, MANIFEST, TENSORS = "checkpoints", "manifest.json", "state.safetensors"
@@ -151,7 +151,7 @@ def set_aside(run: Path, update: int) -> Path | None:
     later = [path for path in folders(run) if int(path.name) > update]
     if not later:
         return None
-    name = f"abandoned-after-{update:08d}"
+    name = f"{ABANDONED}{update:08d}"
     number, aside = 1, run / name
     part = run / f".{name}.part"
     try:

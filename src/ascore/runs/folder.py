@@ -21,6 +21,8 @@ SHOWN = 6
 """Runs of a folder that a message names."""
 
 # What a run that was killed before it had written its configuration may leave.
+ABANDONED = "abandoned-after-"
+"""How folders begin, within that of a run, that hold what it went back from."""
 _TRACES = {LOCK, f".{CONFIG}.part"}
 
 

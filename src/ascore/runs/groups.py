@@ -14,6 +14,7 @@ from ascore.algorithms.table import OWNED, ignored
 from ascore.config import Config
 from ascore.envs.factory import is_external
 from ascore.errors import AscoreWarning, ConfigError, RunError
+from ascore.runs.folder import ABANDONED, CONFIG, resume_command
 from ascore.runs.logs import METRICS
 from ascore.runs.run import Run
 
@@ -74,8 +75,7 @@ def open_runs(sources: Iterable[Source]) -> list[Run]:
             continue
         folders = run_folders(Path(source))
         if not folders:
-            message = f"{source} holds no run; give a folder written by `ascore train` or `sweep`"
-            raise RunError(message)
+            raise RunError(_why_none(Path(source)))
         for folder in folders:
             runs.setdefault(folder.resolve(), Run.open(folder))
     if not runs:
@@ -84,8 +84,20 @@ def open_runs(sources: Iterable[Source]) -> list[Run]:
     return list(runs.values())
 
 
+def _why_none(path: Path) -> str:
+    if (path / CONFIG).is_file():
+        return (
+            f"{path / METRICS} is missing; restore it, or go on without the records so far: "
+            f"{resume_command(path)} --new-log"
+        )
+    return f"{path} holds no run; give a folder written by `ascore train` or `sweep`"
+
+
 def run_folders(path: Path) -> list[Path]:
-    """The run folders at or below a path, in the order of their names; links are not followed."""
+    """The run folders at or below a path, in the order of their names; links are not followed.
+
+    What a run went back from is none of them, unless the path names it.
+    """
     folders = []
     for place, names, files in os.walk(path):
         depth = len(Path(place).relative_to(path).parts)
@@ -94,7 +106,7 @@ def run_folders(path: Path) -> list[Path]:
             names.clear()  # a run holds no runs
         if depth >= DEEPEST:
             names.clear()
-        names.sort()
+        names[:] = sorted(name for name in names if not name.startswith(ABANDONED))
     return folders
 
 
