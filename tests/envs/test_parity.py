@@ -80,12 +80,12 @@ def play(name: str, params: Params, num_envs: int, episodes: int, seed: int) -> 
     steps = 0
     while twin.episode.min() < episodes:
         action = actions(rng, twin)
-        told = steps % num_envs
-        deeds = compiled.deeds(told, action) if hasattr(compiled, "deeds") else {}
+        whose = steps % num_envs
+        deeds = compiled.deeds(whose, action) if hasattr(compiled, "deeds") else {}
         compiled.step(action)
         twin.step(action)
         steps += 1
-        compare_deeds(deeds, twin.deeds[told], f"in step {steps}")
+        compare_deeds(deeds, twin.deeds[whose], f"in step {steps}")
         compare(compiled, twin, f"after step {steps}")
         if steps % 5 == 0:
             compare_uniforms(compiled, twin, f"after step {steps}")

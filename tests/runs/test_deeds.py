@@ -102,8 +102,8 @@ def test_an_apple_that_is_worth_nothing_is_eaten() -> None:
     eaten = 0
     for action in (CLEAN, CLEAN, UP, UP, STAY):
         step = np.array([[action, CLEAN]], dtype=np.int32)
-        told = env.deeds(0, step)
-        eaten += int(told["eaten"][0])
+        deeds = env.deeds(0, step)
+        eaten += int(deeds["eaten"][0])
         env.step(step)
         assert env.reward[0, 0] == 0
     assert eaten == 1
@@ -121,9 +121,9 @@ def test_the_record_says_what_is_told(name: str, params: dict[str, Any]) -> None
             env.deeds(0, action)
         return
     before = env.save_state()
-    told = env.deeds(1, action)
-    assert list(told) == [key for key in record.deeds if key != "hit" or params.get("fire")]
-    for counts in told.values():
+    deeds = env.deeds(1, action)
+    assert list(deeds) == [key for key in record.deeds if key != "hit" or params.get("fire")]
+    for counts in deeds.values():
         assert counts.dtype == np.int32
         assert counts.shape == (env.spec.num_agents,)
     assert (env.save_state() == before).all()

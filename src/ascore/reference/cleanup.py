@@ -241,9 +241,9 @@ class Cleanup(GridWorld):
         Returns:
             Those of `GridWorld.deeds`; between them, cleaned: river cells rid of waste.
         """
-        told = super().deeds()
+        deeds = super().deeds()
         cleaned = np.array(self.cleaned, dtype=np.int32)
-        return {"eaten": told.pop("eaten"), "cleaned": cleaned, **told}
+        return {"eaten": deeds.pop("eaten"), "cleaned": cleaned, **deeds}
 
     # ---- beams -------------------------------------------------------------------------------
 
