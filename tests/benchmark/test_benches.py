@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 import subprocess
 import sys
 import time
@@ -169,3 +171,54 @@ def test_parts_of_an_update_are_timed_separately(side: str, parts: list[str]) ->
     milliseconds = {line[:28].strip(): line[28:].split() for line in output.splitlines()[1:]}
     assert {*parts, "advantages", "optimiser", "the rest, in Python"} < milliseconds.keys()
     assert milliseconds["whole update"][2] == "100.0%"
+
+
+# ---- pytest-benchmark ------------------------------------------------------------------------
+
+
+def benched(folder: Path, bench: Path, *options: str) -> Any:
+    """What `pytest BENCH --benchmark-json` writes after a few short rounds."""
+    short = ("--benchmark-max-time=0.01", "--benchmark-min-rounds=2", "--benchmark-warmup=off")
+    command = [sys.executable, "-m", "pytest", str(bench), "-p", "no:cacheprovider", "-q"]
+    written = folder / "times.json"
+    done = subprocess.run(
+        [*command, "--benchmark-only", *short, f"--benchmark-json={written}", *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(written.read_text())
+
+
+def test_a_file_of_times_has_machine_and_ratios(tmp_path: Path) -> None:
+    found = benched(tmp_path, BENCHES / "bench_loss.py", "-k", "6")
+    assert found["machine_info"]["ascore"]["cores"] >= 1
+    compiled, plain = found["benchmarks"]
+    assert (compiled["name"][-9:-1], plain["name"][-6:-1]) == ("compiled", "torch")
+    ratio = plain["stats"]["median"] / compiled["stats"]["median"]
+    assert compiled["extra_info"]["times_as_fast_as"] == {plain["name"]: pytest.approx(ratio)}
+    assert plain["extra_info"]["times_as_fast_as"] == {compiled["name"]: pytest.approx(1 / ratio)}
+
+
+def test_the_bench_of_an_own_environment_is_as_the_page_has_it(tmp_path: Path) -> None:
+    pytest.importorskip("mpe2")
+    page = (BENCHES.parent / "docs" / "performance.md").read_text(encoding="utf-8")
+    block = page.partition("file `bench_mine.py`:")[2].partition("```python\n")[2]
+    bench = tmp_path / "bench_mine.py"
+    bench.write_text(block.partition("```")[0], encoding="utf-8")
+    mine, ours = benched(tmp_path, bench)["benchmarks"]
+    assert mine["group"] == ours["group"] == "step"
+    assert ours["stats"]["median"] < mine["stats"]["median"]
+
+
+def test_the_page_names_every_group() -> None:
+    page = (BENCHES.parent / "docs" / "performance.md").read_text(encoding="utf-8")
+    table = page.partition("## With pytest-benchmark")[2].partition("## ")[0]
+    groups = {
+        re.sub(r"\{.*", "", name).rstrip("-")
+        for path in BENCHES.glob("bench_*.py")
+        for name in re.findall(r'group ?= ?f?"([^"]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert len(groups) >= 9
+    assert [name for name in sorted(groups) if f"`{name}" not in table] == []
