@@ -86,8 +86,9 @@ class Config:
     algorithm: str = "as"
     """as (Anticipation Sharing), ippo (independent PPO), cppo (one centre acts for all), vps
     (critics are averaged), vs (values are shared), ps (joint policies are averaged), team (the mean
-    reward is learned from), ia (inequity aversion) or svo (social value orientation). MODULE:NAME
-    for an algorithm of your own."""
+    reward is learned from), ia (inequity aversion), svo (social value orientation), srr or sra
+    (others' rewards are inferred by a model of one's own, in the reward or in the advantage).
+    MODULE:NAME for an algorithm of your own."""
     algorithm_params: dict[str, ParamValue] = field(default_factory=dict)
     """Values of keys that the algorithm alone has, such as alpha of ia."""
     horizon: int = 0

@@ -319,8 +319,9 @@ def test_in_a_gap_nothing_is_sent_and_everybody_learns_alone(algorithm):
     records = []
     for k in range(3):
         records.append(learner.update(collector.collect(learner.actor), k))
-    assert [min(record["bytes_sent"]) > 0 for record in records] == [True, False, True]
-    assert [max(record["bytes_sent"]) > 0 for record in records] == [True, False, True]
+    sends = ALGORITHMS[algorithm].infers is None  # all see one state, so nothing need be shown
+    assert [min(record["bytes_sent"]) > 0 for record in records] == [sends, False, sends]
+    assert [max(record["bytes_sent"]) > 0 for record in records] == [sends, False, sends]
     rollout = collector.collect(learner.actor)
     gap, empty = twin(learner), twin(learner, graph="none", communicate_every=1)
     gap.update(rollout, 3)

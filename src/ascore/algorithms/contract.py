@@ -57,6 +57,16 @@ class Compiled(IntEnum):
     """Eq. 13-16: `anticipation.objective`; without messages as OWN_RATIO."""
 
 
+Mixed = Callable[[F32, F32, U8, Links, Config], F32]
+"""(own rewards [T, B, N], inferred ones [T, B, L], where an episode ended [T, B], links, config) ->
+[T, B, N]."""
+
+
+Coefficient = Callable[[F32, F32, U8, "U8 | None", Links, Config], F32]
+"""(own rewards, inferred ones, where an episode ended, which rows are whose u8 [T, B, N] or None =
+all are everybody's, links, config) -> [T, B, N]."""
+
+
 def own_rewards(reward: F32, ended: U8, links: Links | None, config: Config) -> F32:
     """Every agent learns from its own rewards."""
     return reward
@@ -99,6 +109,27 @@ class CriticView:
     obs: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class Inference:
+    """How an agent values what it takes others to earn, by a model of its own rewards.
+
+    Every agent i fits f_i(o, a, o') to its own rewards, and asks it about what those do whom it
+    hears: f_i(o_j, a_j, o_j'). Of them it sees observations and actions, and nothing that they
+    earn.
+
+    Attributes:
+        rewards: what trains in place of own rewards; None = these.
+        bonus: added to the advantages, in units of their spread; None = nothing.
+        kept: how many transitions an agent keeps in which its reward was not 0.
+        warmup: steps of all environments before which nothing that is inferred counts.
+    """
+
+    rewards: Mixed | None = None
+    bonus: Coefficient | None = None
+    kept: Callable[[Config], int] = lambda config: 256
+    warmup: Callable[[Config], int] = lambda config: 0
+
+
 class GraphKeys:
     """Keys of the configuration that an algorithm reads if it sends something over links."""
 
@@ -138,6 +169,7 @@ class Algorithm:
         critic_view: what critics see; None = what actors see.
         rewards: whose rewards are learned from, and in which mixture.
         advantages: whose values an advantage is made of.
+        infers: what comes of what agents take others to earn; None = they infer nothing.
         mixes: which parameters are averaged with the neighbours' after a step.
         sends: the ledger of an update.
     """
@@ -155,6 +187,7 @@ class Algorithm:
     critic_view: CriticView | None = None
     rewards: Rewards = own_rewards
     advantages: Advantages = own_values
+    infers: Inference | None = None
     mixes: Literal["nothing", "actor", "critic"] = "nothing"
     sends: ledger.Sends = ledger.nothing
 

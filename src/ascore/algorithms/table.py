@@ -14,6 +14,8 @@ from ascore.algorithms.cppo import CPPO
 from ascore.algorithms.ia import IA
 from ascore.algorithms.ippo import IPPO
 from ascore.algorithms.ps import PS
+from ascore.algorithms.sra import SRA
+from ascore.algorithms.srr import SRR
 from ascore.algorithms.svo import SVO
 from ascore.algorithms.team import TEAM
 from ascore.algorithms.trial import require_equal_loss
@@ -26,7 +28,8 @@ from ascore.errors import ConfigError, EnvError
 from ascore.presets import preset_values
 
 ALGORITHMS: dict[str, Algorithm] = {
-    algorithm.name: algorithm for algorithm in (AS, IPPO, CPPO, VPS, VS, PS, TEAM, IA, SVO)
+    algorithm.name: algorithm
+    for algorithm in (AS, IPPO, CPPO, VPS, VS, PS, TEAM, IA, SVO, SRR, SRA)
 }
 
 OWNED = {

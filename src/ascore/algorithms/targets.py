@@ -116,6 +116,43 @@ def compute_targets(
     return Targets(advantage, returns, value[:-1])
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What comes of what agents take others to earn."""
+
+    rewards: F32 | None  # [T, B, N], in place of own rewards
+    bonus: F32 | None  # [T, B, N], of advantages, in units of their spread
+
+
+def with_bonus(advantage: F32, bonus: F32, present: U8 | None = None) -> F32:
+    """Advantages and a coefficient in units of their spread, per agent over its rows.
+
+        A_i + std(A_i) b_i
+
+    Args:
+        advantage: f32 [T, B, N].
+        bonus: b, f32 [T, B, N].
+        present: u8 [T, B, N], which rows are whose; None = all are everybody's.
+    """
+    _, spread = spread_of(advantage, present)
+    total: F32 = (advantage + spread * bonus).astype(np.float32)
+    return total
+
+
+def spread_of(values: F32, present: U8 | None = None) -> tuple[F64, F64]:
+    """Mean and standard deviation of every agent's rows, f64 [N] each; 0 without any.
+
+    Args:
+        values: f32 [T, B, N].
+        present: u8 [T, B, N], which rows are whose; None = all are everybody's.
+    """
+    own = np.ones(values.shape) if present is None else (present != 0).astype(np.float64)
+    count = np.maximum(own.sum(axis=(0, 1)), 1.0)
+    mean = (values * own).sum(axis=(0, 1)) / count
+    square = (np.square(values - mean) * own).sum(axis=(0, 1)) / count
+    return mean, np.sqrt(square)
+
+
 def moments(returns: F32) -> F64:
     """Mean and mean square of targets f32 [T, B, N], f64 [2, N]."""
     flat = returns.reshape(-1, returns.shape[-1]).astype(np.float64)

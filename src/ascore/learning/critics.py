@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,14 @@ from torch import Tensor
 
 from ascore.algorithms.contract import Algorithm
 from ascore.algorithms.links import Links
-from ascore.algorithms.targets import Targets, ValueNormalizer, compute_targets, moments
+from ascore.algorithms.targets import (
+    Counted,
+    Targets,
+    ValueNormalizer,
+    compute_targets,
+    moments,
+    with_bonus,
+)
 from ascore.config import Config
 from ascore.envs.presence import TERMINATED, TRUNCATED
 from ascore.learning.agent_split import AgentSplit
@@ -93,6 +101,7 @@ class Valuation:
         algorithm: Algorithm,
         links: Links | None,
         presence: Presence | None = None,
+        counted: Counted | None = None,
     ) -> Targets:
         """Computes advantages and returns in reward units; updates the normaliser.
 
@@ -101,10 +110,13 @@ class Valuation:
             algorithm: determines whose rewards and values are used.
             links: links over which rewards and values may be sent; None = nothing is sent.
             presence: which rows are whose; None = all rows are everybody's.
+            counted: what comes of what agents take others to earn; None = nothing.
         """
         config = self.config
         over = rollout.terminated | rollout.truncated
         reward = algorithm.rewards(rollout.reward, over, links, config)
+        if counted is not None and counted.rewards is not None:
+            reward = counted.rewards
         steps, b, n = rollout.reward.shape
         closing = [*rollout.final, *rollout.cut]
         ended = [obs for _, _, obs in closing]
@@ -140,6 +152,10 @@ class Valuation:
             )
 
         targets = algorithm.advantages(estimate, value, final_value, links, config)
+        if counted is not None and counted.bonus is not None:
+            there = None if rollout.present is None else rollout.present[:-1]
+            weighed = with_bonus(targets.advantage, counted.bonus, there)
+            targets = replace(targets, advantage=weighed)
         if config.value_normalization:
             self._renormalize(targets, presence)
         return targets

@@ -10,24 +10,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ascore.algorithms.contract import Algorithm, own_keys
+from ascore.algorithms.contract import own_keys
 from ascore.algorithms.links import Links
 from ascore.algorithms.table import get_algorithm
 from ascore.algorithms.targets import Targets
 from ascore.algorithms.terms import own_policy, taken
 from ascore.config import Config
 from ascore.envs.vec_env import Spec
-from ascore.errors import ConfigError
 from ascore.learning import metrics
 from ascore.learning.agents import AgentNetworks
 from ascore.learning.anticipations import anticipation_metrics
-from ascore.learning.backends.choose import choose_split, own_envs
+from ascore.learning.backends.choose import choose_split, own_envs, require_mixable
 from ascore.learning.backends.contract import Backend
 from ascore.learning.batch import Rows, rows_of
 from ascore.learning.critics import Valuation
 from ascore.learning.delivery import Delivery
 from ascore.learning.devices import usable_device
 from ascore.learning.exchange import Watch
+from ascore.learning.inferred import RewardModels
 from ascore.learning.memory import require_memory
 from ascore.learning.metrics import Metrics
 from ascore.learning.networks import ALL, Actor, Critic
@@ -53,6 +53,7 @@ class Learner:
         valuation: what critics are trained towards.
         exchange: what is sent before a loss.
         split: which agents this rank trains; None = all, on its own rows.
+        models: of what agents earn; None = nothing is inferred.
 
     Raises:
         ConfigError: an unknown algorithm, or one that cannot act in this environment; a backend,
@@ -74,7 +75,7 @@ class Learner:
         split = choose_split(self.algorithm, config, self.spec, everybody)
         _, share = own_envs(split, config.num_envs, everybody)
         require_memory(self.spec, config, self.algorithm, share, split)
-        _require_mixable(self.algorithm, self.spec)
+        require_mixable(self.algorithm, self.spec)
         own_keys(config, self.algorithm.keys)  # refuses what the algorithm does not know
         self.delivery = delivery
         alone = None if delivery is None else delivery.agent
@@ -86,6 +87,7 @@ class Learner:
         n = self.actor.num_agents
         self.sending = metrics.Sending(self.algorithm, config, outside, self.spec, self.ranks)
         self._agents = torch.arange(n, device=self.device)
+        self.models = RewardModels.of(self.algorithm, config, self.spec, self.device, everybody)
         self.valuation = Valuation(self.critic, self.backend, config, n, self.ranks, self.split)
 
     @property
@@ -127,6 +129,8 @@ class Learner:
     def set_rates(self, actor_lr: float, critic_lr: float) -> None:
         """Learning rates from now on."""
         self.agents.set_rates(actor_lr, critic_lr)
+        if self.models is not None:
+            self.models.set_rate(critic_lr)
 
     def anneal(self, share: float) -> None:
         """Sets the learning rates of the next update, when `share` of the run is over."""
@@ -175,6 +179,7 @@ class Learner:
             **metrics.explained_variance(targets, self.ranks, rows.presence),
             **{key: value.tolist() for key, value in statistics.items()},
             "action_probs": mean_probs.tolist(),
+            **({} if self.models is None else self.models.metrics()),
         }
         everybodys = mine if self.split is None else self.split.of_everybody(mine)
         return {**everybodys, **self.sending.entries(rollout, links, self.network_sizes)}
@@ -197,7 +202,8 @@ class Learner:
                 links = links.among(rollout.present, rollout.left)
         self.agents.route(links)
         presence = Presence.of(rollout, self.ranks)
-        targets = self.valuation.targets(rollout, self.algorithm, links, presence)
+        counted = None if self.models is None else self.models.learn(rollout, links, number)
+        targets = self.valuation.targets(rollout, self.algorithm, links, presence, counted)
         self.guards.targets(rollout, targets)
         return links, targets, self.rows(rollout, targets, links, presence)
 
@@ -356,12 +362,15 @@ class Learner:
 
         All ranks must call it together.
         """
-        tensors = {**self.agents.state(), **self.valuation.state()}
+        tensors = {**self.agents.state(), **self.valuation.state(), **self._of_models()}
         return {key: value.detach().cpu() for key, value in tensors.items()}
 
     def layout(self) -> dict[str, Tensor]:
         """Tensors of the types and shapes of `state()`, asking no other rank."""
-        return {**self.agents.layout(), **self.valuation.layout()}
+        return {**self.agents.layout(), **self.valuation.layout(), **self._of_models()}
+
+    def _of_models(self) -> dict[str, Tensor]:
+        return {} if self.models is None else self.models.state()
 
     def adopt(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
         """Takes the layout of a checkpoint, whose state is loaded next.
@@ -377,22 +386,9 @@ class Learner:
         """Restores `state()`, and takes its layout."""
         self.adopt({key: value.detach().cpu().numpy() for key, value in tensors.items()})
         self.agents.load_state(tensors)
+        if self.models is not None:
+            self.models.load_state(tensors)
         kept = {key.partition(".")[::2]: value.numpy() for key, value in tensors.items()}
         self.valuation.load_state(
             {key: value for (part, key), value in kept.items() if part == "normalizer"}
         )
-
-
-def _require_mixable(algorithm: Algorithm, spec: Spec) -> None:
-    """Refuses to average policies that choose among different actions.
-
-    Raises:
-        ConfigError: names the algorithm and the counts.
-    """
-    if algorithm.mixes == "actor" and not algorithm.head_per_agent and spec.padded:
-        message = (
-            f"{algorithm.name} averages policies, but the agents of {spec.name} have "
-            f"{', '.join(map(str, spec.action_counts))} actions; let it have a head per agent, or "
-            "use another algorithm"
-        )
-        raise ConfigError(message)

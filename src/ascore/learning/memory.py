@@ -15,6 +15,7 @@ from ascore.envs.factory import is_external
 from ascore.envs.vec_env import Spec
 from ascore.errors import ConfigError
 from ascore.learning.agent_split import AgentSplit
+from ascore.learning.inferred import LARGEST_PART
 from ascore.learning.networks import LARGEST, parameters
 from ascore.learning.own_rows import OwnRows
 from ascore.learning.seats import (
@@ -33,6 +34,7 @@ REMEDIES = {
     "targets": "lower num_envs or rollout_steps, or use fewer agents",
     "heads": "set graph_redraw = false or communicate_every = 1, or use fewer agents",
     "ranks": "use fewer agents or smaller networks",
+    "models": "lower kept (algorithm_params), num_envs, rollout_steps or critic_hidden",
     "process": "end other programs",
     "passes": "raise minibatches, or lower num_envs, rollout_steps, actor_hidden or critic_hidden",
 }
@@ -149,6 +151,7 @@ def bytes_needed(
         "passes": passes,
         "heads": _set_aside(spec, config, algorithm, n, actor, one_actor // trunks),
         "ranks": 0,
+        "models": _of_models(spec, config, algorithm, rows),
     }
     if gathers:  # everybody's actors, once more
         needed["ranks"] = 4 * actor
@@ -156,6 +159,26 @@ def bytes_needed(
         needed["ranks"] = 3 * networks // 4 * own.ranks.size
     needed["process"] = LIBRARY_BYTES + sum(needed.values()) * SPARE_PERCENT // 100
     return needed
+
+
+def _of_models(spec: Spec, config: Config, algorithm: Algorithm, rows: int) -> int:
+    """Bytes of models of rewards: networks, what they keep, and what a step of theirs reads.
+
+    Args:
+        spec: sizes as the learner sees them.
+        config: of the run.
+        algorithm: of the run.
+        rows: of the batch.
+    """
+    if algorithm.infers is None:
+        return 0
+    n, o = spec.num_agents, math.prod(spec.obs_shape)
+    entry, kept = np.dtype(spec.obs_dtype).itemsize, algorithm.infers.kept(config)
+    inputs = 2 * o + spec.num_actions
+    networks = 4 * 4 * n * parameters((inputs, *config.critic_hidden, 1))
+    part = min(rows, max(LARGEST_PART, -(-rows // config.minibatches)))
+    step = 4 * 2 * n * part * (inputs + 2 * sum(config.critic_hidden))
+    return networks + n * kept * 2 * o * entry + step + rows * min(spec.views, n) * o * entry
 
 
 def _set_aside(

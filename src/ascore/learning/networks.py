@@ -367,6 +367,7 @@ class Critic:
         seed: int,
         device: torch.device | str = "cpu",
         members: slice = ALL,
+        stream: int = STREAM_CRITIC,
     ) -> None:
         whose = range(num_agents)[members]
         self.net = StackedMLP(len(whose), (obs_size, *hidden, 1), device)
@@ -374,7 +375,7 @@ class Critic:
         with torch.no_grad():
             for place, agent in enumerate(whose):
                 for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
-                    rng = generator(seed, STREAM_CRITIC, layer, 0, agent)
+                    rng = generator(seed, stream, layer, 0, agent)
                     gain = math.sqrt(2.0) if layer < last else 1.0
                     weight = orthogonal(rng, n_in, n_out, gain)
                     self.net.layers[layer][0][place].copy_(torch.from_numpy(weight))

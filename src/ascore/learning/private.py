@@ -136,6 +136,8 @@ def _broken(
         yield f"{name} learns from the rewards of others", others
     if algorithm.advantages is not own_values:
         yield f"{name} sends what its agents expect to earn", others
+    if algorithm.infers is not None:
+        yield f"{name} fits models of rewards, which the proof does not cover", others
     if algorithm.mixes != "nothing":
         yield f"{name} averages parameters, which the proof does not cover", others
     batch = "is a statistic of the batch, which every episode's rewards change"

@@ -52,6 +52,8 @@ def require_separable(config: Config) -> None:
         reason = f"{algorithm.name} learns from the rewards of others"
     elif algorithm.advantages is not own_values or algorithm.critic_view is not None:
         reason = f"critics of {algorithm.name} know what others see or expect"
+    elif algorithm.infers is not None:
+        reason = f"agents of {algorithm.name} know what others see"
     elif algorithm.mixes != "nothing":
         reason = f"{algorithm.name} averages parameters"
     elif config.anticipation == "correction":

@@ -136,7 +136,8 @@ def require_readable(config: Config) -> None:
     """
     record_of(config)
     algorithm = get_algorithm(config.algorithm)
-    if algorithm.view is not LOCAL or algorithm.rewards is not own_rewards:
+    sends_no_more = algorithm.rewards is own_rewards and algorithm.infers is None
+    if algorithm.view is not LOCAL or not sends_no_more:
         message = (
             f"the attacks cannot read what {config.algorithm} sends; choose from: as, vs, vps, ps"
         )

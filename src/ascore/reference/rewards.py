@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["inequity_averse", "team", "weighed_by_angle"]
+__all__ = ["inequity_averse", "self_referenced", "standardised", "team", "weighed_by_angle"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -77,3 +77,41 @@ def weighed_by_angle(reward: F32, heard: Mask, *, degrees: float) -> F64:
         if others:
             mixed[t, b, i] = own * mixed[t, b, i] + social * sum(others) / len(others)
     return mixed
+
+
+def self_referenced(inferred: F32, ended: NDArray[np.uint8], heard: Mask, *, decay: float) -> F64:
+    """Mean trace of what an agent takes those it hears to earn.
+
+    Args:
+        inferred: f32[T, B, N, N], [i, j] = what i takes j to earn.
+        ended: u8[T, B], whether the step ended an episode.
+        heard: bool[T, B, N, N], [i, j] = i hears j.
+        decay: decay of the traces, gamma times lambda.
+    """
+    steps, envs, agents, _ = inferred.shape
+    means = np.zeros((steps, envs, agents))
+    for b, i in np.ndindex(envs, agents):
+        trace = [0.0] * agents
+        for t in range(steps):
+            for j in range(agents):
+                trace[j] = decay * trace[j] + float(inferred[t, b, i, j])
+            others = [trace[j] for j in np.flatnonzero(heard[t, b, i])]
+            means[t, b, i] = sum(others) / len(others) if others else 0.0
+            if ended[t, b]:
+                trace = [0.0] * agents
+    return means
+
+
+def standardised(values: F64) -> F64:
+    """Values of every agent less their mean over a batch, in units of their spread.
+
+    Args:
+        values: f64[T, B, N].
+    """
+    standard = np.zeros(values.shape)
+    for i in range(values.shape[2]):
+        own = [float(x) for x in values[:, :, i].ravel()]
+        mean = sum(own) / len(own)
+        spread = math.sqrt(sum((x - mean) ** 2 for x in own) / len(own))
+        standard[:, :, i] = (values[:, :, i] - mean) / spread if spread > 0 else 0.0
+    return standard

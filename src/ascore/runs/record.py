@@ -44,6 +44,8 @@ METRICS = {
     "anticipated_probs": "mean anticipated probability of every action [N, A]",
     "anticipated_towards": "C. Predation: anticipated probability of moving towards the prey [N]",
     "action_probs": "mean own probability of every action [N, A]",
+    "reward_model_error": "self-referenced algorithms: squared error of the model of own "
+    "rewards on this batch, before it is fitted to it [N]",
     "epsilon_episode": "with dp: what one episode's rewards have cost so far, at `delta` [N]",
     "epsilon_environment": "with dp: what all episodes of one environment have cost so far [N]",
     "noise_multiplier": "with dp: deviation of the noise of this update, in clipping norms [N]",

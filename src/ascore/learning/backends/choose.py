@@ -143,5 +143,21 @@ def _rows_of_its_own(algorithm: Algorithm, config: Config, spec: Spec, ranks: Ra
         and not is_external(spec.name)
         and algorithm.rewards is own_rewards
         and algorithm.advantages is own_values
+        and algorithm.infers is None
         and (apart and (algorithm.by_link or not algorithm.head_per_agent))
     )
+
+
+def require_mixable(algorithm: Algorithm, spec: Spec) -> None:
+    """Refuses to average policies that choose among different actions.
+
+    Raises:
+        ConfigError: names the algorithm and the counts.
+    """
+    if algorithm.mixes == "actor" and not algorithm.head_per_agent and spec.padded:
+        message = (
+            f"{algorithm.name} averages policies, but the agents of {spec.name} have "
+            f"{', '.join(map(str, spec.action_counts))} actions; let it have a head per agent, or "
+            "use another algorithm"
+        )
+        raise ConfigError(message)
