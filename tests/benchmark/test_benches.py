@@ -96,6 +96,68 @@ def test_our_side_is_the_training_path(peer: ModuleType) -> None:
     assert (ours.learner.actor.net.flat.detach() == moved).all()
 
 
+# ---- the peer in C++ -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rltools() -> ModuleType:
+    sys.path.insert(0, str(BENCHES))
+    try:
+        return script("peer_rltools")
+    finally:
+        sys.path.remove(str(BENCHES))
+
+
+def test_without_a_checkout_it_says_what_is_not_there(
+    rltools: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rltools.main(["--rltools", str(tmp_path), "--json"]) == rltools.EXIT_MISSING
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"no RLtools in {tmp_path}" in captured.err
+
+
+def test_what_does_not_compile_is_shown(
+    rltools: ModuleType,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    header = tmp_path / "include" / "rl_tools" / "rl_tools.h"
+    header.parent.mkdir(parents=True)
+    header.touch()
+    assert rltools.main(["--rltools", str(tmp_path)]) == rltools.EXIT_MISSING
+    captured = capsys.readouterr()
+    assert "RLtools does not compile: " in captured.err or "no compiler " in captured.err
+
+
+def test_the_best_return_is_what_straight_walks_earn(rltools: ModuleType) -> None:
+    assert rltools.best_from(0, 0) == 0
+    assert rltools.best_from(0, 3) == -3  # two cells, one, none
+    assert rltools.best_from(1, 1) == -1
+    assert rltools.best_from(2, 1) == pytest.approx(-(2**0.5) - 1)
+    # On two cells by two, half of all starts are one step away, and a quarter are two.
+    assert rltools.best_return(2) == pytest.approx(-0.25)
+
+
+def test_returns_must_end_near_the_best(rltools: ModuleType) -> None:
+    best = rltools.best_return()
+    rltools.require_learning("one", [-250.0] * 9 + [best - 0.9] * rltools.LAST)
+    with pytest.raises(Differs, match=r"one does not learn: return -4\.99 after 20 updates"):
+        rltools.require_learning("one", [best - 1.09] * rltools.LAST)
+
+
+def test_the_process_of_the_peer_is_asked_and_timed(rltools: ModuleType, tmp_path: Path) -> None:
+    program = tmp_path / "peer"
+    program.write_text("#!/bin/sh\nread n; echo 0.25 -$n; read n; echo 0.5 -$n; read n; exit 3\n")
+    program.chmod(0o755)
+    peer = rltools.Peer(program)
+    assert (peer.update(7), peer.update()) == (-7.0, -1.0)
+    assert peer.seconds == 0.75
+    with pytest.raises(Differs, match="RLtools ended with code 3"):
+        peer.update()
+    peer.close()
+
+
 # ---- time and memory against the number of agents --------------------------------------------
 
 
