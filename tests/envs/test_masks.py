@@ -15,6 +15,7 @@ from ascore.envs.adapters.masks import read_mask
 from ascore.envs.joint import decode, joint_env, joint_spec
 from ascore.envs.vec_env import Spec, VecEnv
 from ascore.errors import EnvError
+from ascore.interop.check import examine
 
 SHOP = "shops:Shop"
 
@@ -81,6 +82,15 @@ def test_an_illegal_action_is_refused_before_the_step() -> None:
         env.step(np.array([[1, 1], [2, 0]], dtype=np.int32))
     assert np.array_equal(env.obs, before)
     assert env.time.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("where", ["", "info", "obs"])
+def test_who_refuses_actions_without_a_mask_is_told_of_masks(where: str) -> None:
+    params = {"counts": [2, 2], "extra": [1, 1], "where": where, "mask": [1, 1, 1]}
+    found = examine(SHOP, params, steps=20).findings[-1]
+    assert "AssertionError: 2 is not legal" in found.found
+    assert found.remedy.startswith("fix it")
+    assert ("give the legal ones as action_mask" in found.remedy) == (where == "")
 
 
 def test_nothing_legal_names_who_when_where_and_what_to_do() -> None:

@@ -445,6 +445,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     root = tmp_path / "mpe9"
     root.mkdir()
     trace = "import pathlib\npathlib.Path(__file__).with_suffix('.seen').touch()\n"
+    (tmp_path / "own9.py").write_text(f"{trace}class Field: ...\ndef _hidden(): ...\nSIZE = 3\n")
+    (tmp_path / "made9.py").write_text(f"{trace}def env(): ...\nfrom inner import parallel_env\n")
+    (tmp_path / "torn9.py").write_text(f"{trace}def env(:\n")
+    trace += "env = parallel_env = print\n"
     for name in ("__init__", "simple_spread_v3", "simple_tag_v3", "_helpers"):
         (root / f"{name}.py").write_text(trace)
     monkeypatch.chdir(tmp_path)
@@ -456,6 +460,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     ("name", "message"),
     [
         ("mpe9.simple_spread_v3", "did you mean mpe9.simple_spread_v3:parallel_env?"),
+        ("own9", "it is a module: write own9:NAME, NAME one of Field; choose from"),
+        ("made9", "did you mean made9:parallel_env?"),
+        ("torn9", "it is a module: write torn9:NAME; choose from"),
         ("mpe9.simple_spread_v2", "mpe9 has simple_spread_v3.*; write MODULE:parallel_env"),
         ("mpe9", "mpe9 is a package; write mpe9.simple_spread_v3:parallel_env, or one of"),
         ("not_there_at_all.simple_v1", "not_there_at_all is not installed"),
@@ -466,7 +473,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_names_of_modules_are_recognised(package: str, name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Config.preset(name)
-    assert not list(Path(package).glob("*.seen"))  # a file may have named it: nothing is imported
+    assert not list(Path().rglob("*.seen"))  # a file may have named it: nothing is imported
 
 
 @pytest.mark.parametrize(

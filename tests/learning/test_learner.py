@@ -339,6 +339,22 @@ def test_the_first_agent_whose_step_is_not_finite_is_named():
         guards.step(agents, {"policy loss": fine, "value loss": bad})
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("policy", r"clip_norm \(now 1e\+30\), .* or actor_lr"),
+        ("value", r"critic_clip_norm \(now 1e\+30\), .* or critic_lr"),
+    ],
+)
+def test_noise_that_is_not_finite_blames_the_norm_it_is_a_multiple_of(name, remedy):
+    config = Config(dp="episode", noise_multiplier=1.0, clip_norm=1e30, critic_clip_norm=1e30)
+    parameters = torch.zeros(2, 3)
+    parameters[1, 0] = torch.inf
+    message = f"a {name} parameter of agent 1 is not finite; lower {remedy}"
+    with pytest.raises(NonFiniteError, match=message):
+        Guards(config, has_peer_ratio=True).parameters({name: parameters})
+
+
 def test_more_minibatches_than_rows_is_refused():
     with pytest.raises(ConfigError, match=r"minibatches = 500 exceeds the 120 rows"):
         train(1, minibatches=500)

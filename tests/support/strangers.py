@@ -188,6 +188,13 @@ class Untold(Exception):
         raise RuntimeError(message)
 
 
+class Nameless:
+    """Fails when it is asked what it is."""
+
+    def __repr__(self) -> str:
+        raise LookupError
+
+
 class Rude(Meadow):
     """Fails in the way that `how` names."""
 
@@ -200,6 +207,8 @@ class Rude(Meadow):
         super().__init__()
         if how == "unhashable agents":
             self.possible_agents = [["a"], ["b"]]
+        if how == "unspeakable agents":
+            self.possible_agents = [Nameless(), Nameless()]
 
     def __getattribute__(self, name: str) -> Any:
         asked = object.__getattribute__(self, "__dict__").get("how", "")
@@ -251,7 +260,8 @@ class Rude(Meadow):
 
 
 FAILURES = [
-    "exit in the constructor", "untold", "unhashable agents", "property possible_agents",
+    "exit in the constructor", "untold", "unhashable agents", "unspeakable agents",
+    "property possible_agents",
     "property agents", "property reset", "property step", "property action_space",
     "property agent_iter", "sour action space", "unspeakable", "sour observation space",
     "exit in reset", "sour observations", "exit in step", "sour agents", "unhashable agent",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib.util
 import os
@@ -10,8 +11,11 @@ import re
 import sys
 from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 
 MOST_NAMES = 6
+MOST_BYTES = 1 << 20  # of a module whose source is read for names
+PARALLEL = "parallel_env"  # how such modules name what makes their environment
 
 VERSIONED = re.compile(r".+_v\d+$")  # how PettingZoo and its relatives name environments
 
@@ -52,7 +56,11 @@ def if_unknown(name: str) -> str | None:
         return (
             f"{name} is a package; write {name}.{inside[0]}:parallel_env, or one of {_few(inside)}"
         )
-    return f"it is a module: did you mean {name}:parallel_env?"
+    makers = _makers(spec)
+    if PARALLEL in makers:
+        return f"it is a module: did you mean {name}:parallel_env?"
+    choice = f", NAME one of {_few(makers)}" if makers else ""
+    return f"it is a module: write {name}:NAME{choice}"
 
 
 def _walk(module: str) -> tuple[str, ModuleSpec | None]:
@@ -80,6 +88,28 @@ def _find_top(name: str) -> ModuleSpec | None:
 def _modules_in(spec: ModuleSpec) -> list[str]:
     names = {module.name for module in pkgutil.iter_modules(spec.submodule_search_locations or [])}
     return sorted(name for name in names if not name.startswith("_"))
+
+
+def _makers(spec: ModuleSpec) -> list[str]:
+    """Public functions and classes in a module's source, and `parallel_env` however it is made."""
+    source = str(spec.origin)
+    try:
+        if not source.endswith(".py") or os.path.getsize(source) > MOST_BYTES:
+            return []
+        body = ast.parse(Path(source).read_bytes()).body
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return []
+    names: list[str] = []
+    for part in body:
+        if isinstance(part, (ast.FunctionDef, ast.ClassDef)):
+            names.append(part.name)
+        elif isinstance(part, ast.ImportFrom):
+            names += [PARALLEL for each in part.names if (each.asname or each.name) == PARALLEL]
+        elif isinstance(part, ast.Assign):
+            names += [
+                PARALLEL for to in part.targets if isinstance(to, ast.Name) and to.id == PARALLEL
+            ]
+    return [name for name in names if not name.startswith("_")]
 
 
 def _top_level() -> set[str]:

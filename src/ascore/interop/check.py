@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 from ascore.envs.adapters import loading
 from ascore.envs.adapters.external import PythonCore
-from ascore.envs.adapters.foreign import FAILURES, class_name, crash
+from ascore.envs.adapters.foreign import FAILURES, class_name, crash, shown
 from ascore.envs.adapters.horizon import UNSTATED, find_horizon
 from ascore.envs.adapters.loading import Layout, build, close, layout
 from ascore.envs.adapters.locate import build_compiled, is_compiled, load
@@ -308,7 +308,7 @@ def _outside(
                 why = f": it is {array.dtype}"
             elif array.shape == space.shape:
                 why = f": it ranges from {array.min():g} to {array.max():g}"
-        return f"an observation of agent {agent!r} is not in {space}{why}"
+        return f"an observation of agent {agent!r} is not in {shown(space)}{why}"
     return None
 
 

@@ -96,6 +96,11 @@ class Guards:
             raise NonFiniteError(message)
 
     def _remedy(self, name: str) -> str:
+        if self.config.dp != "none":  # its noise is a multiple of what gradients are clipped to
+            value = "value" in name
+            clip, rate = ("critic_clip_norm", "critic_lr") if value else ("clip_norm", "actor_lr")
+            now = getattr(self.config, clip)
+            return f"lower {clip} (now {now:g}), of which the noise is a multiple, or {rate}"
         if "value" in name:
             return f"lower critic_lr (now {self.config.critic_lr:g}) or set max_grad_norm"
         if self.has_peer_ratio and self.config.peer_ratio_clip == 0:

@@ -6,6 +6,7 @@ special cases. B copies, N agents, O entries of the longest observation; V = N.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ Obs = npt.NDArray[Any]
 
 _RESET = ("obs", "infos")
 _STEP = ("obs", "rewards", "terminations", "truncations", "infos")
+ABOUT_ACTIONS = re.compile(
+    r"action|legal|valid|allowed|\bmove", re.IGNORECASE
+)  # of what a step raises
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -73,6 +77,7 @@ class PythonCore(Buffers):
         action_bins: int = 0,
     ) -> None:
         super().__init__(name, params, num_envs, seed, first_env, first_copy)
+        self._masked = False  # whether any agent was ever given a mask
         create = load(name)
         self._envs = Copies(create, name, params, num_envs, horizon, first_copy, action_bins)
         self.layout = self._envs.layout
@@ -157,9 +162,9 @@ class PythonCore(Buffers):
         try:
             results = self._envs[b].step(chosen)
         except FAILURES as error:
-            raise self._fault(
-                b, "API", f"step({shown(chosen)}) fails: {crash(error)}", "fix it"
-            ) from error
+            failure = crash(error)
+            problem = f"step({shown(chosen)}) fails: {failure}"
+            raise self._fault(b, "API", problem, self._remedy(failure)) from error
         obs, rewards, terminations, truncations, infos = self._parts(b, "step", results, _STEP)
         self._earn(b, rewards, acted)
         terminated = self._flagged(b, "terminations", terminations, acted)
@@ -336,6 +341,7 @@ class PythonCore(Buffers):
                 value = given_mask(observations[agent], notes.get(i), self.layout.masks[i])
                 if value is None:
                     continue
+                self._masked = True
                 row = read_mask(value, count)
             except FAILURES as error:
                 reason = str(error) if isinstance(error, ValueError) else f"({crash(error)})"
@@ -400,6 +406,12 @@ class PythonCore(Buffers):
                 f"there is no entry for agent {agent!r} in the {kind} dictionary",
                 "return an entry for every agent that acted",
             ) from error
+
+    def _remedy(self, failure: str) -> str:
+        """What to do about a failing step: copies that give no masks may refuse actions."""
+        if self._masked or not ABOUT_ACTIONS.search(failure):
+            return "fix it"
+        return f"fix it; if this action is not legal in this state, give the legal ones as {MASK}"
 
     def _fault(self, b: int, topic: str, problem: str, remedy: str) -> EnvError:
         return EnvError(topic=topic, found=f"{problem} {self._place_of(b)}", remedy=remedy)

@@ -197,7 +197,9 @@ def agent_names(env: Any) -> tuple[Any, ...]:
                 found=f"possible_agents = {shown(names)} repeats a name",
                 remedy="list each name once",
             )
-        return tuple(names)
+    with asking("repr of the names in possible_agents", "agents", "name agents by strings"):
+        repr(names)
+    return tuple(names)
 
 
 def action_range(
