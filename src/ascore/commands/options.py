@@ -52,8 +52,8 @@ class TrainOptions(Config, Line):
     repeated."""
     preset_name: Annotated[str, Mark(name="preset")] = "tuned"
     """tuned learns reliably; paper is Tables 1-2 and Eq. 13 as printed; C. Predation also has
-    pairwise, crowd (20 agents) and private (2 agents, with dp). Python environments have tuned
-    alone."""
+    pairwise, crowd (20 agents) and private (2 agents, with dp), and Cleanup has lio (LIO's 7 x 7
+    map). Python environments have tuned alone."""
     config: Annotated[Path | None, Mark(shown="FILE")] = None
     """TOML file with keys of the configuration, such as config.toml of a run."""
     algorithm_params: Hidden[dict[str, ParamValue]] = field(default_factory=dict)
