@@ -87,10 +87,10 @@ def test_an_illegal_action_is_refused_before_the_step() -> None:
 @pytest.mark.parametrize("where", ["", "info", "obs"])
 def test_who_refuses_actions_without_a_mask_is_told_of_masks(where: str) -> None:
     params = {"counts": [2, 2], "extra": [1, 1], "where": where, "mask": [1, 1, 1]}
-    found = examine(SHOP, params, steps=20).findings[-1]
-    assert "AssertionError: 2 is not legal" in found.found
-    assert found.remedy.startswith("fix it")
-    assert ("give the legal ones as action_mask" in found.remedy) == (where == "")
+    finding = examine(SHOP, params, steps=20).findings[-1]
+    assert "AssertionError: 2 is not legal" in finding.found
+    assert finding.remedy.startswith("fix it")
+    assert ("give the legal ones as action_mask" in finding.remedy) == (where == "")
 
 
 def test_nothing_legal_names_who_when_where_and_what_to_do() -> None:

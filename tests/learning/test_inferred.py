@@ -64,8 +64,8 @@ def played(graph: str, smoothing: float) -> tuple[Any, ...]:
 def test_rewards_and_coefficients_are_those_of_the_loops(graph: str, smoothing: float) -> None:
     own, inferred, square, ended, links, heard, config = played(graph, smoothing)
     expected = reference.self_referenced(square, ended, heard, decay=0.97 * smoothing)
-    found = others_mean(own, inferred, ended, links, config)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    means = others_mean(own, inferred, ended, links, config)
+    np.testing.assert_allclose(means, expected, rtol=1e-5, atol=1e-5)
     assert SRR.infers is not None
     assert SRR.infers.rewards is not None
     assert SRR.infers.bonus is None
@@ -187,18 +187,18 @@ def test_models_are_asked_about_what_others_see_and_do(keys: dict[str, Any]) -> 
     models, n = models_of(learner), learner.spec.num_agents
     ended = rollout.terminated | rollout.truncated
     links = Links.of(None, None, ended, learner.config, 0, n)
-    found = models.infer(rollout, links)
+    inferred = models.infer(rollout, links)
     for place, (i, j) in enumerate(zip(links.pairs.listener, links.pairs.sender, strict=True)):
         expected = by_hand(models, i, inputs_of(learner, rollout, j))
-        np.testing.assert_allclose(found[..., place].ravel(), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(inferred[..., place].ravel(), expected, rtol=1e-4, atol=1e-4)
     errors = [
         np.square(
             by_hand(models, i, inputs_of(learner, rollout, i)) - rollout.reward[..., i].ravel()
         )
         for i in range(n)
     ]
-    said = models.fit(rollout, 0)
-    np.testing.assert_allclose(said, np.mean(errors, axis=1), rtol=1e-4, atol=1e-5)
+    errors_before = models.fit(rollout, 0)
+    np.testing.assert_allclose(errors_before, np.mean(errors, axis=1), rtol=1e-4, atol=1e-5)
 
 
 # ---- how they are fitted ---------------------------------------------------------------------

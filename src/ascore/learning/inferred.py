@@ -20,6 +20,7 @@ from ascore.algorithms.contract import Algorithm, Inference
 from ascore.algorithms.links import Links
 from ascore.algorithms.targets import Counted
 from ascore.config import Config
+from ascore.envs.presence import TERMINATED
 from ascore.envs.vec_env import Spec
 from ascore.errors import ConfigError
 from ascore.learning.guards import Guards
@@ -61,15 +62,21 @@ class Transitions:
         after = np.concatenate([rollout.obs[1:], rollout.last_obs[None]])
         for t, where, obs in (*rollout.final, *rollout.cut):
             after[t, where] = obs
-        there = None
-        if rollout.present is not None:
-            there = rollout.present[:-1].reshape(-1, n) != 0
+        before, reward, there = rollout.obs, rollout.reward, None
         views = rollout.obs.shape[2:]
+        if rollout.present is not None and rollout.left is not None:
+            here = rollout.present[:-1] != 0
+            reward, there = np.where(here, reward, np.float32(0.0)), here.reshape(-1, n)
+            if views[0] > 1:  # whoever leaves before the others sees nothing afterwards
+                over = (rollout.terminated | rollout.truncated) != 0
+                gone = (rollout.left == TERMINATED) & ~over[..., None]
+                before = np.where(here[..., None], before, np.zeros((), before.dtype))
+                after[gone | ~here] = 0
         return cls(
-            before=rollout.obs.reshape(steps * envs, *views),
+            before=before.reshape(steps * envs, *views),
             after=after.reshape(steps * envs, *views),
             action=rollout.action.reshape(steps * envs, n),
-            reward=rollout.reward.reshape(steps * envs, n),
+            reward=reward.reshape(steps * envs, n),
             present=there,
         )
 
@@ -258,7 +265,7 @@ class RewardModels:
             links: who hears whom.
 
         Returns:
-            f_i(o_j, a_j, o_j') over the links, f32 [T, B, L].
+            f_i(o_j, a_j, o_j') over the links, f32 [T, B, L]; 0 where j is absent.
         """
         seen = Transitions.of(rollout)
         rows, pairs = len(seen.reward), links.pairs
@@ -269,8 +276,10 @@ class RewardModels:
             layers = [(weight[who], bias[who]) for weight, bias in self.model.net.layers]
             for start in range(0, rows, LARGEST_PART):
                 part = np.arange(start, min(rows, start + LARGEST_PART))
-                said = forward(layers, self._input(seen, part, self._view(int(j)), int(j)))
-                inferred[part[:, None], over] = said.squeeze(-1).T.cpu().numpy()
+                earned = forward(layers, self._input(seen, part, self._view(int(j)), int(j)))
+                inferred[part[:, None], over] = earned.squeeze(-1).T.cpu().numpy()
+            if seen.present is not None:
+                inferred[~seen.present[:, j][:, None] & (pairs.sender == j)] = 0.0
         return inferred.reshape(*rollout.reward.shape[:2], len(pairs))
 
     def _input(self, seen: Transitions, part: I64, view: int, agent: int) -> Tensor:
