@@ -118,16 +118,16 @@ class Inference:
     earn.
 
     Attributes:
-        rewards: what trains in place of own rewards; None = these.
-        bonus: added to the advantages, in units of their spread; None = nothing.
         kept: how many transitions an agent keeps in which its reward was not 0.
         warmup: steps of all environments before which nothing that is inferred counts.
+        rewards: what trains in place of own rewards; None = these.
+        bonus: added to the advantages, in units of their spread; None = nothing.
     """
 
+    kept: Callable[[Config], int]
+    warmup: Callable[[Config], int]
     rewards: Mixed | None = None
     bonus: Coefficient | None = None
-    kept: Callable[[Config], int] = lambda config: 256
-    warmup: Callable[[Config], int] = lambda config: 0
 
 
 class GraphKeys:
