@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ascore/nn/engine.hpp"
+#include "instruction_sets.hpp"
 
 namespace {
 
@@ -200,19 +201,6 @@ double furthest(const std::string& set, std::int64_t count, std::int64_t length,
     }
   }
   return far;
-}
-
-std::vector<std::string> instruction_sets() {
-  std::vector<std::string> found;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
-    try {
-      choose_passes(name);
-      found.emplace_back(name);
-    } catch (const std::invalid_argument&) {
-      continue;
-    }
-  }
-  return found;
 }
 
 /// Episodes and their steps: several to a block, parts of one that is longer than a block, one

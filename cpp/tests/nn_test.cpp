@@ -12,23 +12,11 @@
 #include "ascore/nn/acting.hpp"
 #include "ascore/nn/engine.hpp"
 #include "ascore/nn/subnormal.hpp"
+#include "instruction_sets.hpp"
 
 namespace {
 
 using namespace ascore::nn;
-
-std::vector<std::string> instruction_sets() {
-  std::vector<std::string> found;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
-    try {
-      choose_passes(name);
-      found.emplace_back(name);
-    } catch (const std::invalid_argument&) {
-      continue;
-    }
-  }
-  return found;
-}
 
 std::size_t parameters(const Layers& layers) {
   std::size_t total = 0;
