@@ -187,7 +187,7 @@ def test_models_are_asked_about_what_others_see_and_do(keys: dict[str, Any]) -> 
     models, n = models_of(learner), learner.spec.num_agents
     ended = rollout.terminated | rollout.truncated
     links = Links.of(None, None, ended, learner.config, 0, n)
-    inferred = models.infer(rollout, links)
+    inferred = models.infer(Transitions.of(rollout), links)
     for place, (i, j) in enumerate(zip(links.pairs.listener, links.pairs.sender, strict=True)):
         expected = by_hand(models, i, inputs_of(learner, rollout, j))
         np.testing.assert_allclose(inferred[..., place].ravel(), expected, rtol=1e-4, atol=1e-4)
@@ -197,7 +197,7 @@ def test_models_are_asked_about_what_others_see_and_do(keys: dict[str, Any]) -> 
         )
         for i in range(n)
     ]
-    errors_before = models.fit(rollout, 0)
+    errors_before = models.fit(Transitions.of(rollout), 0)
     np.testing.assert_allclose(errors_before, np.mean(errors, axis=1), rtol=1e-4, atol=1e-5)
 
 
@@ -214,7 +214,7 @@ def test_models_learn_what_others_earn_from_own_rewards_alone() -> None:
     def correlations() -> list[float]:
         rollout = collector.collect(learner.actor)
         links = Links.of(None, None, rollout.terminated, learner.config, 0, 2)
-        inferred = models.infer(rollout, links)
+        inferred = models.infer(Transitions.of(rollout), links)
         return [
             float(np.corrcoef(inferred[..., k].ravel(), rollout.reward[..., j].ravel())[0, 1])
             for k, j in enumerate(links.pairs.sender)
@@ -222,7 +222,7 @@ def test_models_learn_what_others_earn_from_own_rewards_alone() -> None:
 
     assert max(map(abs, correlations())) < 0.25
     for number in range(25):
-        models.fit(collector.collect(learner.actor), number)
+        models.fit(Transitions.of(collector.collect(learner.actor)), number)
     assert min(correlations()) > 0.5
 
 
@@ -231,7 +231,7 @@ def test_only_paid_transitions_are_kept_and_the_oldest_go() -> None:
     models, seen = models_of(learner), []
     for number in range(4):
         rollout = collector.collect(learner.actor)
-        models.fit(rollout, number)
+        models.fit(Transitions.of(rollout), number)
         seen.append(rollout.reward[..., 0].ravel())
     state = models.state()
     paid = [int(np.count_nonzero(x)) for x in seen]

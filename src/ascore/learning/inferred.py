@@ -170,13 +170,15 @@ class RewardModels:
         Returns:
             What comes of it; None where it does not count.
         """
-        self.error = self.fit(rollout, number)
+        seen = Transitions.of(rollout)
+        self.error = self.fit(seen, number)
         self.guards.parameters({"reward model's value": self.adam.parameters})
         before = number * rollout.terminated.size  # steps of all environments
         if links is None or before < self.infers.warmup(self.config):
             return None
         ended = rollout.terminated | rollout.truncated
-        inferred = self.infer(rollout, links)
+        shape = *rollout.terminated.shape, len(links.pairs)
+        inferred = self.infer(seen, links).reshape(shape)
         there = None if rollout.present is None else rollout.present[:-1]
         rewards = bonus = None
         if self.infers.rewards is not None:
@@ -187,17 +189,16 @@ class RewardModels:
 
     # ------------------------------------------------------------------ fit
 
-    def fit(self, rollout: Rollout, number: int) -> Tensor:
+    def fit(self, seen: Transitions, number: int) -> Tensor:
         """Fits every agent's model to its own rows of a rollout and to what it keeps.
 
         Args:
-            rollout: what was just collected.
+            seen: what was just collected.
             number: of the update; keys the parts of its rows.
 
         Returns:
             Mean squared error on these rows before, f32 [N].
         """
-        seen = Transitions.of(rollout)
         rows, config = len(seen.reward), self.config
         with torch.no_grad():
             parts = np.array_split(np.arange(rows), -(-rows // LARGEST_PART))
@@ -257,17 +258,16 @@ class RewardModels:
     # ------------------------------------------------------------------ what others earn
 
     @torch.no_grad()
-    def infer(self, rollout: Rollout, links: Links) -> F32:
+    def infer(self, seen: Transitions, links: Links) -> F32:
         """What every agent takes the rewards of those it hears to be.
 
         Args:
-            rollout: what all did and saw.
+            seen: what all did and saw.
             links: who hears whom.
 
         Returns:
-            f_i(o_j, a_j, o_j') over the links, f32 [T, B, L]; 0 where j is absent.
+            f_i(o_j, a_j, o_j') over the links, f32 [S, L]; 0 where j is absent.
         """
-        seen = Transitions.of(rollout)
         rows, pairs = len(seen.reward), links.pairs
         inferred = np.zeros((rows, len(pairs)), dtype=np.float32)
         for j in np.unique(pairs.sender):
@@ -280,7 +280,7 @@ class RewardModels:
                 inferred[part[:, None], over] = earned.squeeze(-1).T.cpu().numpy()
             if seen.present is not None:
                 inferred[~seen.present[:, j][:, None] & (pairs.sender == j)] = 0.0
-        return inferred.reshape(*rollout.reward.shape[:2], len(pairs))
+        return inferred
 
     def _input(self, seen: Transitions, part: I64, view: int, agent: int) -> Tensor:
         """(o, a, o') of an agent in some rows, f32 [m, 2 O + A]."""
