@@ -144,8 +144,8 @@ class PythonEngine {
     engine_->forget(0, actors_.agents);
   }
 
-  /// What ratios and penalties refer to; `sent` and `heard` may be None.
-  void set_messages(py::handle old, py::handle sent, py::handle heard) {
+  /// What ratios and penalties refer to; all but `old` may be None.
+  void set_messages(py::handle old, py::handle sent, py::handle heard, py::handle announced) {
     const auto rows = static_cast<std::size_t>(samples_.rows);
     const auto heads = static_cast<std::size_t>(actors_.heads);
     const auto actions = static_cast<std::size_t>(actors_.actions);
@@ -154,6 +154,10 @@ class PythonEngine {
     samples.old = input<float>("old", old, {known_, rows, heads}, kept);
     samples.sent = nullptr;
     samples.heard = nullptr;
+    samples.announced = nullptr;
+    if (!announced.is_none()) {
+      samples.announced = input<float>("announced", announced, {known_, rows}, kept);
+    }
     if (!sent.is_none()) {
       samples.sent = input<float>("sent", sent, {known_, rows, heads, actions}, kept);
       const py::array links = require_array<std::uint8_t>("heard", heard);
@@ -559,7 +563,7 @@ void register_nn(py::module_& module) {
            py::arg("action"), py::arg("advantage"), py::arg("advantage_scale"), py::arg("target"),
            py::arg("legal") = py::none(), py::arg("present") = py::none())
       .def("set_messages", &PythonEngine::set_messages, py::arg("old"), py::arg("sent"),
-           py::arg("heard"))
+           py::arg("heard"), py::arg("announced") = py::none())
       .def("log_probs", &PythonEngine::log_probs, py::arg("obs"), py::arg("scale"),
            py::arg("first"), py::arg("last"), py::arg("out"), py::arg("keep") = false,
            py::arg("legal") = py::none())

@@ -10,6 +10,7 @@ from ascore.algorithms.terms import own_policy
 
 class Kept(GraphKeys):  # keys that still change a run; those of the replaced penalty do not
     actor: str
+    message_form: str
     message_refresh: str
     peer_ratio_reference: str
     peer_ratio_clip: float

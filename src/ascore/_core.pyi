@@ -182,6 +182,7 @@ class Engine:
         old: npt.NDArray[np.float32],
         sent: npt.NDArray[np.float32] | None,
         heard: npt.NDArray[np.uint8] | None,
+        announced: npt.NDArray[np.float32] | None = None,
     ) -> None: ...
     def log_probs(
         self,

@@ -113,6 +113,33 @@ def require(key: str, value: Any, ok: bool, rule: str) -> None:
         raise ConfigError(message)
 
 
+FORMS: dict[str, tuple[float, float]] = {
+    "top": (1, 1024),
+    "bits": (1, 16),
+    "sampled": (1, 1024),
+    "noise": (1e-3, 100),
+}
+"""Least and largest number of every form of messages but `full`, which has none."""
+
+
+def read_form(text: str) -> tuple[str, float]:
+    """Name and number of a form of messages: "bits-4" is ("bits", 4), "full" is ("full", 0).
+
+    Raises:
+        ConfigError: no such form, or its number is out of range.
+    """
+    name, _, digits = text.partition("-")
+    low, high = FORMS.get(name, (math.nan, math.nan))
+    plain = digits.replace(".", "", 1) if name == "noise" else digits
+    number = float(digits) if plain.isdecimal() and plain.isascii() else math.nan
+    rule = (
+        "full, top-K, bits-B, sampled-M with whole numbers (K and M 1..1024, B 1..16), or noise-S "
+        "with a deviation of 0.001..100 nats, as in top-2, bits-4, sampled-8 and noise-0.5"
+    )
+    require("message_form", text, text == "full" or low <= number <= high, rule)
+    return ("full", 0.0) if text == "full" else (name, number)
+
+
 def read_matrix(text: str) -> npt.NDArray[np.bool_]:
     """Links from rows of digits: "011,101,110" is the complete graph of three agents.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from ascore.coercion import ParamValue as ParamValue
-from ascore.coercion import coerce, require
+from ascore.coercion import coerce, read_form, require
 from ascore.coercion import read_matrix as read_matrix
 from ascore.display import html_table
 from ascore.envs.parameters import NONE
@@ -161,6 +161,11 @@ class Config:
     # Anticipation Sharing (Eq. 13-16)
     message_refresh: Literal["iteration", "minibatch"] = "iteration"
     """Messages are sent once per iteration, or anew for the rows of every minibatch."""
+    message_form: str = "full"
+    """What is sent of every distribution, and taken for it by all who receive it: all (full), the K
+    largest probabilities (top-K), each to B bits (bits-B), M actions drawn from it (sampled-M), or
+    all with normal noise of S nats on their logarithms (noise-S). Draws and noise follow from the
+    seed, so whoever knows it can undo them."""
     penalty_weight: float = 1.0
     """rho of Eq. 16."""
     advantage_scale: Literal["mean", "max", "unit"] = "mean"
@@ -281,6 +286,15 @@ class Config:
         if self.anticipation == "correction":
             rule = "simultaneous where anticipation = correction: replies need what was just sent"
             require("update_order", self.update_order, self.update_order != "sequential", rule)
+        if read_form(self.message_form)[0] != "full":
+            needed = {
+                "anticipation": "free",
+                "message_refresh": "iteration",
+                "update_order": "simultaneous",
+            }
+            for key, value in needed.items():
+                rule = f"{value} where message_form = {self.message_form}: one message an iteration"
+                require(key, getattr(self, key), getattr(self, key) == value, rule)
         if self.graph == "matrix":
             read_matrix(self.graph_matrix)
         else:

@@ -19,6 +19,7 @@ STREAM_ABSENT = 7
 STREAM_PRIVATE = 8
 STREAM_WEIGHTS = 9
 STREAM_REWARD_MODEL = 10
+STREAM_MESSAGE = 11
 
 _ACTIONS = 1  # domain word of the numbers for sampling actions, as in the compiled core
 

@@ -224,6 +224,7 @@ OTHER_VALUES: dict[str, Any] = {
     "graph": "ring",
     "graph_redraw": False,
     "joint_action_limit": 5000,
+    "message_form": "bits-2",
     "message_refresh": "minibatch",
     "peer_ratio_clip": 0.01,
     "peer_ratio_reference": "anticipated",
@@ -279,6 +280,7 @@ ONE_PART = "minibatches = 1 is a whole iteration"
 SEQUENTIAL = {"update_order": "sequential"}
 WEIGHTED = ["advantage_scale", "discrepancy", "penalty_gate", "message_refresh"]
 HEARD = [*WEIGHTED, "penalty_weight", "peer_ratio_clip", "peer_ratio_reference", "actor"]
+HEARD += ["message_form"]
 IDLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("as", {}, {"graph_degree": 3}, "only graph = nearest reads it"),
     ("vps", {"graph": "ring"}, {"graph_degree": 3}, "only graph = nearest reads it"),

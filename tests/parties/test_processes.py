@@ -121,6 +121,7 @@ def test_run_is_for_agents_and_host_for_the_environment(
         ({"algorithm": "ps"}, "ps averages parameters"),
         ({"anticipation": "correction"}, "needs two messages per round; set it to free"),
         ({"message_refresh": "minibatch"}, "sends within a round"),
+        ({"message_form": "top-2"}, "letters hold whole distributions"),
         ({"update_order": "sequential"}, "has one learn after the other"),
     ],
 )

@@ -55,6 +55,7 @@ CASES: dict[str, dict[str, Any]] = {
     "as": {},
     "as, kernel": {"backend": "kernel"},
     "as, torch": {"backend": "torch"},
+    "as, samples of messages": {"message_form": "sampled-3"},
     "as, messages per minibatch": {"message_refresh": "minibatch"},
     "as, a network per head": {"actor": "separate"},
     "as, one after the other": {"update_order": "sequential"},
@@ -153,6 +154,7 @@ OWN: dict[str, dict[str, Any]] = {
         "env_params": {"num_agents": 16, "size": 6, "obs_mode": "nearest"},
         "graph": "chain",
     },
+    "own, as, samples of messages": {**SOME, "graph": "ring", "message_form": "sampled-3"},
     "own, ippo": {**SOME, "algorithm": "ippo", "value_normalization": False},
 }  # fmt: skip
 """Those among them whose ranks have no rows but those of their own agents."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ascore.algorithms import ippo
 from ascore.algorithms.contract import Algorithm, Compiled, GraphKeys
-from ascore.algorithms.ledger import I64, Traffic
+from ascore.algorithms.ledger import I64, Sent, Traffic
 from ascore.algorithms.terms import (
     DISCREPANCIES,
     Batch,
@@ -77,17 +77,22 @@ def objective(batch: Batch, log_probs: Tensor, inbox: Inbox | None, config: Conf
     return LossTerms(policy, penalty, entropy(own), log_ratio.detach(), statistics)
 
 
-def sends(traffic: Traffic) -> dict[str, I64]:
-    """Per row and listener i, agent j sends pi^jj (A_j numbers) and pi^ji (A_i numbers)."""
-    counts, pairs = traffic.action_counts, traffic.pairs
-    sizes = counts[pairs.listener] + counts[pairs.sender]
-    return {"distribution": traffic.by_sender(traffic.on_rows * sizes) * traffic.rounds}
+def sends(traffic: Traffic) -> dict[str, I64 | Sent]:
+    """Per row and listener i, agent j sends pi^jj and pi^ji, over A_j and A_i actions."""
+    counts, pairs, form = traffic.action_counts, traffic.pairs, traffic.form
+
+    def sent(sizes: I64) -> I64:
+        both = sizes[pairs.listener] + sizes[pairs.sender]
+        return traffic.by_sender(traffic.on_rows * both) * traffic.rounds
+
+    return {"distribution": Sent(sent(form.numbers(counts)), sent(form.bytes(counts)))}
 
 
 class Keys(GraphKeys):
     """What Anticipation Sharing reads, and independent PPO does not."""
 
     actor: str
+    message_form: str
     message_refresh: str
     penalty_weight: float
     advantage_scale: str

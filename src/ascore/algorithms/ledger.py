@@ -5,18 +5,16 @@ N agents. Everything is counted per sender and link: what two neighbours receive
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from ascore.algorithms.coarsening import FLOAT_BYTES, Form, Full
 from ascore.algorithms.graph import Pairs
 
 I64 = npt.NDArray[np.int64]
-
-FLOAT_BYTES = 4
-"""Distributions, values, parameters and rewards travel as float32."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,7 @@ class Traffic:
         critic_size: parameters of one agent's critic.
         senders: agents outside; a centre that acts for all is one agent to the learner.
         private_obs: entries of an observation that one agent alone sees; 0 when all see the state.
+        form: in which distributions are sent.
     """
 
     rows: int
@@ -56,6 +55,7 @@ class Traffic:
     critic_size: int
     senders: int
     private_obs: int
+    form: Form = field(default_factory=Full)
 
     def by_sender(self, numbers: I64) -> I64:
         """Adds up what went over each link, i64 [L], for every agent that sent it, i64 [N]."""
@@ -86,8 +86,17 @@ class Traffic:
         return matrix
 
 
-Sends = Callable[[Traffic], dict[str, I64]]
-"""traffic -> numbers each agent sent, i64 [senders], by kind of thing."""
+@dataclass(frozen=True)
+class Sent:
+    """What each agent sent of a kind of thing that is not of float32: i64 [senders] each."""
+
+    numbers: I64
+    bytes: I64
+
+
+Sends = Callable[[Traffic], Mapping[str, "I64 | Sent"]]
+"""traffic -> numbers each agent sent, i64 [senders], by kind of thing; float32 unless `Sent` says
+how many bytes they are, or they are entries of observations."""
 
 
 def nothing(traffic: Traffic) -> dict[str, I64]:
@@ -95,21 +104,26 @@ def nothing(traffic: Traffic) -> dict[str, I64]:
     return {}
 
 
-def entries(sent: dict[str, I64], senders: int, obs_bytes: int) -> dict[str, list[int]]:
+def entries(sent: Mapping[str, I64 | Sent], senders: int, obs_bytes: int) -> dict[str, list[int]]:
     """Metrics of an update: floats and bytes per agent, in all and by kind.
 
     Args:
-        sent: numbers by kind, i64 [senders] each.
+        sent: by kind, see `Sends`.
         senders: how many agents there are.
-        obs_bytes: size of one entry of an observation; all else is float32.
+        obs_bytes: size of one entry of an observation.
     """
     zero = np.zeros(senders, dtype=np.int64)
-    sizes = {kind: obs_bytes if kind == "observation" else FLOAT_BYTES for kind in sent}
-    counts = {
-        "floats_sent": sum(sent.values(), zero),
-        "bytes_sent": sum((count * sizes[kind] for kind, count in sent.items()), zero),
+    kinds = {
+        kind: each
+        if isinstance(each, Sent)
+        else Sent(each, each * (obs_bytes if kind == "observation" else FLOAT_BYTES))
+        for kind, each in sent.items()
     }
-    for kind, count in sent.items():
-        counts[f"floats_{kind}"] = count
-        counts[f"bytes_{kind}"] = count * sizes[kind]
+    counts = {
+        "floats_sent": sum((each.numbers for each in kinds.values()), zero),
+        "bytes_sent": sum((each.bytes for each in kinds.values()), zero),
+    }
+    for kind, each in kinds.items():
+        counts[f"floats_{kind}"] = each.numbers
+        counts[f"bytes_{kind}"] = each.bytes
     return {key: value.tolist() for key, value in counts.items()}

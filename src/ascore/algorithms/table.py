@@ -143,6 +143,7 @@ def idle(config: Config, name: str, ranks: int = 1) -> dict[str, str]:
     if algorithm.compiled is Compiled.ANTICIPATION:
         weighted = ["advantage_scale", "discrepancy", "penalty_gate", "message_refresh"]
         alone = [*weighted, "penalty_weight", "peer_ratio_clip", "peer_ratio_reference", "actor"]
+        alone += ["message_form"]
         rules += [
             (config.graph == "none", nobody, [*alone, "update_order"]),
             (config.penalty_weight == 0, "penalty_weight = 0", [*weighted, "update_order"]),

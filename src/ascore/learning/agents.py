@@ -107,7 +107,7 @@ class AgentNetworks:
         self.actor_adam = self._optimizer(self.actor.net, config.actor_lr)
         self.critic_adam = self._optimizer(self.critic.net, config.critic_lr)
         self.guards = Guards(config, algorithm.sends_policies, self.actor.first)
-        self.exchange = MessageExchange(algorithm, config)
+        self.exchange = MessageExchange(algorithm, config, self.ranks)
         self.stored: StoredHeads | None = None
         if drawn_anew(algorithm, config, n) and alone is None:
             self.stored = StoredHeads(n, head_size(self.actor))

@@ -246,32 +246,32 @@ class Learner:
             groups = [self.split.mine]
         backend.begin(rows)
         log_probs, heard = self._delivered(rows, number, 0)
-        places = self.exchange.places
-        own = own_policy(log_probs, self._agents, places)[: len(self._agents)].exp()
+        own = own_policy(log_probs, self._agents, self.exchange.places)[: len(self._agents)].exp()
         if rows.presence is None:
             mean_probs = torch.from_numpy(self.ranks.mean(own.mean(dim=1).cpu().numpy()))
         else:
             mean_probs = torch.from_numpy(rows.presence.mean(own.cpu().numpy()))
         if self.split is not None:
             self.split.fill(mean_probs)
-        old = taken(log_probs, rows.action, self._agents, places)
-        messages = self.exchange.messages(log_probs, old, heard)
+        sent = self.exchange.sent(log_probs, number, 0)
+        old, announced = self._taken(log_probs, sent, rows.action)
+        messages = self.exchange.messages(sent, announced, heard)
         backend.refer(old, messages)
         anticipated: Metrics = {}
         if messages is not None:
-            env = self.outside.name
-            sums = self.ranks.total(backend.anticipated(old, messages, rows, env))
+            sums = self.ranks.total(backend.anticipated(old, messages, rows, self.outside.name))
             if self.split is not None:
                 self.split.fill(torch.from_numpy(sums))
-            anticipated = anticipation_metrics(sums, env)
+            anticipated = anticipation_metrics(sums, self.outside.name)
         for iteration in range(config.iterations):
             rereference = config.ratio_reference == "iteration"
             resend = messages is not None and config.message_refresh == "iteration"
             if iteration > 0 and (rereference or resend):
                 log_probs, heard = self._delivered(rows, number, iteration)
+                sent = self.exchange.sent(log_probs, number, iteration)
                 if rereference:
-                    old = taken(log_probs, rows.action, self._agents, places)
-                messages = self.exchange.messages(log_probs, old, heard)
+                    old, announced = self._taken(log_probs, sent, rows.action)
+                messages = self.exchange.messages(sent, announced, heard)
                 backend.refer(old, messages)
             backend.clear()
             gone = self._unheard(rows.neighbours, heard)
@@ -289,7 +289,7 @@ class Learner:
                     # Agent i+1 already hears what agent i sends after its step (Algorithm 1).
                     before, after = log_probs[: owners.start], log_probs[owners.stop :]
                     log_probs = torch.cat([before, backend.log_probs(owners), after])
-                    messages = self.exchange.messages(log_probs, old, rows.neighbours)
+                    messages = self.exchange.messages(log_probs, announced, rows.neighbours)
                     backend.refer(old, messages)
             if rows.weights is not None and sequential:
                 self._mix(rows.weights)
@@ -303,6 +303,12 @@ class Learner:
         if self.delivery is None or rows.neighbours is None:
             return log_probs, rows.neighbours
         return self.delivery.deliver(log_probs, rows.neighbours, number, iteration)
+
+    def _taken(self, log_probs: Tensor, sent: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the actions taken [N, S, H], one's own and as they are sent."""
+        places = self.exchange.places
+        old = taken(log_probs, action, self._agents, places)
+        return old, old if sent is log_probs else taken(sent, action, self._agents, places)
 
     def _unheard(self, links: Tensor | None, heard: Tensor | None) -> Tensor | None:
         """Heads whose subjects were to be heard and were not, bool [N, H]; None if there are none.

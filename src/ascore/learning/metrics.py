@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascore.algorithms import ledger
+from ascore.algorithms.coarsening import form_of
 from ascore.algorithms.contract import Algorithm
 from ascore.algorithms.graph import Pairs
 from ascore.algorithms.links import Links
@@ -171,4 +172,5 @@ def traffic(
         critic_size=sizes[1],
         senders=outside.num_agents,
         private_obs=int(np.prod(outside.obs_shape)) if outside.views > 1 else 0,
+        form=form_of(config.message_form),
     )

@@ -60,6 +60,9 @@ def require_separable(config: Config) -> None:
         reason, remedy = "anticipation = correction needs two messages per round", "set it to free"
     elif config.message_refresh == "minibatch":
         reason, remedy = "message_refresh = minibatch sends within a round", "set it to iteration"
+    elif config.message_form != "full":
+        reason = f"letters hold whole distributions, and message_form = {config.message_form}"
+        remedy = "set it to full"
     elif config.update_order == "sequential":
         reason, remedy = (
             "update_order = sequential has one learn after the other",

@@ -88,6 +88,7 @@ struct Samples {
   const float* target = nullptr;           ///< [N, S], what critics regress on
   const float* old = nullptr;           ///< [K, S, H], log of the old probability of what was done
   const float* sent = nullptr;          ///< [K, S, H, A], log pi^{ij} as last sent
+  const float* announced = nullptr;     ///< [K, S], of what was done, as sent; null: as in `old`
   const std::uint8_t* heard = nullptr;  ///< [S, N, H], or [N, H] with heard_row = 0
   std::int64_t heard_row = 0;           ///< bytes from one row's links to the next one's
   const std::uint8_t* present = nullptr;  ///< [S, N], whose row it is; null: everybody's

@@ -273,6 +273,10 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
   const auto old = [&](int agent, int r, int h) {
     return samples.old[(agent * samples.rows + block[r]) * heads + h];
   };
+  const auto announced = [&](int agent, int r) {
+    return samples.announced != nullptr ? samples.announced[agent * samples.rows + block[r]]
+                                        : old(agent, r, actors.own_head(agent));
+  };
 
   for (int r = 0; r < kBlock; ++r) {
     advantage[r] = r < rows ? samples.advantage[owner * samples.rows + block[r]] : 0.0f;
@@ -375,7 +379,7 @@ inline void objective_on_block(const Actors& actors, const Samples& samples,
     pick(log_policy, actions, t.acted[h], theirs);
     pick(head(t.x, h), actions, t.acted[h], fresh);
     for (int r = 0; r < rows; ++r) {
-      reference[r] = objective.printed ? old(owner, r, h) : old(j, r, theirs_head);
+      reference[r] = objective.printed ? old(owner, r, h) : announced(j, r);
     }
     for (int r = 0; r < rows; ++r) {
       log_peers[r] += t.hears[h][r] > 0.0f ? fresh[r] - reference[r] : 0.0f;

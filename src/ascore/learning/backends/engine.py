@@ -146,15 +146,17 @@ class EngineBackend(Backend):
 
     def refer(self, old: Tensor, messages: Messages | None) -> None:
         """Passes the arrays to the engine."""
-        sent = heard = None
+        sent = heard = announced = None
         if messages is not None:
             neighbours = messages.neighbours
             fixed = neighbours.shape[1] == 1
             links = neighbours[:, 0] if fixed else neighbours.transpose(0, 1)
             heard = links.contiguous().numpy().view(np.uint8)
             sent = messages.log_probs.contiguous().numpy()
+            if self.config.message_form != "full":  # else it is the same as of one's own
+                announced = messages.old_policy.T.contiguous().numpy()
         self._has_messages = messages is not None
-        self.engine.set_messages(old.contiguous().numpy(), sent, heard)
+        self.engine.set_messages(old.contiguous().numpy(), sent, heard, announced)
 
     def anticipated(self, old: Tensor, messages: Messages, rows: Rows, env: str) -> F64:
         """In one pass over the owners of this rank; of others there is nothing to say here."""
