@@ -22,7 +22,7 @@ from ascore.commands.completion import script
 from ascore.commands.exits import DONE, MISUSED, ended_by
 from ascore.commands.help import command_help, listing, width
 from ascore.commands.options import CompletionOptions
-from ascore.commands.output import reserved
+from ascore.commands.output import reserved, standard_streams, write_out
 from ascore.commands.parser import given, parse
 from ascore.commands.shared import patient
 from ascore.commands.table import HERE, PLACES, ROWS, Command
@@ -41,21 +41,16 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None and os.environ.get("MPLBACKEND", "").startswith("module://"):
         # A notebook's, inherited by a process that draws files alone and may lack the module.
         del os.environ["MPLBACKEND"]
+    if argv is None:
+        standard_streams()
     args = sys.argv[1:] if argv is None else argv
     name, rest = (args[0], args[1:]) if args else ("", [])
     shown = warnings.showwarning
     warnings.showwarning = _show
     try:
-        if name not in COMMANDS:
-            return _without_command(name, rest)
-        if "-h" in rest or "--help" in rest:
-            return _help(name, [word for word in rest if word not in ("-h", "--help")])
-        if "--out=" in rest or ("--out", "") in itertools.pairwise(rest):
-            message = "--out has an empty name; give it one, or leave it out"
-            raise UsageError(message)
-        output = reserved() if _wants_json(rest) else contextlib.nullcontext()
-        with _ending_by_sigterm(), patient(), output:
-            return COMMANDS[name].run(rest)
+        ended = _command(name, rest)
+        write_out()
+        return ended
     except BaseException as error:
         status = ended_by(error, name) if not isinstance(error, SystemExit) else None
         if status is None:
@@ -63,6 +58,20 @@ def main(argv: list[str] | None = None) -> int:
         return status
     finally:
         warnings.showwarning = shown
+
+
+def _command(name: str, rest: list[str]) -> int:
+    """Runs one command, or what is none."""
+    if name not in COMMANDS:
+        return _without_command(name, rest)
+    if "-h" in rest or "--help" in rest:
+        return _help(name, [word for word in rest if word not in ("-h", "--help")])
+    if "--out=" in rest or ("--out", "") in itertools.pairwise(rest):
+        message = "--out has an empty name; give it one, or leave it out"
+        raise UsageError(message)
+    output = reserved() if _wants_json(rest) else contextlib.nullcontext()
+    with _ending_by_sigterm(), patient(), output:
+        return COMMANDS[name].run(rest)
 
 
 def _without_command(name: str, rest: list[str]) -> int:

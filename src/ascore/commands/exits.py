@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 
+from ascore.commands.output import give_up_output
 from ascore.errors import EXTRAS, AscoreError, Terminated, UsageError
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -44,7 +45,7 @@ def ended_by(error: BaseException, command: str) -> int | None:
     if isinstance(error, Terminated):
         return error.status
     if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has exited
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
         return DONE
     print(f"ascore: {_readable(line or '')}", file=sys.stderr)
     return MISUSED if isinstance(error, UsageError) else FAILED
@@ -64,7 +65,8 @@ def _line(error: BaseException, command: str) -> str | None:
     """An expected failure in one line; None for any other."""
     if isinstance(error, OSError) and not isinstance(error, AscoreError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}"
+        remedy = "; change its permissions" if isinstance(error, PermissionError) else ""
+        return f"{place}{error.strerror}{remedy if place else ''}"
     if isinstance(error, (AscoreError, ValueError, TypeError, OSError)):
         return str(error)
     if isinstance(error, MemoryError):
