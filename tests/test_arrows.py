@@ -40,7 +40,7 @@ ARROWS = {
     "reading": "",
     "reference": "",
     "render": "envs errors runs scripted streams",
-    "report": "config envs errors experiments render runs",
+    "report": "config envs errors experiments reading render runs",
     "runs": "_core algorithms config display envs errors learning reading runtime streams",
     "runtime": "_core errors",
     "scripted": "envs",

@@ -17,7 +17,7 @@ from ascore.display import html_table
 from ascore.envs.parameters import NONE
 from ascore.errors import ConfigError
 from ascore.presets import preset_names, read_preset
-from ascore.reading import TOML_LIMIT, read_regular, reason, require_few_keys, toml
+from ascore.reading import TOML_LIMIT, read_regular, require_few_keys, toml, unreadable
 
 # Lower bounds that are part of a key's meaning; checked when a configuration is made.
 _AT_LEAST: dict[str, float] = {
@@ -460,9 +460,7 @@ def read_config(path: str | Path, *, links: bool = True) -> dict[str, Any]:
     try:
         return toml(read_regular(path, TOML_LIMIT, links=links))
     except (OSError, ValueError) as error:
-        message = (
-            f"configuration {path} cannot be read: {reason(error)}; restore or rewrite the file"
-        )
+        message = unreadable(f"configuration {path}", error, "restore or rewrite the file")
         raise ConfigError(message) from error
 
 

@@ -102,6 +102,24 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def unreadable(path: str | Path, error: Exception, remedy: str) -> str:
+    """Says that a file cannot be read, why, and what to do.
+
+    What the system withholds is whole: whatever helps where it is missing or damaged, here its
+    permissions do.
+    """
+    if isinstance(error, PermissionError):
+        return f"{error.filename or path} cannot be read: {error.strerror}; change its permissions"
+    return f"{path} cannot be read: {reason(error)}; {remedy}"
+
+
+def damaged(path: str | Path, error: Exception, remedy: str) -> str:
+    """The same of a file that is there, and that should be whole."""
+    if isinstance(error, PermissionError):
+        return unreadable(path, error, remedy)
+    return f"{path} is damaged ({error}); {remedy}"
+
+
 def read_all(file: BinaryIO, size: int, path: str | Path) -> bytes:
     """The next `size` bytes of a file; raises OSError if they do not fit in memory."""
     try:

@@ -15,6 +15,9 @@ from ascore.config import Config
 from ascore.errors import ConfigError, RunError
 from ascore.experiments import cells, sweeps
 from ascore.experiments.cells import Cell, Task
+from ascore.experiments.slurm import write_script
+
+FINISHED = Path(__file__).parents[1] / "fixtures" / "d09de0d" / "sweep" / "runs" / "as" / "s0"
 
 TINY = Config(
     env="predation-v1", env_params={"num_agents": 2}, algorithm="ippo", episodes=4, num_envs=2,
@@ -174,6 +177,93 @@ def test_only_regular_files_are_read(name: str, kind: str, tmp_path: Path) -> No
         path.symlink_to("/dev/zero" if kind == "device" else __file__)
     with pytest.raises(RunError, match=r"not a regular file|is a symbolic link"):
         cells.read_list(tmp_path) if name == cells.LIST else cells.result(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["cells.json", "sweep.json", "sweep.csv", "sweep.md", "sweep.png"])
+def test_a_file_of_somebody_else_is_not_written_over(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text('["mine"]')
+    assert main(["sweep", "predation", "--seeds", "0", "--slurm", "--out", str(tmp_path)]) == 1
+    assert f"{name} was not written by a sweep or a study" in capsys.readouterr().err
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [(name, '["mine"]')]
+    cells.write_list(tmp_path / "new", [Cell("as/s0", TINY, 2)])
+    (tmp_path / "new" / "sweep.csv").write_text("ours, since a list stands beside it")
+    cells.write_list(tmp_path / "new", [Cell("as/s1", TINY, 2)])
+    assert [cell.name for cell in cells.read_list(tmp_path / "new")] == ["as/s1"]
+
+
+def finished(folder: Path) -> dict[str, Any]:
+    """What a cell that an earlier version has finished has written, put into a folder."""
+    text = (FINISHED / cells.RESULT).read_text()
+    (folder / cells.RESULT).write_text(text)
+    return dict(json.loads(text))
+
+
+def changed(values: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
+    """A copy with another value at a place such as "evaluation.entropy"."""
+    key, _, rest = place.partition(".")
+    return {**values, key: changed(values[key], rest, value) if rest else value}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("seconds", None),
+        ("bytes_sent", "many"),
+        ("evaluation", []),
+        ("evaluation.team_return", 3),
+        ("evaluation.team_return.mean", float("nan")),
+        ("evaluation.team_return.mean", True),
+        ("evaluation.team_return.ci95", [1]),
+        ("evaluation.agent_return", []),
+        ("evaluation.agent_return", [1.0, 10**400]),
+        ("evaluation.entropy", None),
+        ("evaluation.milestones", None),
+        ("evaluation.milestones", {"done": {"reached": 1.0}}),
+        ("evaluation.deeds", None),
+        ("evaluation.measures", {"peace": "much"}),
+    ],
+)
+def test_a_damaged_result_is_named_before_anything_is_made_of_it(
+    place: str, value: Any, tmp_path: Path
+) -> None:
+    whole = finished(tmp_path)
+    assert cells.whole_result(tmp_path) == whole
+    path = tmp_path / cells.RESULT
+    path.write_text(json.dumps(changed(whole, place, value)))
+    with pytest.raises(RunError, match=rf"{path} is damaged \(.*{place.split('.')[-1]}"):
+        cells.whole_result(tmp_path)
+
+
+def test_a_table_has_what_all_of_its_rows_have() -> None:
+    row = {"setting": "as", "team_return": 1.0, "lowest_return": 1.0, "nash_welfare": 1.0}
+    row |= {"seconds": 1.0, "peace": 0.5, "door_steps": 3.0}
+    older = {k: v for k, v in row.items() if k not in ("peace", "door_steps")}
+    assert "door_steps | peace" in sweeps.as_markdown([row, row])
+    assert "door_steps" not in sweeps.as_markdown([row, older])
+    assert sweeps.as_markdown([row, older]) == sweeps.as_markdown([older, row])
+
+
+def test_more_seeds_than_a_list_can_have_are_refused_before_they_are_listed() -> None:
+    assert len(sweeps.seeds("0..9999")) == 10_000
+    with pytest.raises(ValueError, match=r"seeds = '0\.\.99999999999' are more than 10,000"):
+        sweeps.seeds("0..99999999999")
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "name\udce9"])
+def test_a_script_is_not_written_for_a_name_that_it_cannot_hold(name: str, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="a script cannot hold the name"):
+        write_script(tmp_path / name, 1, "python", {}, trust=False)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_sweep_in_a_folder_whose_name_is_no_text_has_its_tables(tmp_path: Path) -> None:
+    out = tmp_path / "name\udce9"
+    sweep = ["sweep", "predation", "--algorithm", "ippo", "--seeds", "0", "--evaluate", "2"]
+    sweep += ["--set", "episodes=4", "--set", "num_envs=2", "--set", "env.num_agents=2"]
+    assert main([*sweep, "--out", str(out)]) == 0
+    assert f"--out {tmp_path}/name?" in (out / "sweep.md").read_text().replace("'", "")
 
 
 def test_a_sweep_stays_in_its_folder_wherever_an_environment_goes(

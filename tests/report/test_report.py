@@ -490,6 +490,23 @@ def test_one_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
         written([tmp_path], tmp_path / "r.html")
 
 
+def test_a_run_that_may_not_be_read_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages.write_sweep(tmp_path, 2, algorithms=("as",))
+    exists = Path.exists
+
+    def refuse(path: Path) -> bool:
+        if path.parent == tmp_path / "runs/as/s1":
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    seen = Reader(written([tmp_path], tmp_path / "r.html").path.read_text("utf-8"))
+    assert "1 finished, 1 unreadable" in seen.text
+    assert "cannot be read: Permission denied; change its permissions" in seen.text
+
+
 def test_metrics_are_not_read_through_a_link(tmp_path: Path) -> None:
     run = pages.write_run(tmp_path / "run", pages.config(), pages.records(50))
     os.replace(run / "metrics.jsonl", tmp_path / "elsewhere")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_runs import made_run
@@ -97,6 +99,23 @@ def test_a_folder_without_runs_and_no_folder_at_all_are_one_sentence(tmp_path: P
         open_runs([tmp_path])
     with pytest.raises(RunError, match="there is no run to look at; give a folder"):
         open_runs([])
+
+
+def test_a_folder_that_may_not_be_entered_is_passed_over_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_run(tmp_path / "open", [-90.0, -60.0])
+    (tmp_path / "lost+found").mkdir()
+    scanned = os.scandir
+
+    def refuse(path: str | Path) -> Any:
+        if Path(path).name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scanned(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.warns(AscoreWarning, match=r"lost\+found cannot be read: Permission denied"):
+        assert [run.path for run in open_runs([tmp_path])] == [tmp_path / "open"]
 
 
 def test_runs_and_paths_may_be_mixed(tmp_path: Path) -> None:

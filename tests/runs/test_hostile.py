@@ -23,8 +23,11 @@ from ascore import reading
 from ascore.cli import main
 from ascore.config import Config
 from ascore.errors import AscoreError, CheckpointError, ConfigError
+from ascore.experiments import cells, sweeps
+from ascore.parties.settings import PartySettings
 from ascore.runs import checkpoint, manifest, policy
 from ascore.runs.folder import CONFIG
+from ascore.runs.logs import METRICS, read_records
 
 KEPT = ("update", "spec", "extra", "config")
 QUICK = Config(
@@ -440,3 +443,61 @@ def test_what_does_not_fit_in_memory_is_named(tmp_path: Path) -> None:
         ascore.load_policy(path)
     with pytest.raises(OSError, match="bytes, which do not fit in memory"):
         reading.read_regular(path)
+
+
+@pytest.fixture
+def withheld(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Lets the system refuse to open files of a name, as it does where permissions are missing."""
+    opened = os.open
+
+    def withhold(name: str) -> None:
+        def refuse(path: str | Path, *args: Any, **more: Any) -> int:
+            if Path(path).name == name:
+                raise PermissionError(13, "Permission denied", str(path))
+            return opened(path, *args, **more)
+
+        monkeypatch.setattr(os, "open", refuse)
+
+    return withhold
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        (checkpoint.MANIFEST, checkpoint.load),
+        (checkpoint.TENSORS, checkpoint.load),
+        (CONFIG, lambda run: Config.load(run / CONFIG)),
+        (CONFIG, lambda run: PartySettings.load(run / CONFIG)),
+        (METRICS, lambda run: read_records(run / METRICS)),
+        ("summary.json", lambda run: ascore.Run.open(run).summary),
+        ("evaluation.json", cells.result),
+        ("cells.json", cells.read_list),
+        ("sweep.json", lambda run: sweeps.read_command(run / "sweep.json")),
+    ],
+)
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    name: str,
+    read: Callable[[Path], object],
+    run: Path,
+    withheld: Callable[[str], None],
+) -> None:
+    """Nobody is told to remove what is whole, or to go on from something older."""
+    ascore.Run.open(run)
+    withheld(name)
+    with pytest.raises(AscoreError) as caught:
+        read(run)
+    assert str(caught.value).endswith(
+        f"{name} cannot be read: Permission denied; change its permissions"
+    )
+
+
+def test_permissions_are_the_remedy_of_whatever_a_command_may_not_read(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert main(["evaluate", str(run)]) == 1
+    line = f"ascore: {run / 'checkpoints'}: Permission denied; change its permissions\n"
+    assert capsys.readouterr().err == line

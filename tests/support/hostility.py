@@ -31,7 +31,7 @@ import ascore.runs.session
 from ascore.errors import AscoreError
 
 MEMORY = 1 << 30  # bytes beyond what the parent has that an attack may make the code ask for
-PATIENCE = 120  # seconds after which a child hangs
+PATIENCE = 900  # seconds after which a child hangs, also where twenty others share its core
 REFUSED = 3  # exit status of a child that was told no in one line
 
 ALGORITHMS = ("as", "ippo", "vs", "vps", "ps")
@@ -360,7 +360,7 @@ def damaged_folders(count: int, folder: Path, seed: int = 0) -> Tally:
             lambda out=run: ascore.evaluate(out, episodes=2),
             lambda out=run: ascore.resume(out),
         ]
-        statuses = [ended(forked(look, little_memory), 60) for look in looks]
+        statuses = [ended(forked(look, little_memory)) for look in looks]
         tally.refused += REFUSED in statuses
         same = statuses[2] != 0 or _state(run) == states
         exact = statuses[2] != 0 or "metrics" in what or digest(run) == best
@@ -444,7 +444,7 @@ def leaks(count: int, folder: Path, seed: int = 0) -> Tally:
                 message = f"{what} grew from {before[what]} to {after[what]} in {count} runs"
                 raise AssertionError(message)
 
-    status = ended(forked(attack), 20 * PATIENCE)
+    status = ended(forked(attack), 4 * PATIENCE)
     tally.tried = count
     if status == 0:
         tally.survived = count

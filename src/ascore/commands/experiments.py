@@ -131,7 +131,7 @@ def _report_sweep(
         picture = _picture(options.out)
         image = f"![Learning curves by setting]({picture.name})\n\n" if picture else ""
         page = f"```sh\n{record['command']}\n```\n\n{image}{text}"
-        write_atomic(options.out / "sweep.md", page.encode())
+        write_atomic(options.out / "sweep.md", page.encode(errors="replace"))
     if options.json:
         failures = {o.name: o.reason for o in outcomes if o.status == "failed"}
         shown = str(picture) if picture else None
@@ -233,7 +233,7 @@ def _draw(findings: Any, folder: Path) -> Path:
     from ascore.experiments import figures, tables
     from ascore.runs.files import write_atomic
 
-    write_atomic(folder / "README.md", tables.as_markdown(findings).encode())
+    write_atomic(folder / "README.md", tables.as_markdown(findings).encode(errors="replace"))
     return figures.draw(findings, folder)
 
 

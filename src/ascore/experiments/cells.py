@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,10 +13,11 @@ from typing import Any
 from ascore.config import Config
 from ascore.errors import AscoreWarning, ConfigError, RunError
 from ascore.experiments.places import place, require_names
-from ascore.reading import JSON_LIMIT, read_regular, reason, strict_json
+from ascore.reading import JSON_LIMIT, damaged, read_regular, strict_json, unreadable
 from ascore.runs.evaluation import evaluate
 from ascore.runs.files import json_text, unwritable, write_atomic
 from ascore.runs.lock import alone
+from ascore.runs.manifest import is_number, require, table_of
 from ascore.runs.run import Run
 from ascore.runs.session import resume, train
 from ascore.runs.trust import ours, require_trust
@@ -24,6 +26,8 @@ from ascore.runtime.peak import forget_peak, peak_memory
 from ascore.runtime.progress import Progress
 
 LIST, RESULT = "cells.json", "evaluation.json"
+TABLES = ("sweep.json", "sweep.csv", "sweep.md", "sweep.png")
+"""What a sweep writes beside its list."""
 LIST_LIMIT = 2**26
 """Bytes of a list that is read: some thirty thousand cells."""
 
@@ -94,16 +98,41 @@ def write_list(out: Path, cells: Sequence[Cell]) -> Path:
     """Writes `out/cells.json`, the list of cells; a cell's number is its index.
 
     Raises:
-        RunError: the folder cannot be written, or a name does not stay below it.
+        RunError: the folder cannot be written or holds files of somebody else by the names of
+            ours, or a name does not stay below it.
     """
     path = out / LIST
     require_names([cell.name for cell in cells], str(path))
+    _require_ours(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(path, error) from error
     write_atomic(path, json_text([cell.to_dict() for cell in cells], indent=1).encode())
     return path
+
+
+def _require_ours(out: Path) -> None:
+    """Refuses to write over a file that no list of cells stands beside."""
+    named = [name for name in (LIST, *TABLES) if os.path.lexists(out / name)]
+    if not named:
+        return
+    try:
+        values = strict_json(read_regular(out / LIST, LIST_LIMIT))
+    except PermissionError as error:
+        raise unwritable(out / LIST, error) from error
+    except (OSError, ValueError):
+        values = None
+    names = ("name", "config", "episodes")
+    ours = isinstance(values, list) and all(
+        isinstance(cell, dict) and all(name in cell for name in names) for cell in values
+    )
+    if not ours:
+        message = (
+            f"{out / named[0]} was not written by a sweep or a study, or is damaged; move it away, "
+            "or choose another --out"
+        )
+        raise RunError(message)
 
 
 def read_list(out: Path, *, trust: bool = False) -> list[Cell]:
@@ -123,8 +152,7 @@ def read_list(out: Path, *, trust: bool = False) -> list[Cell]:
     try:
         values = strict_json(read_regular(path, LIST_LIMIT))
     except (OSError, ValueError) as error:
-        why = reason(error)
-        message = f"{path} cannot be read: {why}; give the folder of a sweep or a study as --out"
+        message = unreadable(path, error, "give the folder of a sweep or a study as --out")
         raise RunError(message) from error
     if not isinstance(values, list):
         message = f"{path} holds no list of cells; give the folder of a sweep or a study as --out"
@@ -138,18 +166,63 @@ def read_list(out: Path, *, trust: bool = False) -> list[Cell]:
 
 def result(folder: Path) -> dict[str, Any] | None:
     """Summary and evaluation of a finished cell; None if it is not finished."""
+    return _outcome(folder, {"evaluation": lambda value: isinstance(value, dict)})
+
+
+def whole_result(folder: Path) -> dict[str, Any] | None:
+    """The same with all that tables and figures show of it."""
+    return _outcome(folder, _OUTCOME)
+
+
+def _outcome(folder: Path, rules: dict[str, Any]) -> dict[str, Any] | None:
     path = folder / RESULT
     try:
-        values = json.loads(read_regular(path, JSON_LIMIT))
+        values: dict[str, Any] = json.loads(read_regular(path, JSON_LIMIT))
+        require(values, rules, path.name)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        message = f"{path} is damaged ({error}); remove it, and the next run evaluates again"
+        message = damaged(path, error, "remove it, and the next run evaluates again")
         raise RunError(message) from error
-    if not isinstance(values, dict) or not isinstance(values.get("evaluation"), dict):
-        message = f"{path} is damaged (no evaluation); remove it, and the next run evaluates again"
-        raise RunError(message)
     return values
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e300
+
+
+def _is_timing(value: Any) -> bool:
+    """How often and how soon a milestone was reached."""
+    steps = value.get("steps") if isinstance(value, dict) else None
+    return (
+        isinstance(steps, dict)
+        and _is_finite(value.get("reached"))
+        and _is_finite(steps.get("mean"))
+    )
+
+
+def _is_interval(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
+_ESTIMATE = {"mean": _is_finite, "ci95": _is_interval, "n": is_number}
+_OUTCOME: dict[str, Any] = {
+    "episodes": is_number,
+    "updates": is_number,
+    "seconds": is_number,
+    "bytes_sent": is_number,
+    "peak_memory?": is_number,
+    "evaluation": {
+        "team_return": _ESTIMATE,
+        "agent_return": lambda value: (
+            isinstance(value, list) and len(value) > 0 and all(map(_is_finite, value))
+        ),
+        "entropy": _is_finite,
+        "milestones": table_of(_is_timing),
+        "deeds?": table_of(lambda value: isinstance(value, dict)),
+        "measures?": table_of(lambda value: value is None or _is_finite(value)),
+    },
+}
 
 
 def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
@@ -164,7 +237,7 @@ def work(task: Task, report: pool.Report, stop: pool.Stop) -> Any:
     ours(folder)  # what it imports the user has typed, or trusted when the list was read
     with alone(folder, _lock(folder)):
         started = (folder / "config.toml").exists() and _same(cell, folder)
-        outcome = result(folder)
+        outcome = whole_result(folder)
         if outcome is not None:
             return outcome
         forget_peak()
@@ -224,7 +297,7 @@ def run_all(
     tasks = {cell.name: Task(cell, place(runs, cell.name)) for cell in cells}
     done = {}
     for name, task in tasks.items():
-        values = result(task.folder)
+        values = whole_result(task.folder)
         if values is not None and _same(task.cell, task.folder):
             done[name] = pool.Outcome(name, "done", result=values)
     progress.skip(len(done))

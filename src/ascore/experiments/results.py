@@ -63,9 +63,9 @@ def _is_size(value: Any) -> bool:
 
 # What is drawn and written in words, as `require` reads it.
 _RECORD: dict[str, Any] = {
-    "figure": lambda value: value in STUDIES,  # it names the picture
+    "figure": lambda value: is_text(value) and value in STUDIES,  # it names the picture
     "title": is_text,
-    "kind": lambda value: value in METRICS,
+    "kind": lambda value: is_text(value) and value in METRICS,
     "preset": is_text,
     "budget": is_text,
     "command": is_text,
@@ -179,7 +179,7 @@ def gather(
             }
             for seed in range(seeds):
                 folder = runs / cell_name(preset, panel, series, seed)
-                cell_result = cell_files.result(folder)
+                cell_result = cell_files.whole_result(folder)
                 if cell_result is None:
                     continue
                 where = {"panel": panel, "series": series.key, "seed": seed}
@@ -286,7 +286,7 @@ def write(findings: Findings, folder: Path) -> None:
     except OSError as error:
         raise unwritable(folder, error) from error
     record = json_text(findings.record, indent=1, ascii_only=False)
-    write_atomic(folder / RECORD, record.encode())
+    write_atomic(folder / RECORD, record.encode(errors="replace"))
     write_atomic(folder / FINALS, as_csv(findings.finals).encode())
     write_atomic(folder / CURVES, as_csv(findings.curves).encode())
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from ascore.runs.files import write_atomic
+from ascore.errors import RunError
+from ascore.runs.files import unwritable, write_atomic
 
 SCRIPT = "array.sbatch"
 
@@ -43,11 +44,17 @@ def write_script(
         trust: whether tasks may import the environments and algorithms that the list names.
 
     Raises:
-        RunError: the script cannot be written.
+        RunError: the script cannot be written, or the folder has a name that no script can hold.
     """
     folder = out.resolve()
+    if not str(folder).isprintable():  # a line break would end a comment
+        message = f"a script cannot hold the name {str(folder)!r}; choose another --out"
+        raise RunError(message)
     logs, script = folder / "slurm", folder / SCRIPT
-    logs.mkdir(parents=True, exist_ok=True)
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(logs, error) from error
     text = TEMPLATE.format(
         last=count - 1,
         logs=logs,

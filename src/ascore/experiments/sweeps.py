@@ -15,7 +15,7 @@ from ascore.errors import ConfigError, RunError
 from ascore.experiments import cells as cell_files
 from ascore.experiments.cells import Cell, one_thread
 from ascore.experiments.tables import few_runs, shown
-from ascore.reading import JSON_LIMIT, read_regular, strict_json
+from ascore.reading import JSON_LIMIT, damaged, read_regular, strict_json
 from ascore.runs import fairness
 from ascore.runs.compare import for_algorithm
 from ascore.runs.deeds import MEASURES
@@ -23,6 +23,8 @@ from ascore.runs.manifest import is_text, require
 from ascore.runs.statistics import FEW, estimate
 
 PARAM, OWN = "env.", "algorithm."
+MOST_SEEDS = 10_000
+"""Numbers of a range of seeds; lists of cells that can be read have some thirty thousand."""
 
 
 def seeds(text: str) -> list[int]:
@@ -40,6 +42,9 @@ def seeds(text: str) -> list[int]:
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
             message = f"seeds = {text!r} is not allowed: {last} comes before {first}"
+            raise ValueError(message)
+        if last - first >= MOST_SEEDS:
+            message = f"seeds = {text!r} are more than {MOST_SEEDS:,}; give fewer"
             raise ValueError(message)
         numbers += range(first, last + 1)
     return list(dict.fromkeys(numbers))
@@ -139,7 +144,7 @@ def rows(cells: Sequence[Cell], runs: Path) -> list[dict[str, Any]]:
     """One row per finished cell: its setting and its results."""
     table = []
     for cell in cells:
-        cell_result = cell_files.result(runs / cell.name)
+        cell_result = cell_files.whole_result(runs / cell.name)
         if cell_result is None:
             continue
         seed = cell.config.seed
@@ -162,7 +167,7 @@ def rows(cells: Sequence[Cell], runs: Path) -> list[dict[str, Any]]:
             row[f"{name}_steps"] = timing["steps"]["mean"]
         row |= evaluation.get("measures", {})
         for name, deed in evaluation.get("deeds", {}).items():
-            row[f"{name}_shares"] = " ".join(f"{share:.3f}" for share in deed["shares"] or ())
+            row[f"{name}_shares"] = " ".join(f"{share:.3f}" for share in deed.get("shares") or ())
         table.append(row)
     return table
 
@@ -192,7 +197,10 @@ def as_text(table: Sequence[Mapping[str, Any]], columns: int) -> str:
 def _ranked(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]], str]:
     """The heads of a table, its rows, best first, and a caveat about few runs, or ""."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    measures = [name for name in MEASURES if table and name in table[0]]
+    # Those that all rows have: an evaluation by another version may lack some.
+    columns = [key for key in (table[0] if table else ()) if all(key in row for row in table)]
+    measures = [name for name in MEASURES if name in columns]
+    timings = [key for key in columns if key.endswith("_steps")]
     for row in table:
         groups.setdefault(row["setting"], []).append(row)
     ranked = []
@@ -201,14 +209,13 @@ def _ranked(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[st
         mean = estimate([returns])
         cells = [
             setting, str(mean.n), shown(mean), f"{min(returns):.2f}", f"{max(returns):.2f}",
-            *_shares(entries), *_timings(entries), *_measures(entries, measures),
+            *_shares(entries), *_timings(entries, timings), *_measures(entries, measures),
             f"{sum(row['seconds'] for row in entries) / len(entries):.0f}",
         ]  # fmt: skip
         ranked.append((mean.iqm, cells))
     ranked.sort(key=lambda entry: -entry[0])
-    names = [key for key in table[0] if key.endswith("_steps")] if table else []
     heads = ["setting", "runs", "team return", "worst", "best", "lowest agent", "Nash welfare"]
-    heads += [*names, *measures, "seconds"]
+    heads += [*timings, *measures, "seconds"]
     few = min((len(entries) for entries in groups.values()), default=0)
     return heads, [cells for _, cells in ranked], few_runs(few) if few < FEW else ""
 
@@ -221,8 +228,7 @@ def _shares(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _timings(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    names = [key for key in entries[0] if key.endswith("_steps")]
+def _timings(entries: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
     return [f"{sum(row[name] for row in entries) / len(entries):.1f}" for name in names]
 
 
@@ -245,6 +251,6 @@ def read_command(path: Path) -> dict[str, Any]:
         record: dict[str, Any] = strict_json(read_regular(path, JSON_LIMIT))
         require(record, {"command": is_text}, path.name)
     except (OSError, ValueError) as error:
-        message = f"{path} is damaged ({error}); remove it, and the next sweep writes it anew"
+        message = damaged(path, error, "remove it, and the next sweep writes it anew")
         raise RunError(message) from error
     return record

@@ -73,7 +73,9 @@ def _row(
 def _milestones(findings: Findings, panel: str, key: str) -> str:
     rows = findings.rows(panel, key)
     cells = []
-    for name in (k.removesuffix("_reached") for k in rows[0] if k.endswith("_reached")):
+    columns = [key for key in rows[0] if all(key in row for row in rows)]
+    names = [k.removesuffix("_reached") for k in columns if k.endswith("_reached")]
+    for name in (name for name in names if f"{name}_steps" in columns):
         reached = float(np.mean([r[f"{name}_reached"] for r in rows]))
         steps = float(np.mean([r[f"{name}_steps"] for r in rows]))
         cells.append(f"{name} {steps:.1f} ({reached:.0%})")

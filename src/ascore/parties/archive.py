@@ -16,7 +16,7 @@ from ascore.config import Config
 from ascore.errors import AscoreWarning, CheckpointError, PartyError
 from ascore.parties.agreed import OWN
 from ascore.parties.audit import AUDIT, party_of
-from ascore.reading import JSON_LIMIT, read_regular, reason, strict_json
+from ascore.reading import JSON_LIMIT, read_regular, strict_json, unreadable
 from ascore.runs import checkpoint, manifest
 from ascore.runs.changes import CHANGEABLE
 from ascore.runs.files import json_text, unwritable, write_atomic
@@ -274,6 +274,8 @@ def _newest(folder: Path) -> checkpoint.Checkpoint | None:
         names = checkpoint.folders(folder)
         return checkpoint.load(folder, of_party=True) if names else None
     except CheckpointError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
         # The trainer's remedy is an option that parties lack.
         what = str(error).rpartition("; ")[0] or str(error)
         message = f"{what}; remove or rename it to go on from the one before"
@@ -292,7 +294,7 @@ def counted_start(folder: Path) -> int:
         text = read_regular(path, 64).decode() if os.path.lexists(path) else "0"
         count = int(text) if text.strip().isdecimal() else -1
     except (OSError, ValueError) as error:
-        message = f"{path} cannot be read: {reason(error)}; restore it, or use another folder"
+        message = unreadable(path, error, "restore it, or use another folder")
         raise PartyError(message) from error
     if not 0 <= count < MOST_STARTS:
         message = f"{path} holds {text[:20]!r}; it must be the number of starts so far"
@@ -323,8 +325,6 @@ def status_of(folder: Path) -> dict[str, Any]:
         values: dict[str, Any] = strict_json(read_regular(path, JSON_LIMIT))
         manifest.require(values, dict(_STATUS), path.name)
     except (OSError, ValueError) as error:
-        message = (
-            f"{path} cannot be read: {reason(error)}; give the folder of a party that has begun"
-        )
+        message = unreadable(path, error, "give the folder of a party that has begun")
         raise PartyError(message) from error
     return values

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ascore.errors import PartyError, RunError
-from ascore.reading import regular
+from ascore.reading import regular, unreadable
 from ascore.runs.files import unwritable
 
 AUDIT = "audit.jsonl"
@@ -203,8 +203,7 @@ def _lines(path: Path) -> Iterator[bytes]:
     except OSError as error:
         if isinstance(error, PartyError):
             raise
-        reason = error.strerror or str(error)
-        message = f"{path} cannot be read: {reason}; give the audit log of a party"
+        message = unreadable(path, error, "give the audit log of a party")
         raise PartyError(message) from error
 
 

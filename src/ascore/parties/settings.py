@@ -12,7 +12,7 @@ from ascore.config import Config
 from ascore.errors import PartyError
 from ascore.parties.audit import AUDIT
 from ascore.parties.certificates import AUTHORITY, require_name
-from ascore.reading import TOML_LIMIT, read_regular, reason, toml
+from ascore.reading import TOML_LIMIT, read_regular, toml, unreadable
 
 SECONDS = 30.0
 LONGEST = 86_400.0
@@ -64,7 +64,7 @@ class PartySettings:
         try:
             values = toml(read_regular(path, TOML_LIMIT, links=True))
         except (OSError, ValueError) as error:
-            message = f"{path} cannot be read: {reason(error)}; give the file of a party"
+            message = unreadable(path, error, "give the file of a party")
             raise PartyError(message) from error
         known = {each.name for each in fields(cls)} - {"file"}
         for key in values.keys() - known:

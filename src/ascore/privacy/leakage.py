@@ -32,7 +32,7 @@ from ascore.privacy.attacks import MOST_BLOCKS, Judgement, Spread, judge_all
 from ascore.privacy.places import GAMES
 from ascore.privacy.preferences import Prior, with_weights
 from ascore.privacy.recorder import Features, Recording, record, require_readable
-from ascore.reading import read_regular
+from ascore.reading import damaged, read_regular
 from ascore.runs.files import unwritable, write_atomic
 from ascore.runtime import pool
 from ascore.runtime.progress import Progress
@@ -165,7 +165,7 @@ def read(file: Path, config: Config) -> Recording:
             team_return, sent = held["outcome"].tolist()
             features = {k[2:]: held[k].astype(np.float64) for k in held.files if k[:2] == "x "}
     except DAMAGE as error:
-        message = f"{file} is damaged ({error}); remove it, and the same command records it again"
+        message = damaged(file, error, "remove it, and the same command records it again")
         raise RunError(message) from error
     if not same:
         message = (

@@ -129,7 +129,7 @@ def _evaluated(reading: Reading, episodes: int, trust: bool, progress: Report) -
     """A finished run with its evaluation, or with the reason why it has none."""
     try:
         result = evaluate(reading.entry.folder, episodes=episodes, trust=trust, report=progress)
-    except (AscoreError, ValueError, TypeError, MemoryError) as error:
+    except (AscoreError, OSError, ValueError, TypeError, MemoryError) as error:
         return dataclasses.replace(reading, problem=f"not evaluated: {error}")
     return dataclasses.replace(reading, evaluation=result.to_dict())
 

@@ -20,6 +20,7 @@ from ascore.errors import AscoreError, RunError
 from ascore.experiments.cells import LIST, RESULT, read_list, result
 from ascore.experiments.places import place
 from ascore.experiments.sweeps import read_command
+from ascore.reading import unreadable
 from ascore.report.values import F64, course, courses, mean, number, per_agent, tail
 from ascore.runs.course import FINAL_SHARE
 from ascore.runs.folder import CONFIG
@@ -221,14 +222,16 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 def _read(entry: Listing) -> Reading:
     """Never raises for what a folder holds: one damaged run must not hide the others."""
     folder = entry.folder
-    if not (folder / METRICS).exists():
-        return Reading(entry, "waiting")
     try:
+        if not (folder / METRICS).exists():
+            return Reading(entry, "waiting")
         records = read_records(folder / METRICS, of_run=False)
         outcome = result(folder)
+        done = outcome is not None or (folder / SUMMARY).exists()
     except AscoreError as error:
         return Reading(entry, "unreadable", str(error))
-    done = outcome is not None or (folder / SUMMARY).exists()
+    except PermissionError as error:
+        return Reading(entry, "unreadable", unreadable(folder, error, ""))
     if not records:
         return Reading(entry, "waiting")
     # The records themselves are let go: those of twenty long runs may have a gigabyte.

@@ -15,6 +15,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ascore.errors import CheckpointError
+from ascore.reading import damaged
 from ascore.runs import manifest, tensorfile
 from ascore.runs.files import sync, sync_folder, unwritable
 from ascore.runs.folder import ABANDONED, CONFIG, no_run, resume_command
@@ -220,7 +221,7 @@ def _described(run: Path, name: str | None) -> tuple[Path, dict[str, Any], str]:
     except CheckpointError:
         raise
     except (OSError, ValueError) as error:
-        message = f"checkpoint {path} is damaged ({error}); {remedy}"
+        message = damaged(f"checkpoint {path}", error, remedy)
         raise CheckpointError(message) from error
 
 
@@ -247,7 +248,7 @@ def load(run: Path, name: str | None = None, *, of_party: bool = False) -> Check
     try:
         data = tensorfile.read(path / TENSORS)
     except (OSError, ValueError) as error:
-        message = f"checkpoint {path} is damaged ({error}); {remedy}"
+        message = damaged(f"checkpoint {path}", error, remedy)
         raise CheckpointError(message) from error
     if hashlib.sha256(data).hexdigest() != values["sha256"]:
         message = (
@@ -264,7 +265,7 @@ def load(run: Path, name: str | None = None, *, of_party: bool = False) -> Check
             arrays=parse(data),
         )
     except ValueError as error:
-        message = f"checkpoint {path} is damaged ({error}); {remedy}"
+        message = damaged(f"checkpoint {path}", error, remedy)
         raise CheckpointError(message) from error
 
 

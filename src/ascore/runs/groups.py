@@ -14,6 +14,7 @@ from ascore.algorithms.table import OWNED, ignored
 from ascore.config import Config
 from ascore.envs.factory import is_external
 from ascore.errors import AscoreWarning, ConfigError, RunError
+from ascore.reading import unreadable
 from ascore.runs.folder import ABANDONED, CONFIG, resume_command
 from ascore.runs.logs import METRICS
 from ascore.runs.run import Run
@@ -96,10 +97,11 @@ def _why_none(path: Path) -> str:
 def run_folders(path: Path) -> list[Path]:
     """The run folders at or below a path, in the order of their names; links are not followed.
 
-    What a run went back from is none of them, unless the path names it.
+    What a run went back from is none of them, unless the path names it. A folder that the system
+    withholds is passed over with a warning.
     """
     folders = []
-    for place, names, files in os.walk(path):
+    for place, names, files in os.walk(path, onerror=_passed_over):
         depth = len(Path(place).relative_to(path).parts)
         if METRICS in files:
             folders.append(Path(place))
@@ -108,6 +110,12 @@ def run_folders(path: Path) -> list[Path]:
             names.clear()
         names[:] = sorted(name for name in names if not name.startswith(ABANDONED))
     return folders
+
+
+def _passed_over(error: OSError) -> None:
+    if isinstance(error, PermissionError):
+        message = unreadable(path=error.filename, error=error, remedy="")
+        warnings.warn(f"{message}, or go on without it", AscoreWarning, stacklevel=3)
 
 
 def by_environment(runs: Iterable[Item]) -> list[list[Item]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ascore.errors import ConfigError, RunError
-from ascore.reading import read_regular
+from ascore.reading import read_regular, unreadable
 from ascore.runs import manifest
 from ascore.runs.files import json_text, sync, unwritable
 
@@ -220,7 +220,7 @@ def read_records(path: Path, *, of_run: bool = True) -> list[dict[str, Any]]:
     try:
         return _records(read_regular(path), of_run=of_run)
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror or error}; restore it"
+        message = unreadable(path, error, "restore it")
         raise RunError(message) from error
     except (ValueError, RecursionError) as error:
         message = f"{path} is damaged ({error}); restore it or remove the line"

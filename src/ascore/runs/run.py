@@ -12,7 +12,7 @@ from ascore.config import Config
 from ascore.display import html_table
 from ascore.envs.factory import anchor_values, is_external
 from ascore.errors import AscoreError, RunError
-from ascore.reading import JSON_LIMIT, read_regular, reason
+from ascore.reading import JSON_LIMIT, read_regular, unreadable
 from ascore.runs.folder import CONFIG, no_run, resume_command
 from ascore.runs.logs import METRICS, flatten, read_records
 from ascore.runs.policy import Policy, load_policy
@@ -74,9 +74,7 @@ class Run:
         try:
             values = json.loads(read_regular(path, JSON_LIMIT))
         except (OSError, ValueError, RecursionError) as error:
-            message = (
-                f"{path} cannot be read: {reason(error)}; `{resume_command(self.path)}` writes it"
-            )
+            message = unreadable(path, error, f"`{resume_command(self.path)}` writes it")
             raise RunError(message) from error
         if not isinstance(values, dict):
             message = f"{path} holds no summary; `{resume_command(self.path)}` writes it anew"
