@@ -5,7 +5,7 @@
     python docs/privacy/measure.py --draw       # utility.png, from the table
     python docs/privacy/measure.py --summary    # means and intervals, from the table
     python docs/privacy/measure.py --audit      # twenty audits, and one without noise
-    python docs/privacy/measure.py --levers     # shorter runs, with one setting changed at a time
+    python docs/privacy/measure.py --levers     # see levers.py: one setting changed at a time
 
 A row that is in the table already is not trained again. Seeds were not used to choose settings.
 """
@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import levers
 import numpy as np
 
 import ascore
@@ -109,25 +110,6 @@ def measure(envs: list[str]) -> None:
                     csv.writer(file, lineterminator="\n").writerow(row)
 
 
-def levers() -> None:
-    """Trains C. Predation at epsilon 2 with one setting changed at a time."""
-    changes: list[dict[str, Any]] = [
-        {},
-        {"num_envs": 128, "episodes": 128 * 200},
-        {"iterations": 4, "episodes": 512 * 50},
-        {"clip_norm": 0.1},
-        {"clip_norm": 2.0},
-        {"num_envs": 1024, "episodes": 1024 * 200},
-        {"actor_hidden": (64, 32), "critic_hidden": (64, 32)},
-    ]
-    for change in changes:
-        config = config_of("predation", 2.0, 0).replace(**{"episodes": 512 * 200, **change})
-        with tempfile.TemporaryDirectory() as folder:
-            run = ascore.train(config, Path(folder) / "run")
-            earned = ascore.evaluate(run, episodes=EPISODES // 2).team_return.mean
-        print(change or "the preset, half as long", f"{earned:.2f}", flush=True)
-
-
 def by_epsilon(env: str) -> dict[float, np.ndarray[Any, Any]]:
     """Team returns of the seeds, by epsilon; 0 = without a guarantee."""
     rows = [row for row in read() if row["env"] == env]
@@ -215,7 +197,12 @@ def draw() -> None:
 
 
 if __name__ == "__main__":
-    commands = {"--draw": draw, "--summary": summary, "--audit": audit, "--levers": levers}
+    commands = {
+        "--draw": draw,
+        "--summary": summary,
+        "--audit": audit,
+        "--levers": levers.all_steps,
+    }
     if sys.argv[1:] and sys.argv[1] in commands:
         commands[sys.argv[1]]()
     else:

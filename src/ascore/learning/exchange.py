@@ -92,11 +92,12 @@ class MessageExchange:
         """
         _, rows, heads, _ = log_probs.shape
         size, rank = self._ranks.size, self._ranks.rank
-        envs = self._config.num_envs // size
-        time, env = np.divmod(np.arange(rows), envs)
-        mine = time * self._config.num_envs + rank * envs + env
 
         def draw(method: Literal["random", "standard_normal"], count: int) -> Tensor:
+            envs = self._config.num_envs // size
+            time, env = np.divmod(np.arange(rows), envs)
+            mine = time * self._config.num_envs + rank * envs + env
+
             def of_agent(agent: int) -> Tensor:
                 rng = generator(self._config.seed, STREAM_MESSAGE, number, iteration, agent)
                 numbers = getattr(rng, method)((rows * size, heads, count), dtype=np.float32)

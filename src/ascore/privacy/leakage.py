@@ -271,7 +271,7 @@ def findings(plan: Plan, algorithms: Sequence[str], out: Path) -> Leaks:
     best, each = [], []
     audiences = list(dict.fromkeys(n.partition(": ")[0] for n in held[FLOOR][0].features))
     for audience in audiences:
-        seen = {name: _attacks(held[name], audience, weight) for name in algorithms}
+        seen = {name: attacks_on(held[name], audience, weight) for name in algorithms}
         chosen = {name: _but(seen[name], CEILING_ATTACK) for name in algorithms}
         chosen[FLOOR] = {FLOOR_ATTACK: seen[FLOOR][FLOOR_ATTACK]}
         chosen[CEILING] = {CEILING_ATTACK: seen[FLOOR][CEILING_ATTACK]}
@@ -291,8 +291,14 @@ def _but(attacks: Mapping[str, F64], name: str) -> dict[str, F64]:
     return {key: x for key, x in attacks.items() if key != name}
 
 
-def _attacks(recordings: Sequence[Recording], audience: str, weight: F64) -> dict[str, F64]:
-    """Features [games N, F] by attack, with the weights that the audience knows: its own."""
+def attacks_on(recordings: Sequence[Recording], audience: str, weight: F64) -> dict[str, F64]:
+    """Features [games N, F] by attack, with the weights that the audience knows: its own.
+
+    Args:
+        recordings: of the games.
+        audience: `neighbour` or `all others`.
+        weight: f64 [games, N].
+    """
     n = weight.shape[1]
     others = range(1, 2 if audience == "neighbour" else n)
     known = np.stack([np.roll(weight, -k, axis=1) for k in others], axis=2)
