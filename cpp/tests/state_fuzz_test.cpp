@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::size_t kEnvs = 3;
 constexpr int kSteps = 20;
-constexpr std::size_t kObserved = std::size_t{1} << 24;  // bytes: fewer states of large views
+constexpr std::size_t kLooked = std::size_t{1} << 24;  // bytes: fewer states of large views
 
 std::size_t num_states() {
   const char* const given = std::getenv("ASCORE_FUZZ_STATES");
@@ -99,7 +99,7 @@ template <class Env>
 void fuzz(const typename Env::Params& params, std::size_t count) {
   std::size_t accepted = 0, refused = 0;
   VecEnv<Env> batch(kEnvs, 3, 0, 1, params);
-  count = std::min(count, 10 + kObserved / batch.obs().size_bytes());
+  count = std::min(count, 10 + kLooked / batch.obs().size_bytes());
   Rng rng(3, 0, 0, 0, Domain::kAction);
   std::vector<Bytes> good{batch.save_state()};
   for (int k = 0; k < 5; ++k) {

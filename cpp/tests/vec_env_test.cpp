@@ -332,7 +332,7 @@ TEST_CASE("uniform numbers are words of the action stream at the current time") 
 // ---- misuse ----------------------------------------------------------------------------------
 
 template <class Call>
-std::string complaint(Call&& call) {
+std::string refusal(Call&& call) {
   try {
     call();
   } catch (const std::invalid_argument& error) {
@@ -344,9 +344,9 @@ std::string complaint(Call&& call) {
 TEST_CASE("stepping or drawing before the first reset is refused") {
   VecEnv<Counter> batch(1, 3, 0, 1, {});
   std::vector<float> uniform(2);
-  CHECK(complaint([&] { batch.step(std::vector{kWait, kWait}); }) ==
+  CHECK(refusal([&] { batch.step(std::vector{kWait, kWait}); }) ==
         "step before the first reset of counter-v1; call reset() first");
-  CHECK(complaint([&] { batch.uniforms(uniform); }) ==
+  CHECK(refusal([&] { batch.uniforms(uniform); }) ==
         "uniforms before the first reset of counter-v1; call reset() first");
 }
 
@@ -356,13 +356,13 @@ TEST_CASE("a bad action is named and nothing moves") {
   const Bytes before = batch.save_state();
   std::vector<std::int32_t> action(12, Exchange::kRight);
   action[10] = 7;
-  CHECK(complaint([&] { batch.step(action); }) ==
+  CHECK(refusal([&] { batch.step(action); }) ==
         "action[3, 1] = 7 is outside 0..5; exchange-v1 has 6 actions: "
         "stay, left, right, down, up, open");
   action[3] = -1;
-  CHECK(complaint([&] { batch.step(action); }).starts_with("action[1, 0] = -1 is outside 0..5"));
+  CHECK(refusal([&] { batch.step(action); }).starts_with("action[1, 0] = -1 is outside 0..5"));
   action[3] = std::numeric_limits<std::int32_t>::min();
-  CHECK(complaint([&] { batch.step(action); }).starts_with("action[1, 0] = -2147483648 is"));
+  CHECK(refusal([&] { batch.step(action); }).starts_with("action[1, 0] = -2147483648 is"));
   CHECK(batch.save_state() == before);
 }
 
@@ -370,20 +370,20 @@ TEST_CASE("arrays of the wrong size are refused") {
   VecEnv<Counter> batch(2, 3, 0, 1, {});
   batch.reset();
   std::vector<float> uniform(5);
-  CHECK(complaint([&] { batch.step(std::vector{kWait, kWait}); }) ==
+  CHECK(refusal([&] { batch.step(std::vector{kWait, kWait}); }) ==
         "action has 2 entries, want 4");
-  CHECK(complaint([&] { batch.uniforms(uniform); }) == "out has 5 entries, want 4");
+  CHECK(refusal([&] { batch.uniforms(uniform); }) == "out has 5 entries, want 4");
 }
 
 TEST_CASE("bad counts and parameters are refused") {
   constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
-  CHECK(complaint([] { VecEnv<Counter>(0, 0, 0, 1, {}); }) == "num_envs = 0 is below 1");
-  CHECK(complaint([] { VecEnv<Counter>(1, 0, 0, -2, {}); }) ==
+  CHECK(refusal([] { VecEnv<Counter>(0, 0, 0, 1, {}); }) == "num_envs = 0 is below 1");
+  CHECK(refusal([] { VecEnv<Counter>(1, 0, 0, -2, {}); }) ==
         "num_threads = -2 is below 0; 0 chooses");
-  CHECK(complaint([] { VecEnv<Counter>(2, 0, kMost, 1, {}); }) ==
+  CHECK(refusal([] { VecEnv<Counter>(2, 0, kMost, 1, {}); }) ==
         "first_env + num_envs does not fit into 64 bits");
-  CHECK(complaint([] { VecEnv<Counter>(1, 0, kMost, 1, {}); }) == "");
-  CHECK(complaint([] { VecEnv<Counter>(1, 0, 0, 1, {.horizon = 0}); }) ==
+  CHECK(refusal([] { VecEnv<Counter>(1, 0, kMost, 1, {}); }) == "");
+  CHECK(refusal([] { VecEnv<Counter>(1, 0, 0, 1, {.horizon = 0}); }) ==
         "horizon = 0 is outside 1..100");
 }
 
