@@ -77,18 +77,19 @@ def figures(turns: int, steps: int) -> dict[str, dict[str, float]]:
             return stepped(opened.enter_context(env))
 
         idle = {"own": alone(), "adapter": side(1, 0), **{f"{w}": side(w, w) for w in (1, 2)}}
-        busy = [side(COPIES, w, WORK) for w in (0, 2)]
+        busy = [side(COPIES, w, WORK) for w in (0, 1, 2)]
         rows: list[dict[str, float]] = []
         for turn in range(turns + 1):
             took = {name: 1e6 * seconds(step, steps) for name, step in idle.items()}
-            one, two = (seconds(step, -(-steps // 10 // COPIES)) for step in busy)
+            none, one, two = (seconds(step, -(-steps // 10 // COPIES)) for step in busy)
             if turn:  # the first one warms up
                 rows.append(
                     {
                         "adapter, us": took["adapter"] - took["own"],
                         "one worker, us": took["1"] - took["own"],
                         "two workers, us each": (took["2"] - took["own"]) / 2,
-                        "two workers against none": one / two,
+                        "two workers against one": one / two,
+                        "two workers against none": none / two,
                     }
                 )
     return {name: spread([row[name] for row in rows]) for name in rows[0]}
@@ -117,7 +118,7 @@ def test_workers(benchmark: Callable[..., Any], workers: int) -> None:
 
 def test_every_figure_is_there() -> None:
     result = figures(turns=2, steps=10)
-    assert len(result) == 4
+    assert len(result) == 5
     assert all(each["low"] <= each["median"] <= each["high"] for each in result.values())
 
 

@@ -90,8 +90,18 @@ def test_others_get_the_core_while_one_looks(ends: Ends, monkeypatch: pytest.Mon
     given: list[None] = []
     monkeypatch.setattr(channel.os, "sched_yield", lambda: given.append(None))
     monkeypatch.setattr(channel, "_SOON", 0.01)
+    monkeypatch.setattr(channel, "_LONG", 1e9)
     sender = threading.Timer(0.005, lambda: there.sendall(bytes_of(DONE)))
     sender.start()
     assert end.receive() == (DONE, None)
     sender.join()
     assert len(given) > 0
+
+
+def test_nobody_looks_after_long_work(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    end, there = ends
+    looks(end, there)
+    monkeypatch.setattr(channel, "_LONG", 0.0)
+    monkeypatch.setattr(end, "_look_for", lambda *_: pytest.fail("looked"))
+    there.sendall(bytes_of(DONE))
+    assert end.receive() == (DONE, None)

@@ -30,6 +30,10 @@ _SOON = 100e-6
 within as much: to wake a sleeping process, and the core it sleeps on, takes longer than a step of
 many an environment."""
 
+_LONG = 1e-3
+"""Seconds of work between two messages after which nobody looks for the next one: little would be
+gained, and the core may be wanted by whoever is to send it."""
+
 
 class Channel:
     """Messages over a socket: one letter and, where something comes with it, a pickled object.
@@ -42,6 +46,7 @@ class Channel:
     def __init__(self, sock: socket.socket, tick: float = 0.0) -> None:
         self._sock = sock
         self._soon = False
+        self._read_at = 0.0
         if tick > 0:
             seconds = int(tick)
             limit = struct.pack("ll", seconds, int((tick - seconds) * 1e6))
@@ -73,7 +78,8 @@ class Channel:
 
     def _read(self, size: int, idle: Callable[[], None]) -> bytes:
         start = time.perf_counter()
-        data = self._look_for(size, start + _SOON) if self._soon else b""
+        looks = self._soon and start - self._read_at < _LONG
+        data = self._look_for(size, start + _SOON) if looks else b""
         while len(data) < size:
             try:
                 more = self._sock.recv(min(size - len(data), 1 << 20))
@@ -85,7 +91,8 @@ class Channel:
             if not more:
                 raise EOFError
             data = data + more if data else more
-        self._soon = time.perf_counter() - start < _SOON
+        self._read_at = time.perf_counter()
+        self._soon = self._read_at - start < _SOON
         return data
 
     def _look_for(self, size: int, end: float) -> bytes:
