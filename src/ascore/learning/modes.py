@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -13,8 +13,11 @@ def own_modes() -> Iterator[None]:
     """Sets float32, the CPU and gradients as defaults; restores the caller's modes afterwards."""
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
+    cpu = torch.device("cpu")
+    # As a context, a device looks at every call of PyTorch, which takes as long as a small one.
+    device = nullcontext() if torch.get_default_device() == cpu else cpu
     try:
-        with torch.device("cpu"), torch.inference_mode(False), torch.enable_grad():
+        with device, torch.inference_mode(False), torch.enable_grad():
             yield
     finally:
         torch.set_default_dtype(dtype)
