@@ -370,8 +370,7 @@ TEST_CASE("arrays of the wrong size are refused") {
   VecEnv<Counter> batch(2, 3, 0, 1, {});
   batch.reset();
   std::vector<float> uniform(5);
-  CHECK(refusal([&] { batch.step(std::vector{kWait, kWait}); }) ==
-        "action has 2 entries, want 4");
+  CHECK(refusal([&] { batch.step(std::vector{kWait, kWait}); }) == "action has 2 entries, want 4");
   CHECK(refusal([&] { batch.uniforms(uniform); }) == "out has 5 entries, want 4");
 }
 
