@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from cases import case
 
 import ascore
 from ascore import _core
+from ascore.envs.table import ENVIRONMENTS
+from ascore.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = list(ascore.ENVIRONMENTS)
@@ -85,7 +88,13 @@ def test_what_is_compiled_has_a_record() -> None:
     lacking = set(_core.environments) - set(NAMES)
     assert not lacking, f"write RECORD in src/ascore/envs/catalogue for {', '.join(lacking)}"
     strange = set(NAMES) - set(_core.environments)
-    assert not strange, f"not in cpp/include/ascore/envs/all.hpp: {', '.join(strange)}"
+    remedy = "add it to cpp/include/ascore/envs/all.hpp and build again"
+    assert not strange, f"not compiled: {', '.join(strange)}; {remedy}"
+
+
+def test_a_record_without_compiled_code_says_what_to_build() -> None:
+    with pytest.raises(ConfigError, match=r"two-rooms-v1 has a record.*all\.hpp and build again"):
+        _ = replace(ENVIRONMENTS["escape-v1"], name="two-rooms-v1").core
 
 
 def test_an_environment_without_a_case_is_told_what_to_write() -> None:

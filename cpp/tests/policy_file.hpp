@@ -34,7 +34,8 @@ inline std::vector<std::uint8_t> to_bytes(const TensorFile& file) {
   std::string header = "{\"__metadata__\":{";
   const char* comma = "";
   for (const auto& [key, value] : file.metadata) {
-    header += std::exchange(comma, ",") + ("\"" + key + "\":\"") + value + "\"";
+    header += std::exchange(comma, ",");
+    header += "\"" + key + "\":\"" + value + "\"";
   }
   header += "}";
   std::vector<float> data;
@@ -42,7 +43,8 @@ inline std::vector<std::uint8_t> to_bytes(const TensorFile& file) {
     header += ",\"" + name + "\":{\"dtype\":\"F32\",\"shape\":[";
     comma = "";
     for (const std::size_t extent : tensor.shape) {
-      header += std::exchange(comma, ",") + std::to_string(extent);
+      header += std::exchange(comma, ",");
+      header += std::to_string(extent);
     }
     const std::size_t from = data.size() * sizeof(float);
     data.insert(data.end(), tensor.values.begin(), tensor.values.end());

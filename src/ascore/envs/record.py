@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ascore import _core
 from ascore.envs.vec_env import VecEnv
+from ascore.errors import ConfigError
 
 Event: TypeAlias = Callable[[Mapping[str, npt.NDArray[Any]]], bool]
 """State from `VecEnv.inspect` -> whether the event has happened."""
@@ -124,7 +125,17 @@ class Environment:
 
     @property
     def core(self) -> type[_core.CoreVecEnv]:
-        """Class of the compiled batch."""
+        """Class of the compiled batch.
+
+        Raises:
+            ConfigError: the compiled code was built before this environment was added to it.
+        """
+        if self.name not in _core.environments:
+            message = (
+                f"{self.name} has a record and is not compiled; add it to "
+                "cpp/include/ascore/envs/all.hpp and build again, as CONTRIBUTING.md says"
+            )
+            raise ConfigError(message)
         return _core.environments[self.name]
 
     def load_twin(self) -> Any:

@@ -45,7 +45,8 @@ class Case:
         variants: parameters for parity with the twin: every value that a choice can take besides
             its default, sizes at their limits, and constants that doubles cannot hold exactly, so
             that another order of additions would show.
-        crowded: parameters under which every variant makes a difference.
+        crowded: parameters under which every variant makes a difference; no variant may repeat
+            what they say.
         drawn: any parameters at once; None where a test of its own draws them.
         largest: the largest worlds.
         short: short episodes that keep something from one to the next, if anything does. No two of
