@@ -375,6 +375,10 @@ TEST_CASE("states that cannot be are refused") {
   CHECK_FALSE(refused([](auto&) {}));
   CHECK(refused([](auto& s) { s.num_waste = 3; }));
   CHECK(refused([](auto& s) { s.waste.insert(3); }));
+  CHECK(refused([](auto& s) {  // not in the river, though counted
+    s.waste.insert(200);
+    ++s.num_waste;
+  }));
   CHECK(refused([](auto& s) { s.apples.insert(5); }));
   CHECK(refused([](auto& s) { s.agents.cell[0] = 45; }));
 }

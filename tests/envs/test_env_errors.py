@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import case
+from forged_state import STARTED, STATES, forged
 from numpy.typing import NDArray
 
 import ascore
@@ -398,6 +399,26 @@ def read_only(array: NDArray[np.float32]) -> NDArray[np.float32]:
 def test_bad_place_for_uniforms(out: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         started().uniforms(out)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "message"),
+    [
+        (STATES, b"\xff" * 8, "state of environment 0 is impossible in {}"),
+        (STARTED, b"\2", "state has started = 2, want 0 or 1; load one that save_state returned"),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_impossible_state_is_refused_whatever_its_checksum(
+    name: str, at: int, value: bytes, message: str
+) -> None:
+    env = started(name, num_envs=1)
+    before, saved = everything(env), env.save_state()
+    env.load_state(forged(saved, 0, bytes(8)))  # another seed
+    env.load_state(saved)
+    with pytest.raises(ValueError, match=f"^{message.format(name)}$"):
+        env.load_state(forged(saved, at, value))
+    assert everything(env) == before
 
 
 def flipped(state: NDArray[np.uint8], at: int) -> NDArray[np.uint8]:

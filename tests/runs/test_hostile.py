@@ -17,6 +17,7 @@ from typing import Any
 import hostile_policies
 import numpy as np
 import pytest
+from forged_state import STATES, forged
 
 import ascore
 from ascore import reading
@@ -274,6 +275,18 @@ def test_parameters_that_are_not_finite_are_refused(value: float, run: Path) -> 
     with_arrays(run, lambda arrays: arrays["actor"].fill(value))
     with pytest.raises(CheckpointError, match=r"layers\.0 holds a number that is not finite"):
         ascore.evaluate(run)
+
+
+def test_an_impossible_state_of_an_environment_is_refused(run: Path) -> None:
+    def forge(arrays: dict[str, Any]) -> None:
+        shape = arrays["env"].shape
+        arrays["env"] = forged(arrays["env"].reshape(-1), STATES, b"\xff" * 8).reshape(shape)
+
+    with_arrays(run, forge)
+    with pytest.raises(CheckpointError, match="state of environment 0 is impossible") as caught:
+        ascore.resume(run, episodes=20)
+    assert str(file(run).parent) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 # ---------------------------------------------------------------------- exported policies
