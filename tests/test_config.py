@@ -389,3 +389,14 @@ def test_a_word_that_looks_like_a_flag_is_a_choice_where_it_is_one() -> None:
     assert Config(peer_ratio_reference=True).peer_ratio_reference == "true"
     with pytest.raises(ConfigError, match="lr_decay = True"):
         Config(lr_decay=True)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\udcff"])
+def test_text_that_no_file_can_hold_is_refused_by_name(text: str) -> None:
+    for values in ({"map": text}, {"sizes": [text]}, {"inner": {text: 1}}, {text: 1}):
+        with pytest.raises(
+            ConfigError, match=r"env_params.*; it must be text in UTF-8 without NUL"
+        ):
+            Config(env="harvest-v1", env_params=values)
+    with pytest.raises(ConfigError, match=r"^env = .* is not allowed; it must be text in UTF-8"):
+        Config(env=text)

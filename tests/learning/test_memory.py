@@ -208,6 +208,12 @@ FITS: dict[str, dict[str, Any]] = {
         "actor_hidden": (128, 64),
         "minibatches": 4,
     },
+    "sampled messages": {
+        "backend": "engine",
+        "message_form": "sampled-64",
+        "env_params": {"num_agents": 16},
+        "num_envs": 100,
+    },
     "torch": {"backend": "torch", "minibatches": 4},
     "torch, whole batch": {"backend": "torch", "algorithm": "ippo"},
     "masks": {"backend": "engine", "env": "shops:Shop", "num_envs": 1000, "rollout_steps": 60},

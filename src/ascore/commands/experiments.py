@@ -176,6 +176,7 @@ def reproduce(argv: list[str]) -> int:
         from ascore.experiments import results
         from ascore.experiments.cells import write_list
         from ascore.experiments.studies import PRESETS, cells
+    _require_seeds(options.seeds)
     if options.redraw is not None:
         drawn = []
         with waiting("drawing"):
@@ -202,6 +203,15 @@ def reproduce(argv: list[str]) -> int:
     if status != INTERRUPTED:
         _report_figures(options, argv, outcomes)
     return status
+
+
+def _require_seeds(number: int | None) -> None:
+    """Refuses a number of seeds for which no list of cells is written."""
+    from ascore.experiments.sweeps import MOST_SEEDS
+
+    if number is not None and not 1 <= number <= MOST_SEEDS:
+        message = f"--seeds {number} is not allowed; it must be in 1..{MOST_SEEDS:,}"
+        raise UsageError(message)
 
 
 def _report_figures(options: ReproduceOptions, argv: list[str], outcomes: list[Outcome]) -> None:

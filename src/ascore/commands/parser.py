@@ -142,6 +142,9 @@ class Option:
             leave = ", or leave it out" if self.default is not MISSING else ""
             message = f"{self.name} has an empty name; give it one{leave}"
             raise UsageError(message)
+        if "\0" in word:
+            message = f"{self.name} {word!r:.200} is not possible; leave out the NUL"
+            raise UsageError(message)
         try:
             return self.kind(word)
         except ValueError as error:

@@ -35,6 +35,15 @@ def read_value(text: str) -> Any:
     return text
 
 
+def unreadable(text: str) -> bool:
+    """Whether a text cannot be written to files and read in C: it has NUL or is not Unicode."""
+    return "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+UNREADABLE = "text in UTF-8 without NUL"
+"""What a text must be that is not `unreadable`."""
+
+
 def as_text(value: object) -> str:
     """A value as configurations and sentences write it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ascore.algorithms.coarsening import Full, Sampled, form_of
 from ascore.algorithms.contract import Algorithm
 from ascore.config import Config
 from ascore.envs.factory import is_external
@@ -138,7 +139,8 @@ def bytes_needed(
         passes += 2 * 4 * CHUNK * widths * config.torch_threads  # layers of a chunk, one per thread
     copies = 2 + algorithm.sends_policies + 4 * (config.anticipation == "correction")
     copies += floats * (1 + masked)
-    messages = rows * known * heads * (4 * a * copies + 16) + LINK_BYTES * links_needed(
+    of_one = 4 * a * copies + 16 + algorithm.sends_policies * _of_form(config.message_form, a)
+    messages = rows * known * heads * of_one + LINK_BYTES * links_needed(
         algorithm, config, everybody
     )
     networks = 4 * 4 * (actor + critic)  # parameters, gradients and two moments
@@ -159,6 +161,16 @@ def bytes_needed(
         needed["ranks"] = 3 * networks // 4 * own.ranks.size
     needed["process"] = LIBRARY_BYTES + sum(needed.values()) * SPARE_PERCENT // 100
     return needed
+
+
+def _of_form(text: str, a: int) -> int:
+    """Bytes of a distribution over `a` actions as receivers take it, and of what finds it: numbers
+    drawn, twice for a moment, an order, sums in double precision.
+    """
+    form = form_of(text)
+    if form == Full():
+        return 0
+    return 40 * a + (32 * form.count if isinstance(form, Sampled) else 0)
 
 
 def _of_models(spec: Spec, config: Config, algorithm: Algorithm, rows: int) -> int:

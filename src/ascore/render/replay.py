@@ -16,7 +16,7 @@ from PIL import Image
 
 from ascore.envs.factory import batch, is_external
 from ascore.envs.table import ENVIRONMENTS, canonical_name
-from ascore.envs.vec_env import VecEnv
+from ascore.envs.vec_env import LARGEST_SEED, VecEnv
 from ascore.errors import RunError
 from ascore.render.canvas import to_palette
 from ascore.render.frames import Moment, moment, picture
@@ -155,8 +155,9 @@ def replay(
     if not SLOWEST <= fps <= FASTEST:
         message = f"fps = {fps:g} is outside {SLOWEST:g}..{FASTEST:g}"
         raise ValueError(message)
-    if episode < 0:
-        message = f"episode = {episode} is not allowed; it must be at least 0"
+    last = LARGEST_SEED - FIRST_EVALUATION_ENV
+    if not 0 <= episode <= last:
+        message = f"episode = {episode} is not allowed; it must be in 0..{last}"
         raise ValueError(message)
     env, act, note = _cast(target, policy, seed, episode, greedy, checkpoint, env_params or {})
     most = env.spec.horizon if steps is None else min(steps, env.spec.horizon)

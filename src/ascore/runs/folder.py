@@ -61,6 +61,9 @@ def named(out: str | Path) -> Path:
     if not os.fspath(out):
         message = "the folder has an empty name; give --out a name, or leave it out"
         raise RunError(message)
+    if "\0" in os.fspath(out):
+        message = f"the folder {os.fspath(out)!r:.200} cannot be made; leave out the NUL"
+        raise RunError(message)
     return Path(out)
 
 
