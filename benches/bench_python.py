@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from multiprocessing.connection import Connection
 from typing import Any
 
 import idle_env
@@ -49,6 +51,36 @@ def stepped(env: VecEnv) -> Callable[[], Any]:
     return lambda: env.step(action)
 
 
+def toil(orders: Connection) -> None:
+    """Steps so many copies, one after the other, as often as it is told to."""
+    step = alone(WORK)
+    while copies := orders.recv():
+        for _ in range(copies):
+            step()
+        orders.send(None)
+
+
+def bare(processes: int, opened: ExitStack) -> Callable[[], Any]:
+    """A step of all copies in processes that do nothing else: what the machine lets one gain."""
+    ends = []
+    for _ in range(processes):
+        here, there = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(target=toil, args=(there,))
+        process.start()
+        opened.callback(process.join)
+        opened.callback(here.send, 0)
+        ends.append(here)
+
+    def step() -> None:
+        for end in ends:
+            end.send(COPIES // processes)
+        for end in ends:
+            end.recv()
+
+    step()
+    return step
+
+
 def seconds(step: Callable[[], Any], steps: int) -> float:
     """Wall time of one of many steps."""
     start = time.perf_counter()
@@ -78,10 +110,13 @@ def figures(turns: int, steps: int) -> dict[str, dict[str, float]]:
 
         idle = {"own": alone(), "adapter": side(1, 0), **{f"{w}": side(w, w) for w in (1, 2)}}
         busy = [side(COPIES, w, WORK) for w in (0, 1, 2)]
+        busy += [bare(processes, opened) for processes in (1, 2)]
         rows: list[dict[str, float]] = []
         for turn in range(turns + 1):
             took = {name: 1e6 * seconds(step, steps) for name, step in idle.items()}
-            none, one, two = (seconds(step, -(-steps // 10 // COPIES)) for step in busy)
+            none, one, two, alone_one, alone_two = (
+                seconds(step, -(-steps // 10 // COPIES)) for step in busy
+            )
             if turn:  # the first one warms up
                 rows.append(
                     {
@@ -90,6 +125,7 @@ def figures(turns: int, steps: int) -> dict[str, dict[str, float]]:
                         "two workers, us each": (took["2"] - took["own"]) / 2,
                         "two workers against one": one / two,
                         "two workers against none": none / two,
+                        "two bare processes against one": alone_one / alone_two,
                     }
                 )
     return {name: spread([row[name] for row in rows]) for name in rows[0]}
@@ -118,7 +154,7 @@ def test_workers(benchmark: Callable[..., Any], workers: int) -> None:
 
 def test_every_figure_is_there() -> None:
     result = figures(turns=2, steps=10)
-    assert len(result) == 5
+    assert len(result) == 6
     assert all(each["low"] <= each["median"] <= each["high"] for each in result.values())
 
 
@@ -134,7 +170,7 @@ def main() -> None:
         print(json.dumps(result))
         return
     for name, each in result.items():
-        print(f"{name:26}{each['median']:8.2f}  {each['low']:.2f}..{each['high']:.2f}")
+        print(f"{name:32}{each['median']:8.2f}  {each['low']:.2f}..{each['high']:.2f}")
 
 
 if __name__ == "__main__":
