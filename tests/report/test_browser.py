@@ -28,6 +28,7 @@ if CHROMIUM is None:
     pytest.skip("needs Debian's chromium", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
+CANVAS = """document.querySelector('.chart[data-chart="return"] canvas')"""
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
 
@@ -69,6 +70,15 @@ class Seen:
 
     def chart(self, name: str = "return") -> Any:
         return self.page.locator(f'.chart[data-chart="{name}"]')
+
+    def drawn(self) -> str:
+        """What the chart of returns shows."""
+        return str(self.page.evaluate(f"{CANVAS}.toDataURL()"))
+
+    def wait_until(self, comparison: str, drawn: str) -> None:
+        """Waits until what that chart shows is (===) or is not (!==) what it showed once."""
+        is_so = f"{CANVAS}.toDataURL() {comparison} then"
+        self.page.wait_for_function(f"then => {CANVAS} && {is_so}", arg=drawn)  # or none is there
 
 
 @pytest.fixture
@@ -191,11 +201,10 @@ def test_the_legend_switches_curves(seen: Seen) -> None:
     assert buttons.count() == 3
     last = buttons.nth(2)
     assert last.get_attribute("aria-pressed") == "true"
-    before = seen.chart().locator("canvas").screenshot()
+    before = seen.drawn()
     last.press("Enter")
     assert last.get_attribute("aria-pressed") == "false"
-    after = seen.chart().locator("canvas").screenshot()
-    assert before != after
+    seen.wait_until("!==", before)
     plot = seen.chart().locator(".plot")
     plot.press("End")
     text = seen.chart().locator("[aria-live]").inner_text()
@@ -206,6 +215,7 @@ def test_the_legend_switches_curves(seen: Seen) -> None:
 def test_curves_of_agents_open_with_their_section(seen: Seen) -> None:
     summary = seen.page.locator("summary", has_text="Over training").first
     summary.press("Enter")
+    seen.chart("agents-A").locator(".u-over").wait_for()
     plot = seen.chart("agents-A").locator(".plot")
     plot.press("End")
     text = seen.chart("agents-A").locator("[aria-live]").inner_text()
@@ -235,15 +245,11 @@ def test_pictures(browser: Any, file: Path, width: str, scheme: str) -> None:
 
 
 def test_charts_follow_when_the_scheme_changes(seen: Seen) -> None:
-    canvas = seen.chart().locator("canvas")
-    light = canvas.screenshot()
+    light = seen.drawn()
     seen.page.emulate_media(color_scheme="dark")
-    seen.page.wait_for_timeout(100)
-    dark = canvas.screenshot()
-    assert light != dark
+    seen.wait_until("!==", light)
     seen.page.emulate_media(color_scheme="light")
-    seen.page.wait_for_timeout(100)
-    assert canvas.screenshot() == light
+    seen.wait_until("===", light)
 
 
 def test_nothing_moves_by_itself(browser: Any, file: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing.forkserver
+import multiprocessing.process
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -134,6 +137,21 @@ def test_workers_whose_pool_is_killed_save_and_end(tmp_path: Path):
     process.wait()
     while not (tmp_path / "a.saved").exists():
         time.sleep(0.02)
+
+
+def test_a_temporary_folder_with_too_long_a_name_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = tmp_path / ("x" * 120)
+    far.mkdir()
+    server = multiprocessing.forkserver.ForkServer()  # the one of other tests has its socket
+    monkeypatch.setattr(
+        multiprocessing.forkserver, "connect_to_new_process", server.connect_to_new_process
+    )
+    monkeypatch.setitem(multiprocessing.process.current_process()._config, "tempdir", str(far))
+    monkeypatch.setattr(tempfile, "tempdir", str(far))
+    with pytest.raises(RunError, match=rf"{far}, has too long a name .* set TMPDIR to another"):
+        pool.run({"a": 0}, touch, 1, quiet())
 
 
 def test_the_view_counts_what_ended(capsys: pytest.CaptureFixture[str]):

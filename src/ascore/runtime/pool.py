@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
-from ascore.errors import AscoreError, AscoreWarning
+from ascore.errors import AscoreError, AscoreWarning, RunError
 from ascore.runtime.processors import usable_processors
 from ascore.runtime.progress import Progress
 
@@ -168,7 +169,16 @@ def _start(name: str, task: Any, work: Work, slot: int, pin: bool) -> tuple[Conn
         target=_work, args=(work, task, there, dict(os.environ), core), daemon=True
     )
     with _single_threaded():
-        process.start()
+        try:
+            process.start()
+        except OSError as error:
+            if "AF_UNIX" not in str(error):
+                raise
+            message = (
+                f"the folder for temporary files, {tempfile.gettempdir()}, has too long a name for "
+                "a socket in it; set TMPDIR to another"
+            )
+            raise RunError(message) from error
     there.close()
     return here, _Worker(name, process, slot)
 
