@@ -88,13 +88,18 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Sent:
-    """What each agent sent of a kind of thing that is not of float32: i64 [senders] each."""
+    """What each agent sent of a kind of thing that is not of float32.
+
+    Attributes:
+        numbers: how many numbers, i64 [senders].
+        bytes: how many bytes they are, i64 [senders].
+    """
 
     numbers: I64
     bytes: I64
 
 
-Sends = Callable[[Traffic], Mapping[str, "I64 | Sent"]]
+Sends = Callable[[Traffic], Mapping[str, I64 | Sent]]
 """traffic -> numbers each agent sent, i64 [senders], by kind of thing; float32 unless `Sent` says
 how many bytes they are, or they are entries of observations."""
 
