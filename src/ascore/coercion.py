@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 import numpy as np
 import numpy.typing as npt
 
-from ascore.envs.parameters import NONE, UNREADABLE, unreadable
+from ascore.envs.parameters import NONE, STORABLE, storable
 from ascore.errors import ConfigError
 from ascore.reading import DEEPEST_KEY
 
@@ -49,7 +49,7 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
         ok = isinstance(value, dict) and all(isinstance(name, str) for name in value)
         require(key, value, ok, "a table of parameter values")
         for name in value:
-            require(f"a name in {key}", name, not unreadable(name), UNREADABLE)
+            require(f"a name in {key}", name, storable(name), STORABLE)
         return {name: _plain(f"{key}[{name!r}]", entry) for name, entry in value.items()}
     if hint is float:
         number = _number(value)
@@ -63,7 +63,7 @@ def coerce(key: str, value: Any, hint: Any) -> Any:
         require(key, value, isinstance(value, (bool, np.bool_)), "true or false")
         return bool(value)
     require(key, value, isinstance(value, str), "text")
-    require(key, value, not unreadable(value), UNREADABLE)
+    require(key, value, storable(value), STORABLE)
     return str(value)
 
 
@@ -88,12 +88,12 @@ def _plain(key: str, value: Any, depth: int = 0) -> ParamValue:
         return [_plain(f"{key}[{k}]", entry, depth + 1) for k, entry in enumerate(value)]
     if isinstance(value, dict) and all(isinstance(name, str) for name in value):
         for name in value:
-            require(f"a name in {key}", name, not unreadable(name), UNREADABLE)
+            require(f"a name in {key}", name, storable(name), STORABLE)
         return {name: _plain(f"{key}[{name!r}]", entry, depth + 1) for name, entry in value.items()}
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, str):
-        require(key, value, not unreadable(value), UNREADABLE)
+        require(key, value, storable(value), STORABLE)
         return str(value)
     if _is_whole(value):
         return int(value)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ascore.envs.parameters import UNREADABLE, unreadable
+from ascore.envs.parameters import STORABLE, storable
 from ascore.envs.table import ENVIRONMENTS, canonical_name
 from ascore.envs.vec_env import VecEnv, check_bins, check_place, check_workers
 from ascore.errors import AscoreWarning, EnvError
@@ -92,12 +92,12 @@ def make(
     )
 
 
-def _require_readable(params: Mapping[str, Any]) -> None:
+def _require_storable(params: Mapping[str, Any]) -> None:
     """Refuses names and texts that neither files nor C++ can hold."""
     for name, value in params.items():
         for what, text in (("the name of a parameter", name), (name, value)):
-            if isinstance(text, str) and unreadable(text):
-                message = f"{what} = {text!r:.200} is not allowed; it must be {UNREADABLE}"
+            if isinstance(text, str) and not storable(text):
+                message = f"{what} = {text!r:.200} is not allowed; it must be {STORABLE}"
                 raise ValueError(message)
 
 
@@ -133,7 +133,7 @@ def batch(
     check_place(num_envs, seed, first_env, num_threads)
     check_workers(env_workers, env_timeout)
     check_bins(action_bins)
-    _require_readable(params)
+    _require_storable(params)
     if not is_external(name):
         _refuse_workers(full, env_workers, env_timeout)
         _refuse_bins(full, action_bins)

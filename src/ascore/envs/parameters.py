@@ -35,13 +35,13 @@ def read_value(text: str) -> Any:
     return text
 
 
-def unreadable(text: str) -> bool:
-    """Whether a text cannot be written to files and read in C: it has NUL or is not Unicode."""
-    return "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)
+def storable(text: str) -> bool:
+    """Whether files and C can hold a text: it has no NUL and is Unicode."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-UNREADABLE = "text in UTF-8 without NUL"
-"""What a text must be that is not `unreadable`."""
+STORABLE = "text in UTF-8 without NUL"
+"""What a text must be that is `storable`."""
 
 
 def as_text(value: object) -> str:

@@ -14,7 +14,7 @@ from ascore.config import Config
 from ascore.errors import ConfigError, RunError
 from ascore.experiments import cells as cell_files
 from ascore.experiments.cells import Cell, one_thread
-from ascore.experiments.tables import few_runs, shown
+from ascore.experiments.tables import common_columns, few_runs, shown
 from ascore.reading import JSON_LIMIT, damaged, read_regular, strict_json
 from ascore.runs import fairness
 from ascore.runs.compare import for_algorithm
@@ -197,8 +197,7 @@ def as_text(table: Sequence[Mapping[str, Any]], columns: int) -> str:
 def _ranked(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]], str]:
     """The heads of a table, its rows, best first, and a caveat about few runs, or ""."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    # Those that all rows have: an evaluation by another version may lack some.
-    columns = [key for key in (table[0] if table else ()) if all(key in row for row in table)]
+    columns = common_columns(table)
     measures = [name for name in MEASURES if name in columns]
     timings = [key for key in columns if key.endswith("_steps")]
     for row in table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,13 +74,18 @@ def _row(
 def _milestones(findings: Findings, panel: str, key: str) -> str:
     rows = findings.rows(panel, key)
     cells = []
-    columns = [key for key in rows[0] if all(key in row for row in rows)]
+    columns = common_columns(rows)
     names = [k.removesuffix("_reached") for k in columns if k.endswith("_reached")]
     for name in (name for name in names if f"{name}_steps" in columns):
         reached = float(np.mean([r[f"{name}_reached"] for r in rows]))
         steps = float(np.mean([r[f"{name}_steps"] for r in rows]))
         cells.append(f"{name} {steps:.1f} ({reached:.0%})")
     return ", ".join(cells)
+
+
+def common_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What all rows have, as the first has it; evaluations by other versions may lack some."""
+    return [key for key in (rows[0] if rows else ()) if all(key in row for row in rows)]
 
 
 def shown(value: Estimate) -> str:
