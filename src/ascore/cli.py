@@ -14,12 +14,12 @@ import sys
 import textwrap
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from ascore._core import __version__
 from ascore.commands.completion import script
-from ascore.commands.exits import DONE, MISUSED, ended_by
+from ascore.commands.exits import DONE, MISUSED, ended_by, show_ignored
 from ascore.commands.help import command_help, listing, width
 from ascore.commands.options import CompletionOptions
 from ascore.commands.output import reserved, standard_streams, write_out
@@ -43,10 +43,11 @@ def main(argv: list[str] | None = None) -> int:
         del os.environ["MPLBACKEND"]
     if argv is None:
         standard_streams()
+        sys.unraisablehook = show_ignored
     args = sys.argv[1:] if argv is None else argv
     name, rest = (args[0], args[1:]) if args else ("", [])
     shown = warnings.showwarning
-    warnings.showwarning = _show
+    warnings.showwarning = _shower()
     try:
         ended = _command(name, rest)
         write_out()
@@ -152,20 +153,26 @@ def _ending_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _show(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """Prints warnings of this package as one line, and others as Python does."""
-    if issubclass(category, (AscoreWarning, FutureWarning)):
-        print(f"ascore: {message}", file=sys.stderr)
-    else:
-        text = warnings.formatwarning(message, category, filename, lineno, line)
-        print(text, end="", file=file or sys.stderr)
+def _shower() -> Callable[..., None]:
+    """Prints warnings of this package as one line, each once, and others as Python does."""
+    told: set[str] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not issubclass(category, (AscoreWarning, FutureWarning)):
+            text = warnings.formatwarning(message, category, filename, lineno, line)
+            print(text, end="", file=file or sys.stderr)
+        elif str(message) not in told:
+            told.add(str(message))
+            print(f"ascore: {message}", file=sys.stderr)
+
+    return show
 
 
 COMMANDS: dict[str, Command] = {

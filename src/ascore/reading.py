@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import re
 import stat
@@ -138,7 +139,7 @@ def strict_json(data: bytes, parse_int: Callable[[str], int] = int) -> Any:
 
     Raises:
         ValueError: it is damaged, repeats a key, is nested too deeply, or has a number that JSON
-            has not (NaN, Infinity).
+            has not (NaN, Infinity) or that is too large for one (1e999).
     """
     try:
         return json.loads(
@@ -146,6 +147,7 @@ def strict_json(data: bytes, parse_int: Callable[[str], int] = int) -> Any:
             object_pairs_hook=_every_key_once,
             parse_constant=_no_number,
             parse_int=parse_int,
+            parse_float=_finite,
         )
     except RecursionError as error:
         message = "it is nested too deeply"
@@ -192,6 +194,14 @@ def _every_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(message)
         values[name] = value
     return values
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        message = f"it holds {text:.80}, which is no finite number"
+        raise ValueError(message)
+    return number
 
 
 def _no_number(name: str) -> Any:

@@ -166,6 +166,7 @@ def test_largest_seed_and_environment_number_are_allowed(name: str) -> None:
         ),
         ("harvest-v1", {"map": "a\0b"}, ValueError, r"^map = 'a\\x00b' is.*text in UTF-8 without"),
         ("harvest-v1", {"map": "\udcff"}, ValueError, r"^map = '\\udcff' is.*text in UTF-8 with"),
+        ("harvest-v1", {"map": ["a", {"b\0": 1}]}, ValueError, r"^map = 'b\\x00' is not allowed"),
         ("harvest-v1", {"\udcff": 1}, ValueError, r"^the name of a parameter = '\\udcff' is not"),
         ("harvest-v1", {"map": 3}, TypeError, r"map is of type int, want text: harvest_top"),
         ("harvest-v1", {"map": "cleanup_top"}, ValueError, r"map = \"cleanup_top\" is no map"),

@@ -429,6 +429,53 @@ def test_every_failure_of_theirs_is_one_line(
     assert [line.startswith("ascore: ") for line in lines] == [True], printed.err
 
 
+def test_what_is_no_exception_ends_a_command_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["strangers:Rude", "--env-param", "how=no Exception in step"]
+    here = ["train", *args, "--out", str(tmp_path / "here"), "--env-workers", "0"]
+    for argv in (["check-env", *args], here):
+        assert main(argv) == 1
+        *_, line = without_waiting(capsys.readouterr().err)
+        assert line.startswith("ascore: BaseException (strangers.py:")
+        assert line.endswith(") is no Exception and ends the command; raise an Exception instead")
+    assert main(["train", *args, "--out", str(tmp_path / "there"), "--env-workers", "2"]) == 1
+    *_, line = without_waiting(capsys.readouterr().err)
+    assert line.startswith("ascore: a worker process fails: BaseException (strangers.py:")
+
+
+@pytest.mark.filterwarnings("always::ascore.AscoreWarning")
+def test_copies_that_cannot_be_closed_are_told_once_and_the_run_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--episodes", "4", "--num-envs", "4", "--actor-hidden", "4", "--env-param", "how=close"]
+    out = tmp_path / "run"
+    assert main(["train", "strangers:Rude", *args, "--evaluate", "2", "--out", str(out)]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "close() of Rude" in line]
+    (line,) = told
+    assert line.startswith("ascore: close() of Rude fails: OSError: not now (strangers.py:")
+    assert line.endswith("; it may leave things open")
+    assert ascore.Run.open(out).finished
+
+
+def test_a_del_that_fails_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Sticky:
+        def __del__(self) -> None:
+            message = "still\nhere"
+            raise ValueError(message)
+
+    monkeypatch.setattr(sys, "unraisablehook", None)
+    monkeypatch.setattr(sys, "argv", ["ascore", "--version"])
+    assert main() == 0
+    Sticky()
+    err = capsys.readouterr().err
+    assert err.startswith("ascore: ")
+    assert "Sticky.__del__ fails and is ignored: ValueError: still here (test_" in err
+    assert err.count("\n") == 1
+
+
 def test_a_module_that_exits_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "leaver.py").write_text("import sys\nsys.exit()\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -322,7 +322,7 @@ def test_files_must_belong_together(tmp_path: Path) -> None:
     assert "names firm-a, not firm-b" in refusal(root, own, secret, "firm-b")
     assert "was not issued by" in refusal(tmp_path / "others/authority.pem", own, secret)
     (tmp_path / "old.pem").write_bytes(expired(certs)[2])
-    assert "not today; have it renewed" in refusal(
+    assert "; have it renewed, or set this machine's clock" in refusal(
         root, tmp_path / "old.pem", certs / "firm-b.key", "firm-b"
     )
     (tmp_path / "noise.pem").write_bytes(b"noise")

@@ -67,11 +67,16 @@ def test_runs_with_nothing_to_draw_are_named_and_the_others_drawn(
 
 
 def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    run = trained(tmp_path / "run", 8)
-    with pytest.raises(RunError, match=r"cannot write .*nowhere/x\.png: No such file"):
-        plot_runs([run.path], tmp_path / "nowhere" / "x.png")
-    with pytest.raises(RunError, match=r"cannot write .*x\.txt: .*choose an ending"):
-        plot_runs([run.path], tmp_path / "x.txt")
+    """Before anything is read or drawn."""
+    for name, why in [
+        ("/proc/nowhere/x.png", "No such file or directory"),
+        ("x.txt", "its ending names no format; choose"),
+        ("folder", "Is a directory"),
+        ("/proc/x.png", "No such file or directory"),
+    ]:
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        with pytest.raises(RunError, match=rf"cannot write .*{name}: {why}"):
+            plot_runs(["no run"], tmp_path / name)
 
 
 def test_gaps_do_not_spread_when_curves_are_smoothed() -> None:

@@ -488,6 +488,8 @@ def test_png_and_folder(tmp_path: Path) -> None:
     [
         ("exchange", {"out": "x.mp4"}, r"out = .*x\.mp4 ends in \.mp4; use \.gif.*\.png"),
         ("exchange", {"out": "there/x.gif"}, r"cannot write .*there is no folder .*there; create"),
+        ("exchange", {"out": "/proc/x.gif", "fps": 0}, r"cannot write /proc/x\.gif: No such"),
+        ("exchange", {"out": "/proc/steps", "fps": 0}, r"cannot write /proc/steps: No such file"),
         ("exchange", {"out": "full"}, r"full: it exists and is not an empty folder"),
         ("exchange", {"fps": 0}, r"fps = 0 is outside 0\.1\.\.50"),
         ("exchange", {"fps": 99}, r"fps = 99 is outside 0\.1\.\.50"),

@@ -21,7 +21,7 @@ from ascore.errors import RunError
 from ascore.experiments import sweeps
 from ascore.experiments.cells import read_list
 from ascore.experiments.tables import shown
-from ascore.report import curves, html, page
+from ascore.report import build, curves, html, page
 from ascore.report.build import Written, report
 from ascore.report.concerns import concerns
 from ascore.report.configuration import command, differences
@@ -580,7 +580,9 @@ def refused(argv: list[str], capsys: Any) -> str:
     return str(err)
 
 
-def test_bad_input_is_one_sentence(tmp_path: Path, capsys: Any) -> None:
+def test_bad_input_is_one_sentence(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = str(pages.write_run(tmp_path / "run", pages.config(), pages.records(50)))
     out = ["--out", str(tmp_path / "r.html")]
     assert "holds no run; give a folder" in refused(["report", str(tmp_path / "x"), *out], capsys)
@@ -590,6 +592,11 @@ def test_bad_input_is_one_sentence(tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "file").write_text("")
     into = ["--out", str(tmp_path / "file" / "r.html")]
     assert "cannot write" in refused(["report", run, *into], capsys)
+    monkeypatch.setattr(build, "entries", None)  # nothing is done before it is known
+    assert "cannot write /proc/r.html: " in refused(
+        ["report", run, "--out", "/proc/r.html"], capsys
+    )
+    monkeypatch.undo()
     (tmp_path / "run" / "config.toml").write_text("env = 3\n")
     assert "env = 3 is not allowed" in refused(["report", run, *out], capsys)
     (tmp_path / "cells.json").write_text("{}")

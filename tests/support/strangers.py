@@ -225,6 +225,11 @@ class Rude(Meadow):
     def observation_space(self, agent: str) -> Any:
         return Sour() if self.how == "sour observation space" else super().observation_space(agent)
 
+    def close(self) -> None:
+        if self.how == "close":
+            message = "not now"
+            raise OSError(message)
+
     def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
         if self.how == "exit in reset":
             sys.exit(3)
@@ -235,6 +240,8 @@ class Rude(Meadow):
         obs, reward, out, late, infos = super().step(actions)
         if self.how == "exit in step":
             sys.exit(0)
+        if self.how == "no Exception in step":
+            raise BaseException
         last = list(actions)[-1]
         if self.how == "sour agents":
             self.agents = Sour()

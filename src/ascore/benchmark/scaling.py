@@ -5,6 +5,7 @@ Each way is timed alternately with one process of one thread.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from ascore.benchmark.machine import describe_machine
 from ascore.benchmark.suite import BenchResults
 from ascore.benchmark.timing import WALL, Effort, Result, Timing, Work, interleave
 from ascore.benchmark.workloads import WORKLOADS, actions_for, player, require_equal
+from ascore.runs.files import write_out
 from ascore.runtime.processors import usable_processors
 
 KINDS = {
@@ -244,5 +246,7 @@ def draw(scaling: Scaling, out: Path) -> None:
         panel.grid(alpha=0.3)
         panel.legend(frameon=False, fontsize=9, loc="upper left")
     panels[0][0].set_ylabel("times one process of one thread")
-    figure.savefig(out, dpi=140)
+    data = io.BytesIO()
+    figure.savefig(data, dpi=140, format=out.suffix.lower().lstrip(".") or "png")
+    write_out(out, data.getvalue())
     plt.close(figure)

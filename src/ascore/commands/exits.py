@@ -11,6 +11,7 @@ import sys
 import traceback
 
 from ascore.commands.output import give_up_output
+from ascore.envs.adapters.foreign import crash, shown
 from ascore.errors import EXTRAS, AscoreError, Terminated, UsageError
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -38,7 +39,7 @@ def ended_by(error: BaseException, command: str) -> int | None:
     ends = (KeyboardInterrupt, Terminated, BrokenPipeError)
     if line is None and not isinstance(error, ends):
         return None
-    if os.environ.get(DEBUG, "0") not in ("", "0"):
+    if _debugging():
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
@@ -49,6 +50,19 @@ def ended_by(error: BaseException, command: str) -> int | None:
         return DONE
     print(f"ascore: {_readable(line or '')}", file=sys.stderr)
     return MISUSED if isinstance(error, UsageError) else FAILED
+
+
+def show_ignored(ignored: sys.UnraisableHookArgs) -> None:
+    """Says in one line what Python can only ignore, such as a failing `__del__` of other's code."""
+    if _debugging() or ignored.exc_value is None:
+        sys.__unraisablehook__(ignored)
+        return
+    what = getattr(ignored.object, "__qualname__", None) or shown(ignored.object)
+    print(f"ascore: {what} fails and is ignored: {crash(ignored.exc_value)}", file=sys.stderr)
+
+
+def _debugging() -> bool:
+    return os.environ.get(DEBUG, "0") not in ("", "0")
 
 
 def _readable(line: str) -> str:
@@ -69,6 +83,8 @@ def _line(error: BaseException, command: str) -> str | None:
         return f"{place}{error.strerror}{remedy if place else ''}"
     if isinstance(error, (AscoreError, ValueError, TypeError, OSError)):
         return str(error)
+    if not isinstance(error, Exception):
+        return f"{crash(error)} is no Exception and ends the command; raise an Exception instead"
     if isinstance(error, MemoryError):
         return f"out of memory{': ' if str(error) else ''}{error}"
     missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""

@@ -43,7 +43,9 @@ def _scaling(options: BenchOptions) -> int:
     from ascore.benchmark import FULL, QUICK
     from ascore.benchmark.report import as_markdown, as_text
     from ascore.benchmark.scaling import draw, measure
+    from ascore.render.charts import require_place
 
+    require_place(options.picture)
     scaling = measure(
         QUICK if options.quick else FULL, lambda what: print(what, file=sys.stderr, flush=True)
     )

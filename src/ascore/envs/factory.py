@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ascore.envs.parameters import STORABLE, storable
+from ascore.envs.parameters import STORABLE, storable, texts
 from ascore.envs.table import ENVIRONMENTS, canonical_name
 from ascore.envs.vec_env import VecEnv, check_bins, check_place, check_workers
 from ascore.errors import AscoreWarning, EnvError
@@ -95,7 +95,7 @@ def make(
 def _require_storable(params: Mapping[str, Any]) -> None:
     """Refuses names and texts that neither files nor C++ can hold."""
     for name, value in params.items():
-        for what, text in (("the name of a parameter", name), (name, value)):
+        for what, text in [("the name of a parameter", name), *((name, t) for t in texts(value))]:
             if isinstance(text, str) and not storable(text):
                 message = f"{what} = {text!r:.200} is not allowed; it must be {STORABLE}"
                 raise ValueError(message)

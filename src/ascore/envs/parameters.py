@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 NONE = "None"
@@ -42,6 +42,19 @@ def storable(text: str) -> bool:
 
 STORABLE = "text in UTF-8 without NUL"
 """What a text must be that is `storable`."""
+
+
+def texts(value: object) -> Iterator[str]:
+    """All texts in a value, those in lists and tables too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            yield from texts(entry)
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from texts(key)
+            yield from texts(entry)
 
 
 def as_text(value: object) -> str:

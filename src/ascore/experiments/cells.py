@@ -15,7 +15,7 @@ from ascore.errors import AscoreWarning, ConfigError, RunError
 from ascore.experiments.places import place, require_names
 from ascore.reading import JSON_LIMIT, damaged, read_regular, strict_json, unreadable
 from ascore.runs.evaluation import evaluate
-from ascore.runs.files import json_text, unwritable, write_atomic
+from ascore.runs.files import as_path, json_text, unwritable, write_atomic
 from ascore.runs.lock import alone
 from ascore.runs.manifest import is_number, require, table_of
 from ascore.runs.run import Run
@@ -101,6 +101,7 @@ def write_list(out: Path, cells: Sequence[Cell]) -> Path:
         RunError: the folder cannot be written or holds files of somebody else by the names of
             ours, or a name does not stay below it.
     """
+    out = as_path(out)
     path = out / LIST
     require_names([cell.name for cell in cells], str(path))
     _require_ours(out)

@@ -23,7 +23,7 @@ from typing import Any
 
 from ascore.errors import PartyError, RunError
 from ascore.reading import regular, unreadable
-from ascore.runs.files import unwritable
+from ascore.runs.files import as_path, unwritable
 
 AUDIT = "audit.jsonl"
 FIRST = "0" * 64
@@ -247,7 +247,7 @@ def reconcile(first: Path, second: Path) -> Agreement:
         PartyError: one of them is no whole chain, or both are of one party.
     """
     logs = {}
-    for path in (first, second):
+    for path in map(as_path, (first, second)):
         entries = list(read(path))
         if not entries or entries[0]["event"] != "start":
             message = f"{path} does not begin as an audit log does; its beginning was cut off"

@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ascore.errors import PartyError
 from ascore.reading import read_regular
-from ascore.runs.files import unwritable
+from ascore.runs.files import as_path, unwritable
 
 DAYS = 90
 """Days for which certificates of a trial are valid."""
@@ -65,6 +65,7 @@ def new(folder: Path, names: Sequence[str], days: int = DAYS) -> list[Path]:
         if name == AUTHORITY or names.count(name) > 1:
             message = f"{name!r} is there twice; give every party a name of its own"
             raise PartyError(message)
+    folder = as_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -245,7 +246,8 @@ class Credentials:
         elif not own.not_valid_before_utc <= now <= own.not_valid_after_utc:
             problem = (
                 f"{path} is valid from {own.not_valid_before_utc:%Y-%m-%d} to "
-                f"{own.not_valid_after_utc:%Y-%m-%d}, not today; have it renewed"
+                f"{own.not_valid_after_utc:%Y-%m-%d}, not on {now:%Y-%m-%d}; have it renewed, or "
+                "set this machine's clock"
             )
         elif not any(_issued(own, one) for one in (*roots, *between)):
             problem = f"{path} was not issued by {self.files[0]}; use files of one authority"

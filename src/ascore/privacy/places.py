@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ascore.errors import RunError
-from ascore.runs.files import unwritable
+from ascore.runs.files import as_path, unwritable
 from ascore.runs.folder import require_free
 from ascore.runs.lock import LOCK, alone
 
@@ -27,6 +27,7 @@ def claimed(out: Path, names: Sequence[str]) -> Iterator[None]:
         RunError: the folder holds something else, is being written or cannot be written; two games
             have one name, or one has none.
     """
+    out = as_path(out)
     for name in names:
         if names.count(name) > 1:
             message = f"two targets are called {name}; rename one, since each needs its own folder"

@@ -16,13 +16,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from matplotlib import rc_context
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import offset_copy
 
 from ascore.errors import RunError
 from ascore.render.colours import COLOURS, OTHER
-from ascore.runs.files import write_atomic
+from ascore.runs.files import require_writable, write_out
 
 F64 = npt.NDArray[np.float64]
 
@@ -333,18 +334,27 @@ def encoded(picture: Figure, suffix: str) -> bytes:
     return data.getvalue()
 
 
+def require_place(out: Path) -> None:
+    """Refuses a picture that could not be saved, before it is drawn.
+
+    Raises:
+        RunError: as `save`.
+    """
+    known = FigureCanvasBase.get_supported_filetypes()
+    if out.suffix and out.suffix.lower().lstrip(".") not in known:
+        message = f"cannot write {out}: its ending names no format; choose .png, .pdf or .svg"
+        raise RunError(message)
+    require_writable(out)
+
+
 def save(picture: Figure, out: Path) -> None:
-    """Writes a picture; the suffix sets the format.
+    """Writes a picture, in a folder that is created; the suffix sets the format.
 
     Raises:
         RunError: the format is unknown, or the file cannot be written.
     """
-    try:
-        data = encoded(picture, out.suffix.lower())
-    except ValueError as error:
-        message = f"cannot write {out}: {error}; choose an ending such as .png, .pdf or .svg"
-        raise RunError(message) from error
-    write_atomic(out, data)
+    require_place(out)
+    write_out(out, encoded(picture, out.suffix.lower()))
 
 
 def height_of(labels: int) -> float:

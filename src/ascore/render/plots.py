@@ -13,6 +13,7 @@ from ascore.errors import AscoreWarning, RunError
 from ascore.render import charts
 from ascore.render.charts import Look, Picture
 from ascore.runs.course import Course, Measure, Quantity, course, width_of, with_returns
+from ascore.runs.files import as_path
 from ascore.runs.groups import Source, by_environment, by_setting, open_runs
 from ascore.runs.run import Run
 from ascore.runs.statistics import FEW
@@ -79,7 +80,9 @@ def plot_runs(
     Raises:
         RunError: as `plot`, or the picture cannot be written.
     """
-    charts.save(plot(*paths, against=against, measure=measure), Path(out))
+    out = as_path(out)
+    charts.require_place(out)
+    charts.save(plot(*paths, against=against, measure=measure), out)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ascore.envs.vec_env import LARGEST_SEED, VecEnv
 from ascore.errors import RunError
 from ascore.render.canvas import to_palette
 from ascore.render.frames import Moment, moment, picture
-from ascore.runs.files import unwritable, write_atomic
+from ascore.runs.files import as_path, require_writable, unwritable, write_atomic
 from ascore.runs.folder import no_run, runs_below
 from ascore.runs.policy import load_policy
 from ascore.scripted import scripts
@@ -150,7 +150,7 @@ def replay(
         CheckpointError: the run holds no complete checkpoint.
         RunError: `out` cannot be written; no partial output remains.
     """
-    out = Path(out)
+    out = as_path(out)
     _require_writable(out)
     if not SLOWEST <= fps <= FASTEST:
         message = f"fps = {fps:g} is outside {SLOWEST:g}..{FASTEST:g}"
@@ -197,7 +197,7 @@ def save(
         ValueError: `out` has another suffix.
         RunError: `out` cannot be written; no partial output remains.
     """
-    out = Path(out)
+    out = as_path(out)
     _require_writable(out)
     last: list[Moment] = []
     count = 0
@@ -240,7 +240,8 @@ def _cast(
 ) -> tuple[VecEnv, Act, str]:
     """Creates the environment and the policy; gives (environment, act, description)."""
     first_env = FIRST_EVALUATION_ENV + episode
-    if (Path(target) / "config.toml").exists():
+    folder = as_path(target)
+    if (folder / "config.toml").exists():
         if env_params:
             message = f"{target} is a run and has its own parameters; leave out {[*env_params]}"
             raise ValueError(message)
@@ -267,8 +268,8 @@ def _cast(
         try:
             name = canonical_name(str(target))
         except ValueError as error:
-            if runs_below(Path(target)):
-                raise RunError(no_run(Path(target))) from error
+            if runs_below(folder):
+                raise RunError(no_run(folder)) from error
             message = (
                 f"{target} is neither a folder written by `ascore train` nor an environment; "
                 f"choose from: {', '.join(ENVIRONMENTS)}"
@@ -305,6 +306,7 @@ def _require_writable(out: Path) -> None:
     if _ending(out) == "" and out.exists() and not (out.is_dir() and not any(out.iterdir())):
         message = f"cannot write {out}: it exists and is not an empty folder; choose another --out"
         raise RunError(message)
+    require_writable(out, folder=not _ending(out))
 
 
 def _png(image: Image.Image) -> bytes:

@@ -16,7 +16,7 @@ from ascore.report.replays import replays
 from ascore.report.settings import Chapter, chapters
 from ascore.report.sources import Reading, Shelf, command_of, entries
 from ascore.runs.evaluation import evaluate
-from ascore.runs.files import write_out
+from ascore.runs.files import as_path, require_writable, write_out
 
 ENDINGS = (".html", ".htm")
 
@@ -69,14 +69,15 @@ def report(
         RunError: a path holds no run, none of the runs can be read, or `out` cannot be written.
         ValueError: `out` has another ending, or `episodes` is negative.
     """
-    out = Path(out)
+    out = as_path(out)
     if out.suffix.lower() not in ENDINGS:
         message = f"out = {out} is no name for a page; choose one that ends in .html"
         raise ValueError(message)
     if episodes < 0:
         message = f"evaluate = {episodes} is not allowed; it must be at least 0"
         raise ValueError(message)
-    folders = [Path(path) for path in paths]
+    require_writable(out)
+    folders = [as_path(path) for path in paths]
     shelf = Shelf()
     readings = [shelf.read(entry) for entry in entries(folders)]
     require_readable(readings)

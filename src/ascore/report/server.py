@@ -24,7 +24,7 @@ from ascore.report.build import commands, now, require_readable
 from ascore.report.page import Page
 from ascore.report.settings import chapters
 from ascore.report.sources import Reading, Shelf, entries
-from ascore.runs.files import json_text
+from ascore.runs.files import as_path, json_text
 
 LOOPBACK = "127.0.0.1"
 FRESH = 1.0
@@ -55,7 +55,7 @@ class Watched:
         Raises:
             RunError: a path holds no run, or none can be read.
         """
-        self._paths, self._made = list(paths), made
+        self._paths, self._made = list(map(as_path, paths)), made
         self._shelf, self._lock = Shelf(), threading.Lock()
         self._readings: list[Reading] = []
         self._looked = float("-inf")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ascore.errors import CheckpointError
 from ascore.reading import damaged
 from ascore.runs import manifest, tensorfile
-from ascore.runs.files import sync, sync_folder, unwritable
+from ascore.runs.files import as_path, sync, sync_folder, unwritable
 from ascore.runs.folder import ABANDONED, CONFIG, no_run, resume_command
 from ascore.runs.tensorfile import parse
 
@@ -180,12 +180,12 @@ def find(run: Path, name: str | None = None) -> Path:
     Raises:
         CheckpointError: there is no such checkpoint.
     """
-    run = Path(run)
+    run = as_path(run)
     paths = folders(run)
     if not paths and not (run / CONFIG).exists():
         raise CheckpointError(no_run(run))
     if name is not None:
-        paths = [p for p in paths if p.name == name.zfill(8)]
+        paths = [p for p in paths if p.name == str(name).zfill(8)]
     if not paths:
         which = f"checkpoint {name}" if name else "checkpoints"
         there = [p.name for p in folders(run)]

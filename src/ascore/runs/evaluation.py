@@ -154,10 +154,10 @@ def evaluate(
     if episodes < 1:
         message = f"episodes = {episodes} is not allowed; it must be at least 1"
         raise ValueError(message)
-    if isinstance(run, Policy):
-        policy = run
-    else:
-        policy = load_policy(run if isinstance(run, (str, Path)) else run.path, checkpoint)
+    place: Any = run  # of a run, or whatever a caller gives
+    policy = (
+        run if isinstance(run, Policy) else load_policy(getattr(run, "path", place), checkpoint)
+    )
     if policy.source is not None:
         require_trust({"env": policy.env}, policy.source, trust)
     if seed is None:

@@ -7,9 +7,11 @@ import errno
 import json
 import math
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from ascore.envs.parameters import STORABLE
 from ascore.errors import RunError
 
 # How file systems answer that cannot sync a folder or a file (CIFS, some of FUSE's).
@@ -40,13 +42,68 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """A path that a user gave.
+
+    Raises:
+        RunError: nothing can be called so.
+        TypeError: it is no text and no path.
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str):
+        message = f"{path!r:.200} is no path; give text or a pathlib.Path"
+        raise TypeError(message)
+    try:
+        possible = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        message = f"the path {text!r:.200} is not possible: it must be {STORABLE}"
+        raise RunError(message)
+    return Path(path)
+
+
+def require_writable(path: Path, *, folder: bool = False) -> None:
+    """Refuses a place for a result that cannot be written, before the work that it is to hold.
+
+    What it tries leaves nothing behind.
+
+    Args:
+        path: of the file, or of the folder, that `os.replace` is to put there.
+        folder: whether it is a folder.
+
+    Raises:
+        RunError: as `write_out`.
+    """
+    above = path.parent
+    try:
+        if path.is_dir() and not folder:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with contextlib.suppress(FileNotFoundError):
+            _part(path).lstat()  # whether its name is too long
+        while not above.exists() and above != above.parent:  # `write_out` makes it
+            above = above.parent
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _part(path: Path) -> Path:
+    """The temporary file by way of which another is written."""
+    if not path.name:
+        message = f"{path} is no name for a file; choose another"
+        raise RunError(message)
+    return path.with_name(f".{path.name}.part")
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Writes a file by way of a temporary file in the same folder, fsync and rename.
 
     Raises:
         RunError: the folder cannot be written or the disk is full; the old file is untouched.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = _part(path)
     try:
         part.unlink(missing_ok=True)
         with open(part, "xb") as file:  # a new file: never through a link that lies there
@@ -67,7 +124,7 @@ def write_out(out: str | Path, data: bytes) -> Path:
     Raises:
         RunError: as `write_atomic`, or the folder cannot be created.
     """
-    path = Path(out)
+    path = as_path(out)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ascore.config import Config
 from ascore.errors import ConfigError, RunError
-from ascore.runs.files import unwritable
+from ascore.runs.files import as_path, unwritable
 from ascore.runs.lock import LOCK
 
 HOME = "runs"
@@ -58,13 +58,11 @@ def new_folder(
 
 def named(out: str | Path) -> Path:
     """A folder's path, which must not be empty text: that would mean the working directory."""
+    path = as_path(out)
     if not os.fspath(out):
         message = "the folder has an empty name; give --out a name, or leave it out"
         raise RunError(message)
-    if "\0" in os.fspath(out):
-        message = f"the folder {os.fspath(out)!r:.200} cannot be made; leave out the NUL"
-        raise RunError(message)
-    return Path(out)
+    return path
 
 
 def require_free(folder: Path, algorithms: Sequence[str] = ()) -> None:

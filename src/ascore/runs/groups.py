@@ -15,6 +15,7 @@ from ascore.config import Config
 from ascore.envs.factory import is_external
 from ascore.errors import AscoreWarning, ConfigError, RunError
 from ascore.reading import unreadable
+from ascore.runs.files import as_path
 from ascore.runs.folder import ABANDONED, CONFIG, resume_command
 from ascore.runs.logs import METRICS
 from ascore.runs.run import Run
@@ -74,9 +75,10 @@ def open_runs(sources: Iterable[Source]) -> list[Run]:
         if isinstance(source, Run):
             runs.setdefault(source.path.resolve(), source)
             continue
-        folders = run_folders(Path(source))
+        path = as_path(source)
+        folders = run_folders(path)
         if not folders:
-            raise RunError(_why_none(Path(source)))
+            raise RunError(_why_none(path))
         for folder in folders:
             runs.setdefault(folder.resolve(), Run.open(folder))
     if not runs:

@@ -21,7 +21,7 @@ from ascore.envs.parameters import as_text
 from ascore.envs.vec_env import Spec
 from ascore.errors import CheckpointError
 from ascore.runs import checkpoint, tensorfile, texts
-from ascore.runs.files import write_out
+from ascore.runs.files import as_path, write_out
 from ascore.runs.tensorfile import metadata, parse, serialize
 
 F32 = npt.NDArray[np.float32]
@@ -211,7 +211,7 @@ def load_policy(run: str | Path, name: str | None = None, *, trust: bool = False
     Raises:
         CheckpointError: the checkpoint is missing or damaged, or the file holds no policy.
     """
-    path = Path(run)
+    path = as_path(run)
     policy = from_file(path) if path.is_file() else from_checkpoint(checkpoint.load(path, name))
     return dataclasses.replace(policy, source=None) if trust else policy
 

@@ -13,6 +13,7 @@ from ascore.display import html_table
 from ascore.envs.factory import anchor_values, is_external
 from ascore.errors import AscoreError, RunError
 from ascore.reading import JSON_LIMIT, read_regular, unreadable
+from ascore.runs.files import as_path
 from ascore.runs.folder import CONFIG, no_run, resume_command
 from ascore.runs.logs import METRICS, flatten, read_records
 from ascore.runs.policy import Policy, load_policy
@@ -36,7 +37,7 @@ class Run:
     @classmethod
     def open(cls, path: str | Path) -> Run:
         """Opens an existing run folder; RunError names the runs in a folder that holds several."""
-        folder = Path(path)
+        folder = as_path(path)
         if not (folder / CONFIG).exists():
             raise RunError(no_run(folder))
         return cls(folder, Config.load(folder / CONFIG, links=False))

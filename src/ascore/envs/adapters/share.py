@@ -106,7 +106,9 @@ class _Server:
         except EnvError as error:
             self._fail(error, error)
             return
-        except FAILURES as error:
+        except (KeyboardInterrupt, Terminated):
+            raise
+        except BaseException as error:
             failure = EnvError("workers", f"a worker process fails: {crash(error)}", "fix it")
             self._fail(failure, error)
             return
