@@ -155,7 +155,7 @@ def _ending_by_sigterm() -> Iterator[None]:
 
 def _shower() -> Callable[..., None]:
     """Prints warnings of this package as one line, each once, and others as Python does."""
-    told: set[str] = set()
+    printed: set[str] = set()
 
     def show(
         message: Warning | str,
@@ -168,8 +168,8 @@ def _shower() -> Callable[..., None]:
         if not issubclass(category, (AscoreWarning, FutureWarning)):
             text = warnings.formatwarning(message, category, filename, lineno, line)
             print(text, end="", file=file or sys.stderr)
-        elif str(message) not in told:
-            told.add(str(message))
+        elif str(message) not in printed:
+            printed.add(str(message))
             print(f"ascore: {message}", file=sys.stderr)
 
     return show

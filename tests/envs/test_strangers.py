@@ -451,8 +451,8 @@ def test_copies_that_cannot_be_closed_are_told_once_and_the_run_is_kept(
     args = ["--episodes", "4", "--num-envs", "4", "--actor-hidden", "4", "--env-param", "how=close"]
     out = tmp_path / "run"
     assert main(["train", "strangers:Rude", *args, "--evaluate", "2", "--out", str(out)]) == 0
-    told = [line for line in capsys.readouterr().err.splitlines() if "close() of Rude" in line]
-    (line,) = told
+    lines = [line for line in capsys.readouterr().err.splitlines() if "close() of Rude" in line]
+    (line,) = lines
     assert line.startswith("ascore: close() of Rude fails: OSError: not now (strangers.py:")
     assert line.endswith("; it may leave things open")
     assert ascore.Run.open(out).finished
