@@ -33,3 +33,6 @@ def test_modes_of_the_caller_change_nothing_and_are_restored(backend: str, tmp_p
         assert trained("inference") == usual
     with torch.device("meta"):
         assert trained("device") == usual
+    with torch.autocast("cpu", torch.bfloat16):
+        assert trained("autocast") == usual
+        assert torch.is_autocast_enabled("cpu")
