@@ -22,7 +22,7 @@ from ascore.commands.completion import script
 from ascore.commands.exits import DONE, MISUSED, ended_by, show_ignored
 from ascore.commands.help import command_help, listing, width
 from ascore.commands.options import CompletionOptions
-from ascore.commands.output import reserved, standard_streams, write_out
+from ascore.commands.output import flush_output, reserved, standard_streams
 from ascore.commands.parser import given, parse
 from ascore.commands.shared import patient
 from ascore.commands.table import HERE, PLACES, ROWS, Command
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     warnings.showwarning = _shower()
     try:
         ended = _command(name, rest)
-        write_out()
+        flush_output()
         return ended
     except BaseException as error:
         status = ended_by(error, name) if not isinstance(error, SystemExit) else None

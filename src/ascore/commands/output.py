@@ -52,7 +52,7 @@ def _printable(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.lookup_error("replace")(error)
 
 
-def write_out() -> None:
+def flush_output() -> None:
     """Writes what is held back of standard output.
 
     Raises:
