@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -440,3 +441,30 @@ def test_training_is_the_same_with_either_loss(algorithm: str, layout: str, orde
     assert moved.max() > 0.02
     torch.testing.assert_close(a.actor.net.flat, b.actor.net.flat, rtol=0, atol=2e-3)
     torch.testing.assert_close(a.critic.net.flat, b.critic.net.flat, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [("DISABLE_JIT", "1", "NUMBA_DISABLE_JIT keeps"), ("NUM_THREADS", "0", "Numba does not start")],
+)
+def test_a_numba_that_compiles_nothing_is_refused_by_name(
+    name: str, value: str, reason: str, tmp_path: Path
+) -> None:
+    """Where nobody asked for it, PyTorch trains."""
+    code = f"""
+import ascore
+small = ascore.Config("exchange", num_envs=2, episodes=2, env_params={{"horizon": 2}})
+ascore.train(small.replace(message_refresh="minibatch"), {str(tmp_path)!r})
+try:
+    ascore.train(small.replace(backend="kernel"), {str(tmp_path / "kernel")!r})
+except ascore.AscoreError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {f"NUMBA_{name}": value},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"backend = kernel is not possible: {reason}" in done.stdout

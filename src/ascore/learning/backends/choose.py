@@ -71,10 +71,26 @@ def choose(
             raise ConfigError(message)
         return PrivateTorchBackend(*parts, private=private)
     if compiled is not None and wanted in ("auto", "kernel") and config.device == "cpu":
-        from ascore.learning.backends.kernel import KernelBackend  # loads Numba
+        reason = _uncompiled()
+        if reason is None:
+            from ascore.learning.backends.kernel import KernelBackend
 
-        return KernelBackend(*parts)
+            return KernelBackend(*parts)
+        if wanted == "kernel":
+            message = f"backend = kernel is not possible: {reason}, or use auto"
+            raise ConfigError(message)
     return PyTorchBackend(*parts)
+
+
+def _uncompiled() -> str | None:
+    """Why Numba, which this loads, compiles nothing here; None if it does."""
+    try:
+        from numba import config
+    except ValueError as error:  # of its environment variables
+        return f"Numba does not start ({error}); mend the environment variables NUMBA_..."
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return "NUMBA_DISABLE_JIT keeps Numba from compiling; unset it"
+    return None
 
 
 def choose_split(
