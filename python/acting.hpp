@@ -54,20 +54,23 @@ class PythonActingNetworks {
     if (!loaded_) throw py::value_error("the policy has no parameters; call load() first");
   }
 
-  /// What `VecEnv::rollout` and `choose` call to act on so many views.
-  auto acting(const Spec& spec, int views, std::size_t workers) {
+  /// What `VecEnv::rollout` and `choose` call to act on so many views; unless `log_probs` is null,
+  /// it receives the policies of every row, [rows, N, A].
+  auto acting(const Spec& spec, int views, std::size_t workers, float* log_probs = nullptr) {
     networks_.provide(workers);
+    const auto wide = static_cast<std::size_t>(agents_ * networks_.num_actions());
     return [networks = &networks_, views, size = spec.obs_size,
-            scale = static_cast<float>(spec.obs_scale)](
-               std::size_t worker, std::size_t, std::size_t count, const auto* obs,
-               const float* uniform, std::int32_t* action) noexcept {
+            scale = static_cast<float>(spec.obs_scale), log_probs,
+            wide](std::size_t worker, std::size_t row, std::size_t count, const auto* obs,
+                  const float* uniform, std::int32_t* action) noexcept {
       nn::Observations seen{.scale = scale, .views = views, .size = size};
       if constexpr (std::is_same_v<decltype(obs), const float*>) {
         seen.floats = obs;
       } else {
         seen.bytes = obs;
       }
-      (*networks)(worker, seen, static_cast<std::int64_t>(count), uniform, action);
+      (*networks)(worker, seen, static_cast<std::int64_t>(count), uniform, action,
+                  log_probs != nullptr ? log_probs + row * wide : nullptr);
     };
   }
 

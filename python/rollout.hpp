@@ -27,7 +27,7 @@ void add_rollout(py::class_<PythonVecEnv<Env>> cls) {
       "rollout",
       [](Self& self, PythonActingNetworks& policy, py::handle obs, py::handle neighbours,
          py::handle action, py::handle reward, py::handle terminated, py::handle truncated,
-         py::handle running) {
+         py::handle running, py::handle log_probs) {
         using Core = VecEnv<Env>;
         using Obs = typename Env::Obs;
         const Spec& spec = self.core.spec();
@@ -58,9 +58,14 @@ void add_rollout(py::class_<PythonVecEnv<Env>> cls) {
             .terminated = out("terminated", terminated, std::uint8_t{}, {t, b}),
             .truncated = out("truncated", truncated, std::uint8_t{}, {t, b}),
             .running = out("running", running, double{}, {b, n})};
+        float* policies = nullptr;
+        if (!log_probs.is_none()) {
+          const auto actions = static_cast<std::size_t>(spec.num_actions());
+          policies = out("log_probs", log_probs, float{}, {t, b, n, actions}).data();
+        }
         std::vector<typename Core::Ended> ended;
         self.exclusively([&] {
-          auto act = policy.acting(spec, spec.views, self.core.num_threads());
+          auto act = policy.acting(spec, spec.views, self.core.num_threads(), policies);
           ended = self.core.rollout(record, act);
         });
         py::array_t<std::int64_t> step(static_cast<py::ssize_t>(ended.size()));
@@ -77,7 +82,9 @@ void add_rollout(py::class_<PythonVecEnv<Env>> cls) {
       },
       py::arg("policy"), py::arg("obs"), py::arg("neighbours"), py::arg("action"),
       py::arg("reward"), py::arg("terminated"), py::arg("truncated"), py::arg("running"),
-      "Take T steps with a policy's actions and fill [T, B, ...] arrays, neighbours unless None; "
+      py::arg("log_probs") = py::none(),
+      "Take T steps with a policy's actions and fill [T, B, ...] arrays, neighbours and "
+      "log-probabilities of all actions unless None; "
       "returns step, "
       "environment, "
       "last observation and returns of the episodes that ended.");

@@ -167,8 +167,12 @@ TEST_CASE("actions that change while a rollout runs are played as they were draw
   std::vector<double> running(kEnvs * 2);
   Meddler::held = action;
   Meddler::played = 0;
-  auto act = [](std::size_t, std::size_t, std::size_t count, const auto*, const float*,
-                std::int32_t* to) noexcept { std::fill_n(to, 2 * count, Counter::kWait); };
+  std::vector<std::size_t> rows;
+  auto act = [&rows](std::size_t, std::size_t row, std::size_t count, const auto*, const float*,
+                     std::int32_t* to) noexcept {
+    rows.push_back(row);
+    std::fill_n(to, 2 * count, Counter::kWait);
+  };
   batch.rollout({.steps = kSteps,
                  .obs = obs,
                  .neighbours = neighbours,
@@ -179,6 +183,7 @@ TEST_CASE("actions that change while a rollout runs are played as they were draw
                  .running = running},
                 act);
   CHECK(Meddler::played == static_cast<std::ptrdiff_t>(action.size()));
+  CHECK(rows == std::vector<std::size_t>{0, kEnvs, 2 * kEnvs, 3 * kEnvs, 4 * kEnvs});
 }
 
 TEST_CASE("some agents choose with what they see and the numbers that are theirs") {

@@ -41,6 +41,7 @@ class CoreVecEnv:
         terminated: npt.NDArray[np.uint8],
         truncated: npt.NDArray[np.uint8],
         running: npt.NDArray[np.float64],
+        log_probs: npt.NDArray[np.float32] | None = None,
     ) -> tuple[
         npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[np.float64]
     ]: ...

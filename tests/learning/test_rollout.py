@@ -15,6 +15,7 @@ from ascore.algorithms.terms import own_policy
 from ascore.config import Config
 from ascore.learning.learner import Learner
 from ascore.learning.rollout import Collector, Rollout
+from ascore.learning.stepping import collector_of
 
 HORIZON, STEPS, NUM_ENVS, N = 5, 7, 3, 2
 PARAMS: dict[str, Any] = {"num_agents": N, "horizon": HORIZON}
@@ -199,6 +200,52 @@ def test_compiled_rollouts_do_not_depend_on_threads_or_batch(name: str, agents: 
         part = roll(num_envs, threads)
         for array in ("obs", "action", "reward", "truncated"):
             assert np.array_equal(getattr(part, array), getattr(whole, array)[:, :num_envs]), array
+
+
+@pytest.mark.parametrize("simd", ["portable", ""])
+@pytest.mark.parametrize("num_envs", [1, 2, 13])
+@pytest.mark.parametrize("name", ascore.ENVIRONMENTS)
+def test_policies_of_a_rollout_are_those_that_an_update_would_compute(
+    name: str, num_envs: int, simd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASCORE_SIMD", simd)
+    env = ascore.make(name, num_envs, 3)
+    env.reset()
+    config = Config(
+        env=env.spec.name, num_envs=num_envs, seed=3, algorithm="ippo", actor_hidden=(40, 100),
+        rollout_steps=9, minibatches=2,
+    )  # fmt: skip
+    learner = Learner(config, env.spec)
+    with torch.no_grad():  # far from uniform
+        noise = np.random.default_rng(0).normal(0, 0.2, learner.actor.net.flat.shape)
+        learner.actor.net.flat += torch.from_numpy(noise.astype(np.float32))
+    rows = learner.prepare(collector_of(learner, env, 9).collect(learner.actor), 0)[2]
+    learner.backend.begin(rows)
+    assert rows.log_probs is not None
+    assert torch.equal(rows.log_probs, learner.backend.log_probs())
+
+
+def test_an_update_with_the_policies_of_its_rollout_ends_at_the_same_bits() -> None:
+    ends = []
+    for kept in (True, False):
+        learner, collector, _ = session(algorithm="ippo", minibatches=2)
+        assert learner.reads_log_probs
+        collector = Collector(collector.env, STEPS, log_probs=kept)
+        for number in range(2):
+            rollout = collector.collect(learner.actor)
+            assert (rollout.log_probs is not None) == kept
+            learner.update(rollout, number)
+        ends.append(learner.state())
+    assert all(torch.equal(a, b) for a, b in zip(*(end.values() for end in ends), strict=True))
+
+
+@pytest.mark.parametrize(
+    "keys", [{"algorithm": "as"}, {"minibatches": 1}, {"backend": "torch"}, {"backend": "kernel"}]
+)
+def test_policies_are_not_kept_where_an_update_computes_them(keys: dict[str, Any]) -> None:
+    learner, collector, _ = session(**{"algorithm": "ippo", "minibatches": 2, **keys})
+    assert not learner.reads_log_probs
+    assert collector_of(learner, collector.env, STEPS).collect(learner.actor).log_probs is None
 
 
 def test_networks_up_to_a_size_act_in_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:

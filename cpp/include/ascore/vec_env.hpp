@@ -154,9 +154,9 @@ class alignas(kCacheLine) VecEnv {
   };
 
   /// T steps of every environment with the actions of a policy that does not change meanwhile, so
-  /// threads need not wait for one another. `act(worker, first, count, obs, uniform, action)` draws
-  /// actions [count, N] for environments first.. from their states and uniform numbers; it must not
-  /// throw. Returns the episodes that ended, by step and environment.
+  /// threads need not wait for one another. `act(worker, row, count, obs, uniform, action)` draws
+  /// actions [count, N] for rows row.. of the record's T * B from their states and uniform numbers;
+  /// it must not throw. Returns the episodes that ended, by step and environment.
   template <class Act>
   std::vector<Ended> rollout(const Record& to, Act& act) {
     require_started("rollout");
@@ -184,7 +184,7 @@ class alignas(kCacheLine) VecEnv {
         }
         // From and into this batch's own buffers: others may write to the record meanwhile.
         std::int32_t* action = action_.data() + begin * n;
-        act(worker, begin, count, obs_.data() + begin * view, uniform + begin * n, action);
+        act(worker, row, count, obs_.data() + begin * view, uniform + begin * n, action);
         std::copy_n(action, count * n, to.action.data() + row * n);
         for (std::size_t b = begin; b < begin + count; ++b) {
           step_one(b);

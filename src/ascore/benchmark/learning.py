@@ -123,12 +123,13 @@ def learner_of(keys: dict[str, Any]) -> tuple[Learner, Any]:
     """Creates a learner and its collector."""
     from ascore.config import Config
     from ascore.learning.learner import Learner
-    from ascore.learning.rollout import Collector
+    from ascore.learning.stepping import collector_of
 
     config = Config.from_dict({"actor_lr": 1e-4, "critic_lr": 1e-4, **keys})
     env = batch(config.env, config.env_params, config.num_envs, config.seed, 1)
     env.reset()
-    return Learner(config, env.spec), Collector(env, env.spec.horizon)
+    learner = Learner(config, env.spec)
+    return learner, collector_of(learner, env, env.spec.horizon)
 
 
 def ours(keys: dict[str, Any]) -> tuple[Call, Learner]:

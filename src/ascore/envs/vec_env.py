@@ -287,6 +287,7 @@ class VecEnv:
         terminated: U8,
         truncated: U8,
         running: npt.NDArray[np.float64],
+        log_probs: F32 | None = None,
     ) -> tuple[
         npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[np.float64]
     ]:
@@ -301,6 +302,7 @@ class VecEnv:
             terminated: out, u8 [T, B].
             truncated: out, u8 [T, B].
             running: f64 [B, N], sums of rewards of the unfinished episodes; updated in place.
+            log_probs: out, f32 [T, B, N, A], of all actions in these states; None = nobody asks.
 
         Returns:
             The finished episodes, by step and environment: step i64 [k], environment i64 [k],
@@ -311,7 +313,7 @@ class VecEnv:
             TypeError: an array has another dtype.
         """
         return self._core.rollout(
-            policy, obs, neighbours, action, reward, terminated, truncated, running
+            policy, obs, neighbours, action, reward, terminated, truncated, running, log_probs
         )
 
     def choose(

@@ -45,6 +45,7 @@ class Rows:
     presence: Presence | None = None  # which rows are whose; None = all rows are everybody's
     critic_view: CriticView | None = None  # what critics see of `raw`; None = what actors see
     meant: list[npt.NDArray[Any]] | None = None  # as `Rollout.meant`, [S, N]; as `joint`
+    log_probs: Tensor | None = None  # f32 [N, S, 1, A], of those who acted; None = not kept
 
     @cached_property
     def obs(self) -> Tensor:
@@ -141,7 +142,13 @@ def rows_of(
         presence=presence,
         critic_view=algorithm.critic_view,
         meant=None if rollout.meant is None else [known(x) for x in rollout.meant],
+        log_probs=None if rollout.log_probs is None else _by_agent(rollout.log_probs),
     )
+
+
+def _by_agent(log_probs: npt.NDArray[np.float32]) -> Tensor:
+    """[T, B, N, A] -> [N, S, 1, A], without a copy."""
+    return torch.from_numpy(log_probs).flatten(0, 1).transpose(0, 1).unsqueeze(2)
 
 
 def normalized(advantage: Tensor, ranks: Ranks, presence: Presence | None = None) -> Tensor:

@@ -45,6 +45,7 @@ class Rollout:
     left: npt.NDArray[np.uint8] | None = None  # [T, B, N], how agents left; None with `present`
     members: npt.NDArray[np.uint8] | None = None  # as `present`, of the agents behind a centre
     meant: list[npt.NDArray[np.uint8]] | None = None  # [T, B, N], actions of each meaning, if known
+    log_probs: npt.NDArray[np.float32] | None = None  # [T, B, N, A], own policies; None = not kept
     may_leave: bool = False  # whether agents of these environments may leave alone, or enter later
     final: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]] = field(default_factory=list)
     cut: list[tuple[int, npt.NDArray[np.intp], npt.NDArray[Any]]] = field(default_factory=list)
@@ -110,7 +111,13 @@ class Collector:
     """
 
     def __init__(
-        self, env: VecEnv, steps: int, *, compiled: bool = True, neighbours: bool = True
+        self,
+        env: VecEnv,
+        steps: int,
+        *,
+        compiled: bool = True,
+        neighbours: bool = True,
+        log_probs: bool = False,
     ) -> None:
         """Allocates the rollout.
 
@@ -119,6 +126,7 @@ class Collector:
             steps: T.
             compiled: let compiled code collect, where it can.
             neighbours: record who hears whom in the environment.
+            log_probs: record the policies that act, if compiled code collects.
         """
         self.env = env
         self.compiled = compiled and env.compiled
@@ -128,6 +136,10 @@ class Collector:
         self.running_return = np.zeros((env.num_envs, env.spec.num_agents))
         self._uniform = np.empty((env.num_envs, env.spec.num_agents), dtype=np.float32)
         self._legal: npt.NDArray[np.uint8] | None = None  # kept where masks have been seen
+        self._log_probs: npt.NDArray[np.float32] | None = None
+        if log_probs and self.compiled:
+            shape = (*self.rollout.action.shape, env.spec.num_actions)
+            self._log_probs = np.empty(shape, dtype=np.float32)
         self._stays = Stays(env, self.rollout)
 
     @torch.no_grad()
@@ -145,7 +157,7 @@ class Collector:
         uniform = torch.from_numpy(self._uniform).T.unsqueeze(-1)  # [N, B, 1]
         rollout.final.clear()
         rollout.episode_returns.clear()
-        rollout.legal = None
+        rollout.legal = rollout.log_probs = None
         self._stays.begin()
         for t in range(rollout.obs.shape[0]):
             rollout.obs[t] = env.obs
@@ -209,7 +221,9 @@ class Collector:
             rollout.terminated,
             rollout.truncated,
             self.running_return,
+            self._log_probs,
         )
+        rollout.log_probs = self._log_probs
         rollout.set_ended(step, where, last, returns)
         self._close()
         return rollout

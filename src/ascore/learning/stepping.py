@@ -30,7 +30,13 @@ def collector_of(learner: Learner, env: VecEnv, steps: int) -> Collector:
     if isinstance(learner.split, OwnRows):
         return OwnCollector(env, steps, learner.split)
     compiled = learner.config.backend != "torch"
-    return Collector(env, steps, compiled=compiled, neighbours=learner.reads_neighbours)
+    return Collector(
+        env,
+        steps,
+        compiled=compiled,
+        neighbours=learner.reads_neighbours,
+        log_probs=learner.reads_log_probs,
+    )
 
 
 class OwnCollector(Collector):

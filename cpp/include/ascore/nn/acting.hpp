@@ -49,10 +49,11 @@ class Acting {
     }
   }
 
-  /// Draws actions [rows, N] with uniform numbers [rows, N] in [0, 1).
+  /// Draws actions [rows, N] with uniform numbers [rows, N] in [0, 1); unless `log_probs` is null,
+  /// it receives the policies [rows, N, A].
   void operator()(std::size_t worker, const Observations& obs, std::int64_t rows,
-                  const float* uniform, std::int32_t* action) noexcept {
-    passes_.act(layers_, agents_, obs, packed_.data(), rows, uniform, action,
+                  const float* uniform, std::int32_t* action, float* log_probs = nullptr) noexcept {
+    passes_.act(layers_, agents_, obs, packed_.data(), rows, uniform, action, log_probs,
                 scratch_[worker].data());
   }
 

@@ -178,9 +178,11 @@ struct Passes {
                           double* clipped, float* scratch, float* apart);
   void (*unpack_total)(const Layers& layers, const double* total, double* flat);
   /// Actions [rows, N] of agents that act by networks of their own, one after the other in
-  /// `packed`: inverse transform of uniform numbers [rows, N].
+  /// `packed`: inverse transform of uniform numbers [rows, N]. Log-probabilities [rows, N, A], the
+  /// same numbers as those of `log_probs`, are left in `out`, unless it is null.
   void (*act)(const Layers& layers, int agents, const Observations& obs, const float* packed,
-              std::int64_t rows, const float* uniform, std::int32_t* action, float* scratch);
+              std::int64_t rows, const float* uniform, std::int32_t* action, float* out,
+              float* scratch);
   /// Sums [2 + meanings + A] over what an owner anticipates of those it hears, added: see
   /// `anticipated_pass`.
   void (*anticipated)(const Actors& actors, const Samples& samples, int owner,

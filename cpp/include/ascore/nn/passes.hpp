@@ -401,7 +401,8 @@ inline void unpack_total_pass(const Layers& layers, const double* total, double*
 
 /// Draws an action by inverse transform from logits [width], of which `actions` count: the
 /// arithmetic of `act_pass`, with a lane per action instead of one per row.
-inline std::int32_t draw(const float* logits, int actions, int width, float uniform, float* p) {
+inline std::int32_t draw(const float* logits, int actions, int width, float uniform, float* p,
+                         float* log_probs) {
   float peak = logits[0];
   for (int a = 1; a < actions; ++a) peak = logits[a] > peak ? logits[a] : peak;
   for (int a = 0; a < width; ++a) p[a] = exp(logits[a] - peak);
@@ -409,12 +410,16 @@ inline std::int32_t draw(const float* logits, int actions, int width, float unif
   const float threshold = uniform * p[actions - 1];
   std::int32_t chosen = 0;
   for (int a = 0; a + 1 < actions; ++a) chosen += p[a] <= threshold ? 1 : 0;
+  if (log_probs != nullptr) {
+    const float total = log(p[actions - 1]);
+    for (int a = 0; a < actions; ++a) log_probs[a] = logits[a] - peak - total;
+  }
   return chosen;
 }
 
 /// `act_pass` of one environment: the networks of several agents side by side.
 inline void act_once(const Plan& plan, int agents, const Observations& obs, const float* packed,
-                     const float* uniform, std::int32_t* action, Scratch& s) {
+                     const float* uniform, std::int32_t* action, float* out, Scratch& s) {
   const int last = plan.depth() - 1, row = plan.row(plan.depth());
   const Block block{nullptr, 0, 1};
   const auto together = [&]<int Nets>(int first) {
@@ -422,7 +427,8 @@ inline void act_once(const Plan& plan, int agents, const Observations& obs, cons
     plan.forward_row<Nets>(packed + first * plan.packed_size(), s.in.x, s.in.few(), s.activations);
     for (int n = 0; n < Nets; ++n) {
       action[first + n] = draw(s.activations + plan.activation(last) + std::ptrdiff_t{n} * row,
-                               plan.out(last), plan.width(last), uniform[first + n], s.tiles);
+                               plan.out(last), plan.width(last), uniform[first + n], s.tiles,
+                               out != nullptr ? out + (first + n) * plan.out(last) : nullptr);
     }
   };
   int i = 0;
@@ -440,11 +446,11 @@ inline void act_once(const Plan& plan, int agents, const Observations& obs, cons
 }
 
 inline void act_pass(const Layers& layers, int agents, const Observations& obs, const float* packed,
-                     std::int64_t count, const float* uniform, std::int32_t* action,
+                     std::int64_t count, const float* uniform, std::int32_t* action, float* out,
                      float* memory) {
   const Plan plan(layers);
   Scratch s(memory, plan, 1);
-  if (count == 1) return act_once(plan, agents, obs, packed, uniform, action, s);
+  if (count == 1) return act_once(plan, agents, obs, packed, uniform, action, out, s);
   const int actions = plan.out(plan.depth() - 1), row = plan.row(plan.depth());
   blocks(nullptr, 0, count, [&](const Block& block, std::int64_t) {
     const int rows = tile_rows(block.rows), lanes = padded(block.rows, kLanes);
@@ -453,6 +459,7 @@ inline void act_pass(const Layers& layers, int agents, const Observations& obs, 
       plan.forward(packed + i * plan.packed_size(), s.in.x, s.in.few(), rows, s.activations);
       const float* logits = s.activations + plan.activation(plan.depth() - 1);
       Lane* p = reinterpret_cast<Lane*>(s.tiles);  // cumulated, not normalised
+      Lane* x = p + actions;
       Lane peak, threshold, chosen;
       for (int r = 0; r < lanes; ++r) peak[r] = chosen[r] = threshold[r] = 0.0f;
       for (int r = 0; r < block.rows; ++r) {
@@ -462,13 +469,23 @@ inline void act_pass(const Layers& layers, int agents, const Observations& obs, 
         peak[r] = most;
         threshold[r] = uniform[block[r] * agents + i];
       }
+      turn_all([&](int r) { return logits + std::ptrdiff_t{r} * row; }, block.rows, actions, *x,
+               kBlock);
       for (int a = 0; a < actions; ++a) {
+        for (int r = block.rows; r < lanes; ++r) x[a][r] = 0.0f;
         for (int r = 0; r < lanes; ++r) {
-          p[a][r] = r < block.rows ? logits[std::ptrdiff_t{r} * row + a] : 0.0f;
+          x[a][r] -= peak[r];
+          p[a][r] = exp(x[a][r]) + (a > 0 ? p[a - 1][r] : 0.0f);
         }
-        for (int r = 0; r < lanes; ++r) {
-          p[a][r] = exp(p[a][r] - peak[r]) + (a > 0 ? p[a - 1][r] : 0.0f);
+      }
+      if (out != nullptr) {
+        for (int r = 0; r < lanes; ++r) peak[r] = log(p[actions - 1][r]);
+        for (int a = 0; a < actions; ++a) {
+          for (int r = 0; r < lanes; ++r) x[a][r] -= peak[r];
         }
+        const std::ptrdiff_t wide = std::ptrdiff_t{agents} * actions;
+        turn_all([&](int a) { return x[a]; }, actions, block.rows,
+                 out + block.first * wide + std::ptrdiff_t{i} * actions, wide);
       }
       for (int r = 0; r < lanes; ++r) threshold[r] *= p[actions - 1][r];
       for (int a = 0; a + 1 < actions; ++a) {

@@ -55,10 +55,11 @@ constexpr int padded(int size, int multiple) { return (size + multiple - 1) / mu
 inline float as_float(std::int32_t bits) { return __builtin_bit_cast(float, bits); }
 inline std::int32_t as_bits(float x) { return __builtin_bit_cast(std::int32_t, x); }
 
-/// Four rows of four numbers, turned: to[j][i] = from[i][j].
-inline void turn(const float* from, std::ptrdiff_t from_row, float* to, std::ptrdiff_t to_row) {
+/// Four rows of four numbers, turned: to[j][i] = from(i)[j].
+template <class Rows>
+inline void turn_rows(Rows&& from, float* to, std::ptrdiff_t to_row) {
   using Quad [[gnu::vector_size(16), gnu::aligned(4), gnu::may_alias]] = float;
-  const auto at = [&](int i) { return *reinterpret_cast<const Quad*>(from + i * from_row); };
+  const auto at = [&](int i) { return *reinterpret_cast<const Quad*>(from(i)); };
   const Quad a = at(0), b = at(1), c = at(2), d = at(3);
   const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
   const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
@@ -69,6 +70,30 @@ inline void turn(const float* from, std::ptrdiff_t from_row, float* to, std::ptr
   put(1, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
   put(2, __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5));
   put(3, __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7));
+}
+
+/// Likewise of rows that lie from_row apart: to[j][i] = from[i][j].
+inline void turn(const float* from, std::ptrdiff_t from_row, float* to, std::ptrdiff_t to_row) {
+  turn_rows([&](int i) { return from + i * from_row; }, to, to_row);
+}
+
+/// Turns `rows` rows of `columns` numbers: to[j][i] = from(i)[j].
+template <class Rows>
+inline void turn_all(Rows&& from, int rows, int columns, float* to, std::ptrdiff_t to_row) {
+  constexpr int kQuad = 4;
+  int i = 0;
+  for (; i + kQuad <= rows; i += kQuad) {
+    int j = 0;
+    for (; j + kQuad <= columns; j += kQuad) {
+      turn_rows([&](int r) { return from(i + r) + j; }, to + j * to_row + i, to_row);
+    }
+    for (; j < columns; ++j) {
+      for (int r = 0; r < kQuad; ++r) to[j * to_row + i + r] = from(i + r)[j];
+    }
+  }
+  for (; i < rows; ++i) {
+    for (int j = 0; j < columns; ++j) to[j * to_row + i] = from(i)[j];
+  }
 }
 
 /// exp within 2 units in the last place; 0 below -104, infinite above 88.73, NaN stays NaN.
