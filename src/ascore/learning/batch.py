@@ -147,8 +147,9 @@ def rows_of(
 
 
 def _by_agent(log_probs: npt.NDArray[np.float32]) -> Tensor:
-    """[T, B, N, A] -> [N, S, 1, A], without a copy."""
-    return torch.from_numpy(log_probs).flatten(0, 1).transpose(0, 1).unsqueeze(2)
+    """[T, B, N, A] -> [N, S, 1, A], laid out as a backend does: sums over rows depend on it."""
+    by_row = torch.from_numpy(log_probs).flatten(0, 1)
+    return by_row.transpose(0, 1).unsqueeze(2).contiguous()
 
 
 def normalized(advantage: Tensor, ranks: Ranks, presence: Presence | None = None) -> Tensor:
