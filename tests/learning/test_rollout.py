@@ -15,7 +15,7 @@ from ascore.algorithms.terms import own_policy
 from ascore.config import Config
 from ascore.learning.learner import Learner
 from ascore.learning.rollout import Collector, Rollout
-from ascore.learning.stepping import collector_of
+from ascore.learning.stepping import collector_of, reads_log_probs
 
 HORIZON, STEPS, NUM_ENVS, N = 5, 7, 3, 2
 PARAMS: dict[str, Any] = {"num_agents": N, "horizon": HORIZON}
@@ -229,7 +229,7 @@ def test_an_update_with_the_policies_of_its_rollout_ends_at_the_same_bits() -> N
     ends = []
     for kept in (True, False):
         learner, collector, _ = session(algorithm="ippo", minibatches=2)
-        assert learner.reads_log_probs
+        assert reads_log_probs(learner)
         collector = Collector(collector.env, STEPS, log_probs=kept)
         for number in range(2):
             rollout = collector.collect(learner.actor)
@@ -244,7 +244,7 @@ def test_an_update_with_the_policies_of_its_rollout_ends_at_the_same_bits() -> N
 )
 def test_policies_are_not_kept_where_an_update_computes_them(keys: dict[str, Any]) -> None:
     learner, collector, _ = session(**{"algorithm": "ippo", "minibatches": 2, **keys})
-    assert not learner.reads_log_probs
+    assert not reads_log_probs(learner)
     assert collector_of(learner, collector.env, STEPS).collect(learner.actor).log_probs is None
 
 

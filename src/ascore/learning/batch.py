@@ -5,6 +5,7 @@ T steps, B environments, N agents, S = T*B rows, V views, O observation entries.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -46,6 +47,10 @@ class Rows:
     critic_view: CriticView | None = None  # what critics see of `raw`; None = what actors see
     meant: list[npt.NDArray[Any]] | None = None  # as `Rollout.meant`, [S, N]; as `joint`
     log_probs: Tensor | None = None  # f32 [N, S, 1, A], of those who acted; None = not kept
+
+    def policies(self, iteration: int, compute: Callable[[], Tensor]) -> Tensor:
+        """Log-probabilities [N, S, H, A] that an iteration begins with; the first may have them."""
+        return compute() if iteration or self.log_probs is None else self.log_probs
 
     @cached_property
     def obs(self) -> Tensor:

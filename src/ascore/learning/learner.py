@@ -22,7 +22,6 @@ from ascore.learning.agents import AgentNetworks
 from ascore.learning.anticipations import anticipation_metrics
 from ascore.learning.backends.choose import choose_split, own_envs, require_mixable
 from ascore.learning.backends.contract import Backend
-from ascore.learning.backends.engine import EngineBackend
 from ascore.learning.batch import Rows, rows_of
 from ascore.learning.critics import Valuation
 from ascore.learning.delivery import Delivery
@@ -120,16 +119,6 @@ class Learner:
     def reads_neighbours(self) -> bool:
         """Whether the graph asks the environment who hears whom."""
         return asks_environment(self.algorithm, self.config)
-
-    @property
-    def reads_log_probs(self) -> bool:
-        """Whether an update begins with the policies of those who acted, where a rollout has them.
-
-        Else it computes them: where others hear them too, and where a step starts from the
-        activations of that pass.
-        """
-        alone = self.actor.heads == 1 and not self.algorithm.sends_policies and self.split is None
-        return alone and self.config.minibatches > 1 and isinstance(self.backend, EngineBackend)
 
     def show_messages(self, watch: Watch) -> None:
         """Shows what agents send, as they send it; values whether or not others hear them."""
@@ -310,8 +299,7 @@ class Learner:
 
     def _delivered(self, rows: Rows, number: int, iteration: int) -> tuple[Tensor, Tensor | None]:
         """Policies and anticipations as they have arrived [N, S, H, A], and who heard whom."""
-        acted = rows.log_probs if iteration == 0 and self.reads_log_probs else None
-        log_probs = self.exchange.reply(self.backend.log_probs() if acted is None else acted)
+        log_probs = self.exchange.reply(rows.policies(iteration, self.backend.log_probs))
         if self.delivery is None or rows.neighbours is None:
             return log_probs, rows.neighbours
         return self.delivery.deliver(log_probs, rows.neighbours, number, iteration)

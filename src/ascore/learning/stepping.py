@@ -13,6 +13,7 @@ import numpy as np
 from ascore import _core
 from ascore.envs.vec_env import VecEnv
 from ascore.learning.anticipations import meanings
+from ascore.learning.backends.engine import EngineBackend
 from ascore.learning.learner import Learner
 from ascore.learning.networks import Actor
 from ascore.learning.own_rows import OwnRows
@@ -35,8 +36,19 @@ def collector_of(learner: Learner, env: VecEnv, steps: int) -> Collector:
         steps,
         compiled=compiled,
         neighbours=learner.reads_neighbours,
-        log_probs=learner.reads_log_probs,
+        log_probs=reads_log_probs(learner),
     )
+
+
+def reads_log_probs(learner: Learner) -> bool:
+    """Whether an update begins with the policies of those who acted, where a rollout has them.
+
+    Else it computes them: where others hear them too, and where a step starts from the activations
+    of that pass.
+    """
+    alone = learner.actor.heads == 1 and not learner.algorithm.sends_policies
+    several = learner.split is None and learner.config.minibatches > 1
+    return alone and several and isinstance(learner.backend, EngineBackend)
 
 
 class OwnCollector(Collector):
