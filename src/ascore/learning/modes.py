@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -17,12 +17,13 @@ def own_modes() -> Iterator[None]:
     # As a context, a device looks at every call of PyTorch, which takes as long as a small one.
     device = nullcontext() if torch.get_default_device() == cpu else cpu
     try:
-        with ExitStack() as modes:
-            modes.enter_context(device)
-            for kind in ("cpu", "cuda"):
-                modes.enter_context(torch.autocast(kind, enabled=False))
-            modes.enter_context(torch.inference_mode(False))
-            modes.enter_context(torch.enable_grad())
+        with (
+            device,
+            torch.autocast("cpu", enabled=False),
+            torch.autocast("cuda", enabled=False),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
             yield
     finally:
         torch.set_default_dtype(dtype)

@@ -154,10 +154,8 @@ def evaluate(
     if episodes < 1:
         message = f"episodes = {episodes} is not allowed; it must be at least 1"
         raise ValueError(message)
-    place: Any = run  # of a run, or whatever a caller gives
-    policy = (
-        run if isinstance(run, Policy) else load_policy(getattr(run, "path", place), checkpoint)
-    )
+    place: Any = getattr(run, "path", run)
+    policy = run if isinstance(run, Policy) else load_policy(place, checkpoint)
     if policy.source is not None:
         require_trust({"env": policy.env}, policy.source, trust)
     if seed is None:
