@@ -19,7 +19,7 @@ ARROWS = {
     "": "_core algorithms config envs errors interop render runs",
     "__main__": "cli",
     "algorithms": "_core coercion config envs errors presets streams",
-    "benchmark": "_core algorithms config envs errors interop learning reference runs runtime",
+    "benchmark": "_core algorithms config envs errors interop learning reference runtime",
     "cli": "_core commands errors",
     "coercion": "envs errors reading",
     "commands": "_core algorithms benchmark config envs errors experiments interop render report"

@@ -15,10 +15,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import GRAPHS, Problem, log_softmax
-from trainings import train
 
 from ascore.algorithms.contract import Algorithm
-from ascore.algorithms.table import ALGORITHMS, get_algorithm
+from ascore.algorithms.table import get_algorithm
 from ascore.algorithms.terms import Batch, LossTerms, Messages
 from ascore.config import Config
 from ascore.learning.backends import loops as compiled
@@ -413,34 +412,6 @@ def test_the_kernel_is_compiled_without_a_cache_folder():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ
     )
     assert process.stdout.split() == ["CPUDispatcher"]
-
-
-@pytest.mark.parametrize("algorithm", [n for n, a in ALGORITHMS.items() if a.compiled is not None])
-@pytest.mark.parametrize("layout", ["multihead", "separate"])
-@pytest.mark.parametrize("order", ["simultaneous", "sequential"])
-def test_training_is_the_same_with_either_loss(algorithm: str, layout: str, order: str):
-    """Parameters after 20 updates; Adam turns rounding of small gradients into parts of a step."""
-    runs = [
-        train(
-            20,
-            algorithm=algorithm,
-            backend=backend,
-            actor=layout,
-            update_order=order,
-            actor_lr=1e-3,
-            critic_lr=1e-3,
-            minibatches=2,
-            iterations=2,
-            entropy_bonus=0.01,
-        )
-        for backend in ("torch", "kernel")
-    ]
-    (a, records), (b, others) = runs
-    assert records[-1].keys() == others[-1].keys()
-    moved = (a.actor.net.flat - train(0, algorithm=algorithm, actor=layout)[0].actor.net.flat).abs()
-    assert moved.max() > 0.02
-    torch.testing.assert_close(a.actor.net.flat, b.actor.net.flat, rtol=0, atol=2e-3)
-    torch.testing.assert_close(a.critic.net.flat, b.critic.net.flat, rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,11 @@ Each way is timed alternately with one process of one thread.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ascore.benchmark.crews import Crew
 from ascore.benchmark.environments import NUM_ENVS, STEPS
@@ -19,8 +17,10 @@ from ascore.benchmark.machine import describe_machine
 from ascore.benchmark.suite import BenchResults
 from ascore.benchmark.timing import WALL, Effort, Result, Timing, Work, interleave
 from ascore.benchmark.workloads import WORKLOADS, actions_for, player, require_equal
-from ascore.runs.files import write_out
 from ascore.runtime.processors import usable_processors
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 KINDS = {
     "threads": "one process, threads for environments and learning",
@@ -213,17 +213,12 @@ COLOURS = {"threads": "#0072B2", "ranks": "#D55E00", "processes": "#009E73"}
 MARKERS = {"threads": "o", "ranks": "s", "processes": "^"}
 
 
-def draw(scaling: Scaling, out: Path) -> None:
-    """Draws a panel per workload: speed against processors used, with the ideal line."""
-    import matplotlib as mpl
+def picture(scaling: Scaling) -> Figure:
+    """A panel per workload: speed against processors used, with the ideal line."""
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(
-        1, len(scaling.speed), figsize=(4.2 * len(scaling.speed), 3.9), layout="constrained",
-        squeeze=False,
-    )  # fmt: skip
+    figure = Figure(figsize=(4.2 * len(scaling.speed), 3.9), layout="constrained")
+    panels = figure.subplots(1, len(scaling.speed), squeeze=False)
     titles = {"environment": f"Harvest, {NUM_ENVS:,} environments,\nrandom actions"}
     for panel, (name, kinds) in zip(panels[0], scaling.speed.items(), strict=True):
         ticks = sorted({count for speeds in kinds.values() for count in speeds})
@@ -246,7 +241,4 @@ def draw(scaling: Scaling, out: Path) -> None:
         panel.grid(alpha=0.3)
         panel.legend(frameon=False, fontsize=9, loc="upper left")
     panels[0][0].set_ylabel("times one process of one thread")
-    data = io.BytesIO()
-    figure.savefig(data, dpi=140, format=out.suffix.lower().lstrip(".") or "png")
-    write_out(out, data.getvalue())
-    plt.close(figure)
+    return figure

@@ -42,10 +42,10 @@ def bench(argv: list[str]) -> int:
 def _scaling(options: BenchOptions) -> int:
     from ascore.benchmark import FULL, QUICK
     from ascore.benchmark.report import as_markdown, as_text
-    from ascore.benchmark.scaling import draw, measure
-    from ascore.render.charts import require_place
+    from ascore.benchmark.scaling import measure, picture
+    from ascore.render import charts
 
-    require_place(options.picture)
+    charts.require_place(options.picture)
     scaling = measure(
         QUICK if options.quick else FULL, lambda what: print(what, file=sys.stderr, flush=True)
     )
@@ -54,7 +54,7 @@ def _scaling(options: BenchOptions) -> int:
     else:
         table = as_markdown(scaling.bench) if options.markdown else as_text(scaling.bench, width())
         print(table, "", *scaling.advice, sep="\n")
-    draw(scaling, options.picture)
+    charts.save(picture(scaling), options.picture)
     print(f"picture written to {options.picture}", file=sys.stderr)
     return FAILED if options.strict and scaling.bench.missed else 0
 
