@@ -109,9 +109,10 @@ inline void gae_row_portable(std::size_t width, float gamma, float decay, const 
   gae_row<Floats8>(width, gamma, decay, reward, value, next, carry, advantage, returns);
 }
 
-[[gnu::target("avx512f,prefer-vector-width=512")]] inline void gae_row_avx512(
-    std::size_t width, float gamma, float decay, const float* reward, const float* value,
-    const float* next, const float* carry, float* advantage, float* returns) noexcept {
+[[gnu::target("avx512f")]] inline void gae_row_avx512(std::size_t width, float gamma, float decay,
+                                                      const float* reward, const float* value,
+                                                      const float* next, const float* carry,
+                                                      float* advantage, float* returns) noexcept {
   gae_row<Floats16>(width, gamma, decay, reward, value, next, carry, advantage, returns);
 }
 
