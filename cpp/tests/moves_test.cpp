@@ -67,7 +67,7 @@ TEST_CASE("agents walk, and stop at walls and the edge of the map") {
 TEST_CASE("moves are relative to where an agent faces, or to the map") {
   for (const auto& [faced, forward, right] :
        {std::array{0, 7, 13}, {1, 13, 17}, {2, 17, 11}, {3, 11, 7}}) {
-    const int orientation = faced;
+    const int orientation = faced;  // Clang 14 lets no lambda, as in CAPTURE, take a binding
     CAPTURE(orientation);
     for (const auto frame : {Frame::kProfile, Frame::kEgo, Frame::kAbs}) {
       const bool ego = frame != Frame::kAbs;
